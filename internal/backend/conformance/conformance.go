@@ -1,0 +1,2 @@
+// Package conformance is the suite of cases that every backend passes.
+package conformance

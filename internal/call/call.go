@@ -1,0 +1,44 @@
+// Package call is the shell around flow for one call: it queues events, performs
+// effects, runs the one timer and writes the end record. It decides nothing that
+// the caller hears (flow does) and speaks no SIP (uas does).
+package call
+
+import (
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+)
+
+// Leg is the signalling side of a call; uas implements it.
+type Leg interface {
+	// Signals carries what the far end did, in order; closed when the dialog is over.
+	Signals() <-chan Signal
+	// Hangup ends the dialog (BYE) and returns at once; Signals closes when it is over.
+	Hangup()
+}
+
+// SignalKind is what the far end did.
+type SignalKind uint8
+
+// What a Leg tells its call. Gone is the last one.
+const (
+	Confirmed SignalKind = iota + 1 // the ACK with our To tag came
+	InfoKey                         // Report holds a key from SIP INFO
+	Gone                            // BYE, CANCEL, or no ACK in 64*T1
+)
+
+// Signal is one act of the far end.
+type Signal struct {
+	Kind   SignalKind
+	Report dtmf.Report
+}
+
+// Arrival is what the signalling side knows of a call before its first prompt.
+type Arrival struct {
+	Door     mailbox.Door
+	Number   string // own door: the mailbox's number; empty at the any door
+	Domain   string
+	Language string // BCP 47; empty: the default
+	Peer     string // configured name
+	Source   string // peer address and asserted caller, for audit
+	CallID   string
+}

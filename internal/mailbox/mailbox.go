@@ -1,0 +1,85 @@
+// Package mailbox is the contract between the call and the system that keeps the
+// codes: Store, its accounts, its three-valued answer and its closed set of
+// error codes. It holds no data and opens no connection.
+package mailbox
+
+import (
+	"context"
+
+	"star97/internal/pin"
+)
+
+// Store finds mailboxes, verifies their code and changes it. Implementations are
+// safe for concurrent use and keep to the context's deadline.
+type Store interface {
+	// Lookup returns the accounts that answer to a number in a domain: none, one,
+	// or several (never an error for none). Errors: Unavailable, Throttled, ServiceRefused.
+	Lookup(ctx context.Context, q Query) ([]Account, error)
+	// Verify returns nil if code is the account's current code. Errors: WrongPIN,
+	// Locked, NotFound, NoCode, Disabled, Unavailable, Throttled, ServiceRefused, OutcomeUnknown.
+	Verify(ctx context.Context, a Account, code pin.PIN, at Attempt) error
+	// Change sets next where current is in force. The zero Result claims nothing.
+	Change(ctx context.Context, a Account, current, next pin.PIN, at Attempt) Result
+}
+
+// Query is a number as the backend knows it, after the dialplan's rules.
+type Query struct {
+	Number string // digits
+	Domain string // tenant; empty is the default domain
+}
+
+// Account is one mailbox as its backend describes it. It carries no code.
+type Account struct {
+	ID        string // immutable within Backend
+	Backend   string
+	Extension string
+	Domain    string
+	Name      string
+	Language  string   // BCP 47 tag, empty if unset
+	Numbers   []string // the owner's own numbers, digits only
+	Flags     Flags
+	Rules     *pin.Policy // what the backend demands; nil if it cannot be read
+}
+
+// Flags are the states of a mailbox that alter the call.
+type Flags struct {
+	Disabled     bool
+	NoCode       bool
+	MustChange   bool
+	CannotChange bool
+}
+
+// Door is where a caller came in.
+type Door uint8
+
+// The two doors of a call. The zero value is no door.
+const (
+	OwnDoor Door = iota + 1 // mailbox is the caller's believed identity
+	AnyDoor                 // mailbox is asked for
+)
+
+// Attempt says who tries, for lock-out and audit.
+type Attempt struct {
+	Door   Door
+	Peer   string // configured peer's name
+	Source string // peer address and asserted caller
+	CallID string
+	Intent string // ties the records of one change together; empty outside a change
+}
+
+// Outcome is how a change ended. The zero value claims nothing.
+type Outcome uint8
+
+// The three ends of a change.
+const (
+	Unknown Outcome = iota
+	Done            // proved: the new code is in force
+	Refused         // proved: the old code is still in force
+)
+
+// Result is an Outcome, why, and the detail for the log.
+type Result struct {
+	Outcome Outcome
+	Reason  Code
+	Err     error // detail for the log; never contains a code
+}

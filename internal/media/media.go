@@ -1,0 +1,110 @@
+// Package media owns the RTP of a call (RFC 3550): ports, symmetric RTP with a
+// source latch, RTCP, telephone-event reception and prompt playing by absolute
+// deadlines. It does not decide what is said and knows no SIP.
+package media
+
+import (
+	"net/netip"
+	"time"
+
+	"star97/internal/codec"
+	"star97/internal/dtmf"
+)
+
+// Engine opens sessions and owns the goroutines that carry their packets.
+type Engine interface {
+	// Open reserves a port pair near local. Errors: ErrPortsExhausted or the
+	// system's, wrapped with the range.
+	Open(local netip.Addr) (Session, error)
+	// Close ends the engine; sessions still open are closed without RTCP BYE.
+	Close() error
+}
+
+// Session is the media of one call. Methods are safe for concurrent use and
+// return at once; the engine acts within one wake-up.
+type Session interface {
+	// LocalAddr is the bound RTP address; RTCP is the next port.
+	LocalAddr() netip.AddrPort
+	// Set applies a negotiated stream, at first and at each re-negotiation. A
+	// change of address or direction in the first 3 s of sending starts the
+	// current utterance again.
+	Set(Stream)
+	// Start permits sending (the ACK is in): the first packet leaves at once, the
+	// first utterance after lead of silence. Sending waits while held.
+	Start(lead time.Duration)
+	// Say replaces whatever is being said by u, as a new talkspurt, at once.
+	Say(u Utterance)
+	// Stop ends the current utterance; silence follows. No Finished comes.
+	Stop()
+	// Events carries what the engine saw; closed after Close.
+	Events() <-chan Event
+	// Epoch is the zero of Event.At and of dtmf.Report.At.
+	Epoch() time.Time
+	// Stats may be read at any time.
+	Stats() Stats
+	// Close sends RTCP BYE, frees the ports and closes Events.
+	Close()
+}
+
+// Stream is the negotiated audio stream as the engine needs it.
+type Stream struct {
+	Remote     netip.AddrPort
+	RemoteRTCP netip.AddrPort
+	Codec      codec.ID
+	PT         uint8
+	EventPT    uint8 // 0: no telephone-event
+	EventRate  int
+	PTime      time.Duration
+	Send, Recv bool
+}
+
+// Clip is one recorded sentence, ready in every codec (prompt.Audio).
+type Clip interface {
+	// Payload returns the whole sentence in the codec's payload format.
+	Payload(codec.ID) []byte
+}
+
+// MaxClips bounds an utterance.
+const MaxClips = 3
+
+// Utterance is what is said in one breath. Tag comes back in Started and Finished.
+type Utterance struct {
+	Tag   uint32
+	Clips [MaxClips]Clip // the first nil ends it
+}
+
+// EventKind says what an Event tells.
+type EventKind uint8
+
+// What the engine tells its call.
+const (
+	Pressed  EventKind = iota + 1 // Report holds an observation of a key
+	Started                       // Tag: the utterance's first packet was sent
+	Finished                      // Tag: the utterance's last packet was sent
+	Overrun                       // the queue was full: key reports were lost
+	Held                          // we may not send; positions stand still
+	Resumed                       // we may send again
+	Silent                        // no RTP or RTCP for the media time-out
+)
+
+// Event is one thing the engine saw, At since the session's epoch.
+type Event struct {
+	Kind   EventKind
+	Tag    uint32
+	At     time.Duration
+	Report dtmf.Report
+}
+
+// Stats are the session's counters.
+type Stats struct {
+	PacketsIn, PacketsOut   uint64
+	Dropped                 uint64 // wrong source, payload type or shape
+	LostIn                  uint64
+	JitterIn                time.Duration
+	RemoteLost              uint64 // from the peer's RTCP reports
+	RoundTrip               time.Duration
+	Events, DupEnd, Late    uint64
+	ZeroDuration, ReusedTS  uint64
+	ForcedEnd, LeakSwallow  uint64
+	SourceChanges, Overruns uint64
+}
