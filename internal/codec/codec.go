@@ -22,6 +22,11 @@ type Format struct {
 	SampleRate  int    // PCM samples per second
 	BytesPerMs  int    // payload bytes per millisecond
 	Silence     byte   // payload byte of digital silence
-	Encode      func(dst []byte, pcm []int16) int
-	Decode      func(dst []int16, payload []byte) int
+
+	// Encode writes the payload of pcm to dst and returns the bytes written; it
+	// stops where the shorter of the two ends. It allocates nothing.
+	Encode func(dst []byte, pcm []int16) int
+	// Decode writes the samples of payload to dst and returns the samples written;
+	// it stops where the shorter of the two ends. It allocates nothing.
+	Decode func(dst []int16, payload []byte) int
 }
