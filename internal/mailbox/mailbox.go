@@ -16,9 +16,13 @@ type Store interface {
 	// or several (never an error for none). Errors: Unavailable, Throttled, ServiceRefused.
 	Lookup(ctx context.Context, q Query) ([]Account, error)
 	// Verify returns nil if code is the account's current code. Errors: WrongPIN,
-	// Locked, NotFound, NoCode, Disabled, Unavailable, Throttled, ServiceRefused, OutcomeUnknown.
+	// Locked, NotFound, NoCode, Disabled, Unavailable, Throttled, ServiceRefused,
+	// OutcomeUnknown, Busy. The zero Account stands for a mailbox that does not
+	// exist: the answer is WrongPIN, after the same work as for one that does.
 	Verify(ctx context.Context, a Account, code pin.PIN, at Attempt) error
 	// Change sets next where current is in force. The zero Result claims nothing.
+	// Refused because of WrongPIN says that current is not in force, which another
+	// change a moment ago may have brought about.
 	Change(ctx context.Context, a Account, current, next pin.PIN, at Attempt) Result
 }
 
@@ -74,7 +78,7 @@ type Outcome uint8
 const (
 	Unknown Outcome = iota
 	Done            // proved: the new code is in force
-	Refused         // proved: the old code is still in force
+	Refused         // proved: this change altered nothing
 )
 
 // Result is an Outcome, why, and the detail for the log.

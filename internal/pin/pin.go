@@ -1,51 +1,94 @@
 // Package pin holds an access code so that it cannot leak: the secret type, the
-// entry buffer, the policy rules and their presets, and the generator. It does
-// no I/O, logs nothing and knows nothing of mailboxes or telephones.
+// policy rules and their presets, and the generator. It does no I/O, logs
+// nothing and knows nothing of mailboxes or telephones.
 package pin
+
+import "crypto/subtle"
 
 // MaxDigits is the longest code that any supported system accepts.
 const MaxDigits = 30
 
-// PIN is an access code. The zero value is empty.
+// PIN is an access code of 0 to MaxDigits digits; the zero value is empty. It is
+// also the entry buffer of a call: Push, Len and Wipe allocate nothing.
+//
+// Every printing and encoding method shows the same word for every code. Package
+// reflect, and with it %+v of a struct that holds a PIN in an unexported field,
+// goes past those methods; therefore the bytes are sealed (see seal.go). Equal
+// digits have equal bytes within one process and in no other.
 type PIN struct {
-	digits [MaxDigits]byte
-	n      uint8
+	tag [tagSize]byte
+	box [boxSize]byte
 }
 
-// Parse reads ASCII digits; errors are ErrNotDigits and ErrTooLong and never
-// quote the input.
-func Parse(s string) (PIN, error) {
-	var p PIN
-	for i := 0; i < len(s); i++ {
-		if err := p.Push(s[i]); err != nil {
-			return PIN{}, err
+// Parse reads ASCII digits, none at all included; errors are ErrNotDigits and
+// ErrTooLong and never quote the input.
+func Parse[T ~string | ~[]byte](s T) (PIN, error) {
+	if len(s) > MaxDigits {
+		return PIN{}, ErrTooLong
+	}
+	var w plain
+	defer w.wipe()
+	for i := range len(s) {
+		if !w.push(s[i]) {
+			return PIN{}, ErrNotDigits
 		}
 	}
-	return p, nil
+	return w.seal(), nil
 }
 
-// Push appends one ASCII digit.
+// Push appends one ASCII digit. On ErrNotDigits and ErrTooLong p is unchanged.
 func (p *PIN) Push(c byte) error {
-	switch {
-	case c < '0' || c > '9':
-		return ErrNotDigits
-	case p.n == MaxDigits:
+	var w plain
+	defer w.wipe()
+	p.open(&w)
+	if w.n == MaxDigits {
 		return ErrTooLong
 	}
-	p.digits[p.n] = c
-	p.n++
+	if !w.push(c) {
+		return ErrNotDigits
+	}
+	*p = w.seal()
 	return nil
 }
 
-// Len is the number of digits.
-func (p *PIN) Len() int { return int(p.n) }
+// Len is the number of digits. It is as secret as they are: it goes into no output.
+func (p *PIN) Len() int {
+	var w plain
+	defer w.wipe()
+	p.open(&w)
+	return int(w.n)
+}
+
+// Empty is Len() == 0 without unsealing.
+func (p *PIN) Empty() bool { return *p == PIN{} }
 
 // Equal compares in constant time.
-func (p *PIN) Equal(q *PIN) bool { return *p == *q }
+func (p *PIN) Equal(q *PIN) bool {
+	return subtle.ConstantTimeCompare(p.tag[:], q.tag[:])&
+		subtle.ConstantTimeCompare(p.box[:], q.box[:]) == 1
+}
 
-// Wipe empties p and overwrites its digits.
+// Reversed is the code read from its last digit to its first.
+func (p *PIN) Reversed() PIN {
+	var w, r plain
+	defer w.wipe()
+	defer r.wipe()
+	p.open(&w)
+	for i := range w.n {
+		r.push(w.digits[w.n-1-i])
+	}
+	return r.seal()
+}
+
+// Wipe empties p and overwrites its bytes.
 func (p *PIN) Wipe() { *p = PIN{} }
 
-// Reveal lends the ASCII digits to use, which must not keep them. It is for
-// hashing, for the wire of an adapter and for numbers that are no secret.
-func (p *PIN) Reveal(use func(digits []byte)) { use(p.digits[:p.n]) }
+// Reveal lends a copy of the ASCII digits to use, which must not keep it: it is
+// overwritten when use returns or panics. Reveal is for hashing, for the wire of
+// an adapter and for numbers that are no secret. It allocates.
+func (p *PIN) Reveal(use func(digits []byte)) {
+	w := new(plain)
+	defer w.wipe()
+	p.open(w)
+	use(w.digits[:w.n])
+}

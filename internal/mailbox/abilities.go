@@ -1,0 +1,57 @@
+package mailbox
+
+import (
+	"context"
+	"time"
+
+	"star97/internal/pin"
+)
+
+// The optional abilities of a Store. Who needs one asks with a type assertion
+// and says so when the backend lacks it.
+
+// Actor is who does something to a mailbox other than its caller, for the audit
+// trail: an administrator's login name or "star97 import".
+type Actor string
+
+// Page asks for a part of a list in the order of domain and extension.
+type Page struct {
+	Domain     string   // this tenant only; empty is the default domain
+	AllDomains bool     // every tenant, whatever Domain says
+	Search     string   // part of the extension, the name or an own number, whatever case; empty: all
+	After      *Account // the last account of the page before; nil: from the start
+	Limit      int      // at most this many; 0: the backend's own limit
+}
+
+// Lister lists mailboxes.
+type Lister interface {
+	// List returns one page; a page shorter than Limit is the last one.
+	List(ctx context.Context, p Page) ([]Account, error)
+}
+
+// Resetter sets a code without knowing the current one.
+type Resetter interface {
+	// Reset puts next in force, also where there was no code; mustChange makes the
+	// owner choose another one at the next call. reason goes to the audit trail.
+	Reset(ctx context.Context, a Account, next pin.PIN, mustChange bool, by Actor, reason string) Result
+}
+
+// Unlocker opens a mailbox that wrong codes have closed.
+type Unlocker interface {
+	Unlock(ctx context.Context, a Account, by Actor, reason string) error
+}
+
+// Admin adds and removes mailboxes.
+type Admin interface {
+	// Add makes a mailbox from everything in a but ID and Backend, which it sets, and
+	// returns it. An empty code leaves the mailbox without one. Errors: Exists, NotDigits, Unavailable, Busy.
+	Add(ctx context.Context, a Account, code pin.PIN, by Actor) (Account, error)
+	// Remove deletes a mailbox and its code. Errors: NotFound, Unavailable.
+	Remove(ctx context.Context, a Account, by Actor, reason string) error
+}
+
+// Lagging is a Store whose Verify may answer from an older state than the last Change.
+type Lagging interface {
+	// Lag is how long after a change the old code may still verify.
+	Lag() time.Duration
+}

@@ -1,0 +1,33 @@
+package mailbox
+
+import "fmt"
+
+var (
+	outcomeWords = [...]string{Unknown: "unknown", Done: "done", Refused: "refused"}
+	doorWords    = [...]string{0: "none", OwnDoor: "own", AnyDoor: "any"}
+)
+
+// String is the outcome's closed word.
+func (o Outcome) String() string { return word(outcomeWords[:], uint8(o)) }
+
+// MarshalText writes the closed word.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// String is the door's closed word.
+func (d Door) String() string { return word(doorWords[:], uint8(d)) }
+
+// MarshalText writes the closed word.
+func (d Door) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads "own" or "any".
+func (d *Door) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "own":
+		*d = OwnDoor
+	case "any":
+		*d = AnyDoor
+	default:
+		return fmt.Errorf("door %q is not known: use own or any", text)
+	}
+	return nil
+}
