@@ -1,2 +1,125 @@
-// Package lockout is a mailbox.Store that wraps another and counts wrong codes per call and per mailbox. It keeps nothing itself: the ledger it needs is an interface it declares.
+// Package lockout is a mailbox.Store that wraps another and limits guessing: per
+// call, per mailbox and door, per mailbox over both doors, and per source. A try
+// is counted as wrong before the wrapped store sees it and taken back when it
+// proves right, so ten calls at once get no more tries than one and a crash
+// leaves the try counted. It keeps no count beyond a call's: the Ledger it needs
+// is declared here. The upper limit of 100 consecutive failures is NIST SP
+// 800-63B section 5.2.2.
 package lockout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// Ledger keeps the counters. It decides nothing.
+type Ledger interface {
+	// Update loads the counters of keys in their order (one never seen is zero),
+	// lets decide alter them in place and, if decide returns true, keeps all of
+	// them, durably before it returns. No other Update of any process comes in
+	// between. decide may run more than once; it must not block. An error means
+	// that nothing is known to be kept.
+	Update(ctx context.Context, keys []string, decide func([]Counter) bool) error
+}
+
+// Guard is the Store that counts. It is safe for concurrent use.
+type Guard struct {
+	store  mailbox.Store
+	ledger Ledger
+	opts   Options
+	now    func() time.Time
+	calls  *calls
+}
+
+// New wraps store. A nil now is time.Now. The error is that of Options.Validate.
+func New(store mailbox.Store, ledger Ledger, opts Options, now func() time.Time) (*Guard, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Guard{store: store, ledger: ledger, opts: opts, now: now, calls: newCalls(opts.CallTries)}, nil
+}
+
+// Closed is the detail of a Locked error: when the next try is possible. The own
+// door may tell the caller; at the any door it is for the log alone.
+type Closed struct {
+	Until time.Time // zero: not before an administrator unlocks the mailbox, or not in this call
+	Why   string    // which limit, in plain words
+}
+
+// Error is a sentence with the time in UTC.
+func (c *Closed) Error() string {
+	if c.Until.IsZero() {
+		return c.Why
+	}
+	return fmt.Sprintf("%s; open again at %s", c.Why, c.Until.UTC().Format(time.RFC3339))
+}
+
+// Lookup passes through: finding a mailbox is no guess at its code.
+func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	return g.store.Lookup(ctx, q)
+}
+
+// Verify counts the try, then asks the wrapped store. While a limit is reached
+// the answer is Locked whatever the code, after the work of a verification of
+// the zero Account, so that the time taken tells nothing. A ledger that cannot
+// count makes the answer Unavailable: an uncounted try is not made.
+func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	defer code.Wipe()
+	t, err := g.reserve(ctx, a, at)
+	if err != nil {
+		if errors.Is(err, mailbox.Locked) {
+			g.spend(ctx, code, at)
+		}
+		return fail("verify", err)
+	}
+	err = g.store.Verify(ctx, a, code, at)
+	if settled := g.settle(ctx, t, verdictOf(ctx, err)); settled != nil && err == nil {
+		return fail("verify", settled)
+	}
+	return err
+}
+
+// Change counts the check of the current code as a try like any other: nothing
+// is sent while a limit is reached (Refused, Locked) or while the ledger cannot
+// count (Refused, Unavailable).
+func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	defer current.Wipe()
+	defer next.Wipe()
+	t, err := g.reserve(ctx, a, at)
+	if err != nil {
+		if errors.Is(err, mailbox.Locked) {
+			g.spend(ctx, current, at)
+		}
+		return mailbox.Refuse(fail("change", err))
+	}
+	r := g.store.Change(ctx, a, current, next, at)
+	if err := g.settle(ctx, t, verdictOfChange(r)); err != nil {
+		// The outcome stands: a count that stays too high must not hide what happened.
+		r.Err = errors.Join(r.Err, err)
+	}
+	return r
+}
+
+// spend does the work of a verification whose answer is not wanted.
+func (g *Guard) spend(ctx context.Context, code pin.PIN, at mailbox.Attempt) {
+	_ = g.store.Verify(ctx, mailbox.Account{}, code, at)
+}
+
+func locked(c *Closed) error { return mailbox.Fail("reserve", mailbox.Locked, c) }
+
+// fail gives err the operation's name; an error without a code is the ledger's.
+func fail(op string, err error) error {
+	var e *mailbox.Error
+	if errors.As(err, &e) {
+		return mailbox.Fail(op, e.Code, e.Detail)
+	}
+	return mailbox.Fail(op, mailbox.Unavailable, err)
+}

@@ -1,0 +1,64 @@
+package lockout
+
+import (
+	"context"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// State is how a mailbox stands.
+type State struct {
+	Own, Any DoorState
+	Stopped  bool // the hard stop over both doors is reached
+}
+
+// DoorState is how one door of a mailbox stands.
+type DoorState struct {
+	Wrong       int       // wrong codes in a row
+	ClosedUntil time.Time // zero: open
+}
+
+// State reads how a mailbox stands and changes nothing.
+func (g *Guard) State(ctx context.Context, a mailbox.Account) (State, error) {
+	var s State
+	now := g.now()
+	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
+		s.Own = g.doorState(&c[atDoor], false, now)
+		s.Any = g.doorState(&c[atOtherDoor], true, now)
+		s.Stopped = c[atMailbox].Wrong() >= g.opts.HardStop
+		return false
+	})
+	if err != nil {
+		return State{}, fail("state", err)
+	}
+	return s, nil
+}
+
+func (g *Guard) doorState(c *Counter, anyDoor bool, now time.Time) DoorState {
+	d := DoorState{Wrong: c.Wrong()}
+	if until := c.Last.Add(g.opts.wait(anyDoor, d.Wrong)); now.Before(until) {
+		d.ClosedUntil = until
+	}
+	return d
+}
+
+// Unlock opens both doors of a mailbox and forgets its wrong codes; limits of
+// sources stay. Who does it and why is for the audit trail around the Guard.
+func (g *Guard) Unlock(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
+	now := g.now()
+	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
+		for i := atDoor; i < len(c); i++ {
+			c[i].clear(c[i].Tries, now)
+		}
+		return true
+	})
+	if err != nil {
+		return fail("unlock", err)
+	}
+	return nil
+}
+
+func adminKeys(a mailbox.Account) []string {
+	return keysOf(a, mailbox.Attempt{Door: mailbox.OwnDoor, Source: "administrator"})
+}

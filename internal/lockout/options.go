@@ -1,0 +1,62 @@
+package lockout
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options are the limits. All waits count from the last try; tries made while
+// closed are not counted and do not prolong it.
+type Options struct {
+	CallTries     int           `yaml:"call_tries"`      // wrong codes that end a call's tries; 1 to 10, default 3
+	WaitFrom      int           `yaml:"wait_from"`       // wrong codes in a row from which each next one costs a wait; 1 to 20, default 5
+	WaitFirst     time.Duration `yaml:"wait_first"`      // the first wait, doubling with each further wrong code; 1s to 1h, default 30s
+	WaitMax       time.Duration `yaml:"wait_max"`        // longest wait; wait_first to 24h, default 1h
+	CloseFrom     int           `yaml:"close_from"`      // wrong codes in a row that close the any door; wait_from to 100, default 10
+	CloseFirst    time.Duration `yaml:"close_first"`     // how long at first, doubling; wait_first to 24h, default 1h
+	CloseMax      time.Duration `yaml:"close_max"`       // how long at most; close_first to 720h, default 24h
+	HardStop      int           `yaml:"hard_stop"`       // wrong codes in a row over both doors that end all tries until unlocked; close_from to 100, default 100
+	SourcePerHour int           `yaml:"source_per_hour"` // wrong codes an hour from one source over all mailboxes; 3 to 1000, default 30
+}
+
+// DefaultOptions are the documented defaults.
+func DefaultOptions() Options {
+	return Options{
+		CallTries: 3,
+		WaitFrom:  5, WaitFirst: 30 * time.Second, WaitMax: time.Hour,
+		CloseFrom: 10, CloseFirst: time.Hour, CloseMax: 24 * time.Hour,
+		HardStop: 100, SourcePerHour: 30,
+	}
+}
+
+// Validate returns nil, or one sentence naming the first option out of range.
+func (o Options) Validate() error {
+	for _, c := range []struct {
+		key          string
+		v, low, high int
+	}{
+		{"call_tries", o.CallTries, 1, 10},
+		{"wait_from", o.WaitFrom, 1, 20},
+		{"close_from", o.CloseFrom, o.WaitFrom, 100},
+		{"hard_stop", o.HardStop, o.CloseFrom, 100},
+		{"source_per_hour", o.SourcePerHour, 3, maxRecent},
+	} {
+		if c.v < c.low || c.v > c.high {
+			return fmt.Errorf("%s is %d; use %d to %d", c.key, c.v, c.low, c.high)
+		}
+	}
+	for _, c := range []struct {
+		key          string
+		v, low, high time.Duration
+	}{
+		{"wait_first", o.WaitFirst, time.Second, time.Hour},
+		{"wait_max", o.WaitMax, o.WaitFirst, 24 * time.Hour},
+		{"close_first", o.CloseFirst, o.WaitFirst, 24 * time.Hour},
+		{"close_max", o.CloseMax, o.CloseFirst, 720 * time.Hour},
+	} {
+		if c.v < c.low || c.v > c.high {
+			return fmt.Errorf("%s is %v; use %v to %v", c.key, c.v, c.low, c.high)
+		}
+	}
+	return nil
+}
