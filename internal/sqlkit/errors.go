@@ -1,0 +1,95 @@
+package sqlkit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// The kinds of trouble with a database file.
+var (
+	ErrLocked   = errors.New("locked")
+	ErrDamaged  = errors.New("damaged")
+	ErrReadOnly = errors.New("not writable")
+	ErrFull     = errors.New("disk full")
+	ErrIO       = errors.New("disk error")
+)
+
+// ErrCommit marks an error that came when the commit had been asked for.
+var ErrCommit = errors.New("the outcome of the commit is not known")
+
+// Error is trouble with a database file, told with its path and a remedy.
+type Error struct {
+	Kind  error
+	Path  string
+	Cause error // SQLite's or the system's own words
+}
+
+// Error is one sentence: place, problem, remedy.
+func (e *Error) Error() string {
+	return fmt.Sprintf(sentences[e.Kind], e.Path) + " (" + e.Cause.Error() + ")"
+}
+
+// Unwrap leads to the kind and to the cause.
+func (e *Error) Unwrap() []error { return []error{e.Kind, e.Cause} }
+
+var sentences = map[error]string{
+	ErrLocked:   "the database %s is locked by another program: end that program, or raise busy_timeout",
+	ErrDamaged:  "the database %s is damaged or is no SQLite file: stop star97 and restore it from a backup",
+	ErrReadOnly: "the database %s cannot be opened for writing: let star97's user write to the file and to its folder, and mount the file system writable",
+	ErrFull:     "the database %s cannot grow, the disk is full: free some space on its file system",
+	ErrIO:       "the database %s could not be read or written: look for disk errors in the system log, then restore it from a backup if it is damaged",
+}
+
+// kinds maps SQLite's primary result codes (https://www.sqlite.org/rescode.html).
+var kinds = map[int]error{
+	sqlite3.SQLITE_BUSY:     ErrLocked,
+	sqlite3.SQLITE_LOCKED:   ErrLocked,
+	sqlite3.SQLITE_CORRUPT:  ErrDamaged,
+	sqlite3.SQLITE_NOTADB:   ErrDamaged,
+	sqlite3.SQLITE_READONLY: ErrReadOnly,
+	sqlite3.SQLITE_PERM:     ErrReadOnly,
+	sqlite3.SQLITE_CANTOPEN: ErrReadOnly,
+	sqlite3.SQLITE_FULL:     ErrFull,
+	sqlite3.SQLITE_IOERR:    ErrIO,
+}
+
+// primaryCode masks the primary result code out of an extended one.
+const primaryCode = 0xff
+
+// explain wraps an SQLite error that has a sentence; others pass as they are.
+func (d *DB) explain(err error) error {
+	var told *Error
+	var se *sqlite.Error
+	if errors.As(err, &told) || !errors.As(err, &se) {
+		return err
+	}
+	if kind, ok := kinds[se.Code()&primaryCode]; ok {
+		return &Error{Kind: kind, Path: d.opt.Path, Cause: err}
+	}
+	return fmt.Errorf("database %s: %w", d.opt.Path, err)
+}
+
+// fileError explains what the system said when the file itself was made or opened.
+func fileError(path string, err error) error {
+	kind := ErrIO
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EISDIR),
+		errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
+		kind = ErrReadOnly
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		kind = ErrFull
+	}
+	return &Error{Kind: kind, Path: path, Cause: err}
+}
+
+// IsUnique tells whether err is a row that breaks a UNIQUE or PRIMARY KEY rule.
+func IsUnique(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) &&
+		(se.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || se.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
