@@ -1,2 +1,218 @@
-// Package audit is a mailbox.Store that wraps another and writes one record per decision. No field of a record can carry a code.
+// Package audit is a mailbox.Store that wraps another (outside the lock-out) and
+// writes one record per decision to a chain in which each record carries the
+// SHA-256 of the one before (FIPS 180-4), so that an edit, a removal and a gap
+// show. A change is recorded before it is made and again when it has ended: no
+// intent, no change. No field of a record can carry a code, and what a caller
+// typed as an extension is recorded only as the mailbox that it led to. It keeps
+// nothing itself: the Sink it needs is declared here.
 package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// Sink keeps the chain.
+type Sink interface {
+	// Append seals r behind the last record (Record.Seal), keeps it durably and
+	// returns it sealed. Appends of all processes stand in one order. An error
+	// means that r is not in the chain.
+	Append(ctx context.Context, r Record) (Record, error)
+	// OpenIntents lists, oldest first, the intents of node without an end.
+	OpenIntents(ctx context.Context, node string) ([]Record, error)
+}
+
+// Options say what stands in every record of this process.
+type Options struct {
+	Node   string `yaml:"node"` // this machine's name in the records; 1 to 64 characters, default star97
+	Policy string `yaml:"-"`    // name and version of the rules for new codes in force
+}
+
+// DefaultOptions are the documented defaults.
+func DefaultOptions() Options { return Options{Node: "star97"} }
+
+// Validate returns nil or one sentence.
+func (o Options) Validate() error {
+	if o.Node == "" || clean(o.Node, maxName) != o.Node {
+		return fmt.Errorf("node is %q; use a name of 1 to %d characters without control characters", o.Node, maxName)
+	}
+	return nil
+}
+
+// Trail is the Store that records. It is safe for concurrent use.
+type Trail struct {
+	store mailbox.Store
+	sink  Sink
+	opts  Options
+	now   func() time.Time
+}
+
+// New wraps store. A nil now is time.Now. The error is that of Options.Validate.
+func New(store mailbox.Store, sink Sink, opts Options, now func() time.Time) (*Trail, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Trail{store: store, sink: sink, opts: opts, now: now}, nil
+}
+
+// writeWithin bounds the writing of a record about something that has already
+// happened, whether or not its caller is still there.
+const writeWithin = 5 * time.Second
+
+// Lookup records only that the system did not answer: what was typed may be a
+// code typed by mistake, and finding a mailbox decides nothing.
+func (t *Trail) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	found, err := t.store.Lookup(ctx, q)
+	if err == nil {
+		return found, nil
+	}
+	r := Record{Action: Find, Domain: q.Domain, Result: mailbox.CodeOf(err)}
+	return nil, errors.Join(err, t.write(ctx, r))
+}
+
+// Verify records the answer before it gives it: an answer that cannot be recorded
+// is Unavailable.
+func (t *Trail) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	defer code.Wipe()
+	err := t.store.Verify(ctx, a, code, at)
+	r := about(Login, a, at)
+	r.Result = mailbox.CodeOf(err)
+	if lost := t.write(ctx, r); lost != nil {
+		return mailbox.Fail("verify", mailbox.Unavailable, lost)
+	}
+	return err
+}
+
+// Change records the intent, makes the change and records its end. An intent that
+// cannot be recorded refuses the change before anything is sent. An end that
+// cannot be recorded alters nothing in the answer: it is told in Err, and the
+// intent stays open until CloseOpen.
+func (t *Trail) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	defer current.Wipe()
+	defer next.Wipe()
+	if at.Intent == "" {
+		at.Intent = rand.Text()
+	}
+	r := about(Change, a, at)
+	if err := t.intend(ctx, r); err != nil {
+		return mailbox.Refuse(err)
+	}
+	result := t.store.Change(ctx, a, current, next, at)
+	r.Outcome, r.Result = result.Outcome, result.Reason
+	if err := t.end(ctx, r); err != nil {
+		result.Err = errors.Join(result.Err, err)
+	}
+	return result
+}
+
+// Refused records that one of star97's own rules refused a new code; rule is the
+// rule's id.
+func (t *Trail) Refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule string) error {
+	r := about(Change, a, at)
+	r.Outcome, r.Result, r.Rule = mailbox.Refused, mailbox.PolicyOther, rule
+	return t.write(ctx, r)
+}
+
+// Administer makes deed, an administrator's action on a, between two records: no
+// intent, no deed. The error is the deed's (its mailbox.Code is recorded), joined
+// with that of a second record which could not be written.
+func (t *Trail) Administer(ctx context.Context, action Action, a mailbox.Account, by mailbox.Actor, reason string,
+	deed func(context.Context) error,
+) error {
+	r := about(action, a, mailbox.Attempt{Intent: rand.Text()})
+	r.Extension, r.Domain, r.Actor, r.Reason = a.Extension, a.Domain, string(by), reason
+	if err := t.intend(ctx, r); err != nil {
+		return err
+	}
+	err := deed(ctx)
+	r.Outcome, r.Result = mailbox.Done, mailbox.CodeOf(err)
+	switch {
+	case r.Result == mailbox.OutcomeUnknown:
+		r.Outcome = mailbox.Unknown
+	case err != nil:
+		r.Outcome = mailbox.Refused
+	}
+	return errors.Join(err, t.end(ctx, r))
+}
+
+// Unlock opens a mailbox through the wrapped store's own ability and records it.
+func (t *Trail) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
+	u, ok := t.store.(mailbox.Unlocker)
+	if !ok {
+		return mailbox.Fail("unlock", mailbox.CannotChange, errors.New("this store cannot unlock; unlock the mailbox in the voicemail system"))
+	}
+	return t.Administer(ctx, Unlock, a, by, reason, func(ctx context.Context) error {
+		return u.Unlock(ctx, a, by, reason)
+	})
+}
+
+// CloseOpen ends the intents that a crash of this node left open, as unknown, and
+// returns the records that say so. Call it once, before the first call is taken
+// and by the serving process only.
+func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
+	open, err := t.sink.OpenIntents(ctx, t.opts.Node)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the changes left open in the audit trail: %w", err)
+	}
+	var closed []Record
+	for _, r := range open {
+		r.Time, r.Stage, r.Policy = t.now(), Ended, t.opts.Policy
+		r.Outcome, r.Result, r.Reason = mailbox.Unknown, mailbox.OutcomeUnknown, "unknown after crash"
+		sealed, err := t.sink.Append(ctx, r.clean())
+		if err != nil {
+			return closed, fmt.Errorf("cannot close the changes left open in the audit trail: %w", err)
+		}
+		closed = append(closed, sealed)
+	}
+	return closed, nil
+}
+
+func (t *Trail) intend(ctx context.Context, r Record) error {
+	r.Stage = Intended
+	if err := t.append(ctx, r); err != nil {
+		return mailbox.Fail(r.Action.String(), mailbox.Unavailable, err)
+	}
+	return nil
+}
+
+func (t *Trail) end(ctx context.Context, r Record) error {
+	r.Stage = Ended
+	return t.write(ctx, r)
+}
+
+// write appends what has already happened, also when ctx is over.
+func (t *Trail) write(ctx context.Context, r Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
+	defer cancel()
+	return t.append(ctx, r)
+}
+
+func (t *Trail) append(ctx context.Context, r Record) error {
+	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, t.opts.Policy
+	if _, err := t.sink.Append(ctx, r.clean()); err != nil {
+		return fmt.Errorf("cannot write the audit trail: %w", err)
+	}
+	return nil
+}
+
+// about fills in who and where. An account without ID is none that exists, and
+// nothing of what was typed for it is kept.
+func about(action Action, a mailbox.Account, at mailbox.Attempt) Record {
+	r := Record{
+		Action: action, Door: at.Door, Intent: at.Intent,
+		Peer: at.Peer, Transport: at.Transport, Source: at.Source, CallID: at.CallID,
+	}
+	if a.ID != "" {
+		r.Backend, r.Domain, r.Mailbox, r.Extension = a.Backend, a.Domain, a.ID, a.Extension
+	}
+	return r
+}

@@ -64,11 +64,12 @@ const (
 
 // Attempt says who tries, for lock-out and audit.
 type Attempt struct {
-	Door   Door
-	Peer   string // configured peer's name
-	Source string // peer address and asserted caller
-	CallID string
-	Intent string // ties the records of one change together; empty outside a change
+	Door      Door
+	Peer      string // configured peer's name
+	Transport string // of the INVITE: udp, tcp, tls, ws, wss; for audit
+	Source    string // peer address without port, and asserted caller: the same for each call of one telephone
+	CallID    string
+	Intent    string // ties the records of one change together; empty outside a change
 }
 
 // Outcome is how a change ended. The zero value claims nothing.

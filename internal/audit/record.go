@@ -1,0 +1,202 @@
+package audit
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"star97/internal/mailbox"
+)
+
+// Record is one decision. All texts are bounded and free of control characters
+// once they are in the chain. There is no field for a code, its length or its
+// digits.
+type Record struct {
+	Seq       uint64          `json:"seq"`  // 1 for the first, then without gap
+	Time      time.Time       `json:"time"` // UTC, whole microseconds
+	Node      string          `json:"node"`
+	Peer      string          `json:"peer,omitempty"`      // the configured peer's name
+	Transport string          `json:"transport,omitempty"` // of SIP: udp, tcp, tls, ws, wss
+	Source    string          `json:"source,omitempty"`    // peer address and asserted caller
+	CallID    string          `json:"call_id,omitempty"`
+	Door      mailbox.Door    `json:"door"`
+	Backend   string          `json:"backend,omitempty"`
+	Domain    string          `json:"domain,omitempty"`
+	Mailbox   string          `json:"mailbox,omitempty"`   // Account.ID; empty: no known mailbox
+	Extension string          `json:"extension,omitempty"` // of a known mailbox
+	Action    Action          `json:"action"`
+	Stage     Stage           `json:"stage"`
+	Outcome   mailbox.Outcome `json:"outcome"` // of what was changed; unknown elsewhere
+	Result    mailbox.Code    `json:"result"`
+	Rule      string          `json:"rule,omitempty"`   // the rule that refused a new code
+	Actor     string          `json:"actor,omitempty"`  // the administrator
+	Reason    string          `json:"reason,omitempty"` // the administrator's words
+	Policy    string          `json:"policy,omitempty"` // rules for new codes in force
+	Intent    string          `json:"intent,omitempty"` // ties the records of one change together
+	Prev      Hash            `json:"prev"`             // Hash of the record before; zero for the first
+	Hash      Hash            `json:"hash"`             // over Prev and everything above
+}
+
+// Action is what was decided about. Numbers are in the chain: append, never reuse.
+type Action uint8
+
+// The actions.
+const (
+	Find   Action = 1 // a number was looked up and the system did not answer
+	Login  Action = 2
+	Change Action = 3
+	Unlock Action = 4
+	Reset  Action = 5
+	Add    Action = 6
+	Remove Action = 7
+)
+
+var actionWords = [...]string{
+	Find: "find", Login: "login", Change: "change", Unlock: "unlock", Reset: "reset", Add: "add", Remove: "remove",
+}
+
+// String is the action's closed word.
+func (a Action) String() string { return word(actionWords[:], uint8(a)) }
+
+// MarshalText writes the closed word.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// Stage says which part of a decision a record is.
+type Stage uint8
+
+// The stages. The zero value is a decision of one record.
+const (
+	Whole    Stage = 0
+	Intended Stage = 1 // written before anything was sent
+	Ended    Stage = 2
+)
+
+var stageWords = [...]string{Whole: "whole", Intended: "intended", Ended: "ended"}
+
+// String is the stage's closed word.
+func (s Stage) String() string { return word(stageWords[:], uint8(s)) }
+
+// MarshalText writes the closed word.
+func (s Stage) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Hash is a SHA-256.
+type Hash [sha256.Size]byte
+
+// String is lower-case hexadecimal.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText writes lower-case hexadecimal.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads 64 hexadecimal digits.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(h)) {
+		return fmt.Errorf("a hash has %d hexadecimal digits, not %d", hex.EncodedLen(len(h)), len(text))
+	}
+	_, err := hex.Decode(h[:], text)
+	return err
+}
+
+// Head is the last record of a chain. The zero value is the empty chain.
+type Head struct {
+	Seq  uint64
+	Hash Hash
+}
+
+// Seal returns r as the record behind last.
+func (r Record) Seal(last Head) Record {
+	r.Seq, r.Prev = last.Seq+1, last.Hash
+	r.Hash = r.sum()
+	return r
+}
+
+// Head is the head of a chain that ends with r.
+func (r *Record) Head() Head { return Head{Seq: r.Seq, Hash: r.Hash} }
+
+// sealVersion is the first byte under every hash; another order of fields is
+// another version.
+const sealVersion = 1
+
+// sum hashes Prev and the fields in one unambiguous form: numbers as eight bytes,
+// big endian; texts behind their length.
+func (r *Record) sum() Hash {
+	b := make([]byte, 0, 1024)
+	b = append(b, sealVersion)
+	b = append(b, r.Prev[:]...)
+	b = binary.BigEndian.AppendUint64(b, r.Seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixMicro()))
+	b = append(b, byte(r.Door), byte(r.Action), byte(r.Stage), byte(r.Outcome), byte(r.Result))
+	for _, s := range r.texts() {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(*s.text)))
+		b = append(b, *s.text...)
+	}
+	return sha256.Sum256(b)
+}
+
+// Longest texts, in characters.
+const (
+	maxName  = 64  // names that the configuration or the backend gave
+	maxOuter = 128 // texts that came over the network or from a person
+)
+
+type text struct {
+	text *string
+	most int
+}
+
+// texts lists the text fields in the order of the hash.
+func (r *Record) texts() []text {
+	return []text{
+		{&r.Node, maxName},
+		{&r.Peer, maxName},
+		{&r.Transport, maxName},
+		{&r.Source, maxOuter},
+		{&r.CallID, maxOuter},
+		{&r.Backend, maxName},
+		{&r.Domain, maxOuter},
+		{&r.Mailbox, maxOuter},
+		{&r.Extension, maxName},
+		{&r.Rule, maxName},
+		{&r.Actor, maxOuter},
+		{&r.Reason, maxOuter},
+		{&r.Policy, maxName},
+		{&r.Intent, maxName},
+	}
+}
+
+// clean bounds the texts and rounds the time to what the chain keeps.
+func (r Record) clean() Record {
+	r.Time = r.Time.UTC().Truncate(time.Microsecond)
+	for _, s := range r.texts() {
+		*s.text = clean(*s.text, s.most)
+	}
+	return r
+}
+
+// clean makes s fit for one line of text: valid UTF-8 without control and
+// formatting characters (a terminal obeys them), cut to most characters, the last
+// of which is then an ellipsis.
+func clean(s string, most int) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.In(c, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}
+
+func word(words []string, i uint8) string {
+	if int(i) < len(words) && words[i] != "" {
+		return words[i]
+	}
+	return fmt.Sprintf("unnamed-%d", i)
+}
