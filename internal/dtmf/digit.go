@@ -16,6 +16,37 @@ const (
 	Pound Digit = 11
 )
 
+// keys holds the character of each digit at the digit's own index.
+const keys = "0123456789*#ABCD"
+
+// DigitOf returns the key whose character is c: 0-9, *, #, A-D or a-d.
+func DigitOf(c byte) (Digit, bool) {
+	if c >= 'a' && c <= 'd' {
+		c -= 'a' - 'A'
+	}
+	for i := range len(keys) {
+		if keys[i] == c {
+			return Digit(i), true
+		}
+	}
+	return 0, false
+}
+
+// Char is the character on the key: 0-9, *, #, A-D; 0 if d is no key. It is for
+// building a number or a code, never for output.
+func (d Digit) Char() byte {
+	if !d.Valid() {
+		return 0
+	}
+	return keys[d]
+}
+
+// Valid says whether d is one of the 16 keys.
+func (d Digit) Valid() bool { return int(d) < len(keys) }
+
+// IsNumber says whether d is one of 0-9.
+func (d Digit) IsNumber() bool { return d < Star }
+
 // Source says by which road a press came.
 type Source uint8
 
@@ -27,6 +58,19 @@ const (
 	FromTone         // in-band tones
 )
 
+// String names the source for logs.
+func (s Source) String() string {
+	switch s {
+	case FromEvent:
+		return "event"
+	case FromInfo:
+		return "info"
+	case FromTone:
+		return "tone"
+	}
+	return "none"
+}
+
 // Kind says what a Report tells.
 type Kind uint8
 
@@ -37,7 +81,21 @@ const (
 	Lost                 // a press was lost on the way: the entry cannot be trusted
 )
 
+// String names the kind for logs.
+func (k Kind) String() string {
+	switch k {
+	case Down:
+		return "down"
+	case Up:
+		return "up"
+	case Lost:
+		return "lost"
+	}
+	return "none"
+}
+
 // Report is one observation of one source. At is the time since the call's epoch.
+// A Lost report names no digit.
 type Report struct {
 	Kind   Kind
 	Source Source

@@ -1,0 +1,142 @@
+package dtmf
+
+import "time"
+
+// Which press a packet belongs to. RFC 4733 section 2.1 names a press by its
+// timestamp; this file holds what is done for senders that do not keep to it.
+
+// find returns the latest press with e's key, or nil.
+func (d *EventDecoder) find(e *event) *eventKey {
+	for i := range recentKeys {
+		k := &d.keys[(d.next+recentKeys-1-i)%recentKeys]
+		if k.used && k.start == e.TS && k.digit == e.digit && k.ssrc == e.SSRC {
+			return k
+		}
+	}
+	return nil
+}
+
+// reused says whether e begins a new press although its timestamp lies in the
+// ended press k: senders whose timestamp does not advance with an event do that.
+func reused(k *eventKey, e *event, now time.Duration) bool {
+	return e.ahead > 0 && !e.Redundant && !e.end && k.ended &&
+		uint32(e.duration) < k.length && now-k.end >= minPause
+}
+
+// stale says whether e is older than the latest press, so that an unknown key in
+// it is a press that was overtaken.
+func (d *EventDecoder) stale(e *event) bool {
+	k := &d.keys[d.last]
+	return k.used && (e.ahead < 0 || e.Redundant && int32(e.TS-k.start) < 0)
+}
+
+// overtaken handles a stale packet of an unknown key: a part of a known press
+// under a timestamp of its own, or else a press that is too late to take its
+// place, told once.
+func (d *EventDecoder) overtaken(e *event, now time.Duration, out []Report) []Report {
+	for i := range d.keys {
+		k := &d.keys[i]
+		if k.used && k.digit == e.digit && k.ssrc == e.SSRC && d.touches(k, e) {
+			return out
+		}
+	}
+	k := &d.keys[d.store(e, now)]
+	k.ended, k.end = true, now
+	d.stats.Lost++
+	return append(out, Report{Kind: Lost, Source: FromEvent, At: now})
+}
+
+// touches says whether e's span meets that of k.
+func (d *EventDecoder) touches(k *eventKey, e *event) bool {
+	offset := int32(e.TS - k.start)
+	return offset+int32(e.duration) >= 0 && offset <= d.reach(k, e)
+}
+
+// reach is the greatest offset at which e may still belong to k: up to its end,
+// and three packets more for an end packet or after timestamps that moved.
+func (d *EventDecoder) reach(k *eventKey, e *event) int32 {
+	reach := int32(k.length)
+	if e.end || k.moving && !k.ended {
+		reach += 3 * int32(d.step())
+	}
+	return reach
+}
+
+// goesOn says whether e, of an unknown key, belongs to the latest press.
+func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
+	k := &d.keys[d.last]
+	switch {
+	case !k.used || k.digit != e.digit || e.packed:
+		return false
+	case k.ssrc != e.SSRC:
+		return d.rehomed(k, e, now)
+	}
+	offset := int32(e.TS - k.start)
+	switch {
+	case offset < 0:
+		return false
+	case d.open && !e.Marker && offset >= segmentFrom && offset <= maxSegment+1:
+		return true // the next segment (RFC 4733 section 2.5.1.3)
+	case offset > d.reach(k, e) && !d.afterZero(k, e):
+		return false
+	case offset < int32(k.length):
+		return !reused(k, e, now)
+	case e.Marker:
+		return false
+	case e.end:
+		return d.endAgain(k, e, now)
+	case offset == int32(k.length):
+		// The same key again without a pause begins with a small duration.
+		return !k.ended && uint32(e.duration) >= k.length
+	}
+	return true
+}
+
+// rehomed says whether e continues the latest press k under another SSRC, as when
+// a border element takes over the stream in the middle of a press.
+func (d *EventDecoder) rehomed(k *eventKey, e *event, now time.Duration) bool {
+	if d.open {
+		return now-d.seen <= rehoming
+	}
+	return e.end && now-k.end <= rehoming
+}
+
+// afterZero says whether e is the first packet of k that has a duration, under a
+// timestamp that moved.
+func (d *EventDecoder) afterZero(k *eventKey, e *event) bool {
+	return k.length == 0 && !k.ended && e.TS-k.start <= d.step()
+}
+
+// endAgain says whether the end packet e behind the end of k repeats the end of k
+// under a new timestamp, or is all that came of a new press of the same key. A
+// repeat follows at once; a new press cannot have ended before the time that it
+// says it took has passed.
+func (d *EventDecoder) endAgain(k *eventKey, e *event, now time.Duration) bool {
+	if e.ahead <= 2 || e.duration == 0 {
+		return true
+	}
+	return now-k.origin < d.span(e.TS-k.start+uint32(e.duration)/2)
+}
+
+// adopt adds e to the latest press, which goesOn has confirmed. A packet with an
+// SSRC or a segment of its own brings a key of its own.
+func (d *EventDecoder) adopt(e *event, now time.Duration, out []Report) []Report {
+	k := &d.keys[d.last]
+	offset := e.TS - k.start
+	if k.ssrc == e.SSRC && offset < segmentFrom {
+		if !k.ended {
+			k.moving = true
+			k.length = max(k.length, offset)
+		}
+		return d.update(k, e, now, out)
+	}
+	ended, end := k.ended, k.end
+	k.ended, k.end = true, now
+	d.last = d.store(e, now)
+	k = &d.keys[d.last]
+	k.ended, k.end = ended, end
+	return d.update(k, e, now, out)
+}
+
+// step is the packet time in timestamp units.
+func (d *EventDecoder) step() uint32 { return ticks(d.packetTime(), d.clock()) }
