@@ -1,2 +1,154 @@
-// Package sqldb is the backend on a SQL database: mailboxes, codes at rest and the change as one transaction.
+// Package sqldb is the backend on a SQL database of our own: mailboxes, codes at
+// rest as argon2id over a peppered HMAC, and the change of a code as one
+// transaction. Only the hash of a code is stored; nothing here can show one.
+//
+// A stolen database alone does not reveal codes while the pepper file stays
+// secret. Not claimed: that hashing protects a 4 to 6 digit code once both are lost.
 package sqldb
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
+)
+
+// Name is what Account.Backend says of this store's mailboxes.
+const Name = "sqlite"
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Store is a mailbox.Store on one SQLite file. It is also a mailbox.Lister,
+// Resetter and Admin.
+type Store struct {
+	db     *sqlkit.DB
+	pepper *pepper
+	pool   *pool
+	cost   Cost
+	decoy  record // stands in for the code of a mailbox that has none
+}
+
+var (
+	_ mailbox.Store    = (*Store)(nil)
+	_ mailbox.Lister   = (*Store)(nil)
+	_ mailbox.Resetter = (*Store)(nil)
+	_ mailbox.Admin    = (*Store)(nil)
+)
+
+// Open opens or makes the database and, at the first start, its pepper file.
+// Errors are sentences with place and remedy.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return open(ctx, o)
+}
+
+func open(ctx context.Context, o Options) (*Store, error) {
+	db, err := sqlkit.Open(ctx, o.Database)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, pool: newPool(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
+	if err := s.prepare(ctx, o.pepperFile()); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context, pepperFile string) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	if err := s.db.Migrate(ctx, "mailbox", files); err != nil {
+		return err
+	}
+	if s.pepper, err = s.loadPepper(ctx, pepperFile); err != nil {
+		return err
+	}
+	s.decoy = record{kid: s.pepper.last, salt: make([]byte, saltSize), hash: make([]byte, hashSize), cost: s.cost}
+	rand.Read(s.decoy.salt)
+	rand.Read(s.decoy.hash)
+	return nil
+}
+
+// loadPepper reads the pepper file and makes sure that it fits the stored codes.
+// It makes a new file only for a database without codes: a lost pepper is a lost
+// code for everybody, and must be said instead of papered over.
+func (s *Store) loadPepper(ctx context.Context, path string) (*pepper, error) {
+	kids, err := s.kids(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := readPepper(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if len(kids) > 0 {
+			return nil, fmt.Errorf("the database %s holds codes, but their pepper file %s is missing: restore it from a backup", s.db.Path(), path)
+		}
+		p, err = makePepper(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, kid := range kids {
+		if p.keys[kid] == nil {
+			return nil, fmt.Errorf("the database %s holds codes made with pepper key %s, which the pepper file %s lacks: restore the file from a backup", s.db.Path(), kid, path)
+		}
+	}
+	return p, nil
+}
+
+func (s *Store) kids(ctx context.Context) (kids []string, err error) {
+	err = s.db.Read(func(db *sql.DB) error {
+		rows, err := db.QueryContext(ctx, "SELECT DISTINCT kid FROM code")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var kid string
+			if err := rows.Scan(&kid); err != nil {
+				return err
+			}
+			kids = append(kids, kid)
+		}
+		return rows.Err()
+	})
+	return kids, err
+}
+
+// Close closes the database. Calls still running fail with Unavailable.
+func (s *Store) Close() error { return s.db.Close() }
+
+// fail gives a database's error its code; errors that have one keep it.
+func fail(op string, err error) error {
+	var e *mailbox.Error
+	switch {
+	case err == nil, errors.As(err, &e):
+		return err
+	case errors.Is(err, sqlkit.ErrCommit):
+		return mailbox.Fail(op, mailbox.OutcomeUnknown, err)
+	}
+	return mailbox.Fail(op, mailbox.Unavailable, err)
+}
+
+// one passes the result of a statement that must have met exactly one row.
+func one(done sql.Result, otherwise error) error {
+	n, err := done.RowsAffected()
+	if err == nil && n != 1 {
+		return otherwise
+	}
+	return err
+}
+
+func now() int64 { return time.Now().UnixMilli() }

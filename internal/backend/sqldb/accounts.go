@@ -1,0 +1,84 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"star97/internal/mailbox"
+)
+
+const (
+	// maxAnswers bounds Lookup: two are already too many for a call.
+	maxAnswers = 10
+	// maxPage is List's own limit.
+	maxPage = 1000
+)
+
+const selectAccounts = `
+SELECT m.id, m.domain, m.extension, m.name, m.language, m.disabled, m.must_change, m.cannot_change,
+       c.mailbox_id IS NULL,
+       coalesce((SELECT group_concat(number, ' ') FROM number WHERE mailbox_id = m.id), '')
+FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id
+`
+
+// Lookup finds the mailboxes whose extension or own number is q.Number.
+func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	domain := strings.ToLower(q.Domain)
+	return s.accounts(ctx, "lookup", selectAccounts+`
+WHERE m.domain = ?1 AND m.id IN (
+    SELECT id FROM mailbox WHERE domain = ?1 AND extension = ?2
+    UNION SELECT mailbox_id FROM number WHERE number = ?2)
+ORDER BY m.extension LIMIT ?3`, domain, q.Number, maxAnswers)
+}
+
+// List returns one page in the order of domain and extension.
+func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, error) {
+	limit := p.Limit
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
+	}
+	var after struct{ domain, extension string }
+	if p.After != nil {
+		after.domain, after.extension = p.After.Domain, p.After.Extension
+	}
+	return s.accounts(ctx, "list", selectAccounts+`
+WHERE (?1 OR m.domain = ?2) AND (m.domain, m.extension) > (?3, ?4)
+  AND (m.extension LIKE ?5 ESCAPE '\' OR m.name LIKE ?5 ESCAPE '\'
+       OR EXISTS (SELECT 1 FROM number WHERE mailbox_id = m.id AND number LIKE ?5 ESCAPE '\'))
+ORDER BY m.domain, m.extension LIMIT ?6`,
+		p.AllDomains, strings.ToLower(p.Domain), after.domain, after.extension, pattern(p.Search), limit)
+}
+
+// pattern is a LIKE pattern for text anywhere.
+func pattern(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+}
+
+func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (found []mailbox.Account, err error) {
+	err = s.db.Read(func(db *sql.DB) error {
+		rows, err := db.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			a := mailbox.Account{Backend: Name}
+			var numbers string
+			err := rows.Scan(&a.ID, &a.Domain, &a.Extension, &a.Name, &a.Language, &a.Flags.Disabled,
+				&a.Flags.MustChange, &a.Flags.CannotChange, &a.Flags.NoCode, &numbers)
+			if err != nil {
+				return err
+			}
+			a.Numbers = strings.Fields(numbers)
+			slices.Sort(a.Numbers)
+			found = append(found, a)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	return found, nil
+}

@@ -1,0 +1,117 @@
+package sqldb
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/sqlkit"
+)
+
+// Limits of what is stored of a mailbox.
+const (
+	maxNumber   = 32  // digits of an extension or an own number
+	maxNumbers  = 20  // own numbers of a mailbox
+	maxName     = 200 // bytes
+	maxDomain   = 255 // bytes, RFC 1035 section 2.3.4
+	maxLanguage = 35  // bytes, RFC 5646 section 4.4.1
+)
+
+// Add makes a mailbox; the domain is kept in lower case. by is the audit trail's.
+func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Actor) (mailbox.Account, error) {
+	const op = "add"
+	if err := check(a); err != nil {
+		return mailbox.Account{}, err
+	}
+	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), Name, strings.ToLower(a.Domain), nil
+	a.Flags.NoCode = code.Empty()
+	var fresh record
+	if !code.Empty() {
+		if err := s.pool.do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &code, s.cost) }); err != nil {
+			return mailbox.Account{}, err
+		}
+	}
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := insert(ctx, tx, a); err != nil || code.Empty() {
+			return err
+		}
+		return put(ctx, tx, a.ID, &fresh)
+	})
+	if sqlkit.IsUnique(err) {
+		return mailbox.Account{}, mailbox.Fail(op, mailbox.Exists,
+			fmt.Errorf("mailbox %s is there already%s: change it, or remove it first", a.Extension, inDomain(a.Domain)))
+	}
+	if err != nil {
+		return mailbox.Account{}, fail(op, err)
+	}
+	return a, nil
+}
+
+func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
+	at := now()
+	_, err := tx.ExecContext(ctx, `
+INSERT INTO mailbox (id, domain, extension, name, language, disabled, must_change, cannot_change, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, a.Domain, a.Extension, a.Name, a.Language, a.Flags.Disabled, a.Flags.MustChange, a.Flags.CannotChange, at, at)
+	for _, n := range a.Numbers {
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO number (mailbox_id, number) VALUES (?, ?)", a.ID, n)
+	}
+	return err
+}
+
+// Remove deletes a mailbox, its numbers and its code. by and reason are the audit trail's.
+func (s *Store) Remove(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
+	const op = "remove"
+	return fail(op, s.db.Write(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM mailbox WHERE id = ?", a.ID)
+		if err != nil {
+			return err
+		}
+		return one(done, mailbox.Fail(op, mailbox.NotFound, nil))
+	}))
+}
+
+// check tells the first thing in a that cannot be stored.
+func check(a mailbox.Account) error {
+	if !isNumber(a.Extension) {
+		return bad(mailbox.NotDigits, "the extension must have 1 to %d digits and nothing else", maxNumber)
+	}
+	for _, n := range a.Numbers {
+		if !isNumber(n) {
+			return bad(mailbox.NotDigits, "an own number of mailbox %s must have 1 to %d digits and nothing else, no + or spaces", a.Extension, maxNumber)
+		}
+	}
+	switch {
+	case len(a.Numbers) > maxNumbers:
+		return bad(mailbox.TooLong, "mailbox %s has more than %d own numbers", a.Extension, maxNumbers)
+	case len(a.Name) > maxName:
+		return bad(mailbox.TooLong, "the name of mailbox %s is longer than %d bytes", a.Extension, maxName)
+	case len(a.Domain) > maxDomain:
+		return bad(mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
+	case len(a.Language) > maxLanguage:
+		return bad(mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", a.Extension, maxLanguage)
+	}
+	return nil
+}
+
+func bad(code mailbox.Code, format string, args ...any) error {
+	return mailbox.Fail("add", code, fmt.Errorf(format, args...))
+}
+
+func isNumber(s string) bool {
+	return s != "" && len(s) <= maxNumber && strings.Trim(s, "0123456789") == ""
+}
+
+func inDomain(domain string) string {
+	if domain == "" {
+		return ""
+	}
+	return " in domain " + domain
+}

@@ -1,0 +1,169 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/sqlkit"
+)
+
+// load reads the stored code of a mailbox. denied says why no code can be right
+// there; then the decoy stands in, so that the work and the time are the same.
+func (s *Store) load(ctx context.Context, op, id string) (r record, flags mailbox.Flags, denied, err error) {
+	if id == "" {
+		return s.decoy, flags, mailbox.Fail(op, mailbox.WrongPIN, nil), nil
+	}
+	var kid sql.NullString
+	err = s.db.Read(func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, `
+SELECT m.disabled, m.cannot_change, c.kid, c.salt, c.hash,
+       coalesce(c.memory, 0), coalesce(c.passes, 0), coalesce(c.threads, 0)
+FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = ?`, id).
+			Scan(&flags.Disabled, &flags.CannotChange, &kid, &r.salt, &r.hash,
+				&r.cost.Memory, &r.cost.Passes, &r.cost.Threads)
+	})
+	r.kid = kid.String
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return s.decoy, flags, mailbox.Fail(op, mailbox.NotFound, nil), nil
+	case err != nil:
+		return r, flags, nil, fail(op, err)
+	case !kid.Valid:
+		flags.NoCode = true
+		return s.decoy, flags, mailbox.Fail(op, mailbox.NoCode, nil), nil
+	}
+	if err := r.valid(); err != nil {
+		return r, flags, nil, fail(op, err)
+	}
+	if s.pepper.keys[r.kid] == nil {
+		return r, flags, nil, fail(op, errors.New("the code was made with a pepper key that was not there at the start: restart star97"))
+	}
+	if flags.Disabled {
+		denied = mailbox.Fail(op, mailbox.Disabled, nil)
+	}
+	return r, flags, denied, nil
+}
+
+// Verify computes one hash, whether the mailbox exists or not.
+func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
+	const op = "verify"
+	r, _, denied, err := s.load(ctx, op, a.ID)
+	if err != nil {
+		return err
+	}
+	right := false
+	if err := s.pool.do(ctx, op, func() { right = s.pepper.matches(&r, a.ID, &code) }); err != nil {
+		return err
+	}
+	switch {
+	case denied != nil:
+		return denied
+	case !right:
+		return mailbox.Fail(op, mailbox.WrongPIN, nil)
+	}
+	return nil
+}
+
+// errLost is the answer to the compare-and-set of a change that came second.
+var errLost = errors.New("another change came first")
+
+// Change verifies current, then replaces exactly the record that it was verified
+// against: of two changes at the same time one finds its record gone and is
+// refused with WrongPIN, since the code it knew is no longer in force.
+func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
+	const op = "change"
+	if next.Empty() {
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
+	}
+	old, flags, denied, err := s.load(ctx, op, a.ID)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	right := false
+	var fresh record
+	err = s.pool.do(ctx, op, func() {
+		if right = s.pepper.matches(&old, a.ID, &current); right {
+			fresh = s.pepper.seal(a.ID, &next, s.cost)
+		}
+	})
+	switch {
+	case err != nil:
+		return mailbox.Refuse(err)
+	case denied != nil:
+		return mailbox.Refuse(denied)
+	case !right:
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
+	case flags.CannotChange:
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.CannotChange, nil))
+	}
+	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
+		return replace(ctx, tx, a.ID, &old, &fresh)
+	}))
+}
+
+// replace is the change itself. The flags are asked for again: an administrator
+// may have set one since.
+func replace(ctx context.Context, tx *sql.Tx, id string, old, fresh *record) error {
+	at := now()
+	done, err := tx.ExecContext(ctx, `
+UPDATE code SET kid = ?, salt = ?, hash = ?, memory = ?, passes = ?, threads = ?, set_at = ?
+WHERE mailbox_id = ? AND kid = ? AND salt = ? AND hash = ?
+  AND EXISTS (SELECT 1 FROM mailbox WHERE id = code.mailbox_id AND NOT disabled AND NOT cannot_change)`,
+		fresh.kid, fresh.salt, fresh.hash, fresh.cost.Memory, fresh.cost.Passes, fresh.cost.Threads, at,
+		id, old.kid, old.salt, old.hash)
+	if err != nil {
+		return err
+	}
+	if err := one(done, mailbox.Fail("change", mailbox.WrongPIN, errLost)); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE mailbox SET must_change = 0, updated_at = ? WHERE id = ?", at, id)
+	return err
+}
+
+// Reset puts next in force whatever was there. by and reason are the audit
+// trail's; this store keeps neither.
+func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, _ mailbox.Actor, _ string) mailbox.Result {
+	const op = "reset"
+	if next.Empty() {
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
+	}
+	var fresh record
+	if err := s.pool.do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &next, s.cost) }); err != nil {
+		return mailbox.Refuse(err)
+	}
+	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "UPDATE mailbox SET must_change = ?, updated_at = ? WHERE id = ?", mustChange, now(), a.ID)
+		if err != nil {
+			return err
+		}
+		if err := one(done, mailbox.Fail(op, mailbox.NotFound, nil)); err != nil {
+			return err
+		}
+		return put(ctx, tx, a.ID, &fresh)
+	}))
+}
+
+// put stores a code where there may or may not be one.
+func put(ctx context.Context, tx *sql.Tx, id string, r *record) error {
+	_, err := tx.ExecContext(ctx, `
+INSERT OR REPLACE INTO code (mailbox_id, kid, salt, hash, memory, passes, threads, set_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, r.kid, r.salt, r.hash, r.cost.Memory, r.cost.Passes, r.cost.Threads, now())
+	return err
+}
+
+// result tells the three ends of a write apart: committed, not changed, and a
+// commit that failed half way, of which only a look at the database can tell.
+func result(op string, err error) mailbox.Result {
+	switch {
+	case err == nil:
+		return mailbox.Proved()
+	case errors.Is(err, sqlkit.ErrCommit):
+		return mailbox.Doubt(fail(op, err))
+	}
+	return mailbox.Refuse(fail(op, err))
+}

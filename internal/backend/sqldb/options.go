@@ -1,0 +1,89 @@
+package sqldb
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"star97/internal/sqlkit"
+)
+
+// Options of the embedded store. Relative paths are taken from the data folder, see In.
+type Options struct {
+	Database   sqlkit.Options `yaml:"database"`    // path defaults to mailboxes.db
+	PepperFile string         `yaml:"pepper_file"` // default: pepper beside the database
+	Cost       Cost           `yaml:"cost"`        // of new hashes; old ones keep theirs
+	Workers    int            `yaml:"workers"`     // hashes at a time, 1-256; 0, the default: one a core
+	Queue      int            `yaml:"queue"`       // callers that may wait for a worker, 0-10000, default 128
+	QueueWait  time.Duration  `yaml:"queue_wait"`  // longest wait for a worker, 10ms-1m, default 3s
+}
+
+// Cost is the argon2id cost of a hash (RFC 9106 section 3.1).
+type Cost struct {
+	Memory  int `yaml:"memory"`  // KiB, 19456-1048576, default 19456: OWASP's minimum, 55 ms of a core
+	Passes  int `yaml:"passes"`  // 2-100, default 2
+	Threads int `yaml:"threads"` // 1-64, default 1
+}
+
+// DefaultOptions has every default.
+func DefaultOptions() Options {
+	o := Options{
+		Database:  sqlkit.DefaultOptions(),
+		Cost:      Cost{Memory: 19456, Passes: 2, Threads: 1},
+		Queue:     128,
+		QueueWait: 3 * time.Second,
+	}
+	o.Database.Path = "mailboxes.db"
+	return o
+}
+
+// In returns o with its relative paths taken from dir.
+func (o Options) In(dir string) Options {
+	if !filepath.IsAbs(o.Database.Path) {
+		o.Database.Path = filepath.Join(dir, o.Database.Path)
+	}
+	if o.PepperFile != "" && !filepath.IsAbs(o.PepperFile) {
+		o.PepperFile = filepath.Join(dir, o.PepperFile)
+	}
+	return o
+}
+
+// Validate tells the first field that is out of its range.
+func (o Options) Validate() error {
+	if err := o.Database.Validate(); err != nil {
+		return fmt.Errorf("database.%w", err)
+	}
+	for _, f := range []struct {
+		name        string
+		value, a, b int
+	}{
+		{"cost.memory", o.Cost.Memory, 19456, maxMemory},
+		{"cost.passes", o.Cost.Passes, 2, maxPasses},
+		{"cost.threads", o.Cost.Threads, 1, maxThreads},
+		{"workers", o.Workers, 0, 256},
+		{"queue", o.Queue, 0, 10000},
+	} {
+		if f.value < f.a || f.value > f.b {
+			return fmt.Errorf("%s is %d: use %d to %d", f.name, f.value, f.a, f.b)
+		}
+	}
+	if o.QueueWait < 10*time.Millisecond || o.QueueWait > time.Minute {
+		return fmt.Errorf("queue_wait is %v: use 10ms to 1m", o.QueueWait)
+	}
+	return nil
+}
+
+func (o Options) pepperFile() string {
+	if o.PepperFile != "" {
+		return o.PepperFile
+	}
+	return filepath.Join(filepath.Dir(o.Database.Path), "pepper")
+}
+
+func (o Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
+}

@@ -1,0 +1,38 @@
+package backend
+
+import (
+	"context"
+	"io"
+
+	"star97/internal/backend/sqldb"
+	"star97/internal/mailbox"
+)
+
+// Backend is an open Store. Optional abilities (mailbox.Lister and the like) are
+// asked for with a type assertion.
+type Backend interface {
+	mailbox.Store
+	io.Closer
+}
+
+// Options choose a driver and hold the options of each.
+type Options struct {
+	Driver string        `yaml:"driver"` // a name of the table, default sqlite
+	SQLite sqldb.Options `yaml:"sqlite"`
+}
+
+// driver is one row of the table.
+type driver struct {
+	name     string
+	validate func(Options) error
+	open     func(context.Context, Options) (Backend, error)
+}
+
+// table has one row for each voicemail system.
+var table = [...]driver{
+	{
+		name:     "sqlite",
+		validate: func(o Options) error { return o.SQLite.Validate() },
+		open:     func(ctx context.Context, o Options) (Backend, error) { return sqldb.Open(ctx, o.SQLite) },
+	},
+}
