@@ -1,0 +1,135 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+	"time"
+
+	"star97/internal/audit"
+)
+
+// columns of audit in the order of values and scan.
+const columns = `seq, at, door, action, stage, outcome, result, node, peer, transport, source, call_id,
+	backend, domain, mailbox, extension, rule, actor, reason, policy, intent, prev, hash`
+
+// Append implements audit.Sink.
+func (l *Ledger) Append(ctx context.Context, r audit.Record) (audit.Record, error) {
+	err := l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		last, err := head(ctx, tx)
+		if err != nil {
+			return err
+		}
+		r = r.Seal(last)
+		_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+columns+`)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			r.Seq, r.Time.UnixMicro(), r.Door, r.Action, r.Stage, r.Outcome, uint8(r.Result),
+			r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
+			r.Rule, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?)
+			ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, r.Seq, r.Hash[:])
+		return err
+	})
+	if err != nil {
+		return audit.Record{}, err
+	}
+	return r, nil
+}
+
+// OpenIntents implements audit.Sink.
+func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, error) {
+	var open []audit.Record
+	for r, err := range l.query(ctx, `WHERE intent <> '' AND stage = ? AND node = ? AND NOT EXISTS
+		(SELECT 1 FROM audit AS e WHERE e.intent <> '' AND e.intent = audit.intent AND e.stage = ?)`,
+		audit.Intended, node, audit.Ended) {
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, r)
+	}
+	return open, nil
+}
+
+// Records is the chain behind record after, in its order. A record that cannot be
+// read is an error and the end.
+func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Record, error] {
+	return l.query(ctx, "WHERE seq > ?", after)
+}
+
+// Head is the last record as it was noted when it was written.
+func (l *Ledger) Head(ctx context.Context) (h audit.Head, err error) {
+	err = l.db.Read(func(db *sql.DB) error {
+		h, err = head(ctx, db)
+		return err
+	})
+	return h, err
+}
+
+// Verify reads the whole chain up to the noted head. The error is an *audit.Break
+// or sqlkit's.
+func (l *Ledger) Verify(ctx context.Context) (audit.Head, error) {
+	want, err := l.Head(ctx)
+	if err != nil {
+		return audit.Head{}, err
+	}
+	return audit.Verify(l.Records(ctx, 0), want)
+}
+
+type rower interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func head(ctx context.Context, db rower) (audit.Head, error) {
+	var h audit.Head
+	var hash []byte
+	err := db.QueryRowContext(ctx, "SELECT seq, hash FROM audit_head").Scan(&h.Seq, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return audit.Head{}, nil
+	}
+	copy(h.Hash[:], hash)
+	return h, err
+}
+
+func (l *Ledger) query(ctx context.Context, where string, args ...any) iter.Seq2[audit.Record, error] {
+	return func(yield func(audit.Record, error) bool) {
+		stopped := false
+		err := l.db.Read(func(db *sql.DB) error {
+			rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM audit "+where+" ORDER BY seq", args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				r, err := scan(rows)
+				if err != nil {
+					return err
+				}
+				if !yield(r, nil) {
+					stopped = true
+					return nil
+				}
+			}
+			return rows.Err()
+		})
+		if err != nil && !stopped {
+			yield(audit.Record{}, err)
+		}
+	}
+}
+
+func scan(rows *sql.Rows) (audit.Record, error) {
+	var r audit.Record
+	var micros int64
+	var prev, hash []byte
+	err := rows.Scan(&r.Seq, &micros, &r.Door, &r.Action, &r.Stage, &r.Outcome, &r.Result,
+		&r.Node, &r.Peer, &r.Transport, &r.Source, &r.CallID, &r.Backend, &r.Domain, &r.Mailbox, &r.Extension,
+		&r.Rule, &r.Actor, &r.Reason, &r.Policy, &r.Intent, &prev, &hash)
+	r.Time = time.UnixMicro(micros).UTC()
+	copy(r.Prev[:], prev)
+	copy(r.Hash[:], hash)
+	return r, err
+}

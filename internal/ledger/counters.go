@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"star97/internal/lockout"
+)
+
+// Update implements lockout.Ledger: load, decide, keep, in one transaction that
+// no other writer of the file comes into.
+func (l *Ledger) Update(ctx context.Context, keys []string, decide func([]lockout.Counter) bool) error {
+	return l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		now := make([]lockout.Counter, len(keys))
+		for i, key := range keys {
+			if err := load(ctx, tx, key, &now[i]); err != nil {
+				return err
+			}
+		}
+		before := slices.Clone(now)
+		for i := range before {
+			before[i].Recent = slices.Clone(now[i].Recent)
+		}
+		if !decide(now) {
+			return nil
+		}
+		for i, key := range keys {
+			if same(&before[i], &now[i]) {
+				continue
+			}
+			if err := keep(ctx, tx, key, &now[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func load(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
+	var tries, cleared int64
+	var last, expires sql.NullInt64
+	var recent []byte
+	err := tx.QueryRowContext(ctx, "SELECT tries, cleared, last, recent, expires FROM counters WHERE key = ?", key).
+		Scan(&tries, &cleared, &last, &recent, &expires)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case len(recent)%8 != 0 || cleared < 0 || tries < cleared:
+		return fmt.Errorf("the counter %q in the ledger makes no sense: restore the database from a backup", key)
+	}
+	*c = lockout.Counter{Tries: uint64(tries), Cleared: uint64(cleared), Last: timeOf(last), Expires: timeOf(expires)}
+	for ; len(recent) > 0; recent = recent[8:] {
+		c.Recent = append(c.Recent, int64(binary.BigEndian.Uint64(recent)))
+	}
+	return nil
+}
+
+func keep(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
+	recent := make([]byte, 0, 8*len(c.Recent))
+	for _, ms := range c.Recent {
+		recent = binary.BigEndian.AppendUint64(recent, uint64(ms))
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO counters (key, tries, cleared, last, recent, expires) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET tries = excluded.tries, cleared = excluded.cleared, last = excluded.last,
+		recent = excluded.recent, expires = excluded.expires`,
+		key, int64(c.Tries), int64(c.Cleared), microsOf(c.Last), recent, microsOf(c.Expires))
+	return err
+}
+
+func same(a, b *lockout.Counter) bool {
+	return a.Tries == b.Tries && a.Cleared == b.Cleared && a.Last.Equal(b.Last) && a.Expires.Equal(b.Expires) &&
+		slices.Equal(a.Recent, b.Recent)
+}
+
+func timeOf(micros sql.NullInt64) time.Time {
+	if !micros.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros.Int64)
+}
+
+func microsOf(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: !t.IsZero()}
+}
+
+// prune forgets expired counters and, of those that will expire, the first ones
+// beyond MaxSources. Counters of mailboxes with wrong codes never expire; there
+// are at most three for each mailbox. Trouble here comes back at the next write.
+func (l *Ledger) prune() {
+	now := l.now()
+	if now.Sub(l.pruned).Abs() < pruneEvery {
+		return
+	}
+	l.pruned = now
+	ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+	defer cancel()
+	_ = l.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
+			(SELECT key FROM counters WHERE expires <= ? ORDER BY expires LIMIT ?)`, now.UnixMicro(), prunedRows)
+		if err != nil {
+			return err
+		}
+		var expiring int
+		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM counters WHERE expires IS NOT NULL").Scan(&expiring)
+		if err != nil || expiring <= l.opts.MaxSources {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
+			(SELECT key FROM counters WHERE expires IS NOT NULL ORDER BY expires LIMIT ?)`, expiring-l.opts.MaxSources)
+		return err
+	})
+}
