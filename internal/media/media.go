@@ -54,6 +54,7 @@ type Stream struct {
 	PT         uint8
 	EventPT    uint8 // 0: no telephone-event
 	EventRate  int
+	RedPT      uint8 // RFC 2198 redundancy that carries events; 0: none
 	PTime      time.Duration
 	Send, Recv bool
 }

@@ -1,0 +1,117 @@
+package media
+
+import (
+	"net/netip"
+	"time"
+)
+
+// The patience of the source latch.
+const (
+	latchPackets   = 3                      // in a row, before an address that was not signalled is believed
+	latchRebound   = 500 * time.Millisecond // quiet after which the same SSRC may go on from another address
+	latchAbandoned = 10 * time.Second       // quiet after which any source may follow
+	latchMoving    = 2 * time.Second        // after a re-negotiation the old source is heard, but not believed again
+	latchStep      = 100                    // largest step of sequence numbers "in a row"
+)
+
+// latch decides which source is the caller and where to send (symmetric RTP, RFC
+// 4961; the choice among sources is ours): the signalled address until something
+// came, then the first source that proves itself. The signalled address wins
+// whenever it is heard; a stranger gets nothing while the caller is heard.
+type latch struct {
+	signalled netip.AddrPort // from SDP
+	home      netip.AddrPort // the source first believed, or where its SSRC went on
+	source    netip.AddrPort // the source believed now; not valid before the first
+	ssrc      uint32
+	heard     time.Duration // when source was last heard
+
+	old   netip.AddrPort // the source before a re-negotiation
+	moved time.Duration
+
+	suitors [4]suitor
+	turn    int // the suitor to give way to a newcomer
+}
+
+// suitor is a source that has not proved itself yet.
+type suitor struct {
+	addr netip.AddrPort
+	ssrc uint32
+	seq  uint16
+	n    int
+}
+
+// signal sets the address of a newly negotiated stream. The latch opens only if
+// it differs from the one before.
+func (l *latch) signal(addr netip.AddrPort, now time.Duration) {
+	if addr == l.signalled {
+		return
+	}
+	old := l.source
+	*l = latch{signalled: addr, old: old, moved: now}
+	if addr == old {
+		l.believe(addr, 0, now)
+	}
+}
+
+// target is where to send.
+func (l *latch) target() netip.AddrPort {
+	if l.source.IsValid() {
+		return l.source
+	}
+	return l.signalled
+}
+
+// admit tells whether a well-formed packet is the caller's.
+func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, now time.Duration) bool {
+	switch {
+	case from == l.source:
+		l.ssrc, l.heard = ssrc, now
+		return true
+	case from == l.signalled, from == l.home:
+		l.believe(from, ssrc, now)
+		return true
+	case from == l.old && !l.source.IsValid() && now-l.moved < latchMoving:
+		return true
+	}
+	quiet := now - l.heard
+	rebound := l.source.IsValid() && ssrc == l.ssrc && quiet > latchRebound
+	if l.source.IsValid() && !rebound && quiet <= latchAbandoned {
+		return false
+	}
+	if !l.proves(from, ssrc, seq) {
+		return false
+	}
+	if rebound || !l.home.IsValid() {
+		l.home = from
+	}
+	l.believe(from, ssrc, now)
+	return true
+}
+
+func (l *latch) believe(from netip.AddrPort, ssrc uint32, now time.Duration) {
+	l.source, l.ssrc, l.heard = from, ssrc, now
+	l.suitors = [4]suitor{}
+}
+
+// proves counts packets in a row from one source and SSRC.
+func (l *latch) proves(from netip.AddrPort, ssrc uint32, seq uint16) bool {
+	for i := range l.suitors {
+		s := &l.suitors[i]
+		if s.n == 0 || s.addr != from {
+			continue
+		}
+		step := seq - s.seq
+		if s.ssrc == ssrc && step == 0 {
+			return false // a copy proves nothing
+		}
+		if s.ssrc != ssrc || step > latchStep {
+			s.n = 0
+		}
+		s.ssrc, s.seq = ssrc, seq
+		s.n++
+		return s.n >= latchPackets
+	}
+	l.suitors[l.turn] = suitor{addr: from, ssrc: ssrc, seq: seq, n: 1}
+	l.turn = (l.turn + 1) % len(l.suitors)
+	return false
+}

@@ -1,0 +1,94 @@
+package media
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Options set up an engine. The zero value of a field is not its default: start
+// from DefaultOptions.
+type Options struct {
+	// PortMin and PortMax bound the RTP ports, both even, 1024 to 65534; each call
+	// takes one even port for RTP and the next one for RTCP (RFC 3550 section 11).
+	// Default 40000 to 40998: 500 calls.
+	PortMin uint16 `yaml:"port_min"`
+	PortMax uint16 `yaml:"port_max"`
+	// Bind lists the addresses that media binds to instead of the one named at
+	// Open: the same address if listed, else the first of its family. Default none.
+	Bind []netip.Addr `yaml:"bind"`
+	// DSCP marks outgoing RTP and RTCP, 0 to 63; 0 leaves packets unmarked.
+	// Default 46, EF (RFC 3246).
+	DSCP int `yaml:"dscp"`
+	// Timeout is how long nothing may be heard before Silent, 5 s to 1 h. Default 60 s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Pacers is the largest number of sending goroutines, 1 to 8. The second one
+	// gets work only above 1000 calls, the third above 2000. Default 2.
+	Pacers int `yaml:"pacers"`
+	// Listen opens one port; nil means UDP of the system. The simulation puts its
+	// in-memory network here.
+	Listen func(netip.AddrPort) (PacketConn, error) `yaml:"-"`
+}
+
+// DefaultOptions returns the documented defaults.
+func DefaultOptions() Options {
+	return Options{PortMin: 40000, PortMax: 40998, DSCP: 46, Timeout: time.Minute, Pacers: 2}
+}
+
+// Validate names every value that is out of its range.
+func (o Options) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("media: "+format, args...)) }
+	for _, p := range []struct {
+		name string
+		port uint16
+	}{{"port_min", o.PortMin}, {"port_max", o.PortMax}} {
+		if p.port < 1024 || p.port%2 != 0 {
+			wrong("%s is %d; give an even port from 1024 to 65534", p.name, p.port)
+		}
+	}
+	if o.PortMax < o.PortMin {
+		wrong("port_max %d is below port_min %d; exchange them", o.PortMax, o.PortMin)
+	}
+	for _, a := range o.Bind {
+		if !a.IsValid() || a.IsMulticast() {
+			wrong("bind holds %s; give addresses of this machine", a)
+		}
+	}
+	if o.DSCP < 0 || o.DSCP > 63 {
+		wrong("dscp is %d; give 0 to 63 (46 is EF)", o.DSCP)
+	}
+	if o.Timeout < 5*time.Second || o.Timeout > time.Hour {
+		wrong("timeout is %s; give 5s to 1h", o.Timeout)
+	}
+	if o.Pacers < 1 || o.Pacers > 8 {
+		wrong("pacers is %d; give 1 to 8", o.Pacers)
+	}
+	return errors.Join(errs...)
+}
+
+// bindFor picks the address to bind for a call that came in at local.
+func (o Options) bindFor(local netip.Addr) (netip.Addr, error) {
+	local = local.Unmap()
+	if !local.IsValid() {
+		return local, errors.New("media: no local address given to bind RTP to")
+	}
+	if len(o.Bind) == 0 {
+		return local, nil
+	}
+	var same netip.Addr
+	for _, a := range o.Bind {
+		a = a.Unmap()
+		if a == local {
+			return a, nil
+		}
+		if !same.IsValid() && a.Is4() == local.Is4() {
+			same = a
+		}
+	}
+	if !same.IsValid() {
+		return same, fmt.Errorf("media: bind lists no address of the family of %s; add one", local)
+	}
+	return same, nil
+}

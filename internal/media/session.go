@@ -1,0 +1,216 @@
+package media
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/netip"
+	"sync"
+	"time"
+
+	"star97/internal/codec"
+)
+
+// restartWithin is how much audio may have been sent when a change of address or
+// direction still starts the current utterance again.
+const restartWithin = 3 * time.Second
+
+// session implements Session for the portable engine. Times inside are on the
+// engine's clock; events are told on the session's own, which begins at base.
+//
+// Locks, in this order: control lets the acts of the run loop and of the signalling
+// side follow one another; mu guards everything below it and is held for one
+// packet at a time; the pacer's lock comes last.
+type session struct {
+	engine *portable
+	pacer  *pacer
+	ports  pair
+	local  netip.AddrPort
+	base   time.Duration
+
+	control sync.Mutex
+
+	mu      sync.Mutex
+	closed  bool
+	started bool // by Start
+	held    bool // Held was told
+	stream  Stream
+	frame   time.Duration // of what we send
+	due     int64         // slot of the next frame; 0: none
+	out     outgoing
+	player  player
+	packet  []byte // header and payload of one frame
+	queue   queue
+	receiver
+	rtcp  reporter
+	alarm alarm
+	stats Stats
+}
+
+func newSession(e *portable, ports pair, local netip.AddrPort) *session {
+	s := &session{engine: e, ports: ports, local: local, base: e.now(), out: newOutgoing(), queue: newQueue()}
+	s.rtcp.cname = newCNAME()
+	s.alarm.init(s.ring)
+	return s
+}
+
+// newCNAME is the short-term persistent name of RFC 7022 section 4.2: 96 random bits.
+func newCNAME() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return base64.StdEncoding.EncodeToString(b[:])
+}
+
+// LocalAddr implements Session.
+func (s *session) LocalAddr() netip.AddrPort { return s.local }
+
+// Epoch implements Session.
+func (s *session) Epoch() time.Time { return s.engine.epoch.Add(s.base) }
+
+// Events implements Session.
+func (s *session) Events() <-chan Event { return s.queue.ch }
+
+// Set implements Session.
+func (s *session) Set(stream Stream) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	stream.Remote, stream.RemoteRTCP = unmap(stream.Remote), unmap(stream.RemoteRTCP)
+	audio := payloads(s.player.utter, stream.Codec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	now := s.engine.now()
+	before := s.stream
+	s.stream, s.frame = stream, frameTime(stream.PTime)
+	s.setReceive(before, now)
+	s.setCodec(audio)
+	moved := stream.Remote.IsValid() && stream.Remote != s.latch.signalled
+	if stream.Remote.IsValid() {
+		s.latch.signal(stream.Remote, now)
+	}
+	turned := before.Send != stream.Send || before.Recv != stream.Recv
+	if (moved || turned) && s.out.sent < restartWithin {
+		s.player.rewind()
+	}
+	s.turn(now, moved)
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// setCodec changes the format of what is sent from the next frame on.
+func (s *session) setCodec(audio [MaxClips][]byte) {
+	f, _ := codec.ByID(s.stream.Codec)
+	s.player.recode(f, audio)
+	s.out.header.PayloadType = s.stream.PT
+	if f == nil {
+		return
+	}
+	s.out.perMs = uint32(f.ClockRate / 1000)
+	size := headerSize + int(s.frame.Milliseconds())*f.BytesPerMs
+	if cap(s.packet) < size {
+		s.packet = make([]byte, size)
+	}
+	s.packet = s.packet[:size]
+}
+
+// turn tells Held or Resumed when the right to send has changed, and begins or
+// ends sending. A new address gets its first packet at once.
+func (s *session) turn(now time.Duration, moved bool) {
+	if !s.started {
+		return
+	}
+	may := s.stream.Send && s.latch.target().IsValid() && s.player.format != nil
+	switch {
+	case may && (s.due == 0 || moved):
+		if s.held {
+			s.held = false
+			s.heard = now // quiet while held is no sign of a lost call
+			s.tell(Event{Kind: Resumed, At: now - s.base}, now)
+		}
+		s.talk(now)
+	case !may && !s.held:
+		s.held, s.due = true, 0
+		s.tell(Event{Kind: Held, At: now - s.base}, now)
+	}
+}
+
+// Start implements Session.
+func (s *session) Start(lead time.Duration) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.started {
+		return
+	}
+	now := s.engine.now()
+	s.started, s.heard = true, now
+	s.player.lead = int(max(lead, 0).Milliseconds())
+	s.startAlarms(now)
+	s.turn(now, false)
+}
+
+// Say implements Session.
+func (s *session) Say(u Utterance) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	audio := payloads(u, s.stream.Codec) // written under control only
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.player.say(u, audio)
+	if s.due != 0 && s.player.lead == 0 {
+		s.talk(s.engine.now())
+	}
+}
+
+// Stop implements Session.
+func (s *session) Stop() {
+	s.control.Lock()
+	defer s.control.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.player.stop()
+}
+
+// Stats implements Session.
+func (s *session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats
+	s.receiver.count(&st)
+	return st
+}
+
+// Close implements Session.
+func (s *session) Close() { s.end(true) }
+
+// end closes the session once; bye says whether the far end is told.
+func (s *session) end(bye bool) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	if bye {
+		s.sendBye(s.engine.now())
+	}
+	s.closed, s.due = true, 0
+	s.alarm.stop()
+	close(s.queue.ch)
+	s.mu.Unlock()
+	s.engine.drop(s)
+}
+
+// tell queues an event.
+func (s *session) tell(e Event, now time.Duration) {
+	if !s.queue.push(e) {
+		s.stats.Overruns++
+	}
+	if s.queue.waiting > 0 {
+		s.alarm.at(alarmFlush, now+flushPause, now)
+	}
+}
