@@ -30,8 +30,8 @@ const (
 	MainMenu           ID = "menu"
 	MainMenuLong       ID = "menu-long"
 	InvalidKey         ID = "invalid-key"
-	EnterNewCode       ID = "enter-new-code"      // without numbers; "enter-new-code-6-10" and the like exist for likely pairs
-	EnterNewCodeLong   ID = "enter-new-code-long" // without numbers; "enter-new-code-long-6-10" and the like exist too
+	EnterNewCode       ID = "enter-new-code"      // without numbers; NewCodeAsk finds the one with numbers
+	EnterNewCodeLong   ID = "enter-new-code-long" // without numbers; NewCodeAsk finds the one with numbers
 	NewCodeRules       ID = "new-code-rules"      // the short rule list after the second refusal
 	RepeatNewCode      ID = "repeat-new-code"
 	RepeatNewCodeLong  ID = "repeat-new-code-long"
@@ -58,3 +58,71 @@ const (
 	TimeLimit          ID = "time-limit"
 	Goodbye            ID = "goodbye"
 )
+
+// How long a lock lasts, said after Locked at the own door: the first that is not
+// shorter than the wait.
+const (
+	RetryOneMinute  ID = "retry-one-minute"
+	RetryTenMinutes ID = "retry-ten-minutes"
+	RetryOneHour    ID = "retry-one-hour"
+	RetryOneDay     ID = "retry-one-day"
+)
+
+// One plain reason per refused rule.
+const (
+	RefusedTooShort   ID = "refused-too-short"
+	RefusedTooLong    ID = "refused-too-long"
+	RefusedSameRun    ID = "refused-same-run"
+	RefusedSequence   ID = "refused-sequence"
+	RefusedOwnNumber  ID = "refused-own-number"
+	RefusedCurrent    ID = "refused-current"
+	RefusedTooSimple  ID = "refused-too-simple"
+	RefusedUsedBefore ID = "refused-used-before"
+)
+
+// required are the sentences every language must have.
+var required = []ID{
+	Welcome, EnterExtension, EnterExtensionLong, EnterCode, EnterCodeLong, WrongCode,
+	MainMenu, MainMenuLong, InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
+	RepeatNewCode, RepeatNewCodeLong, Mismatch, NoInput, HelpDesk, Cleared, DigitsLost,
+	PleaseWait, Changed, Failed, OldCodeWorks, Unconfirmed, Busy, Unavailable, Locked,
+	CannotChange, ManagedElsewhere, TooSoon, NotAccepted, MustChange, NoCodeYet,
+	Cancelled, TimeLimit, Goodbye,
+	RetryOneMinute, RetryTenMinutes, RetryOneHour, RetryOneDay,
+	RefusedTooShort, RefusedTooLong, RefusedSameRun, RefusedSequence, RefusedOwnNumber,
+	RefusedCurrent, RefusedTooSimple, RefusedUsedBefore,
+}
+
+// newCodeAsks are the lengths that are recorded with their numbers.
+var newCodeAsks = []struct {
+	min, max    int
+	short, long ID
+}{
+	{4, 8, "enter-new-code-4-8", "enter-new-code-long-4-8"},
+	{4, 10, "enter-new-code-4-10", "enter-new-code-long-4-10"},
+	{6, 8, "enter-new-code-6-8", "enter-new-code-long-6-8"},
+	{6, 10, "enter-new-code-6-10", "enter-new-code-long-6-10"},
+	{6, 12, "enter-new-code-6-12", "enter-new-code-long-6-12"},
+	{8, 16, "enter-new-code-8-16", "enter-new-code-long-8-16"},
+}
+
+// NewCodeAsk returns the short and the long sentence that ask for a new code of
+// min to max digits: with the numbers where they are recorded, else without.
+func NewCodeAsk(min, max int) (short, long ID) {
+	for i := range newCodeAsks {
+		if a := &newCodeAsks[i]; a.min == min && a.max == max {
+			return a.short, a.long
+		}
+	}
+	return EnterNewCode, EnterNewCodeLong
+}
+
+// Required lists the sentences every language must have, those of NewCodeAsk among
+// them.
+func Required() []ID {
+	ids := append([]ID(nil), required...)
+	for _, a := range newCodeAsks {
+		ids = append(ids, a.short, a.long)
+	}
+	return ids
+}

@@ -1,0 +1,93 @@
+package prompt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Values of the format tag of a WAVE "fmt " chunk.
+const (
+	wavePCM        = 0x0001
+	waveExtensible = 0xFFFE
+)
+
+// WAVRates are the sample rates a master may have.
+var WAVRates = []int{16000, 24000, 32000, 48000}
+
+// ReadWAV decodes a RIFF WAVE file of 16-bit mono PCM at one of WAVRates. Samples
+// are appended to pcm[:0]. An error is one sentence that names what is wrong.
+func ReadWAV(data []byte, pcm []int16) (rate int, samples []int16, err error) {
+	if len(data) < 12 || string(data[:4]) != "RIFF" || string(data[8:12]) != "WAVE" {
+		return 0, nil, errors.New("the file is not a WAV file")
+	}
+	for rest := data[12:]; len(rest) >= 8; {
+		name, size := string(rest[:4]), int64(binary.LittleEndian.Uint32(rest[4:]))
+		rest = rest[8:]
+		if size > int64(len(rest)) {
+			return 0, nil, fmt.Errorf("the file is cut off in its %q part", name)
+		}
+		body := rest[:size]
+		switch name {
+		case "fmt ":
+			if rate, err = readFormat(body); err != nil {
+				return 0, nil, err
+			}
+		case "data":
+			if rate == 0 {
+				return 0, nil, errors.New("the format part is missing before the samples")
+			}
+			samples = pcm[:0]
+			for i := 0; i+1 < len(body); i += 2 {
+				samples = append(samples, int16(binary.LittleEndian.Uint16(body[i:])))
+			}
+			return rate, samples, nil
+		}
+		rest = rest[min(size+size%2, int64(len(rest))):] // chunks are padded to even length
+	}
+	return 0, nil, errors.New("the file has no samples")
+}
+
+func readFormat(body []byte) (rate int, err error) {
+	if len(body) < 16 {
+		return 0, errors.New("the format part is cut off")
+	}
+	tag := binary.LittleEndian.Uint16(body)
+	if tag == waveExtensible && len(body) >= 26 {
+		tag = binary.LittleEndian.Uint16(body[24:]) // first field of the SubFormat GUID
+	}
+	channels := binary.LittleEndian.Uint16(body[2:])
+	rate = int(binary.LittleEndian.Uint32(body[4:]))
+	bits := binary.LittleEndian.Uint16(body[14:])
+	switch {
+	case tag != wavePCM || bits != 16:
+		return 0, fmt.Errorf("the samples are %d-bit with format tag %d, not 16-bit PCM", bits, tag)
+	case channels != 1:
+		return 0, fmt.Errorf("the file has %d channels, not one", channels)
+	}
+	for _, r := range WAVRates {
+		if r == rate {
+			return rate, nil
+		}
+	}
+	return 0, fmt.Errorf("the sample rate is %d Hz, not 16000, 24000, 32000 or 48000", rate)
+}
+
+// WriteWAV encodes 16-bit mono PCM as a RIFF WAVE file without any further chunk,
+// so that equal samples make equal files.
+func WriteWAV(rate int, pcm []int16) []byte {
+	var b bytes.Buffer
+	put := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) } // a Buffer cannot fail
+	b.WriteString("RIFF")
+	put(uint32(36 + 2*len(pcm)))
+	b.WriteString("WAVEfmt ")
+	put(uint32(16))
+	put([]uint16{wavePCM, 1})
+	put([]uint32{uint32(rate), uint32(2 * rate)})
+	put([]uint16{2, 16})
+	b.WriteString("data")
+	put(uint32(2 * len(pcm)))
+	put(pcm)
+	return b.Bytes()
+}
