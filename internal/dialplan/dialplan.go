@@ -6,42 +6,103 @@ package dialplan
 import (
 	"time"
 
+	"star97/dialplans"
 	"star97/internal/mailbox"
+	"star97/internal/strictyaml"
 )
 
 // Plan is one validated dialplan file. It is read-only after Parse.
 type Plan struct {
-	Routes []Route
-	Menu   Menu
-	Timers Timers
-	Limits Limits
+	Routes     []Route    `yaml:"routes"`
+	Identities []Identity `yaml:"identities"`
+	Menu       Menu       `yaml:"menu"`
+	Timers     Timers     `yaml:"timers"`
+	Limits     Limits     `yaml:"limits"`
 }
 
 // Route leads a dialled number to a door.
 type Route struct {
-	Number string // as compared: unescaped, without user parameters; "*97"
-	Door   mailbox.Door
-	Domain string
+	Number string       `yaml:"number"` // as compared: unescaped, without user parameters; "*97"; x is any digit
+	Door   mailbox.Door `yaml:"door"`
+	Domain string       `yaml:"domain"` // tenant; empty: the default one
+}
+
+// Identity turns what a telephone system calls a caller into a mailbox number.
+type Identity struct {
+	Identity string `yaml:"identity"` // "+1212555xxxx"; x is any digit
+	Mailbox  string `yaml:"mailbox"`  // "xxxx": the last digits that an x stood for
 }
 
 // Menu says which key of the main menu does what. An empty key offers nothing.
 type Menu struct {
-	Change, Repeat, Goodbye string
+	Change  string `yaml:"change"`
+	Repeat  string `yaml:"repeat"`
+	Goodbye string `yaml:"goodbye"`
 }
 
 // Timers are the waits of a call, counted from the end of the prompt or the last key.
 type Timers struct {
-	FirstDigit    time.Duration // 7s
-	BetweenDigits time.Duration // 4s
-	Menu          time.Duration // 6s
-	Cleared       time.Duration // 20s after * cleared an entry
-	Call          time.Duration // total; never cuts off somebody who is typing
+	FirstDigit    time.Duration `yaml:"first_digit"`    // 7s
+	BetweenDigits time.Duration `yaml:"between_digits"` // 4s
+	Menu          time.Duration `yaml:"menu"`           // 6s
+	Cleared       time.Duration `yaml:"cleared"`        // 20s after * cleared an entry
+	PleaseWait    time.Duration `yaml:"please_wait"`    // 1.2s after # until "one moment"
+	Call          time.Duration `yaml:"call"`           // 10m; total; never cuts off somebody who is typing
 }
 
 // Limits are counts of a call.
 type Limits struct {
-	WrongCodes      int // tries per call, 3
-	SilentRounds    int // asks without input before goodbye, 4
-	NewCodeRounds   int // rounds of new code before "your old code still works", 3
-	ExtensionDigits int // fixed extension length; 0: variable
+	WrongCodes      int `yaml:"wrong_codes"`      // tries per call, 3
+	SilentRounds    int `yaml:"silent_rounds"`    // asks without input before goodbye, 4
+	NewCodeRounds   int `yaml:"new_code_rounds"`  // rounds of new code before "your old code still works", 3
+	ExtensionDigits int `yaml:"extension_digits"` // fixed extension length; 0: variable
+}
+
+// Default is the embedded plan.
+func Default() *Plan {
+	p, problems := read(new(Plan), "default.yaml", dialplans.Default)
+	if len(problems) > 0 {
+		panic("the embedded dialplan is wrong: " + problems[0].Error()) // a test reads it
+	}
+	return p
+}
+
+// Parse reads a plan; what the file leaves out is as in the embedded one. The plan
+// is nil if there is any problem.
+func Parse(name string, data []byte) (*Plan, []strictyaml.Problem) {
+	return read(Default(), name, data)
+}
+
+// read lays a file over a plan. A list in the file replaces the plan's.
+func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
+	file, problem := strictyaml.Decode(name, data, p)
+	if problem != nil {
+		return nil, []strictyaml.Problem{*problem}
+	}
+	if problems := p.check(file); len(problems) > 0 {
+		return nil, problems
+	}
+	return p, nil
+}
+
+// Route is the first route that a dialled number fits: unescaped, without user
+// parameters.
+func (p *Plan) Route(dialled string) (Route, bool) {
+	for _, r := range p.Routes {
+		if _, ok := match(r.Number, dialled); ok {
+			return r, true
+		}
+	}
+	return Route{}, false
+}
+
+// Mailbox is the number of the mailbox that an identity stands for: a caller's
+// user part, or a number. False: nobody's.
+func (p *Plan) Mailbox(identity string) (string, bool) {
+	for _, rule := range p.Identities {
+		if digits, ok := match(rule.Identity, identity); ok {
+			return fill(rule.Mailbox, digits), true
+		}
+	}
+	return identity, isDigits(identity)
 }

@@ -1,6 +1,10 @@
 // Package flow is the pure heart of a call: Step takes a state and an event and
 // returns the next state and the effects to perform. No I/O, no clock, no
 // goroutine, no allocation. Everything a caller experiences is decided here.
+//
+// An event is first read as a signal (collector.go: a key may continue an entry,
+// end it, clear it or go back); state and signal then choose one cell of the
+// table (table.go), which names an action and the states it may lead to.
 package flow
 
 import (
@@ -12,7 +16,7 @@ import (
 	"star97/internal/prompt"
 )
 
-// EventKind is what happened. Each has a column in the table.
+// EventKind is what happened.
 type EventKind uint8
 
 // The events of a call.
@@ -26,7 +30,7 @@ const (
 	Found                           // answer to Lookup
 	Verified                        // answer to Verify
 	ChangeDone                      // answer to Change
-	LimitHit                        // the call reached its total time, or the service drains past its limit
+	LimitHit                        // the call reached its total time, or the service drains past its limit; may be told again
 	HungUp                          // the caller is gone
 )
 
@@ -46,13 +50,13 @@ type EffectKind uint8
 
 // The effects of a step.
 const (
-	Say     EffectKind = iota + 1 // speak Phrase, replacing what is being said
-	Hush                          // stop speaking
-	Timer                         // run one timer for After; replaces the running one; 0 stops it
-	Lookup                        // find Number; answer Found
-	Verify                        // verify Code; answer Verified
-	Change                        // change Code to Next; answer ChangeDone
-	End                           // after Phrase was spoken, or at once: BYE
+	Say    EffectKind = iota + 1 // speak Phrase, replacing what is being said; answer Started and Spoken
+	Hush                         // stop speaking; no Spoken comes
+	Timer                        // run one timer for After; replaces the running one; 0 stops it
+	Lookup                       // find Number, or the caller's own if it is empty; answer Found
+	Verify                       // verify Code of what the last Lookup found; answer Verified
+	Change                       // change Code to Next; answer ChangeDone; nothing takes it back
+	End                          // BYE, now: the last sentence was spoken
 )
 
 // Effect is one thing to do, asked for by Step.
@@ -61,13 +65,14 @@ type Effect struct {
 	Step   uint32
 	Phrase prompt.Phrase
 	After  time.Duration
-	Number pin.PIN // Lookup: the extension as typed
-	Code   pin.PIN // Verify, Change: the current code
-	Next   pin.PIN // Change
+	Door   mailbox.Door // Lookup, Verify, Change: the door as the flow sees it now
+	Number pin.PIN      // Lookup: the extension as typed
+	Code   pin.PIN      // Verify, Change: the current code
+	Next   pin.PIN      // Change
 	End    EndReason
 }
 
-// MaxEffects bounds what one step can ask for.
+// MaxEffects bounds what one step can ask for: a sentence, a timer, the store, the end.
 const MaxEffects = 4
 
 // Effects is what one step asks for, in order.
@@ -76,5 +81,46 @@ type Effects struct {
 	List [MaxEffects]Effect
 }
 
+// Wipe overwrites the codes in e.
+func (e *Effects) Wipe() { *e = Effects{} }
+
+func (e *Effects) add(one Effect) {
+	e.List[e.N] = one
+	e.N++
+}
+
 // EndReason is the word under which a call's end is recorded.
 type EndReason uint8
+
+// The ends of a call.
+const (
+	EndGoodbye     EndReason = iota + 1 // the caller chose to leave
+	EndNoInput                          // silence, or keys that nobody asked for
+	EndWrongCodes                       // the tries of this call are used up
+	EndLocked                           // the mailbox is locked
+	EndDisabled                         // the mailbox may not sign in
+	EndNoCode                           // the mailbox has no code yet
+	EndBusy                             // the store had no room
+	EndUnavailable                      // the store did not answer
+	EndNotChanged                       // a required change was not made
+	EndUnconfirmed                      // nobody can say which code is in force
+	EndTimeLimit                        // the call's total time
+	EndHungUp                           // the caller hung up
+	EndHungUpLate                       // the caller hung up while a change was under way
+	numEnds
+)
+
+var endWords = [numEnds]string{
+	EndGoodbye: "goodbye", EndNoInput: "no-input", EndWrongCodes: "wrong-codes", EndLocked: "locked",
+	EndDisabled: "disabled", EndNoCode: "no-code", EndBusy: "busy", EndUnavailable: "unavailable",
+	EndNotChanged: "not-changed", EndUnconfirmed: "unconfirmed", EndTimeLimit: "time-limit",
+	EndHungUp: "hung-up", EndHungUpLate: "hung-up-while-changing",
+}
+
+// String is the reason's word; "none" while the call lasts.
+func (e EndReason) String() string {
+	if e == 0 || e >= numEnds {
+		return "none"
+	}
+	return endWords[e]
+}

@@ -1,0 +1,280 @@
+package flow
+
+import (
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// findMailbox takes the extension and asks whose it is. At this door the answer
+// changes nothing that a caller could notice.
+func (m *machine) findMailbox() StateID {
+	if fixed := m.layout.limits.ExtensionDigits; m.over || fixed > 0 && m.entry.Len() != fixed {
+		return m.badExtension()
+	}
+	m.number, m.silent, m.store = m.entry, 0, pending
+	m.ask(Lookup, m.number, pin.PIN{}, pin.PIN{})
+	return m.enter(AccessCode)
+}
+
+// verify takes the current code. Too many digits are one failure, like any code.
+func (m *machine) verify() StateID {
+	m.silent, m.waits = 0, 0
+	if m.over {
+		return m.wrongCode()
+	}
+	m.current = m.entry
+	m.clearEntry()
+	switch m.store {
+	case pending:
+		m.timer(m.layout.timers.PleaseWait)
+		return Finding
+	case down:
+		return m.unavailable(mailbox.Unavailable)
+	}
+	return m.verifyFound()
+}
+
+func (m *machine) verifyFound() StateID {
+	m.ask(Verify, m.number, m.current, pin.PIN{})
+	m.timer(m.layout.timers.PleaseWait)
+	return Verifying
+}
+
+// becomeAny turns an own door without a mailbox into the any door. What was typed
+// was meant as a code and must not be taken for an extension.
+func (m *machine) becomeAny() StateID {
+	m.door, m.store, m.silent = mailbox.AnyDoor, unasked, 0
+	m.current.Wipe()
+	m.dropAhead()
+	return m.enter(Extension, prompt.Welcome)
+}
+
+// storeDown: at the any door it waits until the code is complete, as any answer does.
+func (m *machine) storeDown(code mailbox.Code) StateID {
+	if m.at == AccessCode && m.door != mailbox.OwnDoor {
+		return m.at
+	}
+	return m.unavailable(code)
+}
+
+func (m *machine) unavailable(code mailbox.Code) StateID {
+	if m.door == mailbox.OwnDoor && (code == mailbox.Busy || code == mailbox.Throttled) {
+		return m.leave(EndBusy, prompt.Busy, prompt.Goodbye)
+	}
+	return m.leave(EndUnavailable, prompt.Unavailable, prompt.Goodbye)
+}
+
+// closed tells an owner why the mailbox cannot be used.
+func (m *machine) closed(code mailbox.Code) StateID {
+	flags := mailbox.Flags{}
+	if m.account != nil {
+		flags = m.account.Flags
+	}
+	switch {
+	case code == mailbox.Locked:
+		return m.leave(EndLocked, prompt.Locked, prompt.Goodbye)
+	case code == mailbox.NoCode || flags.NoCode:
+		return m.leave(EndNoCode, prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye)
+	case code == mailbox.Disabled || flags.Disabled:
+		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
+	}
+	return m.leave(EndUnavailable, prompt.Unavailable, prompt.Goodbye)
+}
+
+// The waits for one answer: the first is the dialplan's, the others this long.
+// After the last the store is taken for dead, whatever the shell does.
+const (
+	longWait = 10 * time.Second
+	maxWaits = 6
+)
+
+func (m *machine) patience() StateID {
+	m.waits++
+	switch {
+	case m.waits < maxWaits:
+		m.say(prompt.PleaseWait)
+		m.timer(longWait)
+		return m.at
+	case m.at == Changing:
+		return m.doubt()
+	}
+	return m.unavailable(mailbox.Unavailable)
+}
+
+func (m *machine) wrongCode() StateID {
+	m.wrong++
+	m.current.Wipe()
+	m.dropAhead()
+	if int(m.wrong) >= m.layout.limits.WrongCodes {
+		return m.leave(EndWrongCodes, prompt.WrongCode, prompt.HelpDesk, prompt.Goodbye)
+	}
+	return m.enter(AccessCode, prompt.WrongCode)
+}
+
+// take believes the store whose mailbox it is, now that the code is verified. If
+// the mailbox's rules and ours exclude each other, the mailbox's hold.
+func (m *machine) take(a *mailbox.Account) {
+	if a != nil {
+		m.account = a
+	}
+	if m.account == nil || m.account.Rules == nil {
+		return
+	}
+	m.policy = pin.Stricter(m.layout.policy, *m.account.Rules)
+	if m.policy.MaxLen > 0 && m.policy.MinLen > m.policy.MaxLen {
+		m.policy = *m.account.Rules
+	}
+}
+
+func (m *machine) mustChange() StateID {
+	m.must = true
+	m.dropAhead()
+	return m.enter(NewCode, prompt.MustChange)
+}
+
+func (m *machine) openChange() StateID {
+	m.silent, m.rounds, m.refused = 0, 0, 0
+	if m.account != nil && m.account.Flags.CannotChange {
+		m.dropAhead()
+		return m.enter(MainMenu, prompt.CannotChange)
+	}
+	return m.enter(NewCode)
+}
+
+func (m *machine) goBack() StateID {
+	switch {
+	case m.at == Confirm:
+		m.first.Wipe()
+		return m.enter(NewCode)
+	case m.at == NewCode && m.must:
+		return m.leave(EndNotChanged, prompt.Cancelled, prompt.Goodbye)
+	case m.at == NewCode:
+		return m.enter(MainMenu, prompt.Cancelled)
+	case m.at == AccessCode && m.door != mailbox.OwnDoor:
+		m.number.Wipe()
+		m.store, m.asking, m.silent = unasked, 0, 0
+		return m.enter(Extension)
+	}
+	return m.leave(EndGoodbye, prompt.Goodbye)
+}
+
+// checkNew judges the first entry before the caller has to repeat it.
+func (m *machine) checkNew() StateID {
+	who := pin.Context{Current: m.current}
+	if m.account != nil {
+		who.Extension, who.Numbers = m.account.Extension, m.account.Numbers
+	}
+	m.silent = 0
+	if rule := m.policy.Check(m.entry, who); rule != pin.Pass || m.over {
+		return m.refuse(m.refusal(rule))
+	}
+	m.first = m.entry
+	return m.enter(Confirm)
+}
+
+func (m *machine) refusal(r pin.Rule) prompt.ID {
+	if id, ok := m.layout.refusal[r]; ok {
+		return id
+	}
+	return prompt.RefusedTooLong
+}
+
+// refuse says which rule, and after the second refusal all of them.
+func (m *machine) refuse(why prompt.ID) StateID {
+	m.refused++
+	if m.lostRound() {
+		return m.giveUp(why)
+	}
+	if m.refused == 2 {
+		return m.enter(NewCode, why, prompt.NewCodeRules)
+	}
+	return m.enter(NewCode, why)
+}
+
+// lostRound counts an entry that came to nothing; true: it was the last.
+func (m *machine) lostRound() bool {
+	m.rounds++
+	m.first.Wipe()
+	m.dropAhead()
+	return int(m.rounds) >= m.layout.limits.NewCodeRounds
+}
+
+func (m *machine) giveUp(why prompt.ID) StateID {
+	if m.must {
+		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
+	}
+	return m.enter(MainMenu, why, prompt.OldCodeWorks)
+}
+
+// compare is the point of no return: once the change is asked for, nothing the
+// caller does takes it back.
+func (m *machine) compare() StateID {
+	m.silent, m.waits = 0, 0
+	if m.over || !m.entry.Equal(&m.first) {
+		if m.lostRound() {
+			return m.giveUp(prompt.Failed)
+		}
+		return m.enter(NewCode, prompt.Mismatch)
+	}
+	m.clearEntry()
+	m.ask(Change, m.number, m.current, m.first)
+	m.timer(m.layout.timers.PleaseWait)
+	return Changing
+}
+
+func (m *machine) announce() StateID {
+	m.current = m.first
+	m.first.Wipe()
+	m.must = false
+	m.say(prompt.Changed)
+	return Announcing
+}
+
+// explain: the store proved that it did not take the code; another one may do.
+func (m *machine) explain(code mailbox.Code) StateID {
+	why := prompt.NotAccepted
+	switch code {
+	case mailbox.TooShort:
+		why = prompt.RefusedTooShort
+	case mailbox.TooLong:
+		why = prompt.RefusedTooLong
+	case mailbox.Trivial:
+		why = prompt.RefusedTooSimple
+	case mailbox.InHistory:
+		why = prompt.RefusedUsedBefore
+	}
+	m.refused++
+	if m.lostRound() {
+		return m.giveUp(why)
+	}
+	return m.enter(NewCode, why, prompt.OldCodeWorks)
+}
+
+// failed: the store proved that it changed nothing, and another code would not help.
+func (m *machine) failed(code mailbox.Code) StateID {
+	m.first.Wipe()
+	m.dropAhead()
+	why := prompt.Failed
+	switch code {
+	case mailbox.TooSoon:
+		why = prompt.TooSoon
+	case mailbox.CannotChange, mailbox.Disabled:
+		why = prompt.CannotChange
+	case mailbox.OtherChannel:
+		why = prompt.ManagedElsewhere
+	case mailbox.Busy, mailbox.Throttled:
+		why = prompt.Busy
+	case mailbox.Unavailable, mailbox.ServiceRefused, mailbox.OutcomeUnknown:
+		why = prompt.Unavailable
+	case mailbox.Locked:
+		return m.leave(EndLocked, prompt.Locked, prompt.OldCodeWorks, prompt.Goodbye)
+	}
+	return m.giveUp(why)
+}
+
+func (m *machine) doubt() StateID {
+	return m.leave(EndUnconfirmed, prompt.Unconfirmed, prompt.Goodbye)
+}

@@ -1,0 +1,163 @@
+package flow
+
+import "star97/internal/dtmf"
+
+// read tells what an event means where the call is. Stale answers and keys that
+// nobody may use mean nothing.
+func (m *machine) read(e *Event) signal {
+	switch e.Kind {
+	case Answered:
+		return evAnswered
+	case Key:
+		m.typing = true
+		return m.readKey(e.Digit)
+	case KeysLost:
+		if m.deaf {
+			return 0
+		}
+		return evLost
+	case Started, Spoken:
+		return m.readSound(e)
+	case TimedOut:
+		if m.timing == 0 || e.Step != m.timing {
+			return 0
+		}
+		m.timing = 0
+		return m.readSilence()
+	case Found, Verified, ChangeDone:
+		if m.asking == 0 || e.Step != m.asking {
+			return 0
+		}
+		m.asking = 0
+		return m.readAnswer(e)
+	case LimitHit:
+		return evLimit
+	case HungUp:
+		return evHungUp
+	}
+	return 0
+}
+
+// readSound: the first packet of a sentence is the moment from which a caller can
+// have meant it, so it ends deafness.
+func (m *machine) readSound(e *Event) signal {
+	if m.saying == 0 || e.Step != m.saying {
+		return 0
+	}
+	m.deaf = false
+	if e.Kind == Started {
+		return 0
+	}
+	m.saying = 0
+	return evSpoken
+}
+
+// readSilence is what a timer that ran out means.
+func (m *machine) readSilence() signal {
+	switch {
+	case m.at == Finding || m.at == Verifying || m.at == Changing:
+		return evWaited
+	case m.broken:
+		return evBroken
+	case m.entry.Empty() && !m.over:
+		return evNothing
+	}
+	m.ended = true
+	return evEntered
+}
+
+// readKey is what a key means. A # right after an entry that ended by itself
+// belongs to that entry and means nothing.
+func (m *machine) readKey(d dtmf.Digit) signal {
+	switch {
+	case d > dtmf.Pound: // A to D are on no telephone
+		return 0
+	case m.deaf:
+		m.ended = m.ended && d != dtmf.Pound
+		return 0
+	case !m.listens():
+		return evAhead
+	}
+	late := m.ended && d == dtmf.Pound
+	m.ended = false
+	switch {
+	case late:
+		return 0
+	case m.at == MainMenu && !m.broken:
+		return m.layout.choice(d)
+	}
+	return m.collect(d)
+}
+
+// listens tells whether the state can use a key.
+func (m *machine) listens() bool {
+	return m.at == MainMenu || m.collects()
+}
+
+// collects tells whether the state takes an entry.
+func (m *machine) collects() bool {
+	switch m.at {
+	case Extension, AccessCode, NewCode, Confirm:
+		return true
+	}
+	return false
+}
+
+func (l *Layout) choice(d dtmf.Digit) signal {
+	switch d {
+	case l.change:
+		return evChange
+	case l.repeat:
+		return evRepeat
+	case l.goodbye:
+		return evGoodbye
+	}
+	return evOther
+}
+
+// collect is the digit collector: it puts the key into the entry and says what
+// the entry is now.
+func (m *machine) collect(d dtmf.Digit) signal {
+	blank := m.entry.Empty() && !m.over
+	switch {
+	case m.broken && d < dtmf.Star:
+		return evTyped
+	case m.broken:
+		return evBroken
+	case d == dtmf.Pound && blank:
+		return evNothing
+	case d == dtmf.Pound:
+		return evEntered
+	case d == dtmf.Star && blank:
+		return evBack
+	case d == dtmf.Star:
+		m.clearEntry()
+		return evCleared
+	}
+	if m.entry.Push('0'+byte(d)) != nil {
+		m.over = true
+	}
+	if m.full() {
+		m.ended = true
+		return evEntered
+	}
+	return evTyped
+}
+
+// full tells whether no longer entry could be legal. A current code is never
+// full: its length is nobody's business.
+func (m *machine) full() bool {
+	longest := 0
+	switch m.at {
+	case Extension:
+		longest = m.layout.limits.ExtensionDigits
+	case NewCode, Confirm:
+		longest = m.policy.MaxLen
+	}
+	return longest > 0 && m.entry.Len() >= longest
+}
+
+func (m *machine) clearEntry() {
+	m.entry.Wipe()
+	m.over = false
+}

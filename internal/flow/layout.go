@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"fmt"
+	"time"
+
+	"star97/internal/dialplan"
+	"star97/internal/dtmf"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// Layout is a dialplan and a policy made ready for Step. It is read-only and
+// shared by every call.
+type Layout struct {
+	timers  dialplan.Timers
+	limits  dialplan.Limits
+	policy  pin.Policy
+	change  dtmf.Digit
+	repeat  dtmf.Digit
+	goodbye dtmf.Digit
+	refusal map[pin.Rule]prompt.ID
+}
+
+// noKey is a menu entry that no key chooses.
+const noKey dtmf.Digit = 0xff
+
+// NewLayout joins a plan with the policy for new codes. The error says what in
+// either cannot work together.
+func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
+	if err := policy.Validate(); err != nil {
+		return nil, fmt.Errorf("the policy for new codes: %w", err)
+	}
+	l := &Layout{
+		timers: p.Timers, limits: p.Limits, policy: policy,
+		change: menuKey(p.Menu.Change), repeat: menuKey(p.Menu.Repeat), goodbye: menuKey(p.Menu.Goodbye),
+		refusal: map[pin.Rule]prompt.ID{},
+	}
+	for _, r := range pin.Rules() {
+		l.refusal[r] = prompt.ID("refused-" + string(r))
+	}
+	return l, nil
+}
+
+func menuKey(s string) dtmf.Digit {
+	switch {
+	case len(s) != 1:
+		return noKey
+	case s == "*":
+		return dtmf.Star
+	case s == "#":
+		return dtmf.Pound
+	}
+	return dtmf.Digit(s[0] - '0')
+}
+
+// Timer is the length of a timer by its name in scripts: first-digit,
+// between-digits, menu, cleared, please-wait.
+func (l *Layout) Timer(name string) (time.Duration, bool) {
+	d, ok := map[string]time.Duration{
+		"first-digit": l.timers.FirstDigit, "between-digits": l.timers.BetweenDigits, "menu": l.timers.Menu,
+		"cleared": l.timers.Cleared, "please-wait": l.timers.PleaseWait,
+	}[name]
+	return d, ok
+}

@@ -1,0 +1,133 @@
+package flow
+
+import "star97/internal/prompt"
+
+// action is what a cell of the table does. A number and a switch, not a function
+// value: what a function value is given could not stay on the stack.
+type action uint8
+
+// The actions. Number 0 is none; pass does nothing on purpose.
+const (
+	pass action = iota + 1
+	greet
+	keep
+	loseAhead
+	startTimer
+	spoil
+	listen
+	askAfresh
+	sayCleared
+	askAgain
+	goBack
+	findMailbox
+	verify
+	openChange
+	sayMenu
+	sayInvalid
+	sayGoodbye
+	checkNew
+	compare
+	note
+	verifyFound
+	becomeAny
+	explainClosed
+	storeDown
+	bePatient
+	openMenu
+	mustChange
+	sayWrong
+	announce
+	explainRefusal
+	explainFailure
+	sayDoubt
+	timeUp
+	stop
+	sayBye
+	gone
+	goneLate
+	numActions
+)
+
+// perform returns the state that follows.
+func (m *machine) perform(do action, e *Event) StateID {
+	switch do {
+	case greet:
+		return m.greet()
+	case keep:
+		return m.keep(e)
+	case loseAhead:
+		return m.loseAhead()
+	case startTimer:
+		return m.startTimer()
+	case spoil:
+		return m.spoil()
+	case listen:
+		return m.listen()
+	case askAfresh:
+		return m.enter(m.at)
+	case sayCleared:
+		return m.cleared()
+	case askAgain:
+		return m.again(prompt.NoInput)
+	case goBack:
+		return m.goBack()
+	case findMailbox:
+		return m.findMailbox()
+	case verify:
+		return m.verify()
+	case openChange:
+		return m.openChange()
+	case sayMenu:
+		return m.menu()
+	case sayInvalid:
+		return m.again(prompt.InvalidKey)
+	case sayGoodbye:
+		return m.leave(EndGoodbye, prompt.Goodbye)
+	case checkNew:
+		return m.checkNew()
+	case compare:
+		return m.compare()
+	case openMenu:
+		return m.menu()
+	}
+	return m.conclude(do, e)
+}
+
+// conclude performs what follows from the store's answers and from the end.
+func (m *machine) conclude(do action, e *Event) StateID {
+	switch do {
+	case verifyFound:
+		return m.verifyFound()
+	case becomeAny:
+		return m.becomeAny()
+	case explainClosed:
+		return m.closed(e.Code)
+	case storeDown:
+		return m.storeDown(e.Code)
+	case bePatient:
+		return m.patience()
+	case mustChange:
+		return m.mustChange()
+	case sayWrong:
+		return m.wrongCode()
+	case announce:
+		return m.announce()
+	case explainRefusal:
+		return m.explain(e.Result.Reason)
+	case explainFailure:
+		return m.failed(e.Result.Reason)
+	case sayDoubt:
+		return m.doubt()
+	case timeUp:
+		return m.timeUp()
+	case stop:
+		return m.hangUp(EndTimeLimit)
+	case sayBye:
+		return m.hangUp(m.end)
+	case gone:
+		return m.hangUp(EndHungUp)
+	case goneLate:
+		return m.hangUp(EndHungUpLate)
+	}
+	return m.at
+}

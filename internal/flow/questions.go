@@ -1,0 +1,170 @@
+package flow
+
+import (
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// question is the short and the longer way to ask for what the state needs.
+func (m *machine) question(at StateID) (short, long prompt.ID) {
+	switch at {
+	case Extension:
+		return prompt.EnterExtension, prompt.EnterExtensionLong
+	case AccessCode:
+		return prompt.EnterCode, prompt.EnterCodeLong
+	case NewCode:
+		return prompt.NewCodeAsk(m.policy.MinLen, m.policy.MaxLen)
+	case Confirm:
+		return prompt.RepeatNewCode, prompt.RepeatNewCodeLong
+	}
+	return prompt.MainMenu, prompt.MainMenuLong
+}
+
+// enter goes to a state that asks something, with at most one sentence before
+// the question, or two when nothing was typed ahead.
+func (m *machine) enter(at StateID, before ...prompt.ID) StateID {
+	short, _ := m.question(at)
+	return m.put(at, short, before...)
+}
+
+func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) StateID {
+	var parts [prompt.MaxParts + 1]prompt.ID
+	n := 0
+	if m.broken {
+		m.dropAhead()
+		parts[0], n = prompt.DigitsLost, 1
+	}
+	n += copy(parts[n:], before)
+	parts[n] = question
+	m.clearEntry()
+	m.say(parts[:n+1]...)
+	m.pause = m.layout.timers.FirstDigit
+	if at == MainMenu {
+		m.pause = m.layout.timers.Menu
+	}
+	return at
+}
+
+// dropAhead empties the queue, and what is still typed in the same breath: keys
+// count again from the first packet of the sentence that follows.
+func (m *machine) dropAhead() {
+	m.forget()
+	m.broken = false
+	m.deaf = true
+}
+
+// leave says the last sentence; nothing but its end is waited for.
+func (m *machine) leave(why EndReason, ids ...prompt.ID) StateID {
+	m.Wipe()
+	m.broken, m.asking = false, 0
+	m.end = why
+	m.say(ids...)
+	return Leaving
+}
+
+func (m *machine) menu() StateID {
+	m.silent = 0
+	return m.enter(MainMenu)
+}
+
+func (m *machine) greet() StateID {
+	if m.door == mailbox.OwnDoor {
+		m.store = pending
+		m.ask(Lookup, pin.PIN{}, pin.PIN{}, pin.PIN{})
+		return m.enter(AccessCode, prompt.Welcome)
+	}
+	return m.enter(Extension, prompt.Welcome)
+}
+
+// keep puts a key into the queue. One too many is a lost key: none of them can
+// be trusted any more.
+func (m *machine) keep(e *Event) StateID {
+	switch {
+	case m.broken:
+	case m.queued == AheadMax:
+		return m.loseAhead()
+	default:
+		m.ahead[m.queued] = e.Digit
+		m.queued++
+	}
+	return m.at
+}
+
+func (m *machine) loseAhead() StateID {
+	m.forget()
+	m.broken = true
+	return m.at
+}
+
+// listen lets the caller type: silence, and the time for the next key.
+func (m *machine) listen() StateID {
+	m.hush()
+	m.timer(m.layout.timers.BetweenDigits)
+	return m.at
+}
+
+// spoil voids an entry that a key is missing from. The caller does not know yet
+// and types on, so it ends as it would have, and is asked for again then.
+func (m *machine) spoil() StateID {
+	m.clearEntry()
+	m.broken = true
+	return m.listen()
+}
+
+func (m *machine) startTimer() StateID {
+	m.timer(m.pause)
+	return m.at
+}
+
+func (m *machine) cleared() StateID {
+	m.say(prompt.Cleared)
+	m.pause = m.layout.timers.Cleared
+	return m.at
+}
+
+// again is the ladder of a question that got no usable answer: the short ask, the
+// longer one, the offer of help, goodbye. before says what was wrong, if anything can.
+func (m *machine) again(before prompt.ID) StateID {
+	m.silent++
+	short, long := m.question(m.at)
+	last := m.layout.limits.SilentRounds
+	switch n := int(m.silent); {
+	case m.overrun:
+		return m.leave(EndTimeLimit, prompt.TimeLimit, prompt.Goodbye)
+	case n >= last && (m.at == NewCode || m.at == Confirm):
+		return m.leave(EndNoInput, before, prompt.OldCodeWorks, prompt.Goodbye)
+	case n >= last:
+		return m.leave(EndNoInput, before, prompt.Goodbye)
+	case n == last-1:
+		return m.put(m.at, short, prompt.HelpDesk)
+	case n > 1:
+		short = long
+	}
+	return m.put(m.at, short, before)
+}
+
+// badExtension asks for an extension in more words: no sentence says what was
+// wrong with it.
+func (m *machine) badExtension() StateID {
+	m.clearEntry()
+	return m.again(prompt.InvalidKey)
+}
+
+// timeUp never cuts off somebody who is typing: who typed since it was last told
+// may go on, and is only not asked again.
+func (m *machine) timeUp() StateID {
+	if m.typing || !m.listens() {
+		m.typing, m.overrun = false, true
+		return m.at
+	}
+	return m.leave(EndTimeLimit, prompt.TimeLimit, prompt.Goodbye)
+}
+
+// hangUp ends the call now.
+func (m *machine) hangUp(why EndReason) StateID {
+	m.Wipe()
+	m.end, m.bye = why, true
+	m.saying, m.timing, m.asking = 0, 0, 0
+	return Ended
+}

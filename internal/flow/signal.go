@@ -1,0 +1,51 @@
+package flow
+
+// signal is what an event means where the call is; each has a column in the table.
+type signal uint8
+
+// The signals. Number 0 is none: the event changes nothing.
+const (
+	evAnswered signal = iota + 1 // the ACK is in
+	evSpoken                     // the phrase is at its end
+	evAhead                      // a key came where nobody can use it yet
+	evLost                       // a key was lost
+	evTyped                      // a digit continues the entry
+	evEntered                    // the entry is complete
+	evBroken                     // the entry is complete, but a key of it was lost
+	evCleared                    // * on an entry
+	evBack                       // * on an empty entry
+	evNothing                    // # or the timer on an empty entry; the menu's timer
+	evChange                     // menu key: change the code
+	evRepeat                     // menu key: say it again
+	evGoodbye                    // menu key: leave
+	evOther                      // a key that the menu does not have
+	evWaited                     // the store takes its time
+	evFound                      // the mailbox is found; any door: there is an answer
+	evNobody                     // own door: the caller has no mailbox, or two
+	evNotReady                   // own door: the mailbox cannot be used by telephone
+	evDown                       // the store cannot be asked
+	evRight                      // the code is right
+	evMust                       // the code is right and has to be changed
+	evWrong                      // the code is wrong, or the any door says so
+	evClosed                     // own door: the store says why it does not look
+	evDone                       // proved: changed
+	evRefused                    // proved: not changed, the code was not acceptable
+	evFailed                     // proved: not changed, for another reason
+	evUnknown                    // nobody can say
+	evLimit                      // the time is up
+	evHungUp                     // the caller is gone
+	numSignals
+)
+
+var signalWords = [numSignals]string{
+	evAnswered: "answered", evSpoken: "spoken", evAhead: "key", evLost: "key lost", evTyped: "digit",
+	evEntered: "entry complete", evBroken: "broken entry ends", evCleared: "* on entry", evBack: "*", evNothing: "no input",
+	evChange: "key change", evRepeat: "key repeat", evGoodbye: "key goodbye", evOther: "other key",
+	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "not usable", evDown: "store down",
+	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "locked or closed",
+	evDone: "done", evRefused: "code refused", evFailed: "change refused", evUnknown: "unknown",
+	evLimit: "time is up", evHungUp: "hung up",
+}
+
+// String is the signal's word.
+func (s signal) String() string { return signalWords[s] }

@@ -1,0 +1,126 @@
+package flow
+
+import (
+	"time"
+
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// StateID names where a call is.
+type StateID uint8
+
+// The states of a call. Number 0 is no state.
+const (
+	Ringing    StateID = iota + 1 // no ACK yet: nothing is said, nothing takes effect
+	Extension                     // any door: the mailbox is asked for
+	AccessCode                    // the current code is asked for
+	Finding                       // the code is complete, the mailbox is not found yet
+	Verifying                     // the store looks at the code
+	MainMenu                      //
+	NewCode                       // first entry of the new code
+	Confirm                       // second entry of the new code
+	Changing                      // the store changes the code
+	Announcing                    // "changed" is being said
+	Leaving                       // the last sentence is being said
+	Ended                         //
+	numStates
+)
+
+var stateWords = [numStates]string{
+	Ringing: "ringing", Extension: "extension", AccessCode: "access-code", Finding: "finding", Verifying: "verifying",
+	MainMenu: "main-menu", NewCode: "new-code", Confirm: "confirm", Changing: "changing", Announcing: "announcing",
+	Leaving: "leaving", Ended: "ended",
+}
+
+// String is the state's word.
+func (s StateID) String() string {
+	if s == 0 || s >= numStates {
+		return "none"
+	}
+	return stateWords[s]
+}
+
+// AheadMax is how many keys are kept while nobody can use them yet. One more is
+// a lost key: the next question is asked again.
+const AheadMax = 32
+
+// State is one call as the flow sees it. It is a value: Step takes one and
+// returns the next. Codes in it are sealed and go as soon as nothing needs them.
+type State struct {
+	layout *Layout
+	at     StateID
+	door   mailbox.Door
+	end    EndReason
+
+	step   uint32 // counts events; marks what each asks for
+	saying uint32 // the step whose phrase is being said; 0: silence
+	timing uint32 // the step whose timer runs
+	asking uint32 // the step whose question the store has not answered
+
+	account *mailbox.Account // whose mailbox; believed at the own door, verified at the other
+	policy  pin.Policy       // rules for this account's new code
+	store   lookup
+
+	number  pin.PIN // any door: the extension
+	current pin.PIN // the code in force, from its entry to the end of the call
+	first   pin.PIN // first entry of the new code
+	entry   pin.PIN // what is being typed
+
+	ahead  [AheadMax]dtmf.Digit
+	queued uint8
+
+	pause   time.Duration // for the timer that starts when the phrase was spoken
+	over    bool          // the entry has more digits than any code
+	broken  bool          // a key was lost: the entry, or what was typed ahead, is void
+	ended   bool          // the last entry ended by itself: a # that follows belongs to it
+	deaf    bool          // keys are dropped until the phrase's first packet
+	must    bool          // the code has to be changed in this call
+	typing  bool          // a key came since the last LimitHit
+	overrun bool          // the time is up; a caller who types may finish
+
+	silent  uint8 // asks without input in a row
+	wrong   uint8 // wrong current codes in this call
+	rounds  uint8 // entries of a new code that came to nothing
+	refused uint8 // of those, the ones that a rule refused
+	waits   uint8 // times the caller was asked to wait for one answer
+}
+
+// lookup is what is known of the mailbox.
+type lookup uint8
+
+const (
+	unasked  lookup = iota
+	pending         // no answer yet
+	answered        // there is an answer; at the any door nothing else is known
+	down            // the store cannot be asked
+)
+
+// New is a call that came in by a door and is not answered yet.
+func New(l *Layout, door mailbox.Door) State {
+	return State{layout: l, at: Ringing, door: door, policy: l.policy}
+}
+
+// At is where the call is.
+func (s *State) At() StateID { return s.at }
+
+// Door is the door as the flow sees it: an own door whose mailbox does not exist
+// has become the any door.
+func (s *State) Door() mailbox.Door { return s.door }
+
+// Wipe overwrites every code and key in s. The call is over.
+func (s *State) Wipe() {
+	s.number.Wipe()
+	s.current.Wipe()
+	s.first.Wipe()
+	s.entry.Wipe()
+	s.forget()
+	s.at = Ended
+}
+
+// forget drops what was typed ahead.
+func (s *State) forget() {
+	s.ahead = [AheadMax]dtmf.Digit{}
+	s.queued = 0
+}

@@ -1,0 +1,100 @@
+package flow
+
+import (
+	"time"
+
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// Step decides what happens next. It depends on its arguments alone and
+// allocates nothing. Whoever has performed the effects wipes them.
+func Step(s State, e Event) (State, Effects) {
+	m := machine{State: s}
+	m.step++
+	if sig := m.read(&e); sig != 0 {
+		m.apply(sig, &e)
+		m.drain()
+	}
+	return m.State, m.effects()
+}
+
+// machine is one step under way: the state and the effects so far. There is one
+// place for each sort of effect, so a later one replaces an earlier one.
+type machine struct {
+	State
+	phrase  prompt.Phrase
+	speak   bool
+	quiet   bool
+	wait    time.Duration
+	rewind  bool // wait replaces the running timer
+	request Effect
+	bye     bool
+}
+
+func (m *machine) apply(sig signal, e *Event) {
+	m.at = m.perform(table[m.at][sig].do, e)
+}
+
+// drain uses what was typed ahead for as long as the state can use it.
+func (m *machine) drain() {
+	for m.queued > 0 && m.listens() && !m.deaf {
+		key := m.ahead[0]
+		copy(m.ahead[:], m.ahead[1:m.queued])
+		m.queued--
+		m.ahead[m.queued] = 0
+		if sig := m.readKey(key); sig != 0 {
+			m.apply(sig, &Event{Kind: Key})
+		}
+	}
+}
+
+func (m *machine) effects() (out Effects) {
+	switch {
+	case m.speak:
+		out.add(Effect{Kind: Say, Step: m.step, Phrase: m.phrase})
+	case m.quiet:
+		out.add(Effect{Kind: Hush, Step: m.step})
+	}
+	if m.rewind {
+		out.add(Effect{Kind: Timer, Step: m.step, After: m.wait})
+	}
+	if m.request.Kind != 0 {
+		out.add(m.request)
+	}
+	if m.bye {
+		out.add(Effect{Kind: End, Step: m.step, End: m.end})
+	}
+	return out
+}
+
+// say speaks up to prompt.MaxParts sentences. The timer waits for their end.
+func (m *machine) say(ids ...prompt.ID) {
+	m.phrase = prompt.Phrase{}
+	copy(m.phrase[:], ids)
+	m.speak, m.quiet, m.saying = true, false, m.step
+	m.timer(0)
+}
+
+// hush stops the phrase; what this step was about to say is not said.
+func (m *machine) hush() {
+	if m.saying != 0 {
+		m.speak, m.quiet = false, true
+	}
+	m.saying = 0
+}
+
+// timer replaces the running timer; 0 stops it.
+func (m *machine) timer(d time.Duration) {
+	m.rewind = m.rewind || d > 0 || m.timing != 0
+	m.wait, m.timing = d, 0
+	if d > 0 {
+		m.timing = m.step
+	}
+}
+
+// request kinds: one question to the store is open at a time.
+func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
+	m.request = Effect{Kind: kind, Step: m.step, Door: m.door, Number: number, Code: code, Next: next}
+	m.asking = m.step
+}
