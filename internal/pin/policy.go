@@ -105,11 +105,9 @@ func Stricter(a, b Policy) Policy {
 // Check returns the first rule, in the order of Rules, that code breaks, or Pass.
 // It allocates nothing.
 func (p Policy) Check(code PIN, c Context) Rule {
-	var t trial
-	defer t.wipe()
-	t.load(&p, &code, &c)
+	f := look(&code, &c)
 	for i := range rules {
-		if rules[i].broken(&t) {
+		if rules[i].broken(p, f) {
 			return rules[i].id
 		}
 	}

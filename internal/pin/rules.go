@@ -25,11 +25,12 @@ func Rules() []Rule {
 	return ids
 }
 
-// rule is one row of the table: a new rule is a new row, its parameter a field of Policy.
+// rule is one row of the table. A new rule is a new row here, its parameter a
+// field of Policy, and what it looks at a field of facts.
 type rule struct {
 	id      Rule
 	tighten func(a, b *Policy) // makes a's parameter the stricter of both
-	broken  func(t *trial) bool
+	broken  func(p Policy, f facts) bool
 	vectors []vector // what the row's test checks, each with this rule's parameter alone
 }
 
@@ -46,7 +47,7 @@ var rules = [...]rule{
 	{
 		id:      TooShort,
 		tighten: func(a, b *Policy) { a.MinLen = max(a.MinLen, b.MinLen) },
-		broken:  func(t *trial) bool { return len(t.code()) < t.policy.MinLen },
+		broken:  func(p Policy, f facts) bool { return f.length < p.MinLen },
 		vectors: []vector{
 			{policy: Policy{MinLen: 6}, ok: []string{"482915", "4829153"}, broken: []string{"", "4", "48291"}},
 		},
@@ -54,7 +55,7 @@ var rules = [...]rule{
 	{
 		id:      TooLong,
 		tighten: func(a, b *Policy) { a.MaxLen = least(a.MaxLen, b.MaxLen) },
-		broken:  func(t *trial) bool { return over(len(t.code()), t.policy.MaxLen) },
+		broken:  func(p Policy, f facts) bool { return over(f.length, p.MaxLen) },
 		vectors: []vector{
 			{policy: Policy{MaxLen: 10}, ok: []string{"4829153706"}, broken: []string{"48291537064"}},
 		},
@@ -62,7 +63,7 @@ var rules = [...]rule{
 	{
 		id:      SameRun,
 		tighten: func(a, b *Policy) { a.MaxSameRun = least(a.MaxSameRun, b.MaxSameRun) },
-		broken:  func(t *trial) bool { return over(longestRun(t.code(), 0), t.policy.MaxSameRun) },
+		broken:  func(p Policy, f facts) bool { return over(f.sameRun, p.MaxSameRun) },
 		vectors: []vector{
 			{policy: Policy{MaxSameRun: 5}, ok: []string{"111112", "211111"}, broken: []string{"111111", "2111111", "1111113"}},
 			{policy: Policy{MaxSameRun: 2}, ok: []string{"112233"}, broken: []string{"111223", "122233", "122333"}},
@@ -72,9 +73,7 @@ var rules = [...]rule{
 	{
 		id:      Sequence,
 		tighten: func(a, b *Policy) { a.MaxSequence = least(a.MaxSequence, b.MaxSequence) },
-		broken: func(t *trial) bool {
-			return over(max(longestRun(t.code(), 1), longestRun(t.code(), -1)), t.policy.MaxSequence)
-		},
+		broken:  func(p Policy, f facts) bool { return over(f.sequence, p.MaxSequence) },
 		vectors: []vector{
 			{
 				policy: Policy{MaxSequence: 4},
@@ -87,7 +86,9 @@ var rules = [...]rule{
 	{
 		id:      HasOwnNumber,
 		tighten: func(a, b *Policy) { a.OwnNumber = stricterMode(a.OwnNumber, b.OwnNumber) },
-		broken:  func(t *trial) bool { return ownNumber(t) },
+		broken: func(p Policy, f facts) bool {
+			return p.OwnNumber != AnyNumber && f.isNumber || p.OwnNumber == NotContained && f.inNumber
+		},
 		vectors: []vector{
 			{
 				policy: Policy{OwnNumber: NotContained}, extension: "435", number: "12015550143",
@@ -105,10 +106,7 @@ var rules = [...]rule{
 	{
 		id:      IsCurrent,
 		tighten: func(a, b *Policy) { a.Current = a.Current || b.Current },
-		broken: func(t *trial) bool {
-			c := t.old.digits[:t.old.n]
-			return t.policy.Current && len(c) > 0 && (same(t.code(), c, false) || same(t.code(), c, true))
-		},
+		broken:  func(p Policy, f facts) bool { return p.Current && f.isCurrent },
 		vectors: []vector{
 			{
 				policy: Policy{Current: true}, current: "482915",
@@ -118,27 +116,6 @@ var rules = [...]rule{
 		},
 	},
 }
-
-// trial is one code under test, in clear for as long as Check runs.
-type trial struct {
-	policy *Policy
-	who    *Context
-	new    plain
-	old    plain
-}
-
-func (t *trial) load(p *Policy, code *PIN, c *Context) {
-	t.policy, t.who = p, c
-	code.open(&t.new)
-	c.Current.open(&t.old)
-}
-
-func (t *trial) wipe() {
-	t.new.wipe()
-	t.old.wipe()
-}
-
-func (t *trial) code() []byte { return t.new.digits[:t.new.n] }
 
 // over tells whether n breaks a limit of which 0 means none.
 func over(n, limit int) bool { return limit > 0 && n > limit }
@@ -158,17 +135,4 @@ func stricterMode(a, b OwnNumber) OwnNumber {
 		}
 	}
 	return AnyNumber
-}
-
-// longestRun is the length of the longest block in which each next digit is step more.
-func longestRun(code []byte, step int) int {
-	longest, run := 0, 0
-	for i, c := range code {
-		if i == 0 || int(c)-int(code[i-1]) != step {
-			run = 0
-		}
-		run++
-		longest = max(longest, run)
-	}
-	return longest
 }
