@@ -1,13 +1,27 @@
 // Package sdp answers and makes offers for one audio stream (RFC 3264, RFC 4566
 // read by pion/sdp): codec choice, telephone-event (RFC 4733 section 2.4.1),
-// ptime, direction and hold, delayed offer. It opens no port.
+// ptime, direction and hold, delayed offer. It opens no port and asks no DNS.
 package sdp
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
 	"star97/internal/codec"
+)
+
+// Errors of this package; each is wrapped with what was found. ErrSyntax and
+// ErrTooBig are a bad request, the others an offer that cannot be met (488).
+var (
+	ErrSyntax        = errors.New("SDP cannot be read")
+	ErrTooBig        = errors.New("SDP is too big")
+	ErrNoAudio       = errors.New("SDP has no usable audio line: offer m=audio PORT RTP/AVP")
+	ErrNoCommonCodec = errors.New("SDP has no codec in common with us")
+	ErrAddress       = errors.New("SDP has an address that we cannot send to")
+	ErrAnswer        = errors.New("SDP answer does not fit our offer")
+	ErrLocal         = errors.New("our side of the stream is incomplete: it needs an IP address, a port and a known codec")
 )
 
 // Agreed is what both sides will do with the audio stream.
@@ -29,3 +43,52 @@ type Local struct {
 	SessionID uint64         // origin line, constant for a dialog
 	Version   uint64         // grows with each description that differs
 }
+
+// check finds what would make a description that nobody can use.
+func (l Local) check() error {
+	if !l.Addr.Addr().IsValid() || l.Addr.Addr().IsUnspecified() || l.Addr.Port() == 0 || len(l.Codecs) == 0 {
+		return ErrLocal
+	}
+	for _, id := range l.Codecs {
+		if _, ok := codec.ByID(id); !ok {
+			return fmt.Errorf("%w: codec number %d", ErrLocal, id)
+		}
+	}
+	return nil
+}
+
+// Packet times we send. A telephone packs in tens of milliseconds.
+const (
+	minPTime     = 10 * time.Millisecond
+	maxPTime     = 60 * time.Millisecond
+	defaultPTime = 20 * time.Millisecond
+)
+
+// direction is a stream's direction attribute, as its describer sees it.
+type direction uint8
+
+const (
+	sends    direction = 1
+	receives direction = 2
+	inactive direction = 0
+	both               = sends | receives
+)
+
+// String is the attribute's name (RFC 4566 section 6).
+func (d direction) String() string {
+	return [...]string{inactive: "inactive", sends: "sendonly", receives: "recvonly", both: "sendrecv"}[d]
+}
+
+// parseDirection reads an attribute name; false if it is none of the four.
+func parseDirection(name string) (direction, bool) {
+	for d := inactive; d <= both; d++ {
+		if d.String() == name {
+			return d, true
+		}
+	}
+	return 0, false
+}
+
+// reversed is the same stream seen from the other side: what one sends the other
+// receives (RFC 3264 section 6.1).
+func (d direction) reversed() direction { return d&sends<<1 | d&receives>>1 }

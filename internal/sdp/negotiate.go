@@ -1,0 +1,201 @@
+package sdp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"star97/internal/codec"
+)
+
+// Answer answers an offer: it takes the first audio line that we can serve with
+// the offerer's first codec that we know (its order counts, RFC 3264 section 6.1),
+// and refuses every other line. Errors:
+// those of Parse, ErrNoAudio, ErrNoCommonCodec, ErrAddress, ErrLocal.
+func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
+	if err := local.check(); err != nil {
+		return nil, Agreed{}, err
+	}
+	d, err := Parse(offer)
+	if err != nil {
+		return nil, Agreed{}, err
+	}
+	i, c, err := d.choose(local)
+	if err != nil {
+		return nil, Agreed{}, err
+	}
+	m := &d.Media[i]
+	w := newWriter(local, d.times)
+	for j := range d.Media {
+		if j == i {
+			w.audio(local, c.formats(), m.PTime, m.dir.reversed())
+		} else {
+			w.refused(&d.Media[j])
+		}
+	}
+	return w.bytes(), m.agreed(c, m.dir.reversed()), nil
+}
+
+// Offer makes our offer of one audio stream, for an INVITE that came without one
+// and for the scripted telephone. local must be complete: an IP address, a port
+// and known codecs.
+func Offer(local Local) []byte {
+	w := newWriter(local, "0 0")
+	w.audio(local, offered(local), defaultPTime, both)
+	return w.bytes()
+}
+
+// Accept reads the answer to our offer. The payload types are those of our offer,
+// as the far end sends them (RFC 3264 section 5.1). Errors: those of Parse,
+// ErrAnswer, ErrNoAudio (the stream was refused), ErrNoCommonCodec, ErrAddress.
+func Accept(ourOffer, answer []byte, local Local) (Agreed, error) {
+	if err := local.check(); err != nil {
+		return Agreed{}, err
+	}
+	ours, err := Parse(ourOffer)
+	if err != nil {
+		return Agreed{}, fmt.Errorf("our own offer: %w", err)
+	}
+	theirs, err := Parse(answer)
+	if err != nil {
+		return Agreed{}, err
+	}
+	if len(theirs.Media) != len(ours.Media) {
+		return Agreed{}, fmt.Errorf("%w: %d m= lines for %d offered", ErrAnswer, len(theirs.Media), len(ours.Media))
+	}
+	i := slices.IndexFunc(ours.Media, func(m Media) bool { return m.rtp() && m.Port != 0 })
+	if i < 0 {
+		return Agreed{}, fmt.Errorf("our own offer: %w", ErrNoAudio)
+	}
+	m := &theirs.Media[i]
+	switch {
+	case m.Kind != ours.Media[i].Kind || m.Proto != ours.Media[i].Proto:
+		return Agreed{}, fmt.Errorf("%w: m= line %d is of another kind than offered", ErrAnswer, i+1)
+	case m.Port == 0:
+		return Agreed{}, fmt.Errorf("%w (the far end refused the audio line)", ErrNoAudio)
+	}
+	if err := m.reachable(local); err != nil {
+		return Agreed{}, err
+	}
+	c, ok := m.common(local.Codecs)
+	if !ok || !c.renumber(&ours.Media[i]) {
+		return Agreed{}, fmt.Errorf("%w: %s", ErrNoCommonCodec, m.heard())
+	}
+	return m.agreed(c, ours.Media[i].dir&m.dir.reversed()), nil
+}
+
+// choice is what was picked from an audio line; event.number is 0 without one.
+type choice struct{ audio, event payloadType }
+
+func (c choice) formats() []payloadType {
+	if c.event.number == 0 {
+		return []payloadType{c.audio}
+	}
+	return []payloadType{c.audio, c.event}
+}
+
+// renumber takes the payload types of our offer for what the answer picked; a
+// telephone-event at a rate that we did not offer is none.
+func (c *choice) renumber(ours *Media) bool {
+	event := c.event
+	c.event = payloadType{}
+	found := false
+	for _, t := range ours.types {
+		switch {
+		case t.codec == codec.None && event.number != 0 && t.rate == event.rate:
+			c.event = t
+		case t.codec != codec.None && t.codec == c.audio.codec:
+			c.audio, found = t, true
+		}
+	}
+	return found
+}
+
+// choose picks the first audio line that can be served; else the error of the
+// line that came nearest.
+func (d *Description) choose(local Local) (int, choice, error) {
+	err := d.withoutAudio()
+	for i := range d.Media {
+		m := &d.Media[i]
+		if !m.rtp() || m.Port == 0 {
+			continue
+		}
+		c, ok := m.common(local.Codecs)
+		if !ok {
+			err = fmt.Errorf("%w: %s", ErrNoCommonCodec, m.heard())
+			continue
+		}
+		if e := m.reachable(local); e != nil {
+			err = e
+			continue
+		}
+		return i, c, nil
+	}
+	return 0, choice{}, err
+}
+
+// withoutAudio tells which lines there were instead.
+func (d *Description) withoutAudio() error {
+	if len(d.Media) == 0 {
+		return fmt.Errorf("%w; there is no m= line", ErrNoAudio)
+	}
+	var kinds []string
+	for _, m := range d.Media {
+		kinds = append(kinds, fmt.Sprintf("%.20q over %.20q port %d", m.Kind, m.Proto, m.Port))
+	}
+	return fmt.Errorf("%w; there is %s", ErrNoAudio, strings.Join(kinds, ", "))
+}
+
+// heard tells which formats m had, for the error.
+func (m *Media) heard() string { return fmt.Sprintf("formats %.80q", strings.Join(m.Formats, " ")) }
+
+// common picks the first codec of m that we have and the telephone-event that
+// goes with it: of the codec's clock rate, or else the first.
+func (m *Media) common(codecs []codec.ID) (choice, bool) {
+	var c choice
+	for _, t := range m.types {
+		if t.codec != codec.None && slices.Contains(codecs, t.codec) {
+			c.audio = t
+			break
+		}
+	}
+	if c.audio.codec == codec.None {
+		return choice{}, false
+	}
+	for _, t := range m.types {
+		if t.codec == codec.None && (c.event.number == 0 || t.rate == c.audio.rate && c.event.rate != t.rate) {
+			c.event = t
+		}
+	}
+	return c, true
+}
+
+// reachable says why we cannot send to m's address.
+func (m *Media) reachable(local Local) error {
+	switch {
+	case m.noAddr != "":
+		return fmt.Errorf("%w: %s", ErrAddress, m.noAddr)
+	case !m.Addr.IsUnspecified() && m.Addr.Is4() != local.Addr.Addr().Unmap().Is4():
+		return fmt.Errorf("%w: it is of another family than our address %s", ErrAddress, local.Addr.Addr())
+	}
+	return nil
+}
+
+// agreed joins the far end's media line, what was picked from it and our direction.
+func (m *Media) agreed(c choice, ours direction) Agreed {
+	a := Agreed{
+		Codec:     c.audio.codec,
+		PT:        c.audio.number,
+		EventPT:   c.event.number,
+		EventRate: c.event.rate,
+		PTime:     m.PTime,
+		Send:      ours&sends != 0,
+		Recv:      ours&receives != 0,
+	}
+	if !m.Addr.IsUnspecified() {
+		a.Remote = netip.AddrPortFrom(m.Addr, uint16(m.Port))
+		a.RemoteRTCP = m.RTCP
+	}
+	return a
+}

@@ -1,0 +1,88 @@
+package sdp
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"star97/internal/codec"
+)
+
+// offeredEventPT is the payload type of telephone-event in our offers: what
+// nearly every telephone uses, so that also those that ignore offers agree.
+const offeredEventPT = 101
+
+// writer builds a description in the order of RFC 4566 section 5.
+type writer struct{ b bytes.Buffer }
+
+// newWriter writes the session part; times is the value of the t= line.
+func newWriter(local Local, times string) *writer {
+	w := &writer{}
+	family := "IP4"
+	addr := local.Addr.Addr().Unmap()
+	if addr.Is6() {
+		family = "IP6"
+	}
+	addr = addr.WithZone("")
+	w.line("v=0")
+	w.line("o=star97 %d %d IN %s %s", local.SessionID, local.Version, family, addr)
+	w.line("s=star97")
+	w.line("c=IN %s %s", family, addr)
+	w.line("t=%s", times)
+	return w
+}
+
+func (w *writer) line(format string, args ...any) {
+	fmt.Fprintf(&w.b, format, args...)
+	w.b.WriteString("\r\n")
+}
+
+func (w *writer) bytes() []byte { return w.b.Bytes() }
+
+// audio writes our media line.
+func (w *writer) audio(local Local, types []payloadType, ptime time.Duration, dir direction) {
+	numbers := make([]string, len(types))
+	for i, t := range types {
+		numbers[i] = fmt.Sprint(t.number)
+	}
+	w.line("m=audio %d %s %s", local.Addr.Port(), proto, strings.Join(numbers, " "))
+	for _, t := range types {
+		if t.codec != codec.None {
+			w.line("a=rtpmap:%d %s/%d", t.number, t.codec, t.rate)
+			continue
+		}
+		w.line("a=rtpmap:%d %s/%d", t.number, eventName, t.rate)
+		last := 15
+		if t.flash {
+			last = 16
+		}
+		w.line("a=fmtp:%d 0-%d", t.number, last)
+	}
+	w.line("a=ptime:%d", ptime.Milliseconds())
+	w.line("a=%s", dir)
+}
+
+// refused writes a line of the offer that we do not take: port 0 and the formats
+// as they came (RFC 3264 section 6).
+func (w *writer) refused(m *Media) {
+	w.line("m=%s 0 %s %s", m.Kind, m.Proto, strings.Join(m.Formats, " "))
+}
+
+// offered is what our offer lists: our codecs, and telephone-event at each of
+// their clock rates.
+func offered(local Local) []payloadType {
+	var types, events []payloadType
+	for i, id := range local.Codecs {
+		f, ok := codec.ByID(id)
+		if !ok || slices.Contains(local.Codecs[:i], id) {
+			continue
+		}
+		types = append(types, payloadType{number: f.PayloadType, codec: id, rate: f.ClockRate})
+		if !slices.ContainsFunc(events, func(e payloadType) bool { return e.rate == f.ClockRate }) {
+			events = append(events, payloadType{number: offeredEventPT + uint8(len(events)), rate: f.ClockRate})
+		}
+	}
+	return append(types, events...)
+}
