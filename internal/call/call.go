@@ -34,11 +34,12 @@ type Signal struct {
 
 // Arrival is what the signalling side knows of a call before its first prompt.
 type Arrival struct {
-	Door     mailbox.Door
-	Number   string // own door: the mailbox's number; empty at the any door
-	Domain   string
-	Language string // BCP 47; empty: the default
-	Peer     string // configured name
-	Source   string // peer address and asserted caller, for audit
-	CallID   string
+	Door      mailbox.Door
+	Number    string // own door: the mailbox's number; empty at the any door
+	Domain    string
+	Language  string // BCP 47; empty: the default
+	Peer      string // configured name
+	Transport string // of the INVITE: udp, tcp
+	Source    string // peer address and asserted caller, for audit
+	CallID    string
 }

@@ -1,0 +1,203 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"star97/internal/dtmf"
+	"star97/internal/flow"
+	"star97/internal/mailbox"
+	"star97/internal/media"
+)
+
+// run is one call. Its loop goroutine owns every field: it is started by the
+// signalling side and stops when the dialog is over.
+type run struct {
+	*Service
+	leg     Leg
+	media   media.Session
+	arrival Arrival
+	began   time.Time
+
+	state   flow.State
+	merge   dtmf.Merge
+	clock   clock
+	account *mailbox.Account // whose mailbox; zero until it is found
+	finding uint32           // the step of the last Lookup
+	answers chan answer
+	source  dtmf.Source // by which the last counted key came
+	end     flow.EndReason
+	leaving bool // the BYE was asked for
+}
+
+// answersMax bounds answers that wait for the loop. The flow asks for one thing
+// at a time, so a late answer and its successor are the most that can meet.
+const answersMax = 4
+
+func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
+	return &run{
+		Service: s, leg: leg, media: session, arrival: a, began: time.Now(),
+		state:   flow.New(s.deps.Layout, a.Door),
+		clock:   newClock(),
+		account: new(mailbox.Account),
+		answers: make(chan answer, answersMax),
+	}
+}
+
+// loop takes one happening after another until the dialog is over. Nothing that
+// the caller did takes effect before the ACK: until then the engine keeps its
+// events and only signals are read.
+func (r *run) loop(ctx context.Context) {
+	limit := time.NewTimer(r.deps.Limit)
+	defer limit.Stop()
+	var heard <-chan media.Event
+	stop := ctx.Done()
+	for {
+		select {
+		case s, ok := <-r.leg.Signals():
+			if !ok || s.Kind == Gone {
+				r.step(flow.Event{Kind: flow.HungUp})
+				return
+			}
+			if s.Kind == Confirmed {
+				heard = r.media.Events()
+			}
+			r.signal(s)
+		case e, ok := <-heard:
+			if !ok {
+				heard = nil
+				continue
+			}
+			r.hear(e)
+		case at := <-r.clock.C():
+			r.clock.fired(at)
+			r.step(flow.Event{Kind: flow.TimedOut, Step: r.clock.step})
+		case a := <-r.answers:
+			r.answer(a)
+		case <-limit.C:
+			r.overtime(limit)
+		case <-stop:
+			stop = nil
+			r.overtime(limit)
+		}
+	}
+}
+
+// overtime tells the flow that the time is up. The flow may let a caller who is
+// typing go on, so it is told again, until the grace is over.
+func (r *run) overtime(again *time.Timer) {
+	const patience = 5 * time.Second
+	if time.Since(r.began) > r.deps.Limit+r.opts.HangupGrace {
+		r.hangup()
+		return
+	}
+	r.step(flow.Event{Kind: flow.LimitHit})
+	again.Reset(patience)
+}
+
+func (r *run) signal(s Signal) {
+	switch s.Kind {
+	case Confirmed:
+		r.step(flow.Event{Kind: flow.Answered})
+	case InfoKey:
+		r.key(s.Report)
+	}
+}
+
+func (r *run) hear(e media.Event) {
+	switch e.Kind {
+	case media.Pressed:
+		r.key(e.Report)
+	case media.Started:
+		r.step(flow.Event{Kind: flow.Started, Step: e.Tag})
+	case media.Finished:
+		r.step(flow.Event{Kind: flow.Spoken, Step: e.Tag})
+	case media.Overrun:
+		r.step(flow.Event{Kind: flow.KeysLost})
+	case media.Held:
+		r.clock.hold()
+	case media.Resumed:
+		r.clock.resume()
+	case media.Silent:
+		r.hangup()
+	}
+}
+
+// key lets one press count once, whatever roads it came by.
+func (r *run) key(report dtmf.Report) {
+	if report.Kind == dtmf.Lost {
+		r.step(flow.Event{Kind: flow.KeysLost})
+		return
+	}
+	if digit, ok := r.merge.Accept(report); ok {
+		r.source = report.Source
+		r.step(flow.Event{Kind: flow.Key, Digit: digit})
+	}
+}
+
+func (r *run) step(e flow.Event) {
+	var effects flow.Effects
+	r.state, effects = flow.Step(r.state, e)
+	for i := range effects.List[:effects.N] {
+		r.perform(&effects.List[i])
+	}
+	effects.Wipe()
+}
+
+func (r *run) perform(e *flow.Effect) {
+	switch e.Kind {
+	case flow.Say:
+		r.media.Say(r.utterance(e))
+	case flow.Hush:
+		r.media.Stop()
+	case flow.Timer:
+		r.clock.set(e.After, e.Step)
+	case flow.Lookup, flow.Verify, flow.Change:
+		r.ask(e)
+	case flow.End:
+		r.end = e.End
+		r.hangup()
+	}
+}
+
+func (r *run) utterance(e *flow.Effect) media.Utterance {
+	u := media.Utterance{Tag: e.Step}
+	n := 0
+	for _, id := range e.Phrase {
+		if id == "" {
+			break
+		}
+		clip, ok := r.deps.Voice.Clip(r.arrival.Language, id)
+		if !ok {
+			r.deps.Log.Error("a sentence has no recording; run `star97 check`", "prompt", id, "language", r.arrival.Language)
+			continue
+		}
+		u.Clips[n] = clip
+		n++
+	}
+	return u
+}
+
+// hangup sends the BYE once the phone has had time to play what was sent.
+func (r *run) hangup() {
+	if r.leaving {
+		return
+	}
+	r.leaving = true
+	time.AfterFunc(r.opts.PlayOut, r.leg.Hangup)
+}
+
+func (r *run) close() {
+	r.clock.stop()
+	r.state.Wipe()
+}
+
+// record is the end of a call in one line: no code, no length of one.
+func (r *run) record() []any {
+	stats := r.media.Stats()
+	return []any{
+		"call", r.arrival.CallID, "end", r.end, "door", r.state.Door(), "peer", r.arrival.Peer, "source", r.arrival.Source,
+		"mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source,
+		"packets_in", stats.PacketsIn, "packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn,
+	}
+}

@@ -1,0 +1,173 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"star97/internal/flow"
+	"star97/internal/mailbox"
+)
+
+// answer is what the store said to one effect.
+type answer struct {
+	kind    flow.EventKind
+	step    uint32
+	code    mailbox.Code
+	account mailbox.Account
+	result  mailbox.Result
+	err     error // detail for the log
+}
+
+// ask hands one store call to a worker. Nothing the store does can hold up the
+// loop: when the deadline is past, the answer is made up here, as what is then
+// known, and the late one is dropped.
+func (r *run) ask(e *flow.Effect) {
+	if e.Kind == flow.Lookup {
+		r.account, r.finding = new(mailbox.Account), e.Step
+	}
+	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
+	begun := time.Now()
+	late := make(chan answer, 1)
+	r.work.Add(1)
+	// The worker: started by ask; stops when the store answers; owns the store
+	// call. It outlives a caller who hangs up, so a confirmed change is made.
+	go func() {
+		defer r.work.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
+		defer cancel()
+		late <- job.do(ctx)
+		job.wipe()
+	}()
+	beat := e.Door == mailbox.AnyDoor && e.Kind == flow.Verify
+	out := r.answers
+	step, kind := e.Step, e.Kind
+	// The waiter: started by ask; stops at the answer or just after the deadline,
+	// so it outlives the call by that at most; owns nothing.
+	go func() {
+		const grace = 250 * time.Millisecond
+		guard := time.NewTimer(r.opts.StoreDeadline + grace)
+		defer guard.Stop()
+		var a answer
+		select {
+		case a = <-late:
+		case <-guard.C:
+			a = overdue(kind, step)
+		}
+		if beat {
+			time.Sleep(untilBeat(time.Since(begun)))
+		}
+		select {
+		case out <- a:
+		default:
+		}
+	}()
+}
+
+var errOverdue = errors.New("the store neither answered nor kept to its deadline")
+
+// overdue is the truth about a store that did not answer.
+func overdue(kind flow.EffectKind, step uint32) answer {
+	a := answer{step: step, code: mailbox.Unavailable, err: errOverdue}
+	switch kind {
+	case flow.Lookup:
+		a.kind = flow.Found
+	case flow.Verify:
+		a.kind = flow.Verified
+	case flow.Change:
+		a.kind = flow.ChangeDone
+		a.result = mailbox.Doubt(errOverdue)
+	}
+	return a
+}
+
+// The beat of the any door: a verification is answered 1 s after its # at the
+// earliest and then on half seconds, so that its duration tells nothing.
+const (
+	firstBeat = time.Second
+	nextBeat  = 500 * time.Millisecond
+)
+
+// untilBeat is how long an answer that took so long has to wait.
+func untilBeat(took time.Duration) time.Duration {
+	if took <= firstBeat {
+		return firstBeat - took
+	}
+	if rest := took % nextBeat; rest > 0 {
+		return nextBeat - rest
+	}
+	return 0
+}
+
+// job is one store call with everything it needs.
+type job struct {
+	store   mailbox.Store
+	effect  flow.Effect
+	query   mailbox.Query
+	account mailbox.Account
+	attempt mailbox.Attempt
+}
+
+func (j *job) do(ctx context.Context) answer {
+	a := answer{step: j.effect.Step, account: j.account}
+	switch j.effect.Kind {
+	case flow.Lookup:
+		a.kind = flow.Found
+		a.account, a.err = j.lookup(ctx)
+	case flow.Verify:
+		a.kind = flow.Verified
+		a.err = j.store.Verify(ctx, j.account, j.effect.Code, j.attempt)
+	case flow.Change:
+		a.kind = flow.ChangeDone
+		a.result = j.store.Change(ctx, j.account, j.effect.Code, j.effect.Next, j.attempt)
+		a.err = a.result.Error("change")
+	}
+	a.code = mailbox.CodeOf(a.err)
+	return a
+}
+
+func (j *job) lookup(ctx context.Context) (mailbox.Account, error) {
+	found, err := j.store.Lookup(ctx, j.query)
+	switch {
+	case err != nil:
+		return mailbox.Account{}, err
+	case len(found) == 0:
+		return mailbox.Account{}, mailbox.NotFound
+	case len(found) > 1:
+		return mailbox.Account{}, mailbox.Ambiguous
+	}
+	return found[0], nil
+}
+
+func (j *job) wipe() { j.effect = flow.Effect{} }
+
+// query is the number to look up: what was typed, or at the own door the caller's.
+func (r *run) query(e *flow.Effect) mailbox.Query {
+	q := mailbox.Query{Number: r.arrival.Number, Domain: r.arrival.Domain}
+	if !e.Number.Empty() {
+		e.Number.Reveal(func(digits []byte) { q.Number = string(digits) })
+	}
+	return q
+}
+
+func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
+	a := &r.arrival
+	return mailbox.Attempt{Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, CallID: a.CallID}
+}
+
+// answer tells the flow what the store said, and keeps whose mailbox it is. At
+// the any door the flow is told of the account only with the right code.
+func (r *run) answer(a answer) {
+	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result}
+	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
+		*r.account = a.account
+	}
+	if a.code == mailbox.OK && (a.kind == flow.Verified || r.state.Door() == mailbox.OwnDoor) {
+		e.Account = r.account
+	}
+	if a.err != nil && a.code != mailbox.WrongPIN {
+		r.deps.Log.Warn("the store did not do what the caller asked", "call", r.arrival.CallID, "mailbox", r.account.ID,
+			"reason", a.code, "error", a.err)
+	}
+	r.step(e)
+}
