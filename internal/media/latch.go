@@ -40,12 +40,8 @@ type suitor struct {
 	n    int
 }
 
-// signal sets the address of a newly negotiated stream. The latch opens only if
-// it differs from the one before.
+// signal opens the latch for the address of a newly negotiated stream.
 func (l *latch) signal(addr netip.AddrPort, now time.Duration) {
-	if addr == l.signalled {
-		return
-	}
 	old := l.source
 	*l = latch{signalled: addr, old: old, moved: now}
 	if addr == old {

@@ -85,7 +85,7 @@ const (
 	Overrun                       // the queue was full: key reports were lost
 	Held                          // we may not send; positions stand still
 	Resumed                       // we may send again
-	Silent                        // no RTP or RTCP for the media time-out
+	Silent                        // no RTP or RTCP for the media time-out; told again each time it passes
 )
 
 // Event is one thing the engine saw, At since the session's epoch.

@@ -27,7 +27,8 @@ type Options struct {
 	// gets work only above 1000 calls, the third above 2000. Default 2.
 	Pacers int `yaml:"pacers"`
 	// Listen opens one port; nil means UDP of the system. The simulation puts its
-	// in-memory network here.
+	// in-memory network here. A port that is taken is an error that wraps
+	// syscall.EADDRINUSE.
 	Listen func(netip.AddrPort) (PacketConn, error) `yaml:"-"`
 }
 

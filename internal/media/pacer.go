@@ -21,9 +21,12 @@ func slotNear(t time.Duration) int64 { return int64((t + slot/2) / slot) }
 // comes late is late by itself and shifts no later one. It sleeps through empty
 // slots, and has no timer running while no session sends.
 //
-// Sleeping on a Go timer was measured against a locked thread in nanosleep: the
-// thread brings the median from about 0.4 ms to 0.05 ms but leaves p99 as it is,
-// for more CPU, and fake clocks (testing/synctest) could not drive it.
+// It sleeps on a Go timer. A locked thread in nanosleep was measured beside it with
+// BenchmarkPacing on two cores: at 200 calls |gap - 20 ms| 0.05 against 0.3 ms at
+// the median and 0.6 against 2.1 ms at p99, for 698 against 563 us of CPU per call
+// and second; at 500 calls 0.07 against 0.36, 1.0 against 1.3, and 436 against 411.
+// A jitter buffer hides either; the timer costs less, ends at once on Close, and a
+// fake clock (testing/synctest) can drive it.
 type pacer struct {
 	now  func() time.Duration
 	wake chan struct{}

@@ -53,7 +53,7 @@ func (p *player) rewind() { p.clip, p.at = 0, 0 }
 
 // recode goes on at the same moment of the utterance in another codec.
 func (p *player) recode(f *codec.Format, audio [MaxClips][]byte) {
-	if p.format != nil && f != nil {
+	if p.format != nil && f != nil && p.format != f {
 		p.at = p.at / p.format.BytesPerMs * f.BytesPerMs
 	}
 	p.format, p.audio = f, audio

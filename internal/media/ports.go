@@ -56,7 +56,7 @@ func (p *ports) open(addr netip.Addr) (pair, error) {
 		}
 		p.give(port)
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return pair{}, fmt.Errorf("media: binding RTP in %d-%d at %s: %w", p.min, p.max+1, addr, err)
+			return pair{}, fmt.Errorf("media: no RTP port in %d-%d at %s: %w; %s", p.min, p.max+1, addr, err, remedy(err))
 		}
 	}
 	return pair{}, fmt.Errorf("media: %w in %d-%d at %s; widen port_min to port_max", ErrPortsExhausted, p.min, p.max+1, addr)
@@ -73,6 +73,17 @@ func (p *ports) bind(addr netip.Addr, port uint16) (pair, error) {
 		return pair{}, err
 	}
 	return pair{port: port, rtp: rtp, rtcp: rtcp}, nil
+}
+
+// remedy is what to do about an error of the system.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit of open files; each call takes two"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "set bind to addresses that this machine has"
+	}
+	return "check bind and the port range"
 }
 
 func (p *ports) take() (uint16, bool) {

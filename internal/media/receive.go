@@ -59,9 +59,10 @@ func (s *session) read(conn PacketConn, take func(data []byte, from netip.AddrPo
 			time.Sleep(readPause)
 			continue
 		}
-		if n <= maxDatagram {
-			take(data[:n], unmap(from), s.engine.now())
+		if n > maxDatagram {
+			n = 0 // cut off: not well-formed
 		}
+		take(data[:n], unmap(from), s.engine.now())
 	}
 }
 

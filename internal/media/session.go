@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"star97/internal/codec"
+	"star97/internal/dtmf"
 )
 
 // restartWithin is how much audio may have been sent when a change of address or
@@ -48,6 +49,7 @@ type session struct {
 
 func newSession(e *portable, ports pair, local netip.AddrPort) *session {
 	s := &session{engine: e, ports: ports, local: local, base: e.now(), out: newOutgoing(), queue: newQueue()}
+	s.reports = make([]dtmf.Report, 0, dtmf.MaxReports)
 	s.rtcp.cname = newCNAME()
 	s.alarm.init(s.ring)
 	return s
@@ -86,7 +88,8 @@ func (s *session) Set(stream Stream) {
 	s.setReceive(before, now)
 	s.setCodec(audio)
 	moved := stream.Remote.IsValid() && stream.Remote != s.latch.signalled
-	if stream.Remote.IsValid() {
+	if moved {
+		s.rtcp.source = netip.AddrPort{}
 		s.latch.signal(stream.Remote, now)
 	}
 	turned := before.Send != stream.Send || before.Recv != stream.Recv
