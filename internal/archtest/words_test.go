@@ -1,0 +1,226 @@
+package archtest
+
+import (
+	"go/ast"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// secretWords are words of a field's name that say that it holds a code or key.
+var secretWords = regexp.MustCompile(`^(pins?|passcodes?|passwords?|passwd|passphrases?|secrets?)$`)
+
+// secretFields that may be plain, as path: Struct.Field, each with its reason.
+var secretFields = excused{}
+
+var secretFieldRule = rule{
+	check: func(d *folder) []finding { return secretFindings(d, map[string]bool{}) },
+	remedy: "Hold a code in a pin.PIN or pin.Buffer, and another secret in a type that does not print; else give a " +
+		"reason in words_test.go",
+}
+
+func secretFindings(d *folder, used map[string]bool) (found []finding) {
+	for _, f := range d.files {
+		if f.test {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			body, ok := spec.Type.(*ast.StructType)
+			if !ok {
+				return true
+			}
+			for _, field := range body.Fields.List {
+				for _, name := range field.Names {
+					if !saysSecret(name.Name) || !isPlain(field.Type) {
+						continue
+					}
+					key := f.path + ": " + spec.Name.Name + "." + name.Name
+					if secretFields[key] != "" {
+						used[key] = true
+						continue
+					}
+					found = append(found, f.at(name.Pos(), "%s.%s can be printed", spec.Name.Name, name.Name))
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+var camelWord = regexp.MustCompile(`PINs?|[A-Z]?[a-z]+|[A-Z]+`)
+
+func saysSecret(name string) bool {
+	if secretWords.MatchString(strings.ToLower(name)) {
+		return true
+	}
+	for _, w := range camelWord.FindAllString(name, -1) {
+		if secretWords.MatchString(strings.ToLower(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPlain is true of strings, bytes, arrays, slices, maps and pointers of them.
+func isPlain(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "string" || e.Name == "byte" || e.Name == "any"
+	case *ast.ArrayType:
+		return isPlain(e.Elt)
+	case *ast.StarExpr:
+		return isPlain(e.X)
+	case *ast.MapType:
+		return isPlain(e.Value)
+	}
+	return false
+}
+
+func TestNoFieldHoldsASecretPlainly(t *testing.T) {
+	secretFieldRule.holds(t)
+	used := map[string]bool{}
+	for _, d := range tree(t) {
+		secretFindings(d, used)
+	}
+	secretFields.check(t, used)
+}
+
+func TestSecretFieldRuleCanFail(t *testing.T) {
+	in := func(field string) string { return "package x\ntype T struct { " + field + " }" }
+	for _, field := range []string{
+		"PIN string", "pin []byte", "newPin string", "OldPIN *string", "Password string", "passcodes []string",
+		"dbPassword string", "Secret [32]byte", "userPINs map[string]string", "clientSecret any",
+	} {
+		secretFieldRule.refuses(t, "internal/x/x.go", in(field), "T.")
+	}
+	for _, field := range []string{
+		"Mapping string", "Spinner string", "PIN int", "pin pin.PIN", "Code string", "secret bool", "opinion []byte",
+	} {
+		secretFieldRule.allows(t, "internal/x/x.go", in(field))
+	}
+}
+
+// foreign names systems whose words stay in their adapters. Tests may say from
+// which system an example was taken.
+var foreign = regexp.MustCompile(`Cisco|CISCO|(?:\b|_)cisco|(?i:\bcucm\b|\bcupi\b|unity connection|asterisk|netsapiens|freeswitch|fusionpbx|freepbx|` +
+	`broadworks|broadsoft|webex|\baxl\b|\b3cx\b|avaya|\bmitel|metaswitch)`)
+
+// foreignHomes are the folders where foreign words belong.
+var foreignHomes = []string{"internal/backend/", "internal/archtest/"}
+
+// foreignGuests are single files that may name a foreign system, each with its reason.
+var foreignGuests = excused{
+	"internal/pin/policy.go": "presets are named after the published rules that they follow",
+}
+
+var foreignRule = rule{
+	check: eachSource(func(f *file) []finding {
+		for _, home := range foreignHomes {
+			if strings.HasPrefix(f.path, home) {
+				return nil
+			}
+		}
+		if foreignGuests[f.path] != "" {
+			return nil
+		}
+		return matches(f.path, f.src, foreign, "%s is a foreign system's word")
+	}),
+	remedy: "Say what the protocol or the peer does, not whose product it is; foreign words live in the adapter and in dialplans",
+}
+
+// matches finds a pattern once a line.
+func matches(name string, src []byte, pattern *regexp.Regexp, what string) (found []finding) {
+	n := 0
+	for line := range strings.Lines(string(src)) {
+		n++
+		if w := pattern.FindString(line); w != "" {
+			found = append(found, finding{name, n, strings.ReplaceAll(what, "%s", w)})
+		}
+	}
+	return found
+}
+
+func TestForeignWordsStayInTheirAdapters(t *testing.T) {
+	foreignRule.holds(t)
+	guests := map[string]bool{}
+	for _, d := range tree(t) {
+		for _, f := range d.files {
+			guests[f.path] = !f.test && foreign.Match(f.src)
+		}
+	}
+	foreignGuests.check(t, guests)
+}
+
+func TestForeignRuleCanFail(t *testing.T) {
+	for _, src := range []string{
+		"package x\n\n// as Asterisk does\n", "package x\n\nconst a = \"CUCM\"\n", "package x\n\nfunc askWebexFor() {}\n",
+		"package x\n\n/* NetSapiens\nor others */\n",
+	} {
+		foreignRule.refuses(t, "internal/uas/x.go", src, "foreign")
+		foreignRule.allows(t, "internal/uas/x_test.go", src)
+		foreignRule.allows(t, "internal/backend/x/x.go", src)
+	}
+	foreignRule.allows(t, "internal/uas/x.go", "package x\n\n// the community of San Francisco\u2019s relaxed axle\nconst star = '*'\n")
+}
+
+// machinePath is a path that exists on somebody's machine only. The pattern is
+// broken up so that it does not find itself.
+var machinePath = regexp.MustCompile(`(?:^|[\s"'` + "`" + `(=:])(?:/wo` + `rk|/ho` + `me|/ro` + `ot|/Us` + `ers|[A-Z]:\\Us` + `ers)[/\\][\w.]`)
+
+// textFiles are read besides Go files.
+var textFiles = []string{".go", ".md", ".yaml", ".yml", ".txt", ".sh", ".sql", ".mod", ".service", ".csv", ".json"}
+
+func isText(name string, content []byte) bool {
+	base := path.Base(name)
+	for _, ext := range textFiles {
+		if strings.HasSuffix(base, ext) {
+			return true
+		}
+	}
+	return (base == "Makefile" || strings.HasPrefix(name, ".ci/")) && utf8.Valid(content)
+}
+
+func TestNoPathOfOneMachine(t *testing.T) {
+	read, seen := reader(), 0
+	err := walk(func(name string) error {
+		content, err := read(name)
+		if err != nil || !isText(name, content) {
+			return err
+		}
+		seen++
+		for _, f := range matches(name, content, machinePath, "%s") {
+			t.Errorf("%s:%d: %q exists on one machine only. Use a path relative to the project, a flag, or t.TempDir()", f.path, f.line, f.what)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, seen, 50)
+}
+
+// reader reads only what can be text.
+func reader() func(string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		if isText(name, nil) {
+			return read(name)
+		}
+		return nil, nil
+	}
+}
+
+func TestMachinePathRuleCanFail(t *testing.T) {
+	for _, bad := range []string{`open("/wo` + `rk/x")`, "cd /ho" + "me/me", "/ro" + "ot/.cache", "path: /Us" + "ers/me", `C:\Us` + `ers\me`} {
+		require.Len(t, matches("x", []byte(bad+"\n"), machinePath, "%s"), 1, bad)
+	}
+	for _, good := range []string{"internal/home/x", "https://example.org/home/x", "network/work", "/var/lib/star97", "the /work"} {
+		require.Empty(t, matches("x", []byte(good+"\n"), machinePath, "%s"), good)
+	}
+}
