@@ -1,0 +1,291 @@
+package caller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	maxDatagram  = 65535
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 2 * time.Second
+	lineBuffer   = 4 << 20 // bytes of socket buffer: a load run's answers come in bursts
+)
+
+// Line is the SIP end of one or many calls: one UDP socket, or one TCP listener
+// and the connections made from it. It finds the call of each message by
+// Call-ID and hands messages over in the order of arrival. The zero value is not
+// usable; OpenLine makes one.
+type Line struct {
+	transport Transport
+	local     netip.AddrPort
+	udp       *net.UDPConn
+	listener  net.Listener
+
+	mu      sync.Mutex
+	calls   map[string]*Call
+	streams map[netip.AddrPort]*stream // TCP connections by far address
+	failure error                      // the first read error that means "nobody there"
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// stream is one TCP connection. Writes are whole messages.
+type stream struct {
+	conn net.Conn
+	mu   sync.Mutex
+}
+
+// hop is where a message came from, and where its answer goes.
+type hop struct {
+	addr   netip.AddrPort
+	stream *stream   // nil for UDP
+	at     time.Time // when the message arrived
+}
+
+// OpenLine opens a SIP end at local; port 0 picks one. Errors are the system's,
+// with the address.
+func OpenLine(transport Transport, local netip.AddrPort) (*Line, error) {
+	l := &Line{transport: transport, calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}}
+	if transport == TCP {
+		ln, err := net.Listen("tcp", local.String())
+		if err != nil {
+			return nil, fmt.Errorf("opening the SIP port: %w", err)
+		}
+		l.listener, l.local = ln, unmap(ln.Addr().(*net.TCPAddr).AddrPort())
+		l.wg.Add(1)
+		go l.accept()
+		return l, nil
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+	if err != nil {
+		return nil, fmt.Errorf("opening the SIP port: %w", err)
+	}
+	_ = conn.SetReadBuffer(lineBuffer) // the kernel's limit may be lower: a smaller buffer only costs repeats
+	reportUnreachable(conn)
+	stampArrivals(conn)
+	l.udp, l.local = conn, unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	l.wg.Add(1)
+	go l.readUDP()
+	return l, nil
+}
+
+// Addr is the bound address.
+func (l *Line) Addr() netip.AddrPort { return l.local }
+
+// Close ends the line and waits for its goroutines. Calls on it hear nothing more.
+func (l *Line) Close() {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.closed = true
+	streams := make([]*stream, 0, len(l.streams))
+	for _, s := range l.streams {
+		streams = append(streams, s)
+	}
+	l.mu.Unlock()
+	if l.udp != nil {
+		l.udp.Close()
+	}
+	if l.listener != nil {
+		l.listener.Close()
+	}
+	for _, s := range streams {
+		s.conn.Close()
+	}
+	l.wg.Wait()
+}
+
+// readUDP parses datagrams. Started by OpenLine, stops when the socket closes,
+// owns its buffer.
+func (l *Line) readUDP() {
+	defer l.wg.Done()
+	buf, oob := make([]byte, maxDatagram), make([]byte, 512)
+	parser := sip.NewParser()
+	for {
+		n, at, from, err := readStamped(l.udp, buf, oob)
+		if err != nil {
+			if isClosed(err) {
+				return
+			}
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				l.fail(ErrUnreachable)
+			}
+			continue
+		}
+		if n < 12 { // a keep-alive (RFC 5626 section 4.4.1) is no message
+			continue
+		}
+		// What does not parse is dropped, as a datagram that was lost would be.
+		if msg, err := parser.ParseSIP(append([]byte(nil), buf[:n]...)); err == nil {
+			l.receive(msg, hop{addr: unmap(from), at: at})
+		}
+	}
+}
+
+// accept takes connections. Started by OpenLine, stops when the listener closes.
+func (l *Line) accept() {
+	defer l.wg.Done()
+	for {
+		conn, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		l.adopt(conn)
+	}
+}
+
+// adopt keeps a connection and starts its reader; nil if the line is closed.
+func (l *Line) adopt(conn net.Conn) *stream {
+	far := unmap(conn.RemoteAddr().(*net.TCPAddr).AddrPort())
+	s := &stream{conn: conn}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		conn.Close()
+		return nil
+	}
+	l.streams[far] = s
+	l.wg.Add(1)
+	go l.readStream(s, far)
+	return s
+}
+
+// readStream parses one TCP connection. Started by adopt, stops when it closes or
+// carries what is no SIP, owns its buffer and parser.
+func (l *Line) readStream(s *stream, far netip.AddrPort) {
+	defer l.wg.Done()
+	defer func() {
+		s.conn.Close()
+		l.mu.Lock()
+		if l.streams[far] == s {
+			delete(l.streams, far)
+		}
+		l.mu.Unlock()
+	}()
+	parser := sip.NewParser().NewSIPStream()
+	defer parser.Close()
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := s.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := parser.Write(buf[:n]); err != nil {
+			return
+		}
+		for parser.Buffer().Len() > 0 {
+			msg, _, err := parser.ParseNext()
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				break
+			}
+			if err != nil {
+				return
+			}
+			l.receive(msg, hop{addr: far, stream: s, at: time.Now()})
+		}
+	}
+}
+
+// receive hands a message to its call. A request outside of any call is told so.
+func (l *Line) receive(msg sip.Message, from hop) {
+	id := msg.CallID()
+	if id == nil || msg.CSeq() == nil || msg.Via() == nil || msg.From() == nil || msg.To() == nil {
+		return
+	}
+	l.mu.Lock()
+	c := l.calls[id.Value()]
+	l.mu.Unlock()
+	if c != nil {
+		c.receive(msg, from)
+		return
+	}
+	req, ok := msg.(*sip.Request)
+	switch {
+	case !ok || req.Method == sip.ACK:
+	case req.Method == sip.OPTIONS: // RFC 3261 section 11.2
+		_ = l.send(from, reply(req, 200, "OK", sip.GenerateTagN(16), "Allow: "+allow, nil))
+	default:
+		_ = l.send(from, reply(req, 481, "Call/Transaction Does Not Exist", sip.GenerateTagN(16), "", nil))
+	}
+}
+
+// send writes one message to a hop.
+func (l *Line) send(to hop, raw []byte) error {
+	if to.stream == nil {
+		_, err := l.udp.WriteToUDPAddrPort(raw, to.addr)
+		return err
+	}
+	to.stream.mu.Lock()
+	defer to.stream.mu.Unlock()
+	_ = to.stream.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := to.stream.conn.Write(raw)
+	return err
+}
+
+// route makes the hop to an address; over TCP it connects unless that was done.
+func (l *Line) route(ctx context.Context, far netip.AddrPort) (hop, error) {
+	if l.transport == UDP {
+		return hop{addr: far}, nil
+	}
+	l.mu.Lock()
+	s := l.streams[far]
+	l.mu.Unlock()
+	if s != nil {
+		return hop{addr: far, stream: s}, nil
+	}
+	d := net.Dialer{Timeout: dialTimeout, LocalAddr: &net.TCPAddr{IP: l.local.Addr().AsSlice(), Zone: l.local.Addr().Zone()}}
+	conn, err := d.DialContext(ctx, "tcp", far.String())
+	if err != nil {
+		return hop{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if s = l.adopt(conn); s == nil {
+		return hop{}, ErrEnded
+	}
+	return hop{addr: far, stream: s}, nil
+}
+
+// fail tells every call that still waits for its first answer.
+func (l *Line) fail(err error) {
+	l.mu.Lock()
+	calls := make([]*Call, 0, len(l.calls))
+	for _, c := range l.calls {
+		calls = append(calls, c)
+	}
+	l.mu.Unlock()
+	for _, c := range calls {
+		c.unreachable(err)
+	}
+}
+
+func (l *Line) add(c *Call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrEnded
+	}
+	l.calls[c.id] = c
+	return nil
+}
+
+func (l *Line) remove(c *Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.calls, c.id)
+}
+
+// unmap makes an IPv4 address of its IPv6-mapped form.
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}

@@ -1,0 +1,221 @@
+package caller
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"star97/internal/codec"
+	"star97/internal/sdp"
+)
+
+const (
+	portTries  = 50
+	rtpBuffer  = 1 << 20 // bytes of socket buffer: packets wait there while we are busy
+	maxPayload = 1500
+)
+
+// Media is the RTP of one call: a port pair (RFC 3550 section 11), one goroutine
+// that reads, one that sends, one that listens to what was read.
+type Media struct {
+	o     Options
+	stats *arrivals
+	ears  *ears
+
+	mu      sync.Mutex
+	pair    ports
+	old     []ports // left by move, still read until Close
+	agreed  sdp.Agreed
+	started bool
+	closed  bool
+	sender  *sender
+	wg      sync.WaitGroup
+	quit    chan struct{}
+}
+
+// ports are an RTP socket and its RTCP neighbour.
+type ports struct{ rtp, rtcp *net.UDPConn }
+
+func (p ports) close() {
+	p.rtp.Close()
+	p.rtcp.Close()
+}
+
+// openMedia binds a port pair at ip and starts to read it: what comes before the
+// answer or before the ACK counts too.
+func openMedia(ip netip.Addr, o Options) (*Media, error) {
+	m := &Media{o: o, quit: make(chan struct{})}
+	m.stats = newArrivals()
+	m.ears = newEars(o.Ear)
+	m.sender = newSender(o)
+	pair, err := openPair(ip)
+	if err != nil {
+		return nil, err
+	}
+	m.pair = pair
+	m.wg.Add(1)
+	go m.listen()
+	m.read(pair)
+	return m, nil
+}
+
+// openPair binds an even port and the next one (RFC 3550 section 11).
+func openPair(ip netip.Addr) (ports, error) {
+	var last error
+	for range portTries {
+		rtp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
+		if err != nil {
+			return ports{}, fmt.Errorf("opening an RTP port: %w", err)
+		}
+		port := rtp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+		if port%2 == 0 && port < 65535 {
+			rtcp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port+1)))
+			if err == nil {
+				_ = rtp.SetReadBuffer(rtpBuffer) // a smaller one only matters on a starved machine, where loss is counted
+				stampArrivals(rtp)
+				return ports{rtp, rtcp}, nil
+			}
+			last = err
+		}
+		rtp.Close()
+	}
+	return ports{}, fmt.Errorf("opening an RTP port pair: no even port with a free neighbour in %d tries: %w", portTries, last)
+}
+
+// LocalAddr is where our RTP comes to.
+func (m *Media) LocalAddr() netip.AddrPort {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return unmap(m.pair.rtp.LocalAddr().(*net.UDPAddr).AddrPort())
+}
+
+// Set applies a negotiated stream.
+func (m *Media) Set(a sdp.Agreed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.agreed = a
+	m.sender.set(a)
+}
+
+// Start permits sending: the call is acknowledged.
+func (m *Media) Start() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.started || m.closed {
+		return
+	}
+	m.started = true
+	m.wg.Add(1)
+	go func() {
+		defer m.wg.Done()
+		m.sender.run(m.quit, m.rtpConn)
+	}()
+}
+
+func (m *Media) rtpConn() *net.UDPConn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pair.rtp
+}
+
+// Hush ends sending for good; receiving goes on until Close.
+func (m *Media) Hush() { m.sender.hush() }
+
+// move takes a new port pair; the old one is still read, since packets are under way.
+func (m *Media) move() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrEnded
+	}
+	pair, err := openPair(m.pair.rtp.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap())
+	if err != nil {
+		return err
+	}
+	m.old = append(m.old, m.pair)
+	m.pair = pair
+	m.read(pair)
+	return nil
+}
+
+// Close ends the media and waits for its goroutines. It may be called twice.
+func (m *Media) Close() {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return
+	}
+	m.closed = true
+	close(m.quit)
+	for _, p := range append(m.old, m.pair) {
+		p.close()
+	}
+	m.mu.Unlock()
+	m.wg.Wait()
+}
+
+// acked marks the moment just before our ACK leaves; media may come from then on.
+func (m *Media) acked(at time.Time) { m.stats.acked(at) }
+
+// read starts the readers of a pair.
+func (m *Media) read(p ports) {
+	m.wg.Add(2)
+	go m.readRTP(p.rtp)
+	go m.readRTCP(p.rtcp)
+}
+
+// readRTP counts and hands on packets. Started by read, stops when the socket
+// closes, owns its buffer.
+func (m *Media) readRTP(conn *net.UDPConn) {
+	defer m.wg.Done()
+	buf, oob := make([]byte, maxPayload), make([]byte, 128)
+	var pcm frame
+	for {
+		n, at, from, err := readStamped(conn, buf, oob)
+		if err != nil {
+			if isClosed(err) {
+				return
+			}
+			continue
+		}
+		m.mu.Lock()
+		agreed := m.agreed
+		m.mu.Unlock()
+		p, ok := m.stats.packet(buf[:n], at, unmap(from), agreed)
+		if !ok || !p.audio {
+			continue
+		}
+		format, known := codec.ByID(p.codec)
+		if !known || len(p.payload) > len(pcm.pcm) {
+			continue
+		}
+		pcm.n = format.Decode(pcm.pcm[:], p.payload)
+		pcm.at, pcm.timestamp, pcm.marker, pcm.ssrc = at, p.timestamp, p.marker, p.ssrc
+		m.ears.offer(&pcm)
+	}
+}
+
+// readRTCP counts reports. Started by read, stops when the socket closes, owns its buffer.
+func (m *Media) readRTCP(conn *net.UDPConn) {
+	defer m.wg.Done()
+	buf := make([]byte, maxPayload)
+	for {
+		n, _, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if isClosed(err) {
+				return
+			}
+			continue
+		}
+		m.stats.report(buf[:n])
+	}
+}
+
+// listen gives the audio to the ear. Started by openMedia, stops at Close, owns the
+// ear and the recording.
+func (m *Media) listen() {
+	defer m.wg.Done()
+	m.ears.run(m.quit)
+}

@@ -1,0 +1,318 @@
+package caller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"star97/internal/prompt"
+	"star97/internal/script"
+)
+
+const (
+	// DefaultPatience is how long a sentence is waited for.
+	DefaultPatience = 20 * time.Second
+	// lastWords is how long after the far end's BYE audio under way is still heard.
+	lastWords = 300 * time.Millisecond
+	// beyondTimer is "a little more" of a wait for one of the flow's timers.
+	beyondTimer = 500 * time.Millisecond
+)
+
+// Player runs a script on a call. Only Call is needed.
+type Player struct {
+	Call     *Call
+	Value    func(name string) (keys string, ok bool)          // fills {old}, {new}, ...
+	Timer    func(name string) (length time.Duration, ok bool) // the flow's timers
+	Patience time.Duration                                     // longest wait for one sentence; 0: DefaultPatience
+	Timeline *Timeline                                         // nil: none
+	// Other runs the lines that are no telephone's business (given, store, expect).
+	// nil refuses them.
+	Other func(context.Context, script.Line) error
+
+	cursor int // sounds before it were spoken for by an earlier hear
+}
+
+// NotHeard is a hear that failed, or a sentence that must not have come.
+type NotHeard struct {
+	Line    int // of the script
+	Want    prompt.ID
+	Instead []prompt.ID // heard since the sentence before; may be empty
+	Hint    string      // what the audio was like when nothing was recognised
+	Not     bool        // it was heard and must not be
+}
+
+func (e *NotHeard) Error() string {
+	at := fmt.Sprintf("line %d: ", e.Line)
+	if e.Not && e.Want == "" {
+		return at + "silence was expected, but " + joinIDs(e.Instead) + " was heard"
+	}
+	if e.Not {
+		return at + fmt.Sprintf("%s was heard and must not be", e.Want)
+	}
+	s := at + fmt.Sprintf("%s was not heard to its end", e.Want)
+	if len(e.Instead) > 0 {
+		return s + "; heard instead: " + joinIDs(e.Instead)
+	}
+	return s + "; " + e.Hint
+}
+
+// HungUp tells that the far end ended the call while the script had more to do.
+type HungUp struct {
+	Line int
+	Want prompt.ID // what was waited for, if anything
+}
+
+func (e *HungUp) Error() string {
+	if e.Want != "" {
+		return fmt.Sprintf("line %d: the far end hung up before %s was heard", e.Line, e.Want)
+	}
+	return fmt.Sprintf("line %d: the far end hung up early", e.Line)
+}
+
+// ErrScript is wrapped by what is wrong with a script or its codes.
+var ErrScript = errors.New("the script cannot be run")
+
+// Run executes the lines and hangs up if they did not. Errors: *NotHeard, *HungUp,
+// ErrNoMedia, ErrScript, those of Press, or ctx's.
+func (p *Player) Run(ctx context.Context, lines []script.Line) error {
+	if p.Timeline == nil {
+		p.Timeline = &Timeline{}
+	}
+	if p.Patience == 0 {
+		p.Patience = DefaultPatience
+	}
+	p.Timeline.Begin(p.Call.Times().Invite)
+	p.Timeline.Say(p.Call.Times().Answered, "answered", "answered")
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go p.report(stop, stopped)
+	err := p.steps(ctx, lines)
+	if err == nil && p.Call.End() == NotEnded {
+		err = p.hangup(ctx)
+	}
+	close(stop)
+	<-stopped
+	return err
+}
+
+func (p *Player) steps(ctx context.Context, lines []script.Line) error {
+	for _, line := range lines {
+		if err := p.step(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Player) step(ctx context.Context, line script.Line) error {
+	switch line.Verb {
+	case "press":
+		return p.press(ctx, line)
+	case "hear":
+		for _, id := range line.Args {
+			if err := p.hear(ctx, line, prompt.ID(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "hear-not":
+		return p.hearNot(line)
+	case "wait", "silence":
+		return p.wait(ctx, line)
+	case "hangup":
+		return p.hangup(ctx)
+	case "end":
+		return p.end(ctx, line)
+	}
+	if p.Other != nil {
+		return p.Other(ctx, line)
+	}
+	return fmt.Errorf("%w: line %d: %q is for the scenario tests; a telephone can press, hear, hear-not, wait, silence, hangup and end", ErrScript, line.Number, line.Verb)
+}
+
+func (p *Player) press(ctx context.Context, line script.Line) error {
+	value := p.Value
+	if value == nil {
+		value = func(string) (string, bool) { return "", false }
+	}
+	keys, err := script.Keys(line.Args, value)
+	if err != nil {
+		return fmt.Errorf("%w: line %d: %w", ErrScript, line.Number, err)
+	}
+	shown := len(keys)
+	if holdsCode(line.Args) {
+		shown = 0
+	}
+	p.Timeline.Pressed(time.Now(), shown)
+	return p.ended(line, "", p.Call.Press(ctx, keys))
+}
+
+// holdsCode tells whether a press fills in a code, whose length is a secret too.
+func holdsCode(args []string) bool {
+	return strings.Contains(strings.ReplaceAll(strings.Join(args, ""), "{ext}", ""), "{")
+}
+
+// ended makes a HungUp of an error that only says that the call is over.
+func (p *Player) ended(line script.Line, want prompt.ID, err error) error {
+	if errors.Is(err, ErrEnded) && p.Call.End() != WeHungUp {
+		return &HungUp{Line: line.Number, Want: want}
+	}
+	return err
+}
+
+// hear waits until id was heard to its end, after what earlier lines heard.
+func (p *Player) hear(ctx context.Context, line script.Line, id prompt.ID) error {
+	patience := time.NewTimer(p.Patience)
+	defer patience.Stop()
+	var over <-chan time.Time
+	done := p.Call.Done()
+	for {
+		sounds, more := p.Call.media.ears.since(p.cursor)
+		for i, s := range sounds {
+			if s.ID == id && s.Ended && s.Complete {
+				p.cursor += i + 1
+				return nil
+			}
+		}
+		select {
+		case <-more:
+		case <-done:
+			done, over = nil, time.After(lastWords)
+		case <-over:
+			return &HungUp{Line: line.Number, Want: id}
+		case <-patience.C:
+			return p.missed(line, id, sounds)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// missed explains why a sentence was not heard.
+func (p *Player) missed(line script.Line, id prompt.ID, sounds []Heard) error {
+	e := &NotHeard{Line: line.Number, Want: id, Instead: endedIDs(sounds)}
+	stats := p.Call.media.Stats()
+	switch {
+	case stats.Received == 0:
+		return fmt.Errorf("line %d: %s was not heard: %w", line.Number, id, ErrNoMedia)
+	case p.Call.o.Ear == nil:
+		e.Hint = "this telephone was given no recogniser"
+	case p.Call.media.LastSound().IsZero():
+		e.Hint = "the audio was silent all the time"
+	default:
+		e.Hint = "there was sound, but no sentence was recognised in it"
+	}
+	return e
+}
+
+func endedIDs(sounds []Heard) (ids []prompt.ID) {
+	for _, s := range sounds {
+		if s.Ended {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+func (p *Player) hearNot(line script.Line) error {
+	for _, s := range p.Call.media.Heard() {
+		if slices.Contains(line.Args, string(s.ID)) {
+			return &NotHeard{Line: line.Number, Want: s.ID, Not: true}
+		}
+	}
+	return nil
+}
+
+// wait does nothing for a while; for silence no sentence may begin meanwhile.
+func (p *Player) wait(ctx context.Context, line script.Line) error {
+	timer := p.Timer
+	if timer == nil {
+		timer = func(string) (time.Duration, bool) { return 0, false }
+	}
+	d, err := script.Wait(line.Args[0], func(name string) (time.Duration, bool) {
+		d, ok := timer(name)
+		return d + beyondTimer, ok
+	})
+	if err != nil {
+		return fmt.Errorf("%w: line %d: %w", ErrScript, line.Number, err)
+	}
+	begin := time.Now()
+	if !p.Call.pause(ctx, d) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &HungUp{Line: line.Number}
+	}
+	if line.Verb == "wait" {
+		return nil
+	}
+	for _, s := range p.Call.media.Heard() {
+		if !s.Ended && s.At.After(begin) {
+			return &NotHeard{Line: line.Number, Instead: []prompt.ID{s.ID}, Not: true}
+		}
+	}
+	return nil
+}
+
+func (p *Player) hangup(ctx context.Context) error {
+	p.Timeline.Say(time.Now(), "hung-up", "hung up")
+	return p.Call.Hangup(ctx)
+}
+
+// end waits for the far end's BYE; its reason is not visible to a telephone.
+func (p *Player) end(ctx context.Context, line script.Line) error {
+	patience := time.NewTimer(p.Patience)
+	defer patience.Stop()
+	select {
+	case <-p.Call.Done():
+		return nil
+	case <-patience.C:
+		return &NotHeard{Line: line.Number, Want: "the end of the call", Instead: endedIDs(p.Call.media.Heard()[p.cursor:]), Hint: "the far end did not hang up"}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// report copies what is heard and signalled to the time line. Started by Run, stops
+// when stop closes and everything known by then is written.
+func (p *Player) report(stop <-chan struct{}, stopped chan<- struct{}) {
+	defer close(stopped)
+	written := 0
+	for last := false; ; {
+		sounds, more := p.Call.media.ears.since(written)
+		for _, s := range sounds {
+			written++
+			if s.Ended {
+				p.Timeline.Heard(s)
+			}
+		}
+		for pending := true; pending; {
+			select {
+			case n := <-p.Call.notes:
+				p.Timeline.Say(n.At, "far-end", "%s", n.Text)
+			default:
+				pending = false
+			}
+		}
+		if last {
+			return
+		}
+		select {
+		case <-more:
+		case n := <-p.Call.notes:
+			p.Timeline.Say(n.At, "far-end", "%s", n.Text)
+		case <-stop:
+			last = true
+		}
+	}
+}
+
+func joinIDs(ids []prompt.ID) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = string(id)
+	}
+	return strings.Join(words, ", ")
+}

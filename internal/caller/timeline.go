@@ -1,0 +1,104 @@
+package caller
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"star97/internal/prompt"
+)
+
+// Entry is one line of a call's time line. It has no field for keys: how many were
+// pressed is the most it tells, and not even that for a code.
+type Entry struct {
+	T        float64   `json:"t"` // seconds since the INVITE was sent
+	Event    string    `json:"event"`
+	ID       prompt.ID `json:"id,omitempty"`       // heard
+	Complete *bool     `json:"complete,omitempty"` // heard: to its end
+	Seconds  float64   `json:"seconds,omitempty"`  // heard: how much of it
+	Keys     int       `json:"keys,omitempty"`     // pressed: how many, unless they are a code
+	Text     string    `json:"text,omitempty"`     // in words
+}
+
+// String is "t=1.234s heard enter-code (complete)".
+func (e Entry) String() string {
+	s := fmt.Sprintf("t=%.3fs ", e.T)
+	switch {
+	case e.Event == "heard" && e.Complete != nil && *e.Complete:
+		return s + fmt.Sprintf("heard %s (complete)", e.ID)
+	case e.Event == "heard":
+		return s + fmt.Sprintf("heard %s (cut at %.1f s)", e.ID, e.Seconds)
+	case e.Event == "pressed" && e.Keys == 1:
+		return s + "pressed 1 key"
+	case e.Event == "pressed" && e.Keys > 0:
+		return s + fmt.Sprintf("pressed %d keys", e.Keys)
+	case e.Event == "pressed":
+		return s + "pressed a code"
+	}
+	return s + e.Text
+}
+
+// Timeline writes a call's time line, a line of text or a JSON object per entry.
+// The zero value writes nothing. Its methods are safe for concurrent use.
+type Timeline struct {
+	W    io.Writer
+	JSON bool
+
+	mu    sync.Mutex
+	start time.Time
+	all   []Entry
+}
+
+// maxEntries bounds the entries kept for Entries; writing goes on.
+const maxEntries = 10_000
+
+// Begin sets the zero of the time line.
+func (l *Timeline) Begin(at time.Time) {
+	l.mu.Lock()
+	l.start = at
+	l.mu.Unlock()
+}
+
+// Entries are the entries so far.
+func (l *Timeline) Entries() []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Entry(nil), l.all...)
+}
+
+// Say adds an entry in words.
+func (l *Timeline) Say(at time.Time, event, format string, args ...any) {
+	l.add(at, Entry{Event: event, Text: fmt.Sprintf(format, args...)})
+}
+
+// Pressed adds a press of n keys; 0 hides how many.
+func (l *Timeline) Pressed(at time.Time, n int) { l.add(at, Entry{Event: "pressed", Keys: n}) }
+
+// Heard adds the end of a sentence.
+func (l *Timeline) Heard(h Heard) {
+	l.add(h.At.Add(h.Heard), Entry{Event: "heard", ID: h.ID, Complete: &h.Complete, Seconds: h.Sound.Heard.Round(time.Millisecond).Seconds()})
+}
+
+func (l *Timeline) add(at time.Time, e Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.start.IsZero() {
+		l.start = at
+	}
+	e.T = at.Sub(l.start).Round(time.Millisecond).Seconds()
+	if len(l.all) < maxEntries {
+		l.all = append(l.all, e)
+	}
+	if l.W == nil {
+		return
+	}
+	if !l.JSON {
+		fmt.Fprintln(l.W, e)
+		return
+	}
+	if raw, err := json.Marshal(e); err == nil {
+		fmt.Fprintln(l.W, string(raw))
+	}
+}
