@@ -15,8 +15,8 @@ func Doubt(detail error) Result {
 	return Result{Reason: OutcomeUnknown, Err: detail}
 }
 
-// Error makes an error of a Result that is not Done, and nil of one that is.
-func (r Result) Error(op string) error {
+// Failed makes an error of a Result that is not Done, and nil of one that is.
+func (r Result) Failed(op string) error {
 	if r.Outcome == Done {
 		return nil
 	}

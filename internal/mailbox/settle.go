@@ -8,45 +8,81 @@ import (
 	"star97/internal/pin"
 )
 
-// settlePause is the wait between two questions to a store that lags.
-const settlePause = 250 * time.Millisecond
+const (
+	// settleRounds bounds how often Settle asks: a wrong code can count at the
+	// backend's own lock-out, and next is wrong there as long as current is in force.
+	settleRounds = 3
+	// settlePause is the wait before a store that did not answer is asked again.
+	settlePause = 250 * time.Millisecond
+	// settleLimit ends Settle where ctx has no deadline.
+	settleLimit = 10 * time.Second
+)
 
 // Settle resolves an Unknown by asking s which code is in force, and returns any
-// other Result as it is. It answers Done if next verifies and Refused if next
+// other Result as it is. It answers Done if next verifies, and Refused if next
 // does not but current does; where s lags, "current still verifies" counts only
-// when the lag is over. Whatever remains open when ctx ends stays Unknown.
+// when the lag is over. A store that does not answer is asked again, a few times.
+// What is still open then, or when ctx ends, stays Unknown.
 //
 // s must be the backend itself: these questions run below the lock-out counters.
 func Settle(ctx context.Context, s Store, a Account, current, next pin.PIN, at Attempt, r Result) Result {
-	if r.Outcome != Unknown {
-		return r
+	if r.Outcome != Unknown || current.Equal(&next) {
+		return r // known, or nothing could tell the two codes apart
 	}
-	if current.Equal(&next) {
-		return r // nothing could tell the two apart
-	}
-	until := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	var sure time.Time // from when on a refusal can be believed
 	if l, ok := s.(Lagging); ok {
-		until = until.Add(l.Lag())
+		sure = time.Now().Add(l.Lag())
 	}
-	for {
-		err := s.Verify(ctx, a, next, at)
-		if err == nil {
+	for round := 1; ; round++ {
+		asked := time.Now()
+		outcome, err := inForce(ctx, s, a, current, next, at)
+		pause := settlePause
+		switch {
+		case outcome == Done:
 			return Proved()
+		case outcome == Refused && !asked.Before(sure):
+			return Result{Outcome: Refused, Reason: Unavailable, Err: r.Err}
+		case outcome == Refused:
+			pause = time.Until(sure)
+		default:
+			r = unsettled(r, err)
+			if !passing(CodeOf(err)) {
+				return r
+			}
 		}
-		if CodeOf(err) != WrongPIN {
+		if round == settleRounds {
+			return r
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return unsettled(r, err)
 		}
-		if !time.Now().Before(until) {
-			break
-		}
-		if err := sleep(ctx, min(settlePause, time.Until(until))); err != nil {
-			return unsettled(r, err)
-		}
+	}
+}
+
+// inForce asks once for each code: Done for next, Refused for current, else Unknown and why.
+func inForce(ctx context.Context, s Store, a Account, current, next pin.PIN, at Attempt) (Outcome, error) {
+	err := s.Verify(ctx, a, next, at)
+	if err == nil {
+		return Done, nil
+	}
+	if CodeOf(err) != WrongPIN {
+		return Unknown, err
 	}
 	if err := s.Verify(ctx, a, current, at); err != nil {
-		return unsettled(r, err)
+		return Unknown, err
 	}
-	return Result{Outcome: Refused, Reason: Unavailable, Err: r.Err}
+	return Refused, nil
+}
+
+// passing tells whether it makes sense to ask again soon.
+func passing(c Code) bool {
+	switch c {
+	case Unavailable, Busy, Throttled, OutcomeUnknown:
+		return true
+	}
+	return false
 }
 
 func unsettled(r Result, err error) Result {
