@@ -12,7 +12,7 @@ const (
 // The session's lock guards it; only the call's run loop takes events out.
 type queue struct {
 	ch      chan Event
-	since   int // events sent after the last Overrun, which is still in ch while len(ch) > since
+	since   int // events after the last Overrun, which covers this gap while len(ch) > since
 	late    [lateGroups]Event
 	waiting int // occupied places of late
 }
@@ -80,8 +80,12 @@ func (q *queue) put(e Event) {
 
 func (q *queue) send(e Event) {
 	q.ch <- e
-	q.since++
-	if e.Kind == Overrun {
+	switch e.Kind {
+	case Overrun:
 		q.since = 0
+	case Pressed:
+		q.since = EventQueue // what is lost after this key is another gap
+	default:
+		q.since++
 	}
 }

@@ -1,0 +1,147 @@
+package media
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	signalled = netip.MustParseAddrPort("192.0.2.1:4000")
+	mapped    = netip.MustParseAddrPort("198.51.100.1:61000") // the caller behind a NAT
+	rebound   = netip.MustParseAddrPort("198.51.100.1:61001")
+	stranger  = netip.MustParseAddrPort("203.0.113.66:9")
+	moved     = netip.MustParseAddrPort("192.0.2.2:4002")
+)
+
+// step is one packet, or with a new signalled address a re-negotiation.
+type step struct {
+	after  time.Duration
+	from   netip.AddrPort
+	ssrc   uint32
+	signal netip.AddrPort
+	want   bool // admitted
+	to     netip.AddrPort
+}
+
+func TestLatch(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		name  string
+		steps []step
+	}{
+		{"the signalled address is believed at once", []step{
+			{from: signalled, ssrc: 1, want: true, to: signalled}}},
+		{"another source has to come three times in a row", []step{
+			{from: mapped, ssrc: 1, to: signalled},
+			{after: 20 * ms, from: mapped, ssrc: 1, to: signalled},
+			{after: 20 * ms, from: mapped, ssrc: 1, want: true, to: mapped}}},
+		{"a source that changes its SSRC each time proves nothing", []step{
+			{from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 2, to: signalled},
+			{from: mapped, ssrc: 3, to: signalled},
+			{from: mapped, ssrc: 4, to: signalled}}},
+		{"two sources at the same time do not keep each other from proving themselves", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: stranger, ssrc: 2, to: signalled},
+			{from: mapped, ssrc: 1, to: signalled}, {from: stranger, ssrc: 2, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped}, {from: stranger, ssrc: 2, to: mapped}}},
+		{"a stranger gets nothing while the caller is heard", []step{
+			{from: signalled, ssrc: 1, want: true, to: signalled},
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{after: 5 * time.Second, from: stranger, ssrc: 9, to: signalled},
+			{from: signalled, ssrc: 1, want: true, to: signalled}}},
+		{"a stranger that knows the SSRC gets nothing while the caller is heard", []step{
+			{from: signalled, ssrc: 1, want: true, to: signalled},
+			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled}}},
+		{"the signalled address wins over one that was believed", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{from: signalled, ssrc: 2, want: true, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped}}},
+		{"the same SSRC goes on from another address after a NAT forgot it", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{after: 600 * ms, from: rebound, ssrc: 1, to: mapped},
+			{after: 20 * ms, from: rebound, ssrc: 1, to: mapped},
+			{after: 20 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
+		{"after ten quiet seconds anybody may follow, and the caller takes it back", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{after: 11 * time.Second, from: stranger, ssrc: 9, to: mapped},
+			{from: stranger, ssrc: 9, to: mapped},
+			{from: stranger, ssrc: 9, want: true, to: stranger},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{from: stranger, ssrc: 9, to: mapped}}},
+		{"after a re-negotiation the new address is sent to, the old one still heard", []step{
+			{from: signalled, ssrc: 1, want: true, to: signalled},
+			{signal: moved, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved},
+			{from: moved, ssrc: 2, want: true, to: moved},
+			{from: signalled, ssrc: 1, to: moved}}},
+		{"a re-negotiation behind a NAT opens the latch to the new source", []step{
+			{from: signalled, ssrc: 1, want: true, to: signalled},
+			{signal: moved, to: moved},
+			{from: mapped, ssrc: 2, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+			{from: mapped, ssrc: 2, to: moved}, {from: mapped, ssrc: 2, want: true, to: mapped},
+			{from: signalled, ssrc: 1, to: mapped}}},
+		{"a new description that names the source we know changes nothing", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{signal: mapped, to: mapped},
+			{from: stranger, ssrc: 9, to: mapped}, {from: stranger, ssrc: 9, to: mapped},
+			{from: stranger, ssrc: 9, to: mapped}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
+		{"a source that did not move is believed again after two seconds", []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped},
+			{signal: moved, to: moved},
+			{from: mapped, ssrc: 1, want: true, to: moved},
+			{after: 2 * time.Second, from: mapped, ssrc: 1, to: moved},
+			{from: mapped, ssrc: 1, to: moved}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, first := range wrapStarts() {
+				var l latch
+				now, seq := time.Second, map[netip.AddrPort]uint16{}
+				l.signal(signalled, now)
+				require.Equal(t, signalled, l.target())
+				for i, st := range tt.steps {
+					now += st.after
+					if st.signal.IsValid() {
+						l.signal(st.signal, now)
+					} else {
+						seq[st.from]++
+						require.Equal(t, st.want, l.admit(st.from, st.ssrc, first+seq[st.from], now), "step %d", i)
+					}
+					require.Equal(t, st.to, l.target(), "step %d", i)
+				}
+			}
+		})
+	}
+}
+
+func TestLatchCopiesAndJumpsProveNothing(t *testing.T) {
+	var l latch
+	l.signal(signalled, 0)
+	for range 5 {
+		require.False(t, l.admit(mapped, 1, 10, 0), "copies of one packet")
+	}
+	for i := range uint16(5) {
+		require.False(t, l.admit(stranger, 1, 1000*i, 0), "sequence numbers that jump")
+	}
+}
+
+// wrapStarts are 16 sequence numbers around the wrap.
+func wrapStarts() (starts []uint16) {
+	for i := range uint16(16) {
+		starts = append(starts, i-8)
+	}
+	return starts
+}
