@@ -71,8 +71,7 @@ func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (fo
 			if err != nil {
 				return err
 			}
-			a.Numbers = strings.Fields(numbers)
-			slices.Sort(a.Numbers)
+			a.Numbers = tidy(strings.Fields(numbers))
 			found = append(found, a)
 		}
 		return rows.Err()
@@ -81,4 +80,9 @@ func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (fo
 		return nil, fail(op, err)
 	}
 	return found, nil
+}
+
+// tidy sorts numbers and drops doubled ones; none are nil.
+func tidy(numbers []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(numbers)))
 }

@@ -28,6 +28,7 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 		return mailbox.Account{}, err
 	}
 	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), Name, strings.ToLower(a.Domain), nil
+	a.Numbers = tidy(a.Numbers)
 	a.Flags.NoCode = code.Empty()
 	var fresh record
 	if !code.Empty() {
@@ -61,7 +62,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO number (mailbox_id, number) VALUES (?, ?)", a.ID, n)
+		_, err = tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES (?, ?)", a.ID, n)
 	}
 	return err
 }

@@ -1,0 +1,123 @@
+package conformance
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/mailbox"
+)
+
+// abilities prints which optional abilities the Store has and tests those.
+func abilities(t *testing.T, open func(t *testing.T) Harness) {
+	fresh := func(t *testing.T) *suite { return &suite{Harness: open(t)} }
+	store := open(t).Store
+	_, lists := store.(mailbox.Lister)
+	_, resets := store.(mailbox.Resetter)
+	_, unlocks := store.(mailbox.Unlocker)
+	_, admin := store.(mailbox.Admin)
+	_, lags := store.(mailbox.Lagging)
+	t.Logf("abilities: list %v, reset %v, unlock %v, add and remove %v, lag %v", lists, resets, unlocks, admin, lags)
+	if lists {
+		t.Run("List", func(t *testing.T) { list(t, fresh(t)) })
+	}
+	if resets {
+		t.Run("Reset", func(t *testing.T) { reset(t, fresh(t)) })
+	}
+	if admin {
+		t.Run("Add and Remove", func(t *testing.T) { addRemove(t, fresh(t)) })
+	}
+}
+
+func list(t *testing.T, s *suite) {
+	l := s.Store.(mailbox.Lister)
+	var want []mailbox.Account
+	for i := range 7 {
+		want = append(want, s.Put(t, mailbox.Account{Extension: fmt.Sprint(4001 + i), Name: fmt.Sprintf("Number%d 50%%_", i)}, Code(t, first)))
+	}
+	var got []mailbox.Account
+	page := mailbox.Page{Limit: 3}
+	for {
+		part, err := l.List(s.ctx(t), page)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(part), 3)
+		got = append(got, part...)
+		if len(part) < page.Limit {
+			break
+		}
+		page.After = &part[len(part)-1]
+	}
+	require.Equal(t, want, got, "each one once, in order")
+
+	for search, n := range map[string]int{"4003": 1, "number3": 1, "NUMBER": 7, "400": 7, "50%_": 7, "%4003": 0, "4_03": 0, `\`: 0, "": 7} {
+		part, err := l.List(s.ctx(t), mailbox.Page{Search: search})
+		require.NoError(t, err)
+		require.Len(t, part, n, "search %q", search)
+	}
+	if s.OtherDomain == "" {
+		return
+	}
+	s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain}, Code(t, first))
+	for n, p := range map[int]mailbox.Page{1: {Domain: s.OtherDomain}, 7: {}, 8: {AllDomains: true}} {
+		part, err := l.List(s.ctx(t), p)
+		require.NoError(t, err)
+		require.Len(t, part, n)
+	}
+}
+
+func reset(t *testing.T, s *suite) {
+	r := s.Store.(mailbox.Resetter)
+	a := s.put(t, "4001", first)
+	set := func(a mailbox.Account, code string, must bool) mailbox.Result {
+		return r.Reset(s.ctx(t), a, Code(t, code), must, "conformance", "forgotten")
+	}
+	require.Equal(t, mailbox.Proved(), set(a, second, true))
+	s.inForce(t, a, second, first)
+	require.True(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
+	require.Equal(t, mailbox.Proved(), set(a, third, false))
+	s.inForce(t, a, third, second)
+	require.False(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
+
+	gone := set(mailbox.Account{ID: "no-such-mailbox"}, second, false)
+	require.Equal(t, mailbox.Refused, gone.Outcome)
+	require.Equal(t, mailbox.NotFound, gone.Reason)
+	require.Equal(t, mailbox.Refused, set(a, "", false).Outcome, "an empty code is never set")
+	s.inForce(t, a, third)
+	if !s.NoCode {
+		b := s.put(t, "4002", "")
+		require.Equal(t, mailbox.Proved(), set(b, second, false), "where there was no code")
+		s.inForce(t, b, second)
+		require.False(t, s.lookup(t, "4002", "")[0].Flags.NoCode)
+	}
+}
+
+func addRemove(t *testing.T, s *suite) {
+	admin := s.Store.(mailbox.Admin)
+	in := mailbox.Account{
+		ID: "chosen by the caller", Extension: "4001", Domain: s.OtherDomain, Name: "Ada Example", Language: "en-GB",
+		Numbers: []string{"12015550143", "4915112345678"}, Flags: mailbox.Flags{MustChange: true},
+	}
+	a, err := admin.Add(s.ctx(t), in, Code(t, first), "conformance")
+	require.NoError(t, err)
+	require.NotEqual(t, in.ID, a.ID)
+	require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", s.OtherDomain))
+	s.inForce(t, a, first, second)
+
+	_, err = admin.Add(s.ctx(t), in, Code(t, second), "conformance")
+	require.Equal(t, mailbox.Exists, mailbox.CodeOf(err))
+	require.ErrorContains(t, err, "4001")
+	s.inForce(t, a, first, second)
+
+	require.NoError(t, admin.Remove(s.ctx(t), a, "conformance", "left"))
+	require.Empty(t, s.lookup(t, "4001", s.OtherDomain))
+	require.Empty(t, s.lookup(t, "12015550143", s.OtherDomain))
+	require.NotEqual(t, mailbox.OK, s.verify(t, a, first))
+	require.Equal(t, mailbox.NotFound, mailbox.CodeOf(admin.Remove(s.ctx(t), a, "conformance", "left")))
+
+	b, err := admin.Add(s.ctx(t), in, Code(t, second), "conformance")
+	require.NoError(t, err)
+	require.NotEqual(t, a.ID, b.ID, "an id is never used again")
+	require.NotEqual(t, mailbox.OK, s.verify(t, a, second))
+	s.inForce(t, b, second, first)
+}
