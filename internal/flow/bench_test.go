@@ -1,0 +1,95 @@
+package flow
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dialplan"
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+func layout(t testing.TB) *Layout {
+	l, err := NewLayout(dialplan.Default(), pin.DefaultPolicy())
+	require.NoError(t, err)
+	return l
+}
+
+func digitOf(c rune) dtmf.Digit {
+	switch c {
+	case '*':
+		return dtmf.Star
+	case '#':
+		return dtmf.Pound
+	}
+	return dtmf.Digit(c - '0')
+}
+
+// walk runs one whole change, from the ACK to the BYE, and returns its steps.
+func walk(l *Layout, a *mailbox.Account, keys []Event) int {
+	s := New(l, mailbox.OwnDoor)
+	steps := 0
+	do := func(e Event) {
+		s, _ = Step(s, e)
+		steps++
+	}
+	do(Event{Kind: Answered})
+	do(Event{Kind: Found, Step: s.asking, Account: a})
+	for _, k := range keys {
+		do(k)
+		switch s.at {
+		case Verifying:
+			do(Event{Kind: Verified, Step: s.asking, Account: a})
+		case Changing:
+			do(Event{Kind: ChangeDone, Step: s.asking, Result: mailbox.Proved()})
+			do(Event{Kind: Spoken, Step: s.saying})
+		case Leaving:
+			do(Event{Kind: Spoken, Step: s.saying})
+		}
+	}
+	if s.at != Ended {
+		panic("the walk did not reach its end but " + s.at.String())
+	}
+	return steps
+}
+
+func walkKeys() (list []Event) {
+	for _, c := range "739152#2482916#482916#*" {
+		list = append(list, Event{Kind: Key, Digit: digitOf(c)})
+	}
+	return list
+}
+
+func walkAccount() *mailbox.Account {
+	return &mailbox.Account{ID: "1", Extension: "4001", Numbers: []string{"12125554001"}}
+}
+
+func TestStepAllocatesNothing(t *testing.T) {
+	l, a, keys := layout(t), walkAccount(), walkKeys()
+	require.Zero(t, testing.AllocsPerRun(100, func() { walk(l, a, keys) }))
+}
+
+// BenchmarkStep reports the mean over all steps of a whole change.
+func BenchmarkStep(b *testing.B) {
+	l, a, keys := layout(b), walkAccount(), walkKeys()
+	b.ReportAllocs()
+	steps := 0
+	for b.Loop() {
+		steps += walk(l, a, keys)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(steps), "ns/step")
+}
+
+// BenchmarkStepKey is the commonest step: one more digit of an entry.
+func BenchmarkStepKey(b *testing.B) {
+	s := New(layout(b), mailbox.OwnDoor)
+	s, _ = Step(s, Event{Kind: Answered})
+	s, _ = Step(s, Event{Kind: Key, Digit: 7})
+	e := Event{Kind: Key, Digit: 3}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = Step(s, e)
+	}
+}

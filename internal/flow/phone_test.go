@@ -1,0 +1,209 @@
+package flow_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"star97/internal/dtmf"
+	"star97/internal/flow"
+	"star97/internal/mailbox"
+	"star97/internal/prompt"
+)
+
+// call is one call in virtual time: the shell's part, done with a sorted list of
+// what is due.
+type call struct {
+	layout  *flow.Layout
+	door    mailbox.Door
+	state   flow.State
+	store   *fakeStore
+	now     time.Duration
+	up      bool
+	gone    bool
+	end     flow.EndReason
+	due     []event
+	said    []sentence
+	cursor  int  // sentences before it were matched by hear
+	current int  // number of sentences of the phrase that is being said
+	broken  bool // an effect came after the end
+}
+
+// event is due at a time. what tells which running thing it belongs to.
+type event struct {
+	at   time.Duration
+	what string // phrase, timer, store
+	e    flow.Event
+}
+
+// sentence is one that began; whole once it was heard to its end.
+type sentence struct {
+	id    string
+	from  time.Duration
+	to    time.Duration
+	whole bool
+}
+
+func newCall(l *flow.Layout) *call {
+	return &call{layout: l, door: mailbox.OwnDoor, store: newFakeStore()}
+}
+
+func digitOf(c rune) dtmf.Digit {
+	switch c {
+	case '*':
+		return dtmf.Star
+	case '#':
+		return dtmf.Pound
+	}
+	return dtmf.Digit(c - '0')
+}
+
+// answer is the ACK.
+func (c *call) answer() {
+	if !c.up {
+		c.up = true
+		c.state = flow.New(c.layout, c.door)
+		c.step(flow.Event{Kind: flow.Answered})
+	}
+}
+
+func (c *call) hangUp() {
+	if c.up && !c.gone {
+		c.step(flow.Event{Kind: flow.HungUp})
+	}
+	c.gone = true
+}
+
+func (c *call) step(e flow.Event) {
+	if c.gone || c.end != 0 {
+		return
+	}
+	var out flow.Effects
+	c.state, out = flow.Step(c.state, e)
+	for _, fx := range out.List[:out.N] {
+		c.perform(fx)
+	}
+}
+
+func (c *call) perform(fx flow.Effect) {
+	switch fx.Kind {
+	case flow.Say:
+		c.drop("phrase")
+		c.say(fx)
+	case flow.Hush:
+		c.drop("phrase")
+	case flow.Timer:
+		c.drop("timer")
+		if fx.After > 0 {
+			c.add(event{c.now + fx.After, "timer", flow.Event{Kind: flow.TimedOut, Step: fx.Step}})
+		}
+	case flow.Lookup, flow.Verify, flow.Change:
+		took, e := c.store.answer(fx)
+		c.add(event{c.now + took, "store", e})
+	case flow.End:
+		c.end = fx.End
+		c.drop("phrase")
+		c.drop("timer")
+	}
+}
+
+func (c *call) say(fx flow.Effect) {
+	at := c.now
+	for _, id := range fx.Phrase {
+		if id == "" {
+			break
+		}
+		c.said = append(c.said, sentence{id: string(id), from: at, to: at + sentenceTime})
+		at += sentenceTime
+	}
+	c.add(event{c.now, "phrase", flow.Event{Kind: flow.Started, Step: fx.Step}})
+	c.add(event{at, "phrase", flow.Event{Kind: flow.Spoken, Step: fx.Step}})
+}
+
+func (c *call) add(e event) { c.due = append(c.due, e) }
+
+// drop forgets what will not come any more, and sentences that do not begin.
+func (c *call) drop(what string) {
+	kept := c.due[:0]
+	for _, d := range c.due {
+		if d.what != what {
+			kept = append(kept, d)
+		}
+	}
+	c.due = kept
+	if what != "phrase" {
+		return
+	}
+	for i := range c.said {
+		if s := &c.said[i]; !s.whole && s.to > c.now {
+			s.to = -1
+		}
+	}
+	for len(c.said) > 0 && c.said[len(c.said)-1].to < 0 && c.said[len(c.said)-1].from >= c.now {
+		c.said = c.said[:len(c.said)-1]
+	}
+}
+
+// tick lets the next due thing happen; false: there is none before the deadline.
+func (c *call) tick(deadline time.Duration) bool {
+	next := -1
+	for i, d := range c.due {
+		if d.at <= deadline && (next < 0 || d.at < c.due[next].at) {
+			next = i
+		}
+	}
+	if next < 0 {
+		c.hearUntil(deadline)
+		return false
+	}
+	d := c.due[next]
+	c.due = append(c.due[:next], c.due[next+1:]...)
+	c.hearUntil(d.at)
+	c.now = max(c.now, d.at)
+	if d.what == "store" {
+		c.store.done(d.e)
+	}
+	c.step(d.e)
+	return true
+}
+
+func (c *call) advance(until time.Duration) {
+	for c.tick(until) {
+	}
+	c.now = max(c.now, until)
+}
+
+// hearUntil marks the sentences that came to their end.
+func (c *call) hearUntil(t time.Duration) {
+	for i := range c.said {
+		if s := &c.said[i]; s.to >= 0 && s.to <= t {
+			s.whole = true
+		}
+	}
+}
+
+// heardNext moves the cursor behind the next sentence of that name that was heard
+// to its end.
+func (c *call) heardNext(id string) bool {
+	for i := c.cursor; i < len(c.said); i++ {
+		if s := c.said[i]; s.whole && s.id == id {
+			c.cursor = i + 1
+			return true
+		}
+	}
+	return false
+}
+
+// String is the call as the caller heard it.
+func (c *call) String() string {
+	var b strings.Builder
+	for _, s := range c.said {
+		cut := ""
+		if !s.whole {
+			cut = " (cut off)"
+		}
+		fmt.Fprintf(&b, "%8v %s%s\n", s.from, prompt.ID(s.id), cut)
+	}
+	fmt.Fprintf(&b, "%8v in state %v, end %v\n", c.now, c.state.At(), c.end)
+	return b.String()
+}
