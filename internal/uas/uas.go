@@ -2,4 +2,190 @@
 // transactions are sipgo's, the dialog layer is ours: messages of one dialog in
 // order, 2xx retransmission, delayed offer, re-INVITE, UPDATE, INFO, the front
 // door. It decides who may call and which door they take, not what they hear.
+//
+// A message passes three desks. The gate (gate.go) reads whole messages off the
+// sockets: strangers, floods and malformed requests end there, answered without
+// state or not at all. The front door (frontdoor.go) refuses what is well formed
+// but not served. The dialog (dialog.go) takes the rest, one message at a time.
 package uas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/call"
+	"star97/internal/dialplan"
+	"star97/internal/media"
+)
+
+// Calls carries an answered call to its end. Run returns when leg's Signals are
+// closed, or earlier to end the call. It closes neither leg nor session.
+type Calls interface {
+	Run(ctx context.Context, leg call.Leg, session media.Session, arrival call.Arrival)
+}
+
+// Plan finds the route of a dialled number and the mailbox that a believed caller
+// stands for; *dialplan.Plan is one.
+type Plan interface {
+	Route(dialled string) (dialplan.Route, bool)
+	Mailbox(identity string) (string, bool)
+}
+
+// Deps is what the server needs of the rooms below. All of it is required and
+// safe for concurrent use.
+type Deps struct {
+	Media media.Engine
+	Plan  Plan
+	Calls Calls
+	Log   *slog.Logger
+}
+
+// ErrClosed is returned by Serve once the server was closed.
+var ErrClosed = errors.New("the SIP server is closed")
+
+// Server answers calls. Make one with New, run it with Serve, once.
+type Server struct {
+	opts  Options
+	deps  Deps
+	log   *slog.Logger
+	peers *peers
+	gate  *gate
+	tags  tagger
+
+	transport    *sip.TransportLayer
+	transactions *sip.TransactionLayer
+
+	local   []netip.Prefix // networks that reach us directly
+	dialogs *registry
+	work    sync.WaitGroup // dialogs and calls
+	readers sync.WaitGroup // of the listeners
+	// connections holds a token per TCP connection up.
+	connections chan struct{}
+
+	calling  context.Context // ends when the callers' time is up
+	overtime context.CancelFunc
+	draining atomic.Bool
+
+	ready  chan struct{}
+	mu     sync.Mutex
+	bound  []*listener
+	closed bool
+}
+
+// New makes a server that does not listen yet. The error names every option
+// that is wrong.
+func New(opts Options, deps Deps) (*Server, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	peers, err := newPeers(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: opts, deps: deps, log: deps.Log, peers: peers,
+		tags:    newTagger(),
+		local:   localNetworks(opts),
+		dialogs: newRegistry(),
+		ready:   make(chan struct{}),
+
+		connections: make(chan struct{}, opts.Limits.Connections),
+	}
+	s.gate = newGate(opts, peers, s.tags, deps.Log)
+	s.calling, s.overtime = context.WithCancel(context.Background())
+	quiet := quietLogger(deps.Log)
+	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
+		sip.WithTransportLayerLogger(quiet),
+		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{WriteTimeout: writeTimeout}}))
+	s.transactions = sip.NewTransactionLayer(s.transport,
+		sip.WithTransactionLayerLogger(quiet),
+		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
+	s.transactions.OnRequest(s.serve)
+	return s, nil
+}
+
+// Serve listens on every address and blocks until ctx ends (nil) or the server
+// is closed (ErrClosed). An address that cannot be had is an error at once.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.listen(ctx); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	for _, p := range s.peers.all {
+		if p.identity.kind == fromHeader {
+			s.log.Warn("the From header of this peer's calls is believed: only phones may reach star97 through it", "peer", p.name)
+		}
+	}
+	close(s.ready)
+	stopped := make(chan struct{})
+	// Started by Serve; stops when the last listener is closed; owns nothing.
+	go func() { defer close(stopped); s.readers.Wait() }()
+	select {
+	case <-ctx.Done():
+		return s.Close()
+	case <-stopped:
+		return errors.Join(ErrClosed, s.Close())
+	}
+}
+
+// Ready is closed once every address listens.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Calls is the number of calls up, each with the time it needs to end.
+func (s *Server) Calls() int { return s.dialogs.count() }
+
+// Drain refuses new calls with 503 and waits for those in progress. When ctx
+// ends first, the remaining callers are told that their time is up and ctx's
+// error is returned; another Drain waits for their farewells.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	err := s.dialogs.wait(ctx)
+	if err != nil {
+		s.overtime()
+		return fmt.Errorf("%d calls are still up: %w", s.Calls(), err)
+	}
+	return nil
+}
+
+// Close hangs up what is left, waits up to closeWait for the answers to our BYEs,
+// and frees every socket.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.draining.Store(true)
+	s.overtime()
+	s.dialogs.each(func(d *dialog) { d.Hangup() })
+	grace, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	_ = s.dialogs.wait(grace)
+	s.dialogs.each(func(d *dialog) { d.abandon() })
+	var failed error
+	s.mu.Lock()
+	for _, l := range s.bound {
+		failed = errors.Join(failed, l.close())
+	}
+	s.mu.Unlock()
+	s.transactions.Close()
+	failed = errors.Join(failed, s.transport.Close())
+	s.work.Wait()
+	s.readers.Wait()
+	return failed
+}
+
+const (
+	closeWait    = 2 * time.Second // Close waits so long for the answers to our BYEs
+	writeTimeout = 2 * time.Second // a TCP peer that takes no bytes loses its message
+)

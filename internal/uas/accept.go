@@ -1,0 +1,98 @@
+package uas
+
+import (
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// accepted is a 2xx to an INVITE. The dialog layer repeats it until the ACK,
+// whatever the transport, since a hop further on may be unreliable (RFC 3261
+// section 13.3.1.4).
+type accepted struct {
+	seq    uint32
+	res    *sip.Response
+	conn   sip.Connection
+	offer  []byte // ours, if the INVITE had none: the ACK must answer it
+	acked  bool
+	next   time.Time
+	wait   time.Duration
+	giveUp time.Time
+}
+
+// accept sends a 2xx and starts its repetition. It fails if a CANCEL was faster.
+func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
+	if err := d.s.send(l.tx, res); err != nil {
+		return err
+	}
+	// Repeated INVITEs and the ACK, whatever branch it has, come to us from now on.
+	l.tx.Terminate()
+	now := time.Now()
+	d.remoteSeq = l.seq()
+	d.accepted = &accepted{
+		seq: l.seq(), res: res, conn: l.tx.Connection(), offer: offer,
+		wait: d.s.opts.T1, next: now.Add(d.s.opts.T1), giveUp: now.Add(64 * d.s.opts.T1),
+	}
+	return nil
+}
+
+// repeat sends the 2xx again when it is due, and gives the call up when no ACK
+// came for 64*T1.
+func (d *dialog) repeat(now time.Time) {
+	a := d.accepted
+	if a == nil || a.acked || d.phase != up {
+		return
+	}
+	if !now.Before(a.giveUp) {
+		d.log.Info("no ACK came; the call is ended", "after", 64*d.s.opts.T1)
+		a.acked, d.acked = true, true
+		d.bye()
+		return
+	}
+	if now.Before(a.next) {
+		return
+	}
+	d.resend()
+	a.wait = min(2*a.wait, d.s.opts.T2)
+	a.next = now.Add(a.wait)
+}
+
+// resend writes the last 2xx once more, beside the transaction layer.
+func (d *dialog) resend() {
+	a := d.accepted
+	if a == nil || a.acked {
+		return
+	}
+	if err := a.conn.WriteMsg(a.res); err != nil {
+		d.log.Debug("a repeated answer did not go out", "error", err)
+	}
+}
+
+// acknowledge takes an ACK of this dialog. It belongs to the 2xx with its CSeq.
+func (d *dialog) acknowledge(req *sip.Request) {
+	a := d.accepted
+	if a == nil || d.phase != up {
+		return
+	}
+	seq := req.CSeq().SeqNo
+	if seq == a.seq && !a.acked {
+		a.acked = true
+		if a.offer != nil && !d.takeAnswer(req) {
+			d.acked = true
+			d.bye()
+			return
+		}
+	}
+	// A late ACK of the first INVITE counts as well when a re-INVITE overtook it.
+	if d.acked || seq < d.firstSeq || seq > d.remoteSeq {
+		return
+	}
+	d.acked = true
+	if d.hurried {
+		d.bye()
+		return
+	}
+	if d.talk.agreed {
+		d.confirm()
+	}
+}

@@ -1,0 +1,189 @@
+package uas
+
+import (
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/dtmf"
+)
+
+// allowed are the methods served (RFC 3261 section 20.5).
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+
+const (
+	sdpType    = "application/sdp"
+	infoAccept = dtmf.InfoRelay + ", " + dtmf.InfoPlain
+)
+
+// refusal is a final answer other than 2xx with the headers that it owes.
+type refusal struct {
+	status  int
+	reason  string // reason phrase
+	headers []string
+	log     string // why, for the log; empty: the reason phrase says it
+}
+
+func refuse(status int, reason string, headers ...string) *refusal {
+	return &refusal{status: status, reason: reason, headers: headers}
+}
+
+// because adds the words for the log.
+func (r *refusal) because(why string) *refusal {
+	r.log = why
+	return r
+}
+
+func (r *refusal) why() string {
+	if r.log != "" {
+		return r.log
+	}
+	return r.reason
+}
+
+// frontDoor refuses a well-formed request that is not served, in the order of RFC
+// 3261 section 8.2: method, then headers, then body. nil lets it in. The gate has
+// looked at version, mandatory headers, CSeq and scheme already.
+func frontDoor(req *sip.Request, known bool) *refusal {
+	for _, check := range []func(*sip.Request, bool) *refusal{
+		checkMethod, checkHops, checkRequire, checkTags, checkBody,
+	} {
+		if r := check(req, known); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func checkMethod(req *sip.Request, _ bool) *refusal {
+	switch req.Method {
+	case sip.INVITE, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE:
+		return nil
+	}
+	return refuse(sip.StatusMethodNotAllowed, "Method Not Allowed", "Allow: "+allowed)
+}
+
+// checkHops: a request that arrives with no hop left has been going round (section
+// 16.3). Within a dialog it is served: a BYE must not be lost over it.
+func checkHops(req *sip.Request, known bool) *refusal {
+	if h := req.MaxForwards(); h != nil && h.Val() == 0 && !known {
+		return refuse(sip.StatusTooManyHops, "Too Many Hops")
+	}
+	return nil
+}
+
+// checkRequire: no extension is served that a request could depend on (section
+// 8.2.2.3).
+func checkRequire(req *sip.Request, _ bool) *refusal {
+	var tags []string
+	for _, h := range req.GetHeaders("Require") {
+		for tag := range strings.SplitSeq(h.Value(), ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	if len(tags) == 0 {
+		return nil
+	}
+	return refuse(sip.StatusBadExtension, "Bad Extension", "Unsupported: "+strings.Join(tags, ", "))
+}
+
+// checkTags: a To tag speaks of a dialog that must exist (section 12.2.2), and
+// what only a dialog can take must have one.
+func checkTags(req *sip.Request, known bool) *refusal {
+	if param(req.From().Params, "tag") == "" && req.Method != sip.OPTIONS {
+		return refuse(sip.StatusBadRequest, "Missing From Tag")
+	}
+	if known {
+		return nil
+	}
+	if param(req.To().Params, "tag") != "" || req.Method != sip.INVITE && req.Method != sip.OPTIONS {
+		return refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist")
+	}
+	return nil
+}
+
+// checkBody: sections 8.2.3 and 20.11 to 20.15. A body that its sender marked
+// optional is passed over.
+func checkBody(req *sip.Request, _ bool) *refusal {
+	accept := "Accept: " + sdpType
+	var types []string
+	switch req.Method {
+	case sip.INVITE, sip.UPDATE:
+		if c := req.Contact(); c == nil || c.Address.Host == "" || c.Address.Wildcard {
+			return refuse(sip.StatusBadRequest, "Missing Contact") // section 8.1.1.8: one SIP URI
+		}
+		types = []string{sdpType}
+	case sip.INFO:
+		accept = "Accept: " + infoAccept
+		types = []string{dtmf.InfoRelay, dtmf.InfoPlain}
+	default:
+		return nil
+	}
+	if len(req.Body()) == 0 || optionalBody(req) {
+		return nil
+	}
+	if e := firstHeader(req, "Content-Encoding", "e"); e != "" && !strings.EqualFold(e, "identity") {
+		return refuse(sip.StatusUnsupportedMediaType, "Unsupported Media Type", accept, "Accept-Encoding: identity")
+	}
+	for _, t := range types {
+		if contentType(req) == t {
+			return nil
+		}
+	}
+	return refuse(sip.StatusUnsupportedMediaType, "Unsupported Media Type", accept, "Accept-Encoding: identity")
+}
+
+// contentType is the media type of the body in lower case, without parameters.
+func contentType(req *sip.Request) string {
+	h := req.ContentType()
+	if h == nil {
+		return ""
+	}
+	media, _, _ := strings.Cut(h.Value(), ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+// optionalBody is a body of a type that is not served, with handling=optional
+// (RFC 3261 section 20.11, RFC 5621 section 3.3).
+func optionalBody(req *sip.Request) bool {
+	if contentType(req) == sdpType {
+		return false
+	}
+	for p := range strings.SplitSeq(firstHeader(req, "Content-Disposition"), ";") {
+		name, value, _ := strings.Cut(p, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "handling") && strings.EqualFold(strings.TrimSpace(value), "optional") {
+			return true
+		}
+	}
+	return false
+}
+
+// offerOf is the session description that a request carries, nil if none.
+func offerOf(req *sip.Request) []byte {
+	if contentType(req) != sdpType || len(req.Body()) == 0 {
+		return nil
+	}
+	return req.Body()
+}
+
+func firstHeader(req *sip.Request, names ...string) string {
+	for _, name := range names {
+		if h := req.GetHeader(name); h != nil {
+			return strings.TrimSpace(h.Value())
+		}
+	}
+	return ""
+}
+
+// param is a header parameter by its name in any case; sipgo keeps the blanks
+// that RFC 3261 section 7.3.1 allows around it.
+func param(params sip.HeaderParams, name string) string {
+	for _, kv := range params {
+		if strings.EqualFold(strings.TrimSpace(kv.K), name) {
+			return strings.TrimSpace(kv.V)
+		}
+	}
+	return ""
+}

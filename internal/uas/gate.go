@@ -1,0 +1,151 @@
+package uas
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// gate is the first desk: it sees every message whole, before sipgo does, on the
+// goroutine that reads the socket. What it turns away leaves no state behind:
+// sipgo never learns the address of a stranger.
+type gate struct {
+	peers     *peers
+	parser    *sip.Parser
+	tags      tagger
+	log       *slog.Logger
+	limit     int
+	silent    bool
+	flow      *buckets // messages of listed peers
+	strangers *buckets // answers to strangers
+	crowd     *buckets // answers to all strangers together, one slot used
+}
+
+// Answers to strangers a second: from one address, and altogether. Forged
+// addresses would make star97 send to others, so both are small.
+const (
+	strangerRate  = 1
+	strangerBurst = 5
+	crowdRate     = 20
+	crowdBurst    = 40
+)
+
+func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
+	return &gate{
+		peers: p, tags: tags, log: log,
+		parser:    sip.NewParser(),
+		limit:     o.Limits.MessageSize,
+		silent:    o.Strangers == ignoreStrangers,
+		flow:      newBuckets(float64(o.Limits.Rate), float64(o.Limits.Burst)),
+		strangers: newBuckets(strangerRate, strangerBurst),
+		crowd:     newBuckets(crowdRate, crowdBurst),
+	}
+}
+
+// admit says whether sipgo may have a message; if not, reply is what the sender
+// gets and to where (UDP; a TCP answer goes back on its connection). nil: nothing.
+func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.Time) (pass bool, reply []byte, to netip.AddrPort) {
+	if g.peers.of(network, from.Addr()) == nil {
+		return false, g.stranger(from, msg, now), g.towards(from, msg)
+	}
+	if !g.flow.take(from.Addr(), now) {
+		return false, nil, from
+	}
+	raw, isRequest := scanRequest(msg)
+	if !isRequest {
+		_, err := g.parser.ParseSIP(msg)
+		return err == nil, nil, from
+	}
+	status, reason := raw.fault()
+	switch {
+	case len(msg) > g.limit:
+		status, reason = 513, "Message Too Large"
+	case status == 0 && len(raw.vias) == 0:
+		return false, nil, from
+	case status == 0:
+		if _, err := g.parser.ParseSIP(msg); err != nil {
+			status, reason = 400, "Malformed Request"
+		}
+	}
+	if status == 0 {
+		return true, nil, from
+	}
+	g.log.Info("malformed request refused", "status", status, "reason", reason, "source", from, "call_id", cleaned(raw.callID, callIDShown))
+	if !raw.answerable() {
+		return false, nil, from
+	}
+	return false, raw.reply(status, reason, g.tags.raw(&raw), from, extraFor(status)...), raw.replyPort(from)
+}
+
+// stranger writes one fixed answer for whatever was asked.
+func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) []byte {
+	if g.silent {
+		return nil
+	}
+	raw, isRequest := scanRequest(msg)
+	if !isRequest || !raw.answerable() || !g.strangers.take(from.Addr(), now) || !g.crowd.take(netip.IPv4Unspecified(), now) {
+		return nil
+	}
+	g.log.Info("stranger refused", "status", sip.StatusForbidden, "source", from, "reason", "no peer lists this address", "call_id", cleaned(raw.callID, callIDShown))
+	return raw.reply(sip.StatusForbidden, "Forbidden", g.tags.raw(&raw), from)
+}
+
+func (g *gate) towards(from netip.AddrPort, msg []byte) netip.AddrPort {
+	if raw, ok := scanRequest(msg); ok && len(raw.vias) > 0 {
+		return raw.replyPort(from)
+	}
+	return from
+}
+
+// extraFor are the headers that a status without state owes.
+func extraFor(status int) []string {
+	if status == sip.StatusMethodNotAllowed {
+		return []string{"Allow: " + allowed}
+	}
+	return nil
+}
+
+// tagger makes the To tags of answers without state: the same for the same
+// request (RFC 3261 section 8.2.7), not to be guessed for another.
+type tagger struct{ key [32]byte }
+
+func newTagger() tagger {
+	var t tagger
+	rand.Read(t.key[:])
+	return t
+}
+
+func (t tagger) of(parts ...string) string {
+	h := hmac.New(sha256.New, t.key[:])
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:10])
+}
+
+func (t tagger) raw(r *rawRequest) string {
+	return t.of(r.callID, r.from, r.cseq, r.vias[0])
+}
+
+// callIDShown is how much of a Call-ID is kept for logs and audit.
+const callIDShown = 128
+
+// cleaned makes a foreign word fit for a log line: printable ASCII, at most n bytes.
+func cleaned(s string, n int) string {
+	b := make([]byte, 0, min(len(s), n))
+	for i := 0; i < len(s) && i < n; i++ {
+		c := s[i]
+		if c < ' ' || c > '~' {
+			c = '?'
+		}
+		b = append(b, c)
+	}
+	return string(b)
+}

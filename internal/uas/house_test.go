@@ -1,0 +1,289 @@
+package uas
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"star97/internal/call"
+	"star97/internal/dialplan"
+	"star97/internal/mailbox"
+	"star97/internal/media"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// recorder is the Calls of the tests: it keeps what each call was told.
+type recorder struct {
+	calls chan *taken
+	act   func(context.Context, *taken) // nil: stay until Signals closes
+}
+
+type taken struct {
+	leg     call.Leg
+	session media.Session
+	arrival call.Arrival
+	heard   chan call.Signal
+}
+
+func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session, a call.Arrival) {
+	t := &taken{leg: leg, session: session, arrival: a, heard: make(chan call.Signal, 10000)}
+	r.calls <- t
+	if r.act != nil {
+		r.act(ctx, t)
+		return
+	}
+	for s := range leg.Signals() {
+		t.heard <- s
+	}
+	close(t.heard)
+}
+
+// next is the next call that began.
+func (r *recorder) next(t testing.TB) *taken {
+	t.Helper()
+	select {
+	case c := <-r.calls:
+		return c
+	case <-time.After(3 * time.Second):
+		require.FailNow(t, "no call began")
+		return nil
+	}
+}
+
+// hear is the next signal of a call; the zero Signal once it is over.
+func (c *taken) hear(t testing.TB) call.Signal {
+	t.Helper()
+	select {
+	case s := <-c.heard:
+		return s
+	case <-time.After(3 * time.Second):
+		require.FailNow(t, "no signal came")
+		return call.Signal{}
+	}
+}
+
+func (c *taken) quiet(t testing.TB, wait time.Duration) {
+	t.Helper()
+	select {
+	case s := <-c.heard:
+		require.FailNow(t, "a signal came unasked", "kind %d", s.Kind)
+	case <-time.After(wait):
+	}
+}
+
+// spy is a real media session that keeps what the signalling side asked of it.
+type spy struct {
+	media.Session
+	mu      sync.Mutex
+	streams []media.Stream
+	starts  []time.Duration
+	closed  bool
+	onSet   func()
+}
+
+func (s *spy) Set(m media.Stream) {
+	s.mu.Lock()
+	s.streams = append(s.streams, m)
+	hook := s.onSet
+	s.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	s.Session.Set(m)
+}
+
+func (s *spy) Start(lead time.Duration) {
+	s.mu.Lock()
+	s.starts = append(s.starts, lead)
+	s.mu.Unlock()
+	s.Session.Start(lead)
+}
+
+func (s *spy) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.Session.Close()
+}
+
+func (s *spy) last() media.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.streams) == 0 {
+		return media.Stream{}
+	}
+	return s.streams[len(s.streams)-1]
+}
+
+func (s *spy) sets() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
+func (s *spy) started() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.starts)
+}
+
+func (s *spy) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// engine is the real portable engine behind a spy.
+type engine struct {
+	media.Engine
+	open func() error // asked first, may block or fail
+}
+
+func (e *engine) Open(local netip.Addr) (media.Session, error) {
+	if e.open != nil {
+		if err := e.open(); err != nil {
+			return nil, err
+		}
+	}
+	s, err := e.Engine.Open(local)
+	if err != nil {
+		return nil, err
+	}
+	return &spy{Session: s}, nil
+}
+
+type plan struct {
+	routes func(string) (dialplan.Route, bool)
+}
+
+func (p plan) Route(n string) (dialplan.Route, bool) { return p.routes(n) }
+
+func (p plan) Mailbox(identity string) (string, bool) {
+	for _, c := range identity {
+		if c < '0' || c > '9' {
+			return "", false
+		}
+	}
+	return identity, true
+}
+
+func defaultRoutes(n string) (dialplan.Route, bool) {
+	switch n {
+	case "*97":
+		return dialplan.Route{Number: n, Door: mailbox.OwnDoor}, true
+	case "5000":
+		return dialplan.Route{Number: n, Door: mailbox.AnyDoor, Domain: "north"}, true
+	}
+	return dialplan.Route{}, false
+}
+
+// house is a running server.
+type house struct {
+	*Server
+	calls  *recorder
+	engine *engine
+	log    *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// setting is what a test changes of the usual house.
+type setting struct {
+	options func(*Options)
+	plan    Plan
+	open    func() error
+	act     func(context.Context, *taken)
+	rtp     uint16 // first port; 0: the usual range
+	pairs   uint16
+}
+
+func testOptions() Options {
+	o := DefaultOptions()
+	o.Listen = []Listen{
+		{Network: "udp", Address: "127.0.0.1:0"},
+		{Network: "tcp", Address: "127.0.0.1:0"},
+	}
+	o.T1, o.T2 = 100*time.Millisecond, 800*time.Millisecond
+	return o
+}
+
+func newHouse(t testing.TB, set setting) *house {
+	t.Helper()
+	o := testOptions()
+	if set.options != nil {
+		set.options(&o)
+	}
+	mo := media.DefaultOptions()
+	mo.PortMin, mo.PortMax = 30000, 38998
+	if set.rtp != 0 {
+		mo.PortMin, mo.PortMax = set.rtp, set.rtp+2*(set.pairs-1)
+	}
+	real, err := media.NewPortable(mo)
+	require.NoError(t, err)
+	h := &house{
+		calls:  &recorder{calls: make(chan *taken, 1000), act: set.act},
+		engine: &engine{Engine: real, open: set.open},
+		log:    &syncBuffer{},
+	}
+	if set.plan == nil {
+		set.plan = plan{defaultRoutes}
+	}
+	h.Server, err = New(o, Deps{
+		Media: h.engine, Plan: set.plan, Calls: h.calls,
+		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		require.NoError(t, <-served)
+		require.NoError(t, real.Close())
+		if t.Failed() {
+			t.Log(h.log.String())
+		}
+	})
+	select {
+	case <-h.Ready():
+	case err := <-served:
+		served <- nil
+		require.NoError(t, err)
+	}
+	return h
+}
+
+// at is the address of the n-th listener.
+func (h *house) at(n int) string { return h.Addrs()[n].Addr.String() }
+
+func (h *house) udp(t testing.TB) *phone { return newPhone(t, "udp", h.at(0)) }
+func (h *house) tcp(t testing.TB) *phone { return newPhone(t, "tcp", h.at(1)) }
+
+// over waits until no call is up.
+func (h *house) over(t testing.TB) {
+	t.Helper()
+	require.Eventually(t, func() bool { return h.Calls() == 0 }, 5*time.Second, 5*time.Millisecond)
+}

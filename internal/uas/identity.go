@@ -1,0 +1,178 @@
+package uas
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// identity is whose word on the caller is believed, as a peer is configured.
+type identity struct {
+	kind   identityKind
+	header string // headerNamed: the header's name
+}
+
+type identityKind uint8
+
+const (
+	nobody identityKind = iota
+	asserted
+	fromHeader
+	headerNamed
+)
+
+func parseIdentity(s string) (identity, error) {
+	switch s {
+	case "", "none":
+		return identity{}, nil
+	case "pai":
+		return identity{kind: asserted}, nil
+	case "from":
+		return identity{kind: fromHeader}, nil
+	case "digest":
+		return identity{}, fmt.Errorf("is digest, which is not served yet; use none, pai, from or \"header NAME\"")
+	}
+	name, ok := strings.CutPrefix(s, "header ")
+	name = strings.TrimSpace(name)
+	if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenChar(r) }) {
+		return identity{}, fmt.Errorf("is %q; use none, pai, from or \"header NAME\"", s)
+	}
+	return identity{kind: headerNamed, header: name}, nil
+}
+
+// caller is the user that the request is believed to come from, empty if nobody
+// is believed. What it means is the dialplan's to say.
+func (id identity) caller(req *sip.Request) string {
+	user := ""
+	switch id.kind {
+	case asserted:
+		user = firstAsserted(req)
+	case fromHeader:
+		if from := req.From(); from != nil {
+			user = userOf(from.Address)
+		}
+	case headerNamed:
+		if h := req.GetHeader(id.header); h != nil {
+			user = addressUser(h.Value())
+		}
+	}
+	if len(user) > userMax || cleaned(user, userMax) != user {
+		return ""
+	}
+	return user
+}
+
+// userMax bounds a believed user; numbers are half as long.
+const userMax = 64
+
+// firstAsserted is the first SIP, SIPS or tel URI of P-Asserted-Identity: one or
+// two values, in one header line or two (RFC 3325 section 9.1).
+func firstAsserted(req *sip.Request) string {
+	for _, h := range req.GetHeaders("P-Asserted-Identity") {
+		for _, value := range splitList(h.Value()) {
+			if user := addressUser(value); user != "" {
+				return user
+			}
+		}
+	}
+	return ""
+}
+
+// addressUser is the user of a name-addr or an addr-spec, or a bare word; empty
+// for a URI of another scheme.
+func addressUser(value string) string {
+	value = strings.TrimSpace(value)
+	if open := strings.LastIndexByte(value, '<'); open >= 0 {
+		end := strings.IndexByte(value[open:], '>')
+		if end < 0 {
+			return ""
+		}
+		value = value[open+1 : open+end]
+	} else {
+		// Without brackets, what follows ";" belongs to the header (RFC 3261 20.10).
+		value, _, _ = strings.Cut(value, ";")
+		if !strings.Contains(value, ":") {
+			return strings.TrimSpace(value)
+		}
+	}
+	var uri sip.Uri
+	if sip.ParseUri(value, &uri) != nil {
+		return ""
+	}
+	return userOf(uri)
+}
+
+// userOf is the user part of a SIP URI or the number of a tel URI (RFC 3966):
+// without its parameters, unescaped (RFC 3261 section 19.1.4).
+func userOf(uri sip.Uri) string {
+	user := ""
+	switch uri.Scheme {
+	case "sip", "sips", "":
+		user = uri.User
+	case "tel":
+		user = uri.Raw()
+	}
+	user, _, _ = strings.Cut(user, ";")
+	user = unescape(user)
+	if uri.Scheme == "tel" {
+		user = strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(user)
+	}
+	return user
+}
+
+// unescape undoes %HH; a "%" without two hexadecimal digits stands for itself.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			hi, ok1 := unhex(s[i+1])
+			lo, ok2 := unhex(s[i+2])
+			if ok1 && ok2 {
+				b = append(b, hi<<4|lo)
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10, true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
+}
+
+// splitList cuts a header value at the commas outside of quotes and brackets.
+func splitList(s string) []string {
+	var parts []string
+	quoted, angled, start := false, false, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			angled = true
+		case c == '>':
+			angled = false
+		case c == ',' && !angled:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}

@@ -1,0 +1,172 @@
+package uas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// listener is one bound address. close may be called more than once.
+type listener struct {
+	network   string
+	addr      netip.AddrPort
+	advertise netip.Addr // not valid: none
+	port      int        // as advertised
+	close     func() error
+}
+
+// Bound is an address that the server listens on.
+type Bound struct {
+	Network string // udp or tcp
+	Addr    netip.AddrPort
+}
+
+// Addrs are the addresses in the order of Options.Listen; valid once Ready.
+func (s *Server) Addrs() []Bound {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Bound, 0, len(s.bound))
+	for _, l := range s.bound {
+		all = append(all, Bound{l.network, l.addr})
+	}
+	return all
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	for _, c := range s.opts.Listen {
+		l, serve, err := s.bind(ctx, c)
+		if err != nil {
+			return fmt.Errorf("cannot listen on %s %s: %w; free the address or choose another in sip.listen", c.Network, c.Address, err)
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return errors.Join(ErrClosed, l.close())
+		}
+		s.bound = append(s.bound, l)
+		s.mu.Unlock()
+		// Started by Serve; stops when the socket is closed; owns reading it.
+		s.readers.Go(func() { _ = serve() })
+	}
+	return nil
+}
+
+func (s *Server) bind(ctx context.Context, c Listen) (*listener, func() error, error) {
+	want, err := netip.ParseAddrPort(c.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	family := "6"
+	if want.Addr().Unmap().Is4() {
+		family = "4"
+	}
+	l := &listener{network: c.Network}
+	if c.Advertise != "" {
+		if l.advertise, l.port, err = parseAdvertise(c.Advertise); err != nil {
+			return nil, nil, err
+		}
+	}
+	var serve func() error
+	if c.Network == "udp" {
+		serve, err = s.bindUDP(ctx, "udp"+family, c.Address, l)
+	} else {
+		serve, err = s.bindTCP(ctx, "tcp"+family, c.Address, l)
+	}
+	if err == nil && l.port == 0 {
+		l.port = int(l.addr.Port())
+	}
+	return l, serve, err
+}
+
+func (s *Server) bindUDP(ctx context.Context, network, address string, l *listener) (func() error, error) {
+	var lc net.ListenConfig
+	conn, err := lc.ListenPacket(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	udp := conn.(*net.UDPConn)
+	l.addr = udp.LocalAddr().(*net.UDPAddr).AddrPort()
+	if network == "udp4" {
+		err = ipv4.NewPacketConn(udp).SetTOS(s.opts.DSCP << 2)
+	} else {
+		err = ipv6.NewPacketConn(udp).SetTrafficClass(s.opts.DSCP << 2)
+	}
+	if err != nil {
+		s.log.Warn("signalling packets go unmarked: the system refused the DSCP value", "address", l.addr, "error", err)
+	}
+	var once sync.Once
+	l.close = func() (err error) { once.Do(func() { err = udp.Close() }); return err }
+	return func() error { return s.transport.ServeUDP(&gatedPackets{UDPConn: udp, gate: s.gate}) }, nil
+}
+
+func (s *Server) bindTCP(ctx context.Context, network, address string, l *listener) (func() error, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l.addr = ln.Addr().(*net.TCPAddr).AddrPort()
+	var once sync.Once
+	l.close = func() (err error) { once.Do(func() { err = ln.Close() }); return err }
+	gated := &gatedListener{Listener: ln, gate: s.gate, dscp: s.opts.DSCP, room: s.connections}
+	return func() error { return s.transport.ServeTCP(gated) }, nil
+}
+
+// gatedPackets is a UDP socket behind the gate. Only sipgo's reader calls ReadFrom.
+type gatedPackets struct {
+	*net.UDPConn
+	gate *gate
+	buf  [maxDatagram]byte
+	lent []byte // what the caller was given last
+}
+
+const maxDatagram = 65535
+
+// ReadFrom returns the next datagram that the gate admits.
+func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
+	clear(c.lent) // it may have held a key of a SIP INFO body
+	c.lent = nil
+	for {
+		n, from, err := c.UDPConn.ReadFromUDPAddrPort(c.buf[:])
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return 0, nil, err
+			}
+			time.Sleep(time.Millisecond) // an error of one packet; never spin
+			continue
+		}
+		msg := c.buf[:n]
+		if isKeepAlive(msg) {
+			continue
+		}
+		pass, reply, to := c.gate.admit("udp", from, msg, time.Now())
+		if reply != nil {
+			_, _ = c.UDPConn.WriteToUDPAddrPort(reply, to)
+		}
+		if pass && n <= len(b) {
+			copy(b, msg)
+			clear(msg)
+			c.lent = b[:n]
+			return n, net.UDPAddrFromAddrPort(from), nil
+		}
+		clear(msg)
+	}
+}
+
+// isKeepAlive is true for what keeps a NAT open: CRLFs and zeros (RFC 5626
+// section 3.5.1, and phones that send other empty datagrams).
+func isKeepAlive(msg []byte) bool {
+	for _, c := range msg {
+		if c != '\r' && c != '\n' && c != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,102 @@
+package uas
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// near is our end of a dialog: what the far end is told to reach us by.
+type near struct {
+	network string     // udp, tcp
+	laddr   sip.Addr   // the listener's, to send from (UDP)
+	shown   netip.Addr // in Contact, Via and SDP
+	port    int        // in Contact and Via
+	bind    netip.Addr // for media
+}
+
+// nearOf finds the listener that a request came in by.
+func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
+	at, err := netip.ParseAddrPort(tx.Connection().LocalAddr().String())
+	if err != nil {
+		return near{}, err
+	}
+	n := near{network: strings.ToLower(req.Transport())}
+	l := s.listenerOf(n.network, at)
+	if l == nil {
+		return near{}, errors.New("the request came in by no listener")
+	}
+	n.laddr = sip.Addr{IP: net.IP(l.addr.Addr().AsSlice()), Port: int(l.addr.Port())}
+	n.bind = at.Addr().Unmap()
+	source := sourceOf(req).Addr()
+	if n.bind.IsUnspecified() {
+		if n.bind, err = addressTowards(source); err != nil {
+			return near{}, err
+		}
+	}
+	n.shown, n.port = n.bind, int(l.addr.Port())
+	if l.advertise.IsValid() && !s.isLocal(source) {
+		n.shown, n.port = l.advertise, l.port
+	}
+	return n, nil
+}
+
+func (s *Server) listenerOf(network string, at netip.AddrPort) *listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.bound {
+		if l.network == network && l.addr.Port() == at.Port() &&
+			(l.addr.Addr().Unmap() == at.Addr().Unmap() || l.addr.Addr().IsUnspecified()) {
+			return l
+		}
+	}
+	return nil
+}
+
+// contact is our Contact header's value (RFC 3261 section 8.1.1.8).
+func (n near) contact() string {
+	uri := "sip:" + product + "@" + net.JoinHostPort(n.shown.String(), strconv.Itoa(n.port))
+	if n.network == "tcp" {
+		uri += ";transport=tcp"
+	}
+	return "<" + uri + ">"
+}
+
+// addressTowards is the local address that the system sends from to a far one.
+func addressTowards(far netip.Addr) (netip.Addr, error) {
+	conn, err := net.Dial("udp", netip.AddrPortFrom(far, 9).String()) // sends nothing
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+func (s *Server) isLocal(a netip.Addr) bool {
+	for _, p := range s.local {
+		if p.Contains(a.Unmap().WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
+
+// localNetworks are Options.LocalNetworks or their default; o is valid.
+func localNetworks(o Options) []netip.Prefix {
+	names := o.LocalNetworks
+	if len(names) == 0 {
+		names = []string{"127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10",
+			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"}
+	}
+	var all []netip.Prefix
+	for _, n := range names {
+		if p, err := parsePrefix(n); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}

@@ -1,0 +1,243 @@
+package uas
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options of the SIP side. Start from DefaultOptions.
+type Options struct {
+	// Listen holds the addresses to answer on, at least one.
+	Listen []Listen `yaml:"listen"`
+	// LocalNetworks are the prefixes that reach us directly. Whoever is outside
+	// of them is given the listener's advertise address in Contact and SDP.
+	// Empty: loopback, link-local and private addresses (RFC 1918, RFC 4193).
+	LocalNetworks []string `yaml:"local_networks"`
+	// DSCP marks signalling packets, 0 to 63; 24 is CS3 (RFC 4594).
+	DSCP int `yaml:"dscp"`
+	// Strangers says what a request from an address that no peer lists gets:
+	// "refuse" (one fixed 403, a few a second) or "ignore" (nothing). Over TCP a
+	// stranger's connection is closed at once.
+	Strangers string `yaml:"strangers"`
+	// Peers are the systems whose calls are taken.
+	Peers []Peer `yaml:"peers"`
+	// Lead is the silence sent before the first prompt, 20ms to 2s.
+	Lead time.Duration `yaml:"lead"`
+	// T1 and T2 are RFC 3261's (section 17.1.1.2) for what the dialog layer
+	// repeats: 2xx answers from T1 doubling to T2, given up after 64*T1.
+	T1 time.Duration `yaml:"t1"`
+	T2 time.Duration `yaml:"t2"`
+	// Limits bound what peers can make us hold.
+	Limits Limits `yaml:"limits"`
+}
+
+// Listen is one address.
+type Listen struct {
+	Network string `yaml:"network"` // udp or tcp
+	Address string `yaml:"address"` // IP:port, "0.0.0.0:5060", "[::1]:5060"; port 0 takes a free one
+	// Advertise is the address, with or without port, that peers outside of
+	// LocalNetworks reach us by (a NAT's outer address). Empty: none.
+	Advertise string `yaml:"advertise"`
+}
+
+// Peer is one system that may send calls.
+type Peer struct {
+	Name       string   `yaml:"name"`
+	Addresses  []string `yaml:"addresses"`  // IPs and prefixes; the longest match wins
+	Transports []string `yaml:"transports"` // udp, tcp; empty: both
+	// Identity says which word on the caller is believed: none (default), pai
+	// (P-Asserted-Identity, RFC 3325), from, or "header NAME".
+	Identity string `yaml:"identity"`
+	// Lead replaces Options.Lead; 0 keeps it.
+	Lead time.Duration `yaml:"lead"`
+	// MaxCalls of this peer at a time; 0: only the total counts.
+	MaxCalls int `yaml:"max_calls"`
+	// RTP and Inband are names kept for the media settings of a peer; today each
+	// has one value: rtp "steady", inband "auto".
+	RTP    string `yaml:"rtp"`
+	Inband string `yaml:"inband"`
+}
+
+// Limits bound the server.
+type Limits struct {
+	Calls       int `yaml:"calls"`        // at a time, 1 to 100000
+	MessageSize int `yaml:"message_size"` // bytes of one SIP message, 2048 to 32768
+	Rate        int `yaml:"rate"`         // messages a second from one address, 10 to 1000000
+	Burst       int `yaml:"burst"`        // messages at once from one address, 10 to 1000000
+	Connections int `yaml:"connections"`  // TCP connections at a time, 1 to 10000
+}
+
+// DefaultOptions listens on the loopback address only and takes calls from this
+// machine, whose From header is believed.
+func DefaultOptions() Options {
+	return Options{
+		Listen: []Listen{
+			{Network: "udp", Address: "127.0.0.1:5060"},
+			{Network: "tcp", Address: "127.0.0.1:5060"},
+		},
+		DSCP:      24,
+		Strangers: refuseStrangers,
+		Peers: []Peer{{
+			Name: "this-machine", Addresses: []string{"127.0.0.0/8", "::1"}, Identity: "from",
+		}},
+		Lead: 200 * time.Millisecond,
+		T1:   500 * time.Millisecond,
+		T2:   4 * time.Second,
+		Limits: Limits{
+			Calls: 1000, MessageSize: 16384, Rate: 2000, Burst: 4000, Connections: 512,
+		},
+	}
+}
+
+const (
+	refuseStrangers = "refuse"
+	ignoreStrangers = "ignore"
+)
+
+// Validate returns every problem, one sentence with its key and remedy a line.
+func (o Options) Validate() error {
+	var all []error
+	bad := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
+	if len(o.Listen) == 0 {
+		bad("listen is empty; name at least one address, for example {network: udp, address: \"127.0.0.1:5060\"}")
+	}
+	for i, l := range o.Listen {
+		l.validate(fmt.Sprintf("listen[%d]", i), bad)
+	}
+	for i, n := range o.LocalNetworks {
+		if _, err := parsePrefix(n); err != nil {
+			bad("local_networks[%d] %q is no network; write it like 10.0.0.0/8", i, n)
+		}
+	}
+	if o.Strangers != refuseStrangers && o.Strangers != ignoreStrangers {
+		bad("strangers is %q; write %q or %q", o.Strangers, refuseStrangers, ignoreStrangers)
+	}
+	if len(o.Peers) == 0 {
+		bad("peers is empty, so nobody could call; list the PBX with its address")
+	}
+	names := map[string]bool{}
+	for i, p := range o.Peers {
+		at := fmt.Sprintf("peers[%d]", i)
+		p.validate(at, bad)
+		if names[p.Name] {
+			bad("%s.name %q is used twice; each peer needs its own", at, p.Name)
+		}
+		names[p.Name] = true
+	}
+	o.ranges(bad)
+	return errors.Join(all...)
+}
+
+func (o Options) ranges(bad func(string, ...any)) {
+	for _, v := range []struct {
+		key        string
+		is, lo, hi int
+	}{
+		{"dscp", o.DSCP, 0, 63},
+		{"limits.calls", o.Limits.Calls, 1, 100000},
+		{"limits.message_size", o.Limits.MessageSize, 2048, 32768},
+		{"limits.rate", o.Limits.Rate, 10, 1000000},
+		{"limits.burst", o.Limits.Burst, 10, 1000000},
+		{"limits.connections", o.Limits.Connections, 1, 10000},
+	} {
+		if v.is < v.lo || v.is > v.hi {
+			bad("%s is %d; set it between %d and %d", v.key, v.is, v.lo, v.hi)
+		}
+	}
+	for _, v := range []struct {
+		key        string
+		is, lo, hi time.Duration
+	}{
+		{"lead", o.Lead, 20 * time.Millisecond, 2 * time.Second},
+		{"t1", o.T1, 5 * time.Millisecond, 5 * time.Second},
+		{"t2", o.T2, o.T1, 30 * time.Second},
+	} {
+		if v.is < v.lo || v.is > v.hi {
+			bad("%s is %v; set it between %v and %v", v.key, v.is, v.lo, v.hi)
+		}
+	}
+}
+
+func (l Listen) validate(at string, bad func(string, ...any)) {
+	if l.Network != "udp" && l.Network != "tcp" {
+		bad("%s.network is %q; write udp or tcp", at, l.Network)
+	}
+	if _, err := netip.ParseAddrPort(l.Address); err != nil {
+		bad("%s.address %q is no address; write IP:port, like 0.0.0.0:5060 or [::1]:5060", at, l.Address)
+	}
+	if l.Advertise != "" {
+		if _, _, err := parseAdvertise(l.Advertise); err != nil {
+			bad("%s.advertise %q is no address; write the outer IP, with or without :port", at, l.Advertise)
+		}
+	}
+}
+
+func (p Peer) validate(at string, bad func(string, ...any)) {
+	if p.Name == "" || cleaned(p.Name, 64) != p.Name {
+		bad("%s.name %q is no name; use 1 to 64 printable characters", at, p.Name)
+	}
+	if len(p.Addresses) == 0 {
+		bad("%s.addresses is empty; list the IPs or prefixes that %s calls from", at, p.Name)
+	}
+	for _, a := range p.Addresses {
+		if _, err := parsePrefix(a); err != nil {
+			bad("%s.addresses has %q; write an IP or a prefix such as 192.0.2.0/24", at, a)
+		}
+	}
+	for _, t := range p.Transports {
+		if t != "udp" && t != "tcp" {
+			bad("%s.transports has %q; write udp or tcp", at, t)
+		}
+	}
+	if _, err := parseIdentity(p.Identity); err != nil {
+		bad("%s.identity %v", at, err)
+	}
+	if p.Lead != 0 && (p.Lead < 20*time.Millisecond || p.Lead > 2*time.Second) {
+		bad("%s.lead is %v; set it between 20ms and 2s, or leave it out", at, p.Lead)
+	}
+	if p.MaxCalls < 0 || p.MaxCalls > 100000 {
+		bad("%s.max_calls is %d; set it between 0 and 100000", at, p.MaxCalls)
+	}
+	if p.RTP != "" && p.RTP != "steady" {
+		bad("%s.rtp is %q; only steady is served yet, so leave it out", at, p.RTP)
+	}
+	if p.Inband != "" && p.Inband != "auto" {
+		bad("%s.inband is %q; only auto is served yet, so leave it out", at, p.Inband)
+	}
+}
+
+// parsePrefix reads an IP or a prefix; IPv4 in IPv6 form becomes IPv4.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}
+
+// parseAdvertise reads "IP" or "IP:port"; port 0 means the listener's own.
+func parseAdvertise(s string) (netip.Addr, int, error) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.Unmap(), 0, nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return netip.Addr{}, 0, err
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}, 0, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return a.Unmap(), int(n), err
+}

@@ -1,0 +1,82 @@
+package uas
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// peer is one listed system, ready for use.
+type peer struct {
+	name       string
+	transports []string // empty: any
+	identity   identity
+	lead       time.Duration
+	maxCalls   int64 // 0: no own limit
+	calls      atomic.Int64
+}
+
+// enter counts a call in; false if the peer has its fill.
+func (p *peer) enter() bool {
+	if n := p.calls.Add(1); p.maxCalls > 0 && n > p.maxCalls {
+		p.calls.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (p *peer) leave() { p.calls.Add(-1) }
+
+// peers answers whose an address is. It is read-only after newPeers.
+type peers struct {
+	all   []*peer
+	table []listed // longest prefix first
+}
+
+type listed struct {
+	prefix netip.Prefix
+	peer   *peer
+}
+
+func newPeers(o Options) (*peers, error) {
+	t := &peers{}
+	for _, c := range o.Peers {
+		id, err := parseIdentity(c.Identity)
+		if err != nil {
+			return nil, err
+		}
+		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls)}
+		if c.Lead != 0 {
+			p.lead = c.Lead
+		}
+		t.all = append(t.all, p)
+		for _, a := range c.Addresses {
+			prefix, err := parsePrefix(a)
+			if err != nil {
+				return nil, err
+			}
+			t.table = append(t.table, listed{prefix, p})
+		}
+	}
+	slices.SortStableFunc(t.table, func(a, b listed) int { return b.prefix.Bits() - a.prefix.Bits() })
+	return t, nil
+}
+
+// of returns the peer that sends from an address over a transport, nil for a
+// stranger. The longest prefix decides; a peer that does not use the transport
+// is a stranger on it.
+func (t *peers) of(network string, from netip.Addr) *peer {
+	from = from.Unmap().WithZone("")
+	for _, l := range t.table {
+		if !l.prefix.Contains(from) {
+			continue
+		}
+		if len(l.peer.transports) > 0 && !slices.Contains(l.peer.transports, strings.ToLower(network)) {
+			return nil
+		}
+		return l.peer
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package uas
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const offerText = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n" +
+	"m=audio 39000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
+
+// message is a SIP message as a test reads it.
+type message struct {
+	start  string
+	header textproto.MIMEHeader
+	body   string
+}
+
+func (m message) status() int {
+	n, _ := strconv.Atoi(strings.Fields(m.start + " 0 0")[1])
+	return n
+}
+
+func (m message) get(name string) string { return m.header.Get(name) }
+
+func parseMessage(r *bufio.Reader) (message, error) {
+	tp := textproto.NewReader(r)
+	line, err := tp.ReadLine()
+	for err == nil && line == "" {
+		line, err = tp.ReadLine()
+	}
+	if err != nil {
+		return message{}, err
+	}
+	h, err := tp.ReadMIMEHeader()
+	if err != nil {
+		return message{}, err
+	}
+	n, _ := strconv.Atoi(h.Get("Content-Length"))
+	body := make([]byte, n)
+	_, err = io.ReadFull(r, body)
+	return message{start: line, header: h, body: string(body)}, err
+}
+
+// phone is a telephone made of text: it sends what a test writes and hands over
+// what comes back. It keeps only the names of one dialog.
+type phone struct {
+	t       testing.TB
+	network string
+	conn    net.Conn
+	reader  *bufio.Reader
+
+	ruri, callID, tag, toTag string
+	branches, cseq           int
+	contact                  string
+	extra                    string // header lines of the next request
+	via                      string // Via value without branch; empty: the socket's
+}
+
+func newPhone(t testing.TB, network, server string) *phone {
+	conn, err := net.Dial(network, server)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	p := &phone{
+		t: t, network: network, conn: conn,
+		ruri: "sip:*97@" + server, callID: "call-" + randomToken()[:12], tag: "from-" + randomToken()[:8],
+	}
+	if network == "tcp" {
+		p.reader = bufio.NewReader(conn)
+	}
+	p.contact = "<sip:4001@" + conn.LocalAddr().String() + ";transport=" + network + ">"
+	return p
+}
+
+func (p *phone) write(text string) {
+	_, err := p.conn.Write([]byte(text))
+	require.NoError(p.t, err)
+}
+
+// build makes a request; cseq and branch are new unless given in opts.
+func (p *phone) build(method, body, contentType string) string {
+	switch method {
+	case "ACK", "CANCEL":
+	default:
+		p.cseq++
+	}
+	p.branches++
+	return p.buildAs(method, p.cseq, fmt.Sprintf("z9hG4bK-%s-%d", p.callID, p.branches), body, contentType)
+}
+
+func (p *phone) buildAs(method string, cseq int, branch, body, contentType string) string {
+	via := p.via
+	if via == "" {
+		via = "SIP/2.0/" + strings.ToUpper(p.network) + " " + p.conn.LocalAddr().String() + ";rport"
+	}
+	to := "<" + p.ruri + ">"
+	if p.toTag != "" {
+		to += ";tag=" + p.toTag
+	}
+	text := method + " " + p.ruri + " SIP/2.0\r\nVia: " + via + ";branch=" + branch + "\r\n" +
+		"Max-Forwards: 70\r\nFrom: \"Ann\" <sip:4001@example.org>;tag=" + p.tag + "\r\nTo: " + to + "\r\n" +
+		"Call-ID: " + p.callID + "\r\nCSeq: " + strconv.Itoa(cseq) + " " + method + "\r\nContact: " + p.contact + "\r\n" + p.extra
+	p.extra = ""
+	if contentType != "" {
+		text += "Content-Type: " + contentType + "\r\n"
+	}
+	return text + "Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+}
+
+func (p *phone) send(method, body, contentType string) { p.write(p.build(method, body, contentType)) }
+
+// read returns the next message within wait; false if none comes.
+func (p *phone) read(wait time.Duration) (message, bool) {
+	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(wait)))
+	r := p.reader
+	if p.network == "udp" {
+		var buf [65535]byte
+		n, err := p.conn.Read(buf[:])
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return message{}, false
+		}
+		require.NoError(p.t, err)
+		r = bufio.NewReader(strings.NewReader(string(buf[:n])))
+	}
+	m, err := parseMessage(r)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return message{}, false
+	}
+	require.NoError(p.t, err)
+	return m, true
+}
+
+// expect returns the next message that is no 100 and checks its status.
+func (p *phone) expect(status int) message {
+	p.t.Helper()
+	for {
+		m, ok := p.read(3 * time.Second)
+		require.True(p.t, ok, "no answer; %d expected", status)
+		if m.status() == 100 {
+			continue
+		}
+		require.Equal(p.t, status, m.status(), "%s", m.start)
+		return m
+	}
+}
+
+// expectRequest returns the next request and checks its method.
+func (p *phone) expectRequest(method string) message {
+	p.t.Helper()
+	m, ok := p.read(3 * time.Second)
+	require.True(p.t, ok, "no %s came", method)
+	require.Equal(p.t, method, strings.Fields(m.start)[0])
+	return m
+}
+
+func (p *phone) silent(wait time.Duration) {
+	p.t.Helper()
+	m, ok := p.read(wait)
+	require.False(p.t, ok, "%s came unasked", m.start)
+}
+
+// learn takes the To tag of an answer.
+func (p *phone) learn(m message) {
+	_, tag, ok := strings.Cut(m.get("To"), ";tag=")
+	require.True(p.t, ok)
+	p.toTag = tag
+}
+
+// dial makes a call with an early offer up to the ACK.
+func (p *phone) dial() message {
+	p.t.Helper()
+	p.send("INVITE", offerText, "application/sdp")
+	ok := p.expect(200)
+	p.learn(ok)
+	p.send("ACK", "", "")
+	return ok
+}
+
+// reply answers a request that came.
+func (p *phone) reply(m message, status string) {
+	var b strings.Builder
+	b.WriteString("SIP/2.0 " + status + "\r\n")
+	for _, name := range []string{"Via", "From", "To", "Call-Id", "Cseq"} {
+		for _, v := range m.header[textproto.CanonicalMIMEHeaderKey(name)] {
+			b.WriteString(name + ": " + v + "\r\n")
+		}
+	}
+	b.WriteString("Content-Length: 0\r\n\r\n")
+	p.write(b.String())
+}

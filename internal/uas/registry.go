@@ -1,0 +1,117 @@
+package uas
+
+import (
+	"context"
+	"sync"
+)
+
+// dialogID names a dialog as RFC 3261 section 12 does, from our side.
+type dialogID struct{ callID, local, remote string }
+
+// inviteID names an INVITE that opens a dialog, whatever way it came by (section
+// 8.2.2.2): the same ID with another branch is a merged request.
+type inviteID struct {
+	callID, remote string
+	cseq           uint32
+}
+
+// registry finds dialogs and the INVITEs that opened them.
+type registry struct {
+	mu       sync.Mutex
+	dialogs  map[dialogID]*dialog
+	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
+	changed  chan struct{}       // closed and replaced whenever a dialog goes
+}
+
+func newRegistry() *registry {
+	return &registry{
+		dialogs:  make(map[dialogID]*dialog),
+		openings: make(map[inviteID]string),
+		changed:  make(chan struct{}),
+	}
+}
+
+// open remembers an INVITE. If it was seen before, it returns false and the
+// branch that it came by then.
+func (r *registry) open(id inviteID, branch string) (string, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if first, ok := r.openings[id]; ok {
+		return first, false
+	}
+	r.openings[id] = branch
+	return branch, true
+}
+
+func (r *registry) seen(id inviteID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.openings[id]
+	return ok
+}
+
+func (r *registry) forget(id inviteID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.openings, id)
+}
+
+// add enters a dialog; false if limit are up already.
+func (r *registry) add(d *dialog, limit int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.dialogs) >= limit {
+		return false
+	}
+	r.dialogs[d.id] = d
+	return true
+}
+
+func (r *registry) remove(d *dialog) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.dialogs, d.id)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *registry) find(id dialogID) *dialog {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dialogs[id]
+}
+
+func (r *registry) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.dialogs)
+}
+
+func (r *registry) each(do func(*dialog)) {
+	r.mu.Lock()
+	all := make([]*dialog, 0, len(r.dialogs))
+	for _, d := range r.dialogs {
+		all = append(all, d)
+	}
+	r.mu.Unlock()
+	for _, d := range all {
+		do(d)
+	}
+}
+
+// wait returns when no dialog is left, or with ctx's error.
+func (r *registry) wait(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		left, changed := len(r.dialogs), r.changed
+		r.mu.Unlock()
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

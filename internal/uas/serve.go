@@ -1,0 +1,135 @@
+package uas
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// serve takes one request from the transaction layer, on a goroutine that sipgo
+// started for it and that ends with the transaction's final answer.
+func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
+	var d *dialog
+	defer tx.TerminateGracefully()
+	defer func() {
+		if v := recover(); v != nil {
+			s.survived(v, callIDOf(req))
+			if !req.IsAck() {
+				_ = s.send(tx, response(req, sip.StatusInternalServerError, "Internal Server Error", s.tagOf(req)))
+			}
+			if d != nil {
+				d.Hangup()
+			}
+		}
+	}()
+	d = s.dialogs.find(dialogOf(req))
+	switch {
+	case req.IsAck():
+		// One outside of a dialog acknowledges a refusal that sipgo no longer holds.
+		if d != nil {
+			d.deliver(req, tx, nil)
+		}
+		return
+	case req.IsCancel():
+		s.strayCancel(req, tx)
+		return
+	}
+	refused := frontDoor(req, d != nil)
+	switch {
+	case d != nil:
+		d.deliver(req, tx, refused)
+	case refused != nil:
+		s.refuse(req, tx, refused)
+	case req.Method == sip.INVITE:
+		s.invite(req, tx)
+	case req.Method == sip.OPTIONS:
+		s.options(req, tx)
+	}
+}
+
+// strayCancel answers a CANCEL whose INVITE has its final answer: 200 if we know
+// the INVITE, without effect, else 481 (RFC 3261 section 9.2).
+func (s *Server) strayCancel(req *sip.Request, tx *sip.ServerTx) {
+	if s.dialogs.seen(inviteOf(req)) {
+		_ = s.send(tx, response(req, sip.StatusOK, "OK", s.tagOf(req)))
+		return
+	}
+	s.refuse(req, tx, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
+}
+
+// options tells what is served (section 11.2), or 503 while draining, so that a
+// PBX that asks regularly sends its calls elsewhere.
+func (s *Server) options(req *sip.Request, tx *sip.ServerTx) {
+	if s.draining.Load() {
+		s.refuse(req, tx, shuttingDown())
+		return
+	}
+	_ = s.send(tx, response(req, sip.StatusOK, "OK", s.tagOf(req), abilities()...))
+	// Nothing changes if it is asked and answered again, so nothing is kept.
+	tx.Terminate()
+}
+
+func abilities() []string {
+	return []string{
+		"Allow: " + allowed,
+		"Accept: " + sdpType + ", " + infoAccept,
+		"Accept-Encoding: identity",
+		"Supported: ",
+	}
+}
+
+func shuttingDown() *refusal {
+	return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 30").because("star97 is shutting down")
+}
+
+// dialogOf is the dialog that a request names (section 12.2.2).
+func dialogOf(req *sip.Request) dialogID {
+	var id dialogID
+	if h := req.CallID(); h != nil {
+		id.callID = h.Value()
+	}
+	if h := req.To(); h != nil {
+		id.local = param(h.Params, "tag")
+	}
+	if h := req.From(); h != nil {
+		id.remote = param(h.Params, "tag")
+	}
+	return id
+}
+
+func inviteOf(req *sip.Request) inviteID {
+	id := inviteID{remote: dialogOf(req).remote, callID: dialogOf(req).callID}
+	if h := req.CSeq(); h != nil {
+		id.cseq = h.SeqNo
+	}
+	return id
+}
+
+func branchOf(req *sip.Request) string {
+	if h := req.Via(); h != nil {
+		return h.SentBy() + ";" + param(h.Params, "branch")
+	}
+	return ""
+}
+
+// survived logs a panic. Its value and the arguments on the stack may hold a
+// digit of a code, so only its type and the places are written.
+func (s *Server) survived(v any, callID string) {
+	s.log.Error("a call was ended by a program error; please report it", "panic", fmt.Sprintf("%T", v), "call_id", callID, "stack", places())
+}
+
+// places is the stack as functions and lines, without arguments.
+func places() string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var b strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&b, "%s:%d ", f.Function, f.Line)
+		if !more {
+			return strings.TrimSpace(b.String())
+		}
+	}
+}

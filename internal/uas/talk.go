@@ -1,0 +1,130 @@
+package uas
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+
+	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/codec"
+	"star97/internal/media"
+	"star97/internal/sdp"
+)
+
+// talk is the offer/answer state of a dialog (RFC 3264).
+type talk struct {
+	session uint64 // o= session id
+	version uint64 // of the last description sent
+	sent    []byte // the last description sent
+	agreed  bool   // a stream was agreed at least once
+}
+
+// codecs in our order of preference.
+var codecs = []codec.ID{codec.PCMU, codec.PCMA}
+
+func (d *dialog) localSDP(version uint64) sdp.Local {
+	return sdp.Local{
+		Addr:   netip.AddrPortFrom(d.near.shown, d.session.LocalAddr().Port()),
+		Codecs: codecs, SessionID: d.talk.session, Version: version,
+	}
+}
+
+// versioned makes a description whose version has grown if, and only if, it
+// differs from the last one (RFC 3264 section 8).
+func (d *dialog) versioned(describe func(sdp.Local) ([]byte, error)) ([]byte, error) {
+	body, err := describe(d.localSDP(d.talk.version))
+	if err != nil || bytes.Equal(body, d.talk.sent) {
+		return body, err
+	}
+	version := d.talk.version
+	if d.talk.sent != nil {
+		version++
+		if body, err = describe(d.localSDP(version)); err != nil {
+			return nil, err
+		}
+	}
+	d.talk.version, d.talk.sent = version, body
+	return body, nil
+}
+
+// answerOffer answers the far end's offer and sets the stream.
+func (d *dialog) answerOffer(offer []byte) ([]byte, *refusal) {
+	var agreed sdp.Agreed
+	body, err := d.versioned(func(local sdp.Local) (body []byte, err error) {
+		body, agreed, err = sdp.Answer(offer, local)
+		return body, err
+	})
+	if err != nil {
+		return nil, refuseOffer(err)
+	}
+	d.agree(agreed)
+	return body, nil
+}
+
+// makeOffer is ours, for a request that brought none.
+func (d *dialog) makeOffer() ([]byte, *refusal) {
+	body, err := d.versioned(func(local sdp.Local) ([]byte, error) { return sdp.Offer(local), nil })
+	if err != nil {
+		return nil, refuseOffer(err)
+	}
+	return body, nil
+}
+
+// takeAnswer reads the answer to our offer out of an ACK; false ends the call.
+func (d *dialog) takeAnswer(req *sip.Request) bool {
+	answer := offerOf(req)
+	if answer == nil {
+		d.log.Info("the ACK brought no answer to our offer; the call is ended")
+		return false
+	}
+	agreed, err := sdp.Accept(d.accepted.offer, answer, d.localSDP(d.talk.version))
+	if err != nil {
+		d.log.Info("the answer in the ACK does not fit our offer; the call is ended", "reason", err)
+		return false
+	}
+	d.agree(agreed)
+	return true
+}
+
+func (d *dialog) agree(a sdp.Agreed) {
+	d.talk.agreed = true
+	d.session.Set(media.Stream{
+		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
+		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate,
+		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
+	})
+}
+
+// refuseOffer is 400 for what is no description, 488 with a Warning for one that
+// cannot be met (RFC 3261 sections 21.4.26 and 20.43).
+func refuseOffer(err error) *refusal {
+	if errors.Is(err, sdp.ErrSyntax) || errors.Is(err, sdp.ErrTooBig) {
+		return refuse(sip.StatusBadRequest, "Bad Session Description").because(err.Error())
+	}
+	code, text := "399", "Session description cannot be met"
+	switch {
+	case errors.Is(err, sdp.ErrNoCommonCodec):
+		code, text = "305", "Incompatible media format: PCMU or PCMA is needed"
+	case errors.Is(err, sdp.ErrNoAudio):
+		code, text = "304", "Media type not available: RTP/AVP audio is needed"
+	}
+	return refuse(sip.StatusNotAcceptableHere, "Not Acceptable Here", "Warning: "+code+" "+product+" \""+text+"\"").because(err.Error())
+}
+
+// randomToken is 128 random bits, for tags and branches.
+func randomToken() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// randomID is an o= session id: positive in 63 bits, since some readers are signed.
+func randomID() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:]) >> 2
+}
