@@ -114,11 +114,10 @@ func (t *Trail) Change(ctx context.Context, a mailbox.Account, current, next pin
 	return result
 }
 
-// Refused records that one of star97's own rules refused a new code; rule is the
-// rule's id.
-func (t *Trail) Refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule string) error {
+// Refused records that one of star97's own rules refused a new code.
+func (t *Trail) Refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule pin.Rule) error {
 	r := about(Change, a, at)
-	r.Outcome, r.Result, r.Rule = mailbox.Refused, mailbox.PolicyOther, rule
+	r.Outcome, r.Result, r.Rule = mailbox.Refused, mailbox.PolicyOther, string(rule)
 	return t.write(ctx, r)
 }
 

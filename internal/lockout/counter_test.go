@@ -1,0 +1,127 @@
+package lockout
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDefaultsAreValid(t *testing.T) { require.NoError(t, DefaultOptions().Validate()) }
+
+func TestOptionsOutOfRange(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*Options)
+		says string
+	}{
+		"no try in a call":         {func(o *Options) { o.CallTries = 0 }, "call_tries is 0; use 1 to 10"},
+		"wait from too late":       {func(o *Options) { o.WaitFrom = 21 }, "wait_from is 21; use 1 to 20"},
+		"close before wait":        {func(o *Options) { o.CloseFrom = 4 }, "close_from is 4; use 5 to 100"},
+		"more than SP 800-63B":     {func(o *Options) { o.HardStop = 101 }, "hard_stop is 101; use 10 to 100"},
+		"hard stop before close":   {func(o *Options) { o.HardStop = 9 }, "hard_stop is 9; use 10 to 100"},
+		"source too strict":        {func(o *Options) { o.SourcePerHour = 2 }, "source_per_hour is 2; use 3 to 1000"},
+		"no wait":                  {func(o *Options) { o.WaitFirst = 0 }, "wait_first is 0s; use 1s to 1h0m0s"},
+		"longest below first":      {func(o *Options) { o.WaitMax = time.Second }, "wait_max is 1s; use 30s to 24h0m0s"},
+		"closed shorter than wait": {func(o *Options) { o.CloseFirst = time.Second }, "close_first is 1s; use 30s to 24h0m0s"},
+		"closed for ever":          {func(o *Options) { o.CloseMax = 721 * time.Hour }, "close_max is 721h0m0s; use 1h0m0s to 720h0m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := DefaultOptions()
+			c.set(&o)
+			require.EqualError(t, o.Validate(), c.says)
+			_, err := New(nil, nil, o, nil)
+			require.Error(t, err)
+		})
+	}
+}
+
+func TestLadder(t *testing.T) {
+	o := DefaultOptions()
+	for w, want := range map[int][2]time.Duration{ // own, any
+		0: {0, 0}, 4: {0, 0},
+		5: {30 * time.Second, 30 * time.Second}, 9: {8 * time.Minute, 8 * time.Minute},
+		10: {16 * time.Minute, time.Hour}, 11: {32 * time.Minute, 2 * time.Hour},
+		12: {time.Hour, 4 * time.Hour}, 14: {time.Hour, 16 * time.Hour},
+		15: {time.Hour, 24 * time.Hour}, 99: {time.Hour, 24 * time.Hour}, 1 << 40: {time.Hour, 24 * time.Hour},
+	} {
+		require.Equal(t, want, [2]time.Duration{o.wait(false, w), o.wait(true, w)}, "%d in a row", w)
+	}
+}
+
+// The ring forgets the oldest call first and never holds more than its bound.
+func TestCallsAreBounded(t *testing.T) {
+	c := newCalls(1)
+	key := func(i int) string { return fmt.Sprint(i) }
+	for i := range maxCalls + 10 {
+		require.True(t, c.take(key(i)))
+	}
+	require.Len(t, c.tries, maxCalls)
+	require.Len(t, c.order, maxCalls)
+	require.False(t, c.take(key(maxCalls+9)), "the newest is remembered")
+	require.False(t, c.take(key(10)), "the oldest that fits too")
+	require.True(t, c.take(key(9)), "the one before is forgotten")
+	c.giveBack("never seen")
+	require.Len(t, c.tries, maxCalls)
+}
+
+func TestNoCallHasNoCallLimit(t *testing.T) {
+	c := newCalls(1)
+	require.True(t, c.take(""))
+	require.True(t, c.take(""))
+	require.Empty(t, c.tries)
+}
+
+func TestLongKeysAreBoundedAndStayApart(t *testing.T) {
+	long := make([]byte, 10_000)
+	a, b := bounded(string(long)), bounded(string(long)+"x")
+	require.Len(t, a, 64)
+	require.NotEqual(t, a, b)
+	require.Equal(t, "short", bounded("short"))
+}
+
+// FuzzCounter holds the counter against a list of tries: whatever the order in
+// which answers come, it never counts fewer tries than are held against the key
+// (a guess for nothing) nor more than were made; in order it counts exactly.
+func FuzzCounter(f *testing.F) {
+	f.Add([]byte{0, 0, 1, 0x12, 0, 0x21})
+	f.Add([]byte{0, 0, 0, 2, 1, 3})
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		steps = steps[:min(len(steps), 256)]
+		var c Counter
+		now := time.Unix(1_800_000_000, 0)
+		held := map[uint64]bool{}
+		var pending []uint64
+		inOrder := true
+		for _, s := range steps {
+			if s%4 == 0 || len(pending) == 0 {
+				n := c.count(now)
+				held[n] = true
+				pending = append(pending, n)
+				continue
+			}
+			i := int(s/4) % len(pending)
+			n := pending[i]
+			inOrder = inOrder && len(pending) == 1
+			pending = append(pending[:i], pending[i+1:]...)
+			switch s % 4 {
+			case 1: // right
+				c.clear(n, now)
+				for k := range held {
+					if k <= n {
+						delete(held, k)
+					}
+				}
+			case 2: // not tried
+				c.giveBack(n, now, now)
+				delete(held, n)
+			}
+			require.GreaterOrEqual(t, c.Wrong(), len(held))
+			require.LessOrEqual(t, c.Cleared, c.Tries)
+			if inOrder {
+				require.Equal(t, len(held), c.Wrong())
+			}
+			require.Equal(t, c.Wrong() == 0, !c.Expires.IsZero(), "only a counter that holds nothing may be forgotten")
+		}
+	})
+}

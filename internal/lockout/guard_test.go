@@ -1,0 +1,345 @@
+package lockout_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"star97/internal/ledger"
+	"star97/internal/lockout"
+	"star97/internal/mailbox"
+)
+
+func TestACallHasThreeTries(t *testing.T) {
+	h := open(t)
+	at := h.call(mailbox.OwnDoor)
+	for range 3 {
+		require.ErrorIs(t, h.Verify(t.Context(), anna, code(t, wrongCode), at), mailbox.WrongPIN)
+	}
+	require.ErrorIs(t, h.Verify(t.Context(), anna, code(t, rightCode), at), mailbox.Locked)
+	require.ErrorIs(t, h.Verify(t.Context(), bert, code(t, rightCode), at), mailbox.Locked, "another mailbox is the same call")
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode), "the next call goes on")
+}
+
+func TestRightCodesCostACallNothing(t *testing.T) {
+	h := open(t)
+	at := h.call(mailbox.OwnDoor)
+	for range 5 {
+		require.NoError(t, h.Verify(t.Context(), anna, code(t, rightCode), at))
+	}
+}
+
+func TestWaitsFromTheFifthWrongCode(t *testing.T) {
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		t.Run(door.String(), func(t *testing.T) {
+			h := open(t)
+			h.wrongTimes(4, anna, door)
+			require.Equal(t, mailbox.WrongPIN, h.tryOnce(anna, door, wrongCode), "the fourth costs no wait")
+			for _, wait := range []time.Duration{30, 60, 120, 240, 480} {
+				h.pass(wait*time.Second - time.Millisecond)
+				require.Equal(t, mailbox.Locked, h.tryOnce(anna, door, rightCode), "%ds not over", wait)
+				h.pass(time.Millisecond)
+				require.Equal(t, mailbox.WrongPIN, h.tryOnce(anna, door, wrongCode), "%ds over", wait)
+			}
+		})
+	}
+}
+
+func TestTheTenthWrongCodeClosesTheAnyDoorOnly(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(10, anna, mailbox.AnyDoor)
+	h.pass(time.Hour - time.Millisecond)
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+	require.Equal(t, mailbox.OK, h.tryOnce(bert, mailbox.AnyDoor, rightCode), "another mailbox is open")
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode), "the owner's own phone has its own budget")
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode), "and opens the any door")
+}
+
+func TestTheOwnDoorIsNotClosedByItsTenth(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(10, anna, mailbox.OwnDoor)
+	s, err := h.State(t.Context(), anna)
+	require.NoError(t, err)
+	require.Equal(t, 960*time.Second, s.Own.ClosedUntil.Sub(h.now()), "the ladder goes on doubling")
+	require.Zero(t, s.Any, "the other door knows nothing of it")
+}
+
+func TestARightCodeResetsBothDoors(t *testing.T) {
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		t.Run(door.String(), func(t *testing.T) {
+			h := open(t)
+			h.wrongTimes(4, anna, mailbox.OwnDoor)
+			h.wrongTimes(4, anna, mailbox.AnyDoor)
+			require.Equal(t, mailbox.OK, h.tryOnce(anna, door, rightCode))
+			s, err := h.State(t.Context(), anna)
+			require.NoError(t, err)
+			require.Zero(t, s)
+		})
+	}
+}
+
+// A patient stranger who tries whenever the any door opens gets ten guesses an
+// hour at most, and the hard stop at last.
+func TestAPatientStranger(t *testing.T) {
+	h := open(t)
+	var tries []time.Time
+	for {
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		if s.Stopped {
+			break
+		}
+		h.wrongTimes(1, anna, mailbox.AnyDoor)
+		tries = append(tries, h.now())
+		require.LessOrEqual(t, len(tries), 100)
+	}
+	require.Len(t, tries, 100, "the hard stop")
+	for i := range tries {
+		if i >= 10 {
+			require.GreaterOrEqual(t, tries[i].Sub(tries[i-10]), time.Hour, "try %d", i+1)
+		}
+	}
+	h.pass(100 * 365 * 24 * time.Hour)
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.OwnDoor, rightCode), "over both doors")
+	require.NoError(t, h.Unlock(t.Context(), anna, "admin", "called the help desk"))
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+}
+
+// However many calls try at once, the wrapped store judges no more codes than one
+// call after the other would get without waiting.
+func TestConcurrentCallsGetNoMoreTriesThanOne(t *testing.T) {
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		t.Run(door.String(), func(t *testing.T) {
+			h := open(t)
+			const callers, free = 50, 5
+			// No judgement ends before every call has been let in or turned away.
+			var decided sync.WaitGroup
+			decided.Add(callers)
+			h.sys.during = func(mailbox.Account) error { decided.Done(); decided.Wait(); return nil }
+			answers := make(chan mailbox.Code, callers)
+			for range callers {
+				at := h.call(door)
+				at.Source = at.CallID // each from elsewhere
+				go func() {
+					c := mailbox.CodeOf(h.Verify(context.Background(), anna, code(t, wrongCode), at))
+					if c == mailbox.Locked {
+						decided.Done()
+					}
+					answers <- c
+				}()
+			}
+			got := map[mailbox.Code]int{}
+			for range callers {
+				got[<-answers]++
+			}
+			require.Equal(t, map[mailbox.Code]int{mailbox.WrongPIN: free, mailbox.Locked: callers - free}, got)
+			verified, spent := h.sys.asked()
+			require.Equal(t, free, verified)
+			require.Equal(t, callers-free, spent, "each refused call costs the work of a verification")
+		})
+	}
+}
+
+func TestALateRightAnswerKeepsLaterWrongOnes(t *testing.T) {
+	h := open(t)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	h.sys.during = func(mailbox.Account) error { close(began); <-goOn; return nil }
+	done := make(chan mailbox.Code)
+	go func() { done <- h.tryOnce(anna, mailbox.AnyDoor, rightCode) }()
+	<-began
+	h.sys.mu.Lock()
+	h.sys.during = nil
+	h.sys.mu.Unlock()
+	h.wrongTimes(3, anna, mailbox.AnyDoor)
+	close(goOn)
+	require.Equal(t, mailbox.OK, <-done)
+	s, err := h.State(t.Context(), anna)
+	require.NoError(t, err)
+	require.Equal(t, 3, s.Any.Wrong, "the three tries that began after it")
+}
+
+func TestWhileLockedARightAndAWrongCodeAreAlike(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(10, anna, mailbox.AnyDoor)
+	for i, digits := range []string{rightCode, wrongCode} {
+		before, spentBefore := h.sys.asked()
+		err := h.Verify(t.Context(), anna, code(t, digits), h.call(mailbox.AnyDoor))
+		require.ErrorIs(t, err, mailbox.Locked)
+		verified, spent := h.sys.asked()
+		require.Equal(t, before, verified, "the account's own code is not judged")
+		require.Equal(t, spentBefore+1, spent, "try %d works as long as a verification", i)
+		var closed *lockout.Closed
+		require.ErrorAs(t, err, &closed)
+		require.Equal(t, time.Hour, closed.Until.Sub(h.now()))
+		require.NotContains(t, err.Error(), digits)
+	}
+}
+
+func TestTriesWhileLockedDoNotProlongIt(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(5, anna, mailbox.OwnDoor)
+	for range 29 {
+		h.pass(time.Second)
+		require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.OwnDoor, wrongCode))
+	}
+	h.pass(time.Second)
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode))
+}
+
+// What each answer of the wrapped store does to the count.
+func TestWhichAnswersCount(t *testing.T) {
+	free := map[mailbox.Code]bool{
+		mailbox.OK: true, mailbox.Unavailable: true, mailbox.Throttled: true, mailbox.ServiceRefused: true, mailbox.Busy: true,
+	}
+	for _, c := range mailbox.Codes() {
+		t.Run(c.String(), func(t *testing.T) {
+			h := open(t)
+			if c != mailbox.OK {
+				h.sys.answer = mailbox.Fail("verify", c, errors.New("detail"))
+			}
+			require.Equal(t, c, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+			s, err := h.State(t.Context(), anna)
+			require.NoError(t, err)
+			want := 1
+			if free[c] {
+				want = 0
+			}
+			require.Equal(t, want, s.Any.Wrong)
+		})
+	}
+	t.Run("a caller who hangs up", func(t *testing.T) {
+		h := open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		h.sys.during = func(mailbox.Account) error { cancel(); return mailbox.Expired(ctx, "verify") }
+		require.ErrorIs(t, h.Verify(ctx, anna, code(t, rightCode), h.call(mailbox.AnyDoor)), mailbox.Unavailable)
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Any.Wrong, "a caller cannot take a try back")
+	})
+}
+
+func TestAnOutageLocksNobody(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(6, anna, mailbox.AnyDoor)
+	h.waitOpen(anna, mailbox.AnyDoor)
+	h.sys.answer = mailbox.Fail("verify", mailbox.Unavailable, nil)
+	for range 200 {
+		require.Equal(t, mailbox.Unavailable, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+	}
+	h.sys.answer = nil
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode), "not even the wait began anew")
+}
+
+func TestTheCurrentCodeInAChangeIsATry(t *testing.T) {
+	change := func(h *house, current string) mailbox.Result {
+		return h.Change(t.Context(), anna, code(t, current), code(t, "605172"), h.call(mailbox.AnyDoor))
+	}
+	t.Run("wrong", func(t *testing.T) {
+		h := open(t)
+		for range 5 {
+			require.Equal(t, mailbox.WrongPIN, change(h, wrongCode).Reason)
+		}
+		r := change(h, rightCode)
+		require.Equal(t, mailbox.Refused, r.Outcome)
+		require.Equal(t, mailbox.Locked, r.Reason)
+		require.Equal(t, 5, h.sys.changed, "nothing was sent")
+		_, spent := h.sys.asked()
+		require.Equal(t, 1, spent)
+	})
+	t.Run("done", func(t *testing.T) {
+		h := open(t)
+		h.wrongTimes(4, anna, mailbox.AnyDoor)
+		require.Equal(t, mailbox.Done, change(h, rightCode).Outcome)
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Zero(t, s)
+	})
+	for c, want := range map[mailbox.Code]int{
+		mailbox.Trivial: 0, mailbox.InHistory: 0, mailbox.CannotChange: 0, mailbox.Unavailable: 0, mailbox.Busy: 0,
+		mailbox.WrongPIN: 1, mailbox.Locked: 1, mailbox.NotFound: 1, mailbox.Disabled: 1, mailbox.NoCode: 1, mailbox.OK: 1,
+	} {
+		t.Run("refused "+c.String(), func(t *testing.T) {
+			h := open(t)
+			h.sys.result = &mailbox.Result{Outcome: mailbox.Refused, Reason: c}
+			require.Equal(t, *h.sys.result, change(h, rightCode))
+			s, err := h.State(t.Context(), anna)
+			require.NoError(t, err)
+			require.Equal(t, want, s.Any.Wrong)
+		})
+	}
+	t.Run("unknown", func(t *testing.T) {
+		h := open(t)
+		h.sys.result = &mailbox.Result{}
+		require.Equal(t, mailbox.Unknown, change(h, rightCode).Outcome)
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Equal(t, 1, s.Any.Wrong)
+	})
+}
+
+func TestASourceHasThirtyWrongCodesAnHour(t *testing.T) {
+	h := open(t)
+	for i := range 30 {
+		a := anna
+		a.ID = fmt.Sprint(i)
+		require.Equal(t, mailbox.WrongPIN, h.tryOnce(a, mailbox.AnyDoor, wrongCode))
+		h.pass(time.Minute)
+	}
+	require.Equal(t, mailbox.Locked, h.tryOnce(bert, mailbox.AnyDoor, rightCode), "any mailbox")
+	require.Equal(t, mailbox.Locked, h.tryOnce(mailbox.Account{}, mailbox.AnyDoor, wrongCode), "one that does not exist too")
+	require.Equal(t, mailbox.OK, h.tryOnce(bert, mailbox.OwnDoor, rightCode), "the own door is not touched")
+	elsewhere := h.call(mailbox.AnyDoor)
+	elsewhere.Source = "192.0.2.1 4002"
+	require.NoError(t, h.Verify(t.Context(), bert, code(t, rightCode), elsewhere), "nor another source")
+	h.pass(30 * time.Minute)
+	require.Equal(t, mailbox.WrongPIN, h.tryOnce(bert, mailbox.AnyDoor, wrongCode), "the first has left the hour")
+	require.Equal(t, mailbox.Locked, h.tryOnce(bert, mailbox.AnyDoor, wrongCode), "and no other one has")
+}
+
+func TestUnknownMailboxesCountAtTheirSource(t *testing.T) {
+	h := open(t)
+	for range 30 {
+		require.Equal(t, mailbox.WrongPIN, h.tryOnce(mailbox.Account{}, mailbox.AnyDoor, wrongCode))
+	}
+	require.Equal(t, mailbox.Locked, h.tryOnce(mailbox.Account{}, mailbox.AnyDoor, wrongCode))
+	_, spent := h.sys.asked()
+	require.Equal(t, 31, spent)
+}
+
+func TestAClockSetBackDoesNotLockForLonger(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(5, anna, mailbox.OwnDoor)
+	h.pass(-24 * time.Hour)
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.OwnDoor, rightCode), "the wait begins now")
+	h.pass(30 * time.Second)
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode))
+}
+
+func TestCountsSurviveARestart(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(10, anna, mailbox.AnyDoor)
+	again := openAt(t, h.path, lockout.DefaultOptions())
+	again.pass(h.now().Sub(again.now()))
+	require.Equal(t, mailbox.Locked, again.tryOnce(anna, mailbox.AnyDoor, rightCode))
+	require.NoError(t, again.Unlock(t.Context(), anna, "admin", ""))
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode), "an unlock by another process counts here")
+}
+
+// A ledger that cannot count stops tries: nothing reaches the wrapped store.
+func TestNoTryWithoutACount(t *testing.T) {
+	h := open(t)
+	require.NoError(t, h.ledger.Close())
+	err := h.Verify(t.Context(), anna, code(t, rightCode), h.call(mailbox.OwnDoor))
+	require.ErrorIs(t, err, mailbox.Unavailable)
+	require.ErrorIs(t, err, ledger.ErrClosed)
+	r := h.Change(t.Context(), anna, code(t, rightCode), code(t, "605172"), h.call(mailbox.OwnDoor))
+	require.Equal(t, mailbox.Refused, r.Outcome)
+	require.Equal(t, mailbox.Unavailable, r.Reason)
+	verified, spent := h.sys.asked()
+	require.Zero(t, verified+spent+h.sys.changed)
+}
