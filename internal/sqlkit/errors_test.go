@@ -1,0 +1,157 @@
+package sqlkit
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func openError(t *testing.T, path string) error {
+	t.Helper()
+	o := DefaultOptions()
+	o.Path, o.BusyTimeout = path, 50*time.Millisecond
+	d, err := Open(t.Context(), o)
+	if err == nil {
+		err = d.Migrate(t.Context(), "test", noteTable)
+		d.Close()
+	}
+	return err
+}
+
+func TestDamagedFiles(t *testing.T) {
+	good := func(t *testing.T) string {
+		d := openNotes(t)
+		for range 200 {
+			require.NoError(t, write(d, t.Context(), strings.Repeat(rand.Text(), 20)))
+		}
+		require.NoError(t, d.Close())
+		return d.Path()
+	}
+	for name, spoil := range map[string]func(t *testing.T) string{
+		"no SQLite file": func(t *testing.T) string {
+			path := filepath.Join(t.TempDir(), "test.db")
+			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("mailboxes: []\n", 100)), 0o600))
+			return path
+		},
+		"cut in half": func(t *testing.T) string {
+			path := good(t)
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.NoError(t, os.Truncate(path, info.Size()/2))
+			return path
+		},
+		"a page overwritten": func(t *testing.T) string {
+			path := good(t)
+			f, err := os.OpenFile(path, os.O_RDWR, 0)
+			require.NoError(t, err)
+			defer f.Close()
+			_, err = f.WriteAt([]byte(strings.Repeat("\xff", 3*4096)), 4*4096)
+			require.NoError(t, err)
+			return path
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := spoil(t)
+			err := openError(t, path)
+			require.ErrorIs(t, err, ErrDamaged)
+			require.ErrorContains(t, err, "the database "+path+" is damaged or is no SQLite file: stop star97 and restore it from a backup")
+		})
+	}
+}
+
+func TestALockedDatabase(t *testing.T) {
+	d := openNotes(t)
+	other := openAt(t, d.Path())
+	tx, err := other.write.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback()
+
+	d.opt.BusyTimeout = 50 * time.Millisecond
+	_, err = d.write.Exec("PRAGMA busy_timeout = 50")
+	require.NoError(t, err)
+	err = write(d, t.Context(), "x")
+	require.ErrorIs(t, err, ErrLocked)
+	require.NotErrorIs(t, err, ErrCommit)
+	require.ErrorContains(t, err, "the database "+d.Path()+" is locked by another program")
+	require.Empty(t, notes(t, d), "reading goes on")
+
+	_, err = d.write.Exec("PRAGMA busy_timeout = 60000")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	require.ErrorIs(t, write(d, ctx, "x"), context.DeadlineExceeded)
+	require.Less(t, time.Since(start), 5*time.Second, "the caller's deadline ends the wait")
+
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, write(d, t.Context(), "x"))
+}
+
+func TestAFullDisk(t *testing.T) {
+	d := openNotes(t)
+	_, err := d.write.Exec("PRAGMA max_page_count = 20")
+	require.NoError(t, err)
+	large := strings.Repeat("x", 1<<20)
+	err = write(d, t.Context(), large)
+	require.ErrorIs(t, err, ErrFull)
+	require.ErrorContains(t, err, "the disk is full: free some space")
+	require.Empty(t, notes(t, d))
+	require.NoError(t, write(d, t.Context(), "small"), "there is room again")
+}
+
+// asNobody runs f as a user without rights; only root needs to change for that.
+// The thread is given up with its goroutine, since fsuid belongs to the thread.
+func asNobody(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if os.Geteuid() == 0 {
+			runtime.LockOSThread()
+			syscall.Setfsuid(65534)
+		}
+		f()
+	}()
+	<-done
+}
+
+func TestWithoutTheRightToWrite(t *testing.T) {
+	dir := t.TempDir()
+	d := openAt(t, filepath.Join(dir, "test.db"))
+	require.NoError(t, d.Migrate(t.Context(), "test", noteTable))
+	require.NoError(t, d.Close())
+	require.NoError(t, os.Chmod(d.Path(), 0o444))
+	require.NoError(t, os.Chmod(dir, 0o555))
+	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	for name, path := range map[string]string{
+		"an existing file":          d.Path(),
+		"a new file":                filepath.Join(dir, "new.db"),
+		"a new folder":              filepath.Join(dir, "new", "test.db"),
+		"a folder in a file's way":  filepath.Join(d.Path(), "test.db"),
+		"a path that is a folder":   dir,
+		"a file system without any": "/proc/star97/test.db",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var err error
+			asNobody(func() { err = openError(t, path) })
+			require.ErrorIs(t, err, ErrReadOnly)
+			require.ErrorContains(t, err, "the database "+path+" cannot be opened for writing: let star97's user write")
+		})
+	}
+}
+
+func TestErrorsOfTheCallerPassUnchanged(t *testing.T) {
+	d := openNotes(t)
+	require.Same(t, context.Canceled, d.Read(func(*sql.DB) error { return context.Canceled }))
+	require.NoError(t, d.explain(nil))
+	err := d.Read(func(db *sql.DB) error { _, err := db.Exec("SELECT nonsense"); return err })
+	require.ErrorContains(t, err, "database "+d.Path()+": ")
+}
