@@ -19,6 +19,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"star97/internal/codec"
+	"star97/internal/prompt/ear"
 )
 
 // Transport is what carries the SIP messages.
@@ -76,7 +77,7 @@ type Options struct {
 	Keys      Keys
 	Press     Press
 	Ack       Ack
-	Ear       Recognizer    // nil: nothing is recognised
+	Ear       *ear.Ear      // knows the sentences; nil: nothing is recognised
 	Answer    time.Duration // longest wait for a final answer; default 32 s (64*T1), 1 s to 5 min
 
 	rtp rtpSide // the load run's; nil: a Media of the call's own

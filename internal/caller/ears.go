@@ -5,34 +5,18 @@ import (
 	"time"
 
 	"star97/internal/prompt"
+	"star97/internal/prompt/ear"
 )
 
-// Recognizer names sentences by their sound. It is fed 16-bit PCM at 8000 Hz
-// without gaps: what was lost or not sent is fed as silence.
-type Recognizer interface {
-	// Feed takes the next samples and returns what became clear by them.
-	Feed(pcm []int16) []Sound
-}
-
-// Sound is what a Recognizer has to say of one sentence: first that it began, and
-// later, with the same Start, how it ended.
-type Sound struct {
-	ID       prompt.ID
-	Start    int64 // sample at which the sentence began, from the first one fed
-	Ended    bool
-	Complete bool          // Ended: to its last word
-	Heard    time.Duration // Ended: how much of it sounded
-}
-
-// Heard is a Sound with the moments at which it reached this telephone.
+// Heard is what the ear made out, with the moments at which it reached this telephone.
 type Heard struct {
-	Sound
-	At    time.Time // when the sentence's first sound arrived
+	ear.Sound
+	At    time.Time // when the sound's first sample arrived
 	Known time.Time // when it was recognised
 }
 
 const (
-	sampleRate    = 8000
+	sampleRate    = prompt.Rate
 	maxFrame      = 60 * sampleRate / 1000  // samples in the longest packet
 	maxFrames     = 512                     // packets waiting for the ear: 10 s
 	maxHeard      = 4096                    // sounds kept of a call
@@ -52,10 +36,11 @@ type frame struct {
 	marker    bool
 }
 
-// ears line up the audio by its timestamps and give it to the recogniser.
+// ears line up the audio by its timestamps and give it to the listener: what was
+// lost or not sent is heard as silence.
 type ears struct {
-	recognizer Recognizer
-	frames     chan frame
+	listener *ear.Listener // nil: nothing is recognised; owned by run
+	frames   chan frame    // closed when nothing more will come
 
 	mu        sync.Mutex
 	heard     []Heard
@@ -78,8 +63,12 @@ type moment struct {
 	at     time.Time
 }
 
-func newEars(r Recognizer) *ears {
-	return &ears{recognizer: r, frames: make(chan frame, maxFrames), changed: make(chan struct{})}
+func newEars(known *ear.Ear) *ears {
+	e := &ears{frames: make(chan frame, maxFrames), changed: make(chan struct{})}
+	if known != nil {
+		e.listener = known.Listen()
+	}
+	return e
 }
 
 // offer queues one frame; a full queue is counted and the gap is fed as silence.
@@ -93,16 +82,11 @@ func (e *ears) offer(f *frame) {
 	}
 }
 
-// run takes frames until quit. Started by Media.listen, owns the recogniser and the
-// line-up.
-func (e *ears) run(quit <-chan struct{}) {
-	for {
-		select {
-		case f := <-e.frames:
-			e.take(&f)
-		case <-quit:
-			return
-		}
+// run takes frames until there will be no more. Started by openMedia, stops when
+// frames is closed, owns the listener and the line-up.
+func (e *ears) run() {
+	for f := range e.frames {
+		e.take(&f)
 	}
 }
 
@@ -145,10 +129,10 @@ func (e *ears) feed(pcm []int16, at time.Time) {
 	}
 	e.mu.Unlock()
 	e.fed += int64(len(pcm))
-	if e.recognizer == nil {
+	if e.listener == nil {
 		return
 	}
-	for _, s := range e.recognizer.Feed(pcm) {
+	for _, s := range e.listener.Feed(pcm) {
 		e.note(Heard{Sound: s, At: e.when(s.Start), Known: time.Now()})
 	}
 }

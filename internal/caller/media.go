@@ -31,7 +31,8 @@ type Media struct {
 	started bool
 	closed  bool
 	sender  *sender
-	wg      sync.WaitGroup
+	readers sync.WaitGroup
+	wg      sync.WaitGroup // the others
 	quit    chan struct{}
 }
 
@@ -56,7 +57,10 @@ func openMedia(ip netip.Addr, o Options) (*Media, error) {
 	}
 	m.pair = pair
 	m.wg.Add(1)
-	go m.listen()
+	go func() {
+		defer m.wg.Done()
+		m.ears.run()
+	}()
 	m.read(pair)
 	return m, nil
 }
@@ -153,6 +157,8 @@ func (m *Media) Close() {
 		p.close()
 	}
 	m.mu.Unlock()
+	m.readers.Wait()
+	close(m.ears.frames) // only readers fill it
 	m.wg.Wait()
 }
 
@@ -161,7 +167,7 @@ func (m *Media) acked(at time.Time) { m.stats.acked(at) }
 
 // read starts the readers of a pair.
 func (m *Media) read(p ports) {
-	m.wg.Add(2)
+	m.readers.Add(2)
 	go m.readRTP(p.rtp)
 	go m.readRTCP(p.rtcp)
 }
@@ -169,7 +175,7 @@ func (m *Media) read(p ports) {
 // readRTP counts and hands on packets. Started by read, stops when the socket
 // closes, owns its buffer.
 func (m *Media) readRTP(conn *net.UDPConn) {
-	defer m.wg.Done()
+	defer m.readers.Done()
 	buf, oob := make([]byte, maxPayload), make([]byte, 128)
 	var pcm frame
 	for {
@@ -199,7 +205,7 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 
 // readRTCP counts reports. Started by read, stops when the socket closes, owns its buffer.
 func (m *Media) readRTCP(conn *net.UDPConn) {
-	defer m.wg.Done()
+	defer m.readers.Done()
 	buf := make([]byte, maxPayload)
 	for {
 		n, _, err := conn.ReadFromUDPAddrPort(buf)
@@ -211,11 +217,4 @@ func (m *Media) readRTCP(conn *net.UDPConn) {
 		}
 		m.stats.report(buf[:n])
 	}
-}
-
-// listen gives the audio to the ear. Started by openMedia, stops at Close, owns the
-// ear and the recording.
-func (m *Media) listen() {
-	defer m.wg.Done()
-	m.ears.run(m.quit)
 }

@@ -39,22 +39,22 @@ type Player struct {
 type NotHeard struct {
 	Line    int // of the script
 	Want    prompt.ID
-	Instead []prompt.ID // heard since the sentence before; may be empty
-	Hint    string      // what the audio was like when nothing was recognised
-	Not     bool        // it was heard and must not be
+	Instead []string // heard since the sentence before; may be empty
+	Hint    string   // what the audio was like when nothing was recognised
+	Not     bool     // it was heard and must not be
 }
 
 func (e *NotHeard) Error() string {
-	at := fmt.Sprintf("line %d: ", e.Line)
+	at := atLine(e.Line)
 	if e.Not && e.Want == "" {
-		return at + "silence was expected, but " + joinIDs(e.Instead) + " was heard"
+		return at + "silence was expected, but " + strings.Join(e.Instead, ", ") + " was heard"
 	}
 	if e.Not {
 		return at + fmt.Sprintf("%s was heard and must not be", e.Want)
 	}
 	s := at + fmt.Sprintf("%s was not heard to its end", e.Want)
 	if len(e.Instead) > 0 {
-		return s + "; heard instead: " + joinIDs(e.Instead)
+		return s + "; heard instead: " + strings.Join(e.Instead, ", ")
 	}
 	return s + "; " + e.Hint
 }
@@ -67,9 +67,17 @@ type HungUp struct {
 
 func (e *HungUp) Error() string {
 	if e.Want != "" {
-		return fmt.Sprintf("line %d: the far end hung up before %s was heard", e.Line, e.Want)
+		return atLine(e.Line) + fmt.Sprintf("the far end hung up before %s was heard", e.Want)
 	}
-	return fmt.Sprintf("line %d: the far end hung up early", e.Line)
+	return atLine(e.Line) + "the far end hung up early"
+}
+
+// atLine begins an error; a built-in script has no lines.
+func atLine(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", n)
 }
 
 // ErrScript is wrapped by what is wrong with a script or its codes.
@@ -78,6 +86,11 @@ var ErrScript = errors.New("the script cannot be run")
 // Run executes the lines and hangs up if they did not. Errors: *NotHeard, *HungUp,
 // ErrNoMedia, ErrScript, those of Press, or ctx's.
 func (p *Player) Run(ctx context.Context, lines []script.Line) error {
+	return p.play(ctx, func() error { return p.steps(ctx, lines) })
+}
+
+// play runs what is to be done on the call, with a time line, and hangs up after it.
+func (p *Player) play(ctx context.Context, do func() error) error {
 	if p.Timeline == nil {
 		p.Timeline = &Timeline{}
 	}
@@ -88,7 +101,7 @@ func (p *Player) Run(ctx context.Context, lines []script.Line) error {
 	p.Timeline.Say(p.Call.Times().Answered, "answered", "answered")
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go p.report(stop, stopped)
-	err := p.steps(ctx, lines)
+	err := do()
 	if err == nil && p.Call.End() == NotEnded {
 		err = p.hangup(ctx)
 	}
@@ -164,6 +177,14 @@ func (p *Player) ended(line script.Line, want prompt.ID, err error) error {
 
 // hear waits until id was heard to its end, after what earlier lines heard.
 func (p *Player) hear(ctx context.Context, line script.Line, id prompt.ID) error {
+	_, err := p.await(ctx, line.Number, id, func(heard prompt.ID) bool { return heard == id }, nil)
+	return err
+}
+
+// await waits until a sentence that suits was heard to its end, and returns it. A
+// sentence that is wrong fails it at once; nil: none is. want stands for what suits
+// in errors.
+func (p *Player) await(ctx context.Context, line int, want prompt.ID, suits, wrong func(prompt.ID) bool) (prompt.ID, error) {
 	patience := time.NewTimer(p.Patience)
 	defer patience.Stop()
 	var over <-chan time.Time
@@ -171,9 +192,13 @@ func (p *Player) hear(ctx context.Context, line script.Line, id prompt.ID) error
 	for {
 		sounds, more := p.Call.media.ears.since(p.cursor)
 		for i, s := range sounds {
-			if s.ID == id && s.Ended && s.Complete {
+			switch {
+			case !s.Ended || !s.Complete:
+			case suits(s.ID):
 				p.cursor += i + 1
-				return nil
+				return s.ID, nil
+			case wrong != nil && wrong(s.ID):
+				return "", p.missed(line, want, sounds)
 			}
 		}
 		select {
@@ -181,22 +206,22 @@ func (p *Player) hear(ctx context.Context, line script.Line, id prompt.ID) error
 		case <-done:
 			done, over = nil, time.After(lastWords)
 		case <-over:
-			return &HungUp{Line: line.Number, Want: id}
+			return "", &HungUp{Line: line, Want: want}
 		case <-patience.C:
-			return p.missed(line, id, sounds)
+			return "", p.missed(line, want, sounds)
 		case <-ctx.Done():
-			return ctx.Err()
+			return "", ctx.Err()
 		}
 	}
 }
 
 // missed explains why a sentence was not heard.
-func (p *Player) missed(line script.Line, id prompt.ID, sounds []Heard) error {
-	e := &NotHeard{Line: line.Number, Want: id, Instead: endedIDs(sounds)}
+func (p *Player) missed(line int, id prompt.ID, sounds []Heard) error {
+	e := &NotHeard{Line: line, Want: id, Instead: endedNames(sounds)}
 	stats := p.Call.media.Stats()
 	switch {
 	case stats.Received == 0:
-		return fmt.Errorf("line %d: %s was not heard: %w", line.Number, id, ErrNoMedia)
+		return fmt.Errorf("%s%s was not heard: %w", atLine(line), id, ErrNoMedia)
 	case p.Call.o.Ear == nil:
 		e.Hint = "this telephone was given no recogniser"
 	case p.Call.media.LastSound().IsZero():
@@ -207,13 +232,30 @@ func (p *Player) missed(line script.Line, id prompt.ID, sounds []Heard) error {
 	return e
 }
 
-func endedIDs(sounds []Heard) (ids []prompt.ID) {
+func endedNames(sounds []Heard) (names []string) {
 	for _, s := range sounds {
 		if s.Ended {
-			ids = append(ids, s.ID)
+			names = append(names, nameOf(s))
 		}
 	}
-	return ids
+	return names
+}
+
+// nameOf says what was heard, in words.
+func nameOf(h Heard) string {
+	switch {
+	case h.ID == "" && len(h.Among) == 0:
+		return "something that is no sentence of ours"
+	case h.ID == "":
+		words := make([]string, len(h.Among))
+		for i, id := range h.Among {
+			words[i] = string(id)
+		}
+		return "the beginning of " + strings.Join(words, " or ")
+	case h.Ended && !h.Complete:
+		return string(h.ID) + " (cut)"
+	}
+	return string(h.ID)
 }
 
 func (p *Player) hearNot(line script.Line) error {
@@ -250,7 +292,7 @@ func (p *Player) wait(ctx context.Context, line script.Line) error {
 	}
 	for _, s := range p.Call.media.Heard() {
 		if !s.Ended && s.At.After(begin) {
-			return &NotHeard{Line: line.Number, Instead: []prompt.ID{s.ID}, Not: true}
+			return &NotHeard{Line: line.Number, Instead: []string{nameOf(s)}, Not: true}
 		}
 	}
 	return nil
@@ -269,7 +311,7 @@ func (p *Player) end(ctx context.Context, line script.Line) error {
 	case <-p.Call.Done():
 		return nil
 	case <-patience.C:
-		return &NotHeard{Line: line.Number, Want: "the end of the call", Instead: endedIDs(p.Call.media.Heard()[p.cursor:]), Hint: "the far end did not hang up"}
+		return &NotHeard{Line: line.Number, Want: "the end of the call", Instead: endedNames(p.Call.media.Heard()[p.cursor:]), Hint: "the far end did not hang up"}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -307,12 +349,4 @@ func (p *Player) report(stop <-chan struct{}, stopped chan<- struct{}) {
 			last = true
 		}
 	}
-}
-
-func joinIDs(ids []prompt.ID) string {
-	words := make([]string, len(ids))
-	for i, id := range ids {
-		words[i] = string(id)
-	}
-	return strings.Join(words, ", ")
 }

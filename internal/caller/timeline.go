@@ -76,9 +76,13 @@ func (l *Timeline) Say(at time.Time, event, format string, args ...any) {
 // Pressed adds a press of n keys; 0 hides how many.
 func (l *Timeline) Pressed(at time.Time, n int) { l.add(at, Entry{Event: "pressed", Keys: n}) }
 
-// Heard adds the end of a sentence.
+// Heard adds the end of a sound.
 func (l *Timeline) Heard(h Heard) {
-	l.add(h.At.Add(h.Heard), Entry{Event: "heard", ID: h.ID, Complete: &h.Complete, Seconds: h.Sound.Heard.Round(time.Millisecond).Seconds()})
+	if h.ID == "" {
+		l.Say(h.At.Add(h.Sound.Heard), "heard-other", "heard %s", nameOf(h))
+		return
+	}
+	l.add(h.At.Add(h.Sound.Heard), Entry{Event: "heard", ID: h.ID, Complete: &h.Complete, Seconds: h.Sound.Heard.Round(time.Millisecond).Seconds()})
 }
 
 func (l *Timeline) add(at time.Time, e Entry) {

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"star97/internal/caller"
+	"star97/internal/dialplan"
+	"star97/internal/prompt"
+	"star97/internal/prompt/ear"
+	"star97/internal/script"
+	"star97/prompts"
+)
+
+const callLong = `Call a voicemail number, press keys and tell what was heard.
+
+Sentences are recognised in the received audio itself: the server's word is not
+taken for anything. The time line goes to standard output, one line or, with
+--json, one object per event. It never shows which keys were pressed.
+
+A script has one step a line:
+  hear ID...        wait until these sentences were heard to their end
+  hear-not ID...    none of these was heard so far
+  press KEYS        0-9 * # A-D, or {old} {new} {other} {wrong} {ext} of the codes file
+  wait DURATION     do nothing; silence DURATION: and nothing may be said meanwhile
+  hangup            end: wait for the far end to hang up ("end WORD")
+
+--script change is built in: it signs in with {old} (and {ext}, where the
+extension is asked for), sets {new} and waits for the confirmation.
+
+Exit codes:
+  0  the script ran to its end
+  1  this program could not do its part (a file, a port)
+  2  the command line, the script or the codes file is wrong
+  3  the call was refused; the SIP answer is told
+  4  no answer, or nobody there
+  5  an expected sentence was not heard, or a wrong one was
+  6  the far end hung up early
+  7  no audio came
+  8  --timeout ran out`
+
+const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.yaml
+  printf 'hear enter-code\npress {old}#\nhear menu\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.yaml
+  star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav`
+
+// callFlags are what the command line says.
+type callFlags struct {
+	script, codes, record, transport, language string
+	json, info                                 bool
+	timeout                                    time.Duration
+	caller.Options
+}
+
+func callCommand() *cobra.Command {
+	var f callFlags
+	cmd := &cobra.Command{
+		Use:     "call URI --script FILE|-|change",
+		Short:   "Call a voicemail number, press keys and tell what was heard",
+		Long:    callLong,
+		Example: callExamples,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.URI = args[0]
+			return f.run(cmd)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.script, "script", "", "file with the steps, - for standard input, or change")
+	flags.StringVar(&f.codes, "codes", "", "file with lines like \"old: DIGITS\"; readable by you alone")
+	flags.StringVar(&f.From, "from", "caller", "who calls: a user name, or a whole SIP URI")
+	flags.StringVar(&f.PAI, "pai", "", "URI for P-Asserted-Identity")
+	flags.StringVar(&f.transport, "transport", "", "udp or tcp (default: as the URI says, else udp)")
+	flags.BoolVar(&f.info, "info", false, "send keys by SIP INFO instead of RFC 4733 events")
+	flags.BoolVar(&f.Delayed, "delayed-offer", false, "send the INVITE without a session description")
+	flags.StringVar(&f.Listen, "listen", "", "local address, with or without port (default: the one that leads to the far end)")
+	flags.StringVar(&f.record, "record", "", "write what was received to this WAV file")
+	flags.StringVar(&f.language, "language", prompt.DefaultOptions().Language, "language whose sentences are recognised")
+	flags.BoolVar(&f.json, "json", false, "one JSON object per event")
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "longest duration of the whole call")
+	_ = cmd.MarkFlagRequired("script") // fails only for a flag that does not exist
+	return cmd
+}
+
+func (f *callFlags) run(cmd *cobra.Command) error {
+	play, err := f.player(cmd)
+	if err != nil {
+		return exitError{int(caller.BadScript), err}
+	}
+	ctx, stop := context.WithTimeout(cmd.Context(), f.timeout)
+	defer stop()
+	line := &caller.Timeline{W: cmd.OutOrStdout(), JSON: f.json}
+	call, err := caller.Dial(ctx, f.Options)
+	if err == nil {
+		err = play(ctx, &caller.Player{Call: call, Timeline: line})
+		err = errors.Join(err, f.leave(cmd.Context(), call))
+	}
+	outcome := caller.OutcomeOf(err)
+	switch {
+	case outcome == caller.OutOfTime && cmd.Context().Err() != nil:
+		outcome, err = caller.Failed, errors.New("interrupted")
+	case outcome == caller.OutOfTime:
+		err = fmt.Errorf("the call took longer than --timeout %v: %w", f.timeout, err)
+	}
+	if err != nil {
+		return exitError{int(outcome), err}
+	}
+	line.Say(time.Now(), "completed", "completed")
+	return nil
+}
+
+// player reads script and codes before anything is dialled.
+func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Player) error, error) {
+	f.Transport = caller.Transport(f.transport)
+	if f.info {
+		f.Keys = caller.Info
+	}
+	if f.timeout <= 0 {
+		return nil, errors.New("--timeout must be more than 0s")
+	}
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.Ear, err = listenTo(f.language); err != nil {
+		return nil, err
+	}
+	codes, err := readCodes(cmd, f.codes)
+	if err != nil {
+		return nil, err
+	}
+	equip := func(p *caller.Player) { p.Value, p.Timer = codes.Value, timer }
+	if f.script == "change" {
+		return func(ctx context.Context, p *caller.Player) error {
+			equip(p)
+			return p.Change(ctx)
+		}, nil
+	}
+	lines, err := readScript(cmd, f.script)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, p *caller.Player) error {
+		equip(p)
+		return p.Run(ctx, lines)
+	}, nil
+}
+
+// leave ends the call, if the script did not, and keeps the recording.
+func (f *callFlags) leave(ctx context.Context, call *caller.Call) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer stop()
+	_ = call.Hangup(ctx) // the outcome is known; a lost BYE does not change it
+	call.Close()
+	if f.record == "" {
+		return nil
+	}
+	if err := os.WriteFile(f.record, prompt.WriteWAV(prompt.Rate, call.Media().Recording()), 0o600); err != nil {
+		return fmt.Errorf("writing the recording: %w", err)
+	}
+	return nil
+}
+
+// timer is the length of one of the default dialplan's timers.
+func timer(name string) (time.Duration, bool) {
+	t := dialplan.Default().Timers
+	d, ok := map[string]time.Duration{
+		"first-digit": t.FirstDigit, "between-digits": t.BetweenDigits, "menu": t.Menu,
+		"cleared": t.Cleared, "please-wait": t.PleaseWait,
+	}[name]
+	return d, ok
+}
+
+// listenTo makes an ear for a language of the program.
+func listenTo(language string) (*ear.Ear, error) {
+	catalogue, problems := prompt.Load(prompts.FS)
+	problems = append(problems, catalogue.Prepare(language)...)
+	if len(problems) > 0 {
+		return nil, problems[0]
+	}
+	if len(catalogue.IDs(language)) == 0 {
+		return nil, fmt.Errorf("there is no language %q; there is %s", language, strings.Join(catalogue.Languages(), ", "))
+	}
+	return ear.Of(catalogue, language), nil
+}
+
+func readCodes(cmd *cobra.Command, name string) (caller.Codes, error) {
+	if name == "" {
+		return caller.Codes{}, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return caller.Codes{}, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		cmd.PrintErrf("warning: others can read %s; make it yours alone with: chmod 600 %s\n", name, name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return caller.Codes{}, err
+	}
+	return caller.ReadCodes(name, data)
+}
+
+func readScript(cmd *cobra.Command, name string) ([]script.Line, error) {
+	in := cmd.InOrStdin()
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, script.MaxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return script.Parse(name, data)
+}
