@@ -1,0 +1,254 @@
+package ear
+
+import (
+	"slices"
+	"time"
+
+	"star97/internal/prompt"
+)
+
+// Sound is one thing that was heard: first that it began, and later, with the same
+// Start, how it ended.
+//
+// An empty ID with Among is a part that these sentences share and that ended before
+// it was decided which one it was; it is told once, at its end. An empty ID without
+// Among is a strange sound: none of ours.
+type Sound struct {
+	ID         prompt.ID
+	Start      int64 // sample, since the first one fed, at which the sentence began or would have begun; without an ID, at which something was heard
+	Ended      bool
+	Complete   bool          // Ended: all of its sound was heard, but for at most endSlack
+	Heard      time.Duration // Ended: how far into the sentence it sounded
+	Confidence float64       // 0 to 1: the share of the sound's energy that the sentence explains
+	Among      []prompt.ID   // sorted
+}
+
+// Listener hears one call. It is for one goroutine.
+type Listener struct {
+	ear *Ear
+
+	hist  [2 * frameLen]int16 // the last samples, the newest at the end
+	fill  int                 // samples of the newest frame that are in
+	now   int64               // samples judged
+	props []proposal
+	out   []Sound
+
+	speaking bool // current was announced and has not ended
+	current  proposal
+
+	common []prompt.ID // what the undecided sound may be, sorted
+	part   span        // where it was heard
+
+	strange strangeness
+}
+
+// span is a stretch of what was fed, in samples.
+type span struct{ from, to int64 }
+
+// strangeness counts frames of sound that nobody explains.
+type strangeness struct {
+	loud, silent int
+	told         bool
+	heard        span
+}
+
+// Listen starts hearing a call.
+func (e *Ear) Listen() *Listener {
+	return &Listener{ear: e, props: make([]proposal, 0, maxProps), common: make([]prompt.ID, 0, maxProps)}
+}
+
+// Feed takes the next samples of a call, 16-bit PCM at prompt.Rate; what was lost or
+// not sent is fed as silence. It returns what became clear by them, valid until the
+// next Feed.
+func (l *Listener) Feed(pcm []int16) []Sound {
+	l.out = l.out[:0]
+	for len(pcm) > 0 {
+		n := copy(l.hist[frameLen+l.fill:], pcm)
+		pcm = pcm[n:]
+		if l.fill += n; l.fill == frameLen {
+			l.now += frameLen
+			l.judge()
+			copy(l.hist[:frameLen], l.hist[frameLen:])
+			l.fill = 0
+		}
+	}
+	return l.out
+}
+
+// Candidates are the sentences that what is sounding now may be: one if it is
+// decided, none if nothing of ours sounds.
+func (l *Listener) Candidates() []prompt.ID {
+	if l.speaking {
+		return []prompt.ID{l.name(&l.current)}
+	}
+	return slices.Clone(l.common)
+}
+
+// judge works on the newest frame.
+func (l *Listener) judge() {
+	heard := energy(l.hist[frameLen:])
+	for i := range l.props {
+		l.follow(&l.props[i], heard)
+	}
+	l.propose()
+	l.compare()
+	if l.speaking {
+		l.watch()
+	}
+	l.props = slices.DeleteFunc(l.props, func(p proposal) bool { return p.over() && !l.isCurrent(&p) })
+	if !l.speaking {
+		l.choose()
+	}
+	l.listenForStrangers(heard)
+}
+
+func (l *Listener) isCurrent(p *proposal) bool {
+	return l.speaking && p.master == l.current.master && p.start == l.current.start
+}
+
+// watch ends the current sentence when it is over, or when another one has begun in
+// its place.
+func (l *Listener) watch() {
+	ended := false
+	for i := range l.props {
+		if p := &l.props[i]; l.isCurrent(p) {
+			l.current = *p
+			ended = p.past || p.over() || p.worse >= rethink
+		}
+	}
+	for i := range l.props {
+		if p := &l.props[i]; p.matched >= settle && p.born > l.current.upTo {
+			ended = true
+		}
+	}
+	if ended {
+		l.end()
+	}
+}
+
+// end tells that the current sentence ended, and forgets the proposals that only
+// explained what it explained.
+func (l *Listener) end() {
+	m := &l.ear.masters[l.current.master]
+	heard := min(l.current.upTo-l.current.start, int64(m.end))
+	l.out = append(l.out, Sound{
+		ID: l.name(&l.current), Start: l.current.start, Ended: true,
+		Complete:   heard >= int64(m.end-endSlack),
+		Heard:      duration(heard),
+		Confidence: l.current.confidence(),
+	})
+	l.speaking = false
+	if l.current.past {
+		l.props = l.props[:0]
+		return
+	}
+	l.forget(l.current.upTo)
+}
+
+// forget drops the proposals that have matched nothing after a sample.
+func (l *Listener) forget(upTo int64) {
+	l.props = slices.DeleteFunc(l.props, func(p proposal) bool { return p.upTo <= upTo })
+}
+
+// choose announces the sentence if one alone explains what is heard.
+func (l *Listener) choose() {
+	if len(l.common) > 0 && !slices.ContainsFunc(l.props, settled) {
+		l.tellCommon()
+		return
+	}
+	fresh := len(l.common) == 0
+	l.common = l.common[:0]
+	var best *proposal
+	open := false // some candidate has not come to its end
+	for i := range l.props {
+		p := &l.props[i]
+		if p.matched == 0 || p.worse > 0 {
+			continue
+		}
+		open = open || !p.past
+		if id := l.name(p); !slices.Contains(l.common, id) {
+			l.common = append(l.common, id)
+		}
+		if best == nil || p.matched > best.matched {
+			best = p
+		}
+	}
+	switch {
+	case best == nil || !settled(*best):
+		l.common = l.common[:0]
+	case len(l.common) == 1:
+		l.announce(best)
+	default:
+		slices.Sort(l.common)
+		if fresh {
+			l.part.from = best.born
+		}
+		l.part.to = best.upTo
+		if !open {
+			l.tellCommon()
+		}
+	}
+}
+
+// name is the sentence's id; of masters that are the same, the first.
+func (l *Listener) name(p *proposal) prompt.ID {
+	return l.ear.masters[l.ear.masters[p.master].twin].id
+}
+
+func settled(p proposal) bool { return p.matched >= settle }
+
+func (l *Listener) announce(p *proposal) {
+	l.tellStrange()
+	l.common = l.common[:0]
+	l.speaking, l.current = true, *p
+	l.out = append(l.out, Sound{ID: l.name(p), Start: p.start, Confidence: p.confidence()})
+	if p.past {
+		l.end()
+	}
+}
+
+// tellCommon gives up: the part that several sentences share is over.
+func (l *Listener) tellCommon() {
+	l.tellStrange()
+	l.out = append(l.out, Sound{
+		Start: l.part.from, Ended: true,
+		Heard: duration(l.part.to - l.part.from), Confidence: 1, Among: slices.Clone(l.common),
+	})
+	l.common = l.common[:0]
+	l.forget(l.part.to)
+}
+
+// listenForStrangers tells of sound that no sentence explains.
+func (l *Listener) listenForStrangers(heard float64) {
+	s := &l.strange
+	if l.speaking || len(l.common) > 0 {
+		s.loud, s.silent = 0, 0
+		return
+	}
+	if heard < strangeSound {
+		s.silent++
+		if s.silent >= silentFor {
+			l.tellStrange()
+		}
+		return
+	}
+	s.silent = 0
+	if s.loud++; s.loud == 1 {
+		s.heard.from = l.now - frameLen
+	}
+	s.heard.to = l.now
+	if s.loud == strangeFor {
+		s.told = true
+		l.out = append(l.out, Sound{Start: s.heard.from})
+	}
+}
+
+// tellStrange ends a strange sound, if one was told.
+func (l *Listener) tellStrange() {
+	if s := l.strange; s.told {
+		l.out = append(l.out, Sound{Start: s.heard.from, Ended: true, Heard: duration(s.heard.to - s.heard.from)})
+	}
+	l.strange = strangeness{}
+}
+
+func duration(samples int64) time.Duration { return time.Duration(samples) * time.Second / prompt.Rate }

@@ -1,0 +1,232 @@
+package ear
+
+import (
+	"math"
+	"slices"
+
+	"star97/internal/prompt"
+)
+
+// The patience of a Listener, in frames.
+const (
+	settle     = 3  // that must match before a sentence can be named
+	otherFor   = 3  // of other sound that end a sentence
+	silentFor  = 10 // of silence in a sentence that end it: more than a burst of lost packets
+	strangeFor = 25 // of sound that nobody explains
+	outdone    = 2  // that a rival explains better before a proposal is dropped
+	rethink    = 5  // that a rival explains better before the current sentence is dropped
+)
+
+const (
+	unsure   = 3                       // samples of a key whose sign is tried both ways
+	maxProps = 48                      // proposals followed at once
+	endSlack = 80 * prompt.Rate / 1000 // samples at the end of a sentence that may be missing
+)
+
+// What counts as a match. Energies are sums over a frame.
+const (
+	bornAt       = 0.8       // correlation at which a proposal is made
+	matchAt      = 0.7       // correlation of a frame that matches
+	takeover     = 32 * loud // in a pause of the sentence, is other sound: -32 dBov
+	strangeSound = 8 * loud  // -38 dBov
+	silence      = loud / 2  // at most; -50 dBov
+	clearly      = 3         // times as much is left unexplained,
+	beyond       = 0.02      // and this share of the energy more: outdone
+)
+
+// proposal is a sentence that may be sounding since start.
+type proposal struct {
+	master int
+	start  int64 // sample
+	born   int64 // sample from which it explained something
+	upTo   int64 // sample after the last frame that matched
+
+	matched       int     // frames
+	other, silent int     // frames in a row
+	worse         int     // frames in a row
+	left          float64 // share of the newest frame's energy left unexplained; -1: not judged
+	past          bool    // its last sound is behind us
+	energy, rest  float64 // of all frames: heard, and left unexplained
+}
+
+// over tells that a proposal is refuted.
+func (p *proposal) over() bool {
+	if p.matched < settle {
+		return p.other > 0 || p.silent >= silentFor
+	}
+	return p.other >= otherFor || p.silent >= silentFor
+}
+
+func (p *proposal) confidence() float64 {
+	if p.energy == 0 {
+		return 0
+	}
+	return 1 - p.rest/p.energy
+}
+
+// follow judges the newest frame, of the energy heard, as the sentence's next one.
+func (l *Listener) follow(p *proposal, heard float64) {
+	p.left = -1
+	m := &l.ear.masters[p.master]
+	at := l.now - frameLen - p.start // of the frame in the master
+	if p.past = at+frameLen >= int64(m.end); at >= int64(m.end) {
+		return
+	}
+	like, expected := l.correlate(p.master, p.start, frameLen)
+	switch {
+	case expected < loud:
+		if heard >= takeover {
+			p.other++
+		}
+	case heard < silence:
+		p.silent++
+	case like < matchAt && expected < takeover && heard < takeover: // weak on both sides: noise may be all there is
+	case like < matchAt:
+		p.other++
+		p.left = 1
+		p.energy += heard
+		p.rest += heard
+	default:
+		p.matched++
+		p.other, p.silent = 0, 0
+		p.upTo = l.now
+		p.left = 1 - like*like
+		p.energy += heard
+		p.rest += heard * p.left
+	}
+}
+
+// correlate compares the newest n samples with a master that began at start: the
+// normalised correlation, and the master's energy there.
+func (l *Listener) correlate(master int, start int64, n int) (like, expected float64) {
+	pcm := l.ear.masters[master].pcm
+	at := l.now - int64(n) - start
+	frame := l.hist[len(l.hist)-n:]
+	if at < 0 {
+		frame, at = frame[-at:], 0
+	}
+	expect := pcm[min(at, int64(len(pcm))):]
+	k := min(len(frame), len(expect))
+	frame, expect = frame[:k], expect[:k]
+	var xx, yy, xy int64
+	for i, v := range frame {
+		x, y := int64(v), int64(expect[i])
+		xx += x * x
+		yy += y * y
+		xy += x * y
+	}
+	return normal(float64(xx), float64(yy), float64(xy)), float64(yy)
+}
+
+// normal is the correlation of two signals of energies xx and yy, 0 if one is silent
+// or if they are opposed.
+func normal(xx, yy, xy float64) float64 {
+	if xx == 0 || yy == 0 || xy <= 0 {
+		return 0
+	}
+	return xy / math.Sqrt(xx*yy)
+}
+
+// propose looks up the keys that end in the newest frame, and takes in what they
+// point to if it explains the newest samples.
+func (l *Listener) propose() {
+	newest := len(l.hist) - frameLen
+	scan(l.hist[:], newest-keyLen+1, len(l.hist)-keyLen, func(at int, key uint64) {
+		for _, variant := range variants(key, l.hist[at:at+keyLen]) {
+			for _, place := range l.ear.find(variant) {
+				l.take(int(place.master), l.now-int64(len(l.hist)-at)-int64(place.at))
+			}
+		}
+	})
+}
+
+// variants are the key itself and those that differ where the sign is least sure: in
+// the smallest samples, which noise may have carried over zero.
+func variants(key uint64, pcm []int16) [1 << unsure]uint64 {
+	var bits [unsure]int
+	var size [unsure]int16
+	for i := range size {
+		size[i] = math.MaxInt16
+	}
+	for k, v := range pcm[1:] { // the first sample is the crossing itself
+		v = max(v, -v)
+		for i := range size {
+			if v >= 0 && v < size[i] {
+				copy(size[i+1:], size[i:])
+				copy(bits[i+1:], bits[i:])
+				size[i], bits[i] = v, k+1
+				break
+			}
+		}
+	}
+	var all [1 << unsure]uint64
+	for n := range all {
+		all[n] = key
+		for i, bit := range bits {
+			if n&(1<<i) != 0 {
+				all[n] ^= 1 << bit
+			}
+		}
+	}
+	return all
+}
+
+// take adds a proposal. If there are too many, the least likely one that has not
+// settled goes: regular sounds, such as a hum, look like many places at once.
+func (l *Listener) take(master int, start int64) {
+	for i := range l.props {
+		if p := &l.props[i]; p.master == master && p.start == start {
+			return
+		}
+	}
+	like, _ := l.correlate(master, start, len(l.hist))
+	if like < bornAt {
+		return
+	}
+	p := proposal{
+		master: master, start: start, born: max(start, l.now-frameLen), left: 1 - like*like,
+		past: l.now-start >= int64(l.ear.masters[master].end),
+	}
+	if len(l.props) < maxProps {
+		l.props = append(l.props, p)
+		return
+	}
+	worst := &p
+	for i := range l.props {
+		if q := &l.props[i]; !settled(*q) && q.left > worst.left {
+			worst = q
+		}
+	}
+	*worst = p
+}
+
+// compare counts how often others explained a frame clearly better, and drops the
+// proposals that were outdone: all of them heard the same losses and noise.
+func (l *Listener) compare() {
+	best := 1.0
+	for i := range l.props {
+		if p := &l.props[i]; p.left >= 0 {
+			best = min(best, p.left)
+		}
+	}
+	for i := range l.props {
+		p := &l.props[i]
+		switch {
+		case p.left < 0:
+		case p.left > clearly*best+beyond:
+			p.worse++
+		default:
+			p.worse = 0
+		}
+	}
+	l.props = slices.DeleteFunc(l.props, func(p proposal) bool {
+		return !l.isCurrent(&p) && (p.worse >= outdone || p.past && l.goesOn(&p))
+	})
+}
+
+// goesOn tells whether another sentence, the same up to the end of p, has matched
+// beyond it.
+func (l *Listener) goesOn(p *proposal) bool {
+	end := p.start + int64(l.ear.masters[p.master].end) + frameLen
+	return slices.ContainsFunc(l.props, func(q proposal) bool { return q.matched >= settle && q.upTo > end })
+}
