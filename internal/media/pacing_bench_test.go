@@ -40,6 +40,7 @@ func BenchmarkPacing(b *testing.B) {
 }
 
 func benchPacing(b *testing.B, calls int) {
+	w := loopback(media.NewPortable)
 	var conns []*timed
 	o := media.DefaultOptions()
 	o.PortMin, o.PortMax = 20000, 30998
@@ -55,7 +56,7 @@ func benchPacing(b *testing.B, calls int) {
 	e, err := media.NewPortable(o)
 	require.NoError(b, err)
 	defer e.Close()
-	sink := newPhone(b, "127.0.0.1")
+	sink := w.phone(b, home)
 	for i := range calls {
 		s, err := e.Open(netip.MustParseAddr("127.0.0.1"))
 		require.NoError(b, err)

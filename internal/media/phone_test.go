@@ -1,11 +1,12 @@
 package media_test
 
 import (
-	"net"
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
@@ -14,42 +15,21 @@ import (
 	"star97/internal/media"
 )
 
-// eventPT is the telephone-event payload type of the tests' streams.
-const eventPT = 101
+const (
+	eventPT = 101
+	redPT   = 121
+	frame   = 20 * time.Millisecond
+)
 
-// phone is the far end of a session: two real sockets of loopback.
+// phone is the far end of a session. Its sockets are read all the time.
 type phone struct {
-	t         testing.TB
-	rtp, rtcp *net.UDPConn
-	to        netip.AddrPort
-	header    rtp.Header
-}
-
-func newPhone(t testing.TB, local string) *phone {
-	t.Helper()
-	p := &phone{t: t, header: rtp.Header{Version: 2, SSRC: 0x51515151, SequenceNumber: 65530, Timestamp: 0xFFFFFF00}}
-	p.rtp = socket(t, local)
-	p.rtcp = socket(t, local)
-	return p
-}
-
-func socket(t testing.TB, local string) *net.UDPConn {
-	t.Helper()
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(local), 0)))
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-func addrOf(c *net.UDPConn) netip.AddrPort {
-	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// stream is what was negotiated with this phone: PCMU, 20 ms, both ways.
-func (p *phone) stream() media.Stream {
-	return media.Stream{Remote: addrOf(p.rtp), RemoteRTCP: addrOf(p.rtcp), Codec: codec.PCMU, PT: 0,
-		EventPT: eventPT, EventRate: 8000, PTime: 20 * time.Millisecond, Send: true, Recv: true}
+	t                 testing.TB
+	world             world
+	rtp, rtcp         media.PacketConn
+	addr, control, to netip.AddrPort
+	header            rtp.Header
+	packets           chan heard
+	reports           chan []rtcp.Packet
 }
 
 // heard is one packet as it came.
@@ -58,43 +38,116 @@ type heard struct {
 	at time.Time
 }
 
-// hear reads the next packet; false if none comes within limit.
-func (p *phone) hear(limit time.Duration) (heard, bool) {
-	p.t.Helper()
-	buf := make([]byte, 2000)
-	require.NoError(p.t, p.rtp.SetReadDeadline(time.Now().Add(limit)))
-	n, err := p.rtp.Read(buf)
-	if err != nil {
-		return heard{}, false
+func (w world) phone(t testing.TB, local netip.Addr) *phone {
+	t.Helper()
+	p := &phone{t: t, world: w, packets: make(chan heard, 5000), reports: make(chan []rtcp.Packet, 500),
+		header: rtp.Header{Version: 2, SSRC: 0x51515151, SequenceNumber: 65530, Timestamp: 0xFFFFFF00}}
+	p.rtp, p.addr = w.socket(t, local)
+	p.rtcp, p.control = w.socket(t, local)
+	done := make(chan struct{}, 2)
+	go func() { p.readRTP(); done <- struct{}{} }()
+	go func() { p.readRTCP(); done <- struct{}{} }()
+	t.Cleanup(func() {
+		p.rtp.Close()
+		p.rtcp.Close()
+		<-done
+		<-done
+	})
+	return p
+}
+
+func (p *phone) readRTP() {
+	for buf := make([]byte, 2000); ; {
+		n, _, err := p.rtp.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		h := heard{at: time.Now()}
+		if h.Unmarshal(bytes.Clone(buf[:n])) == nil {
+			select {
+			case p.packets <- h:
+			default: // nobody listens
+			}
+		}
 	}
-	h := heard{at: time.Now()}
-	require.NoError(p.t, h.Unmarshal(buf[:n]))
-	return h, true
 }
 
-// must reads the next packet.
-func (p *phone) must() heard {
+func (p *phone) readRTCP() {
+	for buf := make([]byte, 2000); ; {
+		n, _, err := p.rtcp.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		var c rtcp.CompoundPacket // checks the rules of RFC 3550 section 6.1
+		if c.Unmarshal(bytes.Clone(buf[:n])) == nil {
+			p.reports <- c
+		}
+	}
+}
+
+// stream is what was negotiated with this phone: PCMU, 20 ms, both ways.
+func (p *phone) stream() media.Stream {
+	return media.Stream{Remote: p.addr, RemoteRTCP: p.control, Codec: codec.PCMU, PT: 0,
+		EventPT: eventPT, EventRate: 8000, RedPT: redPT, PTime: frame, Send: true, Recv: true}
+}
+
+// held is the stream while the far end has put us on hold.
+func (p *phone) held() media.Stream {
+	s := p.stream()
+	s.Send = false
+	return s
+}
+
+// hear reads the next packet.
+func (p *phone) hear() heard {
 	p.t.Helper()
-	h, ok := p.hear(2 * time.Second)
-	require.True(p.t, ok, "no RTP came")
-	return h
+	select {
+	case h := <-p.packets:
+		return h
+	case <-time.After(5 * time.Second):
+		require.FailNow(p.t, "no RTP came")
+		return heard{}
+	}
 }
 
-// next counts the header up by one packet of 20 ms.
-func (p *phone) next() {
-	p.header.SequenceNumber++
-	p.header.Timestamp += 160
+// quiet fails if anything but what is on its way comes within d.
+func (p *phone) quiet(d time.Duration) {
+	p.t.Helper()
+	p.forget()
+	time.Sleep(d)
+	require.Empty(p.t, p.packets, "RTP came")
+}
+
+// forget drops what came so far and what is on its way.
+func (p *phone) forget() {
+	time.Sleep(5 * time.Millisecond)
+	for len(p.packets) > 0 {
+		<-p.packets
+	}
+}
+
+// until reads packets up to one whose payload begins with b.
+func (p *phone) until(b byte) heard {
+	p.t.Helper()
+	for range 1000 {
+		if h := p.hear(); h.Payload[0] == b {
+			return h
+		}
+	}
+	require.FailNow(p.t, "the sentence did not come")
+	return heard{}
 }
 
 // talk sends n packets of audio from c at once.
-func (p *phone) talk(c *net.UDPConn, n int) {
+func (p *phone) talk(c media.PacketConn, n int) {
 	for range n {
 		p.send(c, 0, false, make([]byte, 160))
-		p.next()
+		p.header.Timestamp += 160
 	}
 }
 
-func (p *phone) send(c *net.UDPConn, pt uint8, marker bool, payload []byte) {
+// send sends one packet and counts the sequence up.
+func (p *phone) send(c media.PacketConn, pt uint8, marker bool, payload []byte) {
 	p.t.Helper()
 	h := p.header
 	h.PayloadType, h.Marker = pt, marker
@@ -102,16 +155,64 @@ func (p *phone) send(c *net.UDPConn, pt uint8, marker bool, payload []byte) {
 	require.NoError(p.t, err)
 	_, err = c.WriteToUDPAddrPort(data, p.to)
 	require.NoError(p.t, err)
+	p.header.SequenceNumber++
 }
 
 // press sends the packets of one key without waiting between them.
-func (p *phone) press(c *net.UDPConn, d dtmf.Digit) {
+func (p *phone) press(c media.PacketConn, d dtmf.Digit) { p.pressAs(c, d, eventPT, 0) }
+
+// pressAs is press with a payload type and without the last packets.
+func (p *phone) pressAs(c media.PacketConn, d dtmf.Digit, pt uint8, without int) {
 	p.t.Helper()
 	start := p.header.Timestamp
-	for _, piece := range dtmf.Encode(nil, dtmf.Press{Digit: d, Length: 80 * time.Millisecond, Volume: 10}, 8000, 20*time.Millisecond) {
+	pieces := dtmf.Encode(nil, dtmf.Press{Digit: d, Length: 80 * time.Millisecond, Volume: 10}, 8000, frame)
+	for _, piece := range pieces[:len(pieces)-without] {
 		p.header.Timestamp = start + piece.Offset
-		p.send(c, eventPT, piece.Marker, piece.Payload[:])
-		p.header.SequenceNumber++
+		p.send(c, pt, piece.Marker, piece.Payload[:])
 	}
 	p.header.Timestamp = start + 1600
+}
+
+// report sends RTCP from c to the session.
+func (p *phone) report(c media.PacketConn, packets ...rtcp.Packet) {
+	p.t.Helper()
+	data, err := rtcp.Marshal(packets)
+	require.NoError(p.t, err)
+	p.reportRaw(c, data)
+}
+
+func (p *phone) reportRaw(c media.PacketConn, data []byte) {
+	p.t.Helper()
+	_, err := c.WriteToUDPAddrPort(data, netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1))
+	require.NoError(p.t, err)
+}
+
+// clip is a sentence whose frames of 20 ms are numbered. PCMA carries the
+// complement.
+type clip []byte
+
+func (c clip) Payload(id codec.ID) []byte {
+	if id != codec.PCMA {
+		return c
+	}
+	out := bytes.Clone(c)
+	for i := range out {
+		out[i] ^= 0xFF
+	}
+	return out
+}
+
+// sentence is ms milliseconds whose frames count from first.
+func sentence(ms int, first byte) clip {
+	c := make(clip, ms*8)
+	for i := range c {
+		c[i] = first + byte(i/160)
+	}
+	return c
+}
+
+func speak(tag uint32, clips ...media.Clip) media.Utterance {
+	u := media.Utterance{Tag: tag}
+	copy(u.Clips[:], clips)
+	return u
 }

@@ -1,0 +1,212 @@
+package media_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dtmf"
+	"star97/internal/media"
+)
+
+// wantKey reads the next event, which tells kind of key d.
+func wantKey(t testing.TB, s media.Session, kind dtmf.Kind, d dtmf.Digit) media.Event {
+	t.Helper()
+	e := want(t, s, media.Pressed)
+	require.Equal(t, kind, e.Report.Kind)
+	require.True(t, d == e.Report.Digit, "another key")
+	require.Equal(t, dtmf.FromEvent, e.Report.Source)
+	require.LessOrEqual(t, e.At, time.Since(s.Epoch()))
+	return e
+}
+
+func testKeys(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(0)
+	for d := range dtmf.Digit(16) {
+		p.talk(p.rtp, 3)
+		p.press(p.rtp, d)
+		wantKey(t, s, dtmf.Down, d)
+		wantKey(t, s, dtmf.Up, d)
+	}
+	require.Empty(t, s.Events())
+	p.header.Timestamp += 160
+	p.pressAs(p.rtp, 3, eventPT, 6)
+	wantKey(t, s, dtmf.Down, 3) // the first packet is enough
+	st := s.Stats()
+	require.Equal(t, uint64(16*2), st.DupEnd)
+	require.Zero(t, st.Dropped)
+	require.Zero(t, st.LostIn)
+}
+
+func testKeysBeforeStart(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	p.press(p.rtp, 4)
+	wantKey(t, s, dtmf.Down, 4)
+	wantKey(t, s, dtmf.Up, 4)
+	p.quiet(40 * time.Millisecond)
+}
+
+func testRedundancy(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	event := []byte{6, 10, 0, 160}
+	ended := []byte{6, 0x80 | 10, 2, 128}
+	p.header.Timestamp = 5000
+	// RFC 2198 section 3: the older block, with offset 0 and length 4, then the primary.
+	red := binary.BigEndian.AppendUint32(nil, 1<<31|eventPT<<24|0<<10|4)
+	red = append(append(append(red, eventPT), event...), ended...)
+	p.send(p.rtp, redPT, false, red)
+	wantKey(t, s, dtmf.Down, 6)
+	wantKey(t, s, dtmf.Up, 6)
+	require.Empty(t, s.Events())
+}
+
+func testForcedUp(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	for d := range dtmf.Digit(3) {
+		p.pressAs(p.rtp, d, eventPT, 3)
+		down := wantKey(t, s, dtmf.Down, d)
+		up := wantKey(t, s, dtmf.Up, d)
+		require.GreaterOrEqual(t, up.At-down.At, 150*time.Millisecond)
+		if w.exact {
+			require.Equal(t, 150*time.Millisecond, up.At-down.At)
+		}
+	}
+	require.Equal(t, uint64(3), s.Stats().ForcedEnd)
+}
+
+func testPayloadTypes(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	p.talk(p.rtp, 1)
+	p.pressAs(p.rtp, 1, 100, 0) // 7 packets of a payload type nobody agreed to
+	p.send(p.rtp, 8, false, make([]byte, 160))
+	p.send(p.rtp, 13, false, []byte{60}) // comfort noise
+	for _, b := range [][]byte{{}, {0x80}, make([]byte, 12), append([]byte{0x80, eventPT}, make([]byte, 1600)...), {0x81, eventPT, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2}} {
+		_, err := p.rtp.WriteToUDPAddrPort(b, p.to)
+		require.NoError(t, err)
+	}
+	p.press(p.rtp, 2)
+	wantKey(t, s, dtmf.Down, 2)
+	wantKey(t, s, dtmf.Up, 2)
+	st := s.Stats()
+	require.Equal(t, uint64(7+1+5), st.Dropped)
+
+	changed := p.stream()
+	changed.EventPT = 96
+	s.Set(changed)
+	p.press(p.rtp, 3) // sent before the far end knew
+	wantKey(t, s, dtmf.Down, 3)
+	wantKey(t, s, dtmf.Up, 3)
+	p.header.Timestamp += 160
+	p.pressAs(p.rtp, 4, 96, 0)
+	wantKey(t, s, dtmf.Down, 4)
+	wantKey(t, s, dtmf.Up, 4)
+	if w.exact {
+		time.Sleep(2 * time.Second)
+		p.press(p.rtp, 5)
+		time.Sleep(time.Millisecond)
+		require.Empty(t, s.Events(), "the old payload type has had its time")
+	}
+}
+
+func testOverrun(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(0)
+	const keys = 60
+	for n := range dtmf.Digit(keys) {
+		p.press(p.rtp, n%10)
+		p.hear() // not faster than the socket takes
+	}
+	s.Say(speak(5, sentence(20, 1)))
+	p.until(1)
+	p.hear()
+	for range media.EventQueue - 16 {
+		want(t, s, media.Pressed)
+	}
+	require.Equal(t, uint32(5), want(t, s, media.Overrun, media.Started, media.Finished).Tag)
+	require.Equal(t, uint64(2*keys-(media.EventQueue-16)), s.Stats().Overruns)
+	p.press(p.rtp, 1)
+	wantKey(t, s, dtmf.Down, 1)
+}
+
+func testSymmetric(t *testing.T, w world) {
+	s, signalled := w.call(t)
+	mapped, stranger := w.phone(t, home), w.phone(t, home)
+	mapped.to, stranger.to = s.LocalAddr(), s.LocalAddr()
+	stranger.header.SSRC++
+	s.Set(signalled.stream())
+	s.Start(0)
+	signalled.hear()
+	mapped.talk(mapped.rtp, 3)
+	mapped.hear()
+	signalled.quiet(60 * time.Millisecond)
+	stranger.talk(stranger.rtp, 5)
+	stranger.press(stranger.rtp, 1)
+	stranger.quiet(60 * time.Millisecond)
+	require.Empty(t, s.Events(), "a stranger's keys are not the caller's")
+	mapped.press(mapped.rtp, 2)
+	wantKey(t, s, dtmf.Down, 2)
+	wantKey(t, s, dtmf.Up, 2)
+	st := s.Stats()
+	require.Equal(t, uint64(1), st.SourceChanges)
+	require.Equal(t, uint64(2+5+7), st.Dropped)
+	signalled.header.SSRC += 2
+	signalled.talk(signalled.rtp, 1)
+	signalled.hear()
+	mapped.quiet(60 * time.Millisecond)
+}
+
+func testMoved(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(0)
+	p.talk(p.rtp, 5)
+	p.hear()
+	other := w.phone(t, home)
+	other.to, other.header.SSRC = s.LocalAddr(), 77
+	s.Set(other.stream())
+	require.True(t, other.hear().Marker)
+	p.press(p.rtp, 1) // still on its way from the old source
+	wantKey(t, s, dtmf.Down, 1)
+	wantKey(t, s, dtmf.Up, 1)
+	p.quiet(60 * time.Millisecond)
+	other.header.SequenceNumber = 9
+	other.press(other.rtp, 2)
+	wantKey(t, s, dtmf.Down, 2)
+	wantKey(t, s, dtmf.Up, 2)
+	p.press(p.rtp, 3)
+	p.quiet(20 * time.Millisecond)
+	require.Empty(t, s.Events(), "the old source is a stranger now")
+}
+
+func testCollision(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(0)
+	h := p.hear()
+	p.header.SSRC = h.SSRC
+	p.talk(p.rtp, 1)
+	ours := h.SSRC
+	for n := 0; ours == h.SSRC; n++ {
+		require.Less(t, n, 10, "our SSRC did not change")
+		next := p.hear()
+		require.Equal(t, h.SequenceNumber+1, next.SequenceNumber)
+		require.Equal(t, h.Timestamp+160, next.Timestamp)
+		ours, h.SequenceNumber, h.Timestamp = next.SSRC, next.SequenceNumber, next.Timestamp
+	}
+	// A far end that also sends the new one returns our own packets.
+	dropped := s.Stats().Dropped
+	p.header.SSRC = ours
+	p.talk(p.rtp, 4)
+	p.forget()
+	require.Equal(t, ours, p.hear().SSRC)
+	require.Equal(t, dropped+4, s.Stats().Dropped)
+}
