@@ -1,9 +1,41 @@
-# The only gate: .ci/run calls it.
-.PHONY: build run test check
-build:
-	go build -o bin/star97 ./cmd/star97
-check:
-	test -z "$$(gofmt -l cmd internal prompts)"
-	go vet ./...
-test: check
-	go test ./...
+# The only gate: .ci/run calls `make test`. Run `make help` for the list.
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+PICO_DATA ?= ../shared/voices/pico
+
+# What the tests drive: real telephones, and a graphics tool to look at the drawing.
+TEST_PACKAGES = baresip-core linphone-cli sip-tester
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test check deps race bench long fuzz docs prompts clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+build: ## build bin/star97
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/star97 ./cmd/star97
+
+run: build ## start the service with example mailboxes on 127.0.0.1
+	./bin/star97 serve --example
+
+test: deps check race ## install what the tests need, then run everything
+
+deps: # Debian packages for the tests; without root they must be there already
+	@missing=""; for p in $(TEST_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then \
+		echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "make test needs the Debian packages$$missing; run: sudo apt-get install$$missing"; exit 1; \
+	fi
+
+check: ## formatting, vet, staticcheck
+	@bad=$$(gofmt -l cmd internal prompts dialplans); if [ -n "$$bad" ]; then echo "run gofmt -w on:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+race: # every test with the race detector
+	$(GO) test -race -timeout 30m ./...
+
+clean: ## remove what the targets above built
+	rm -rf bin

@@ -1,4 +1,74 @@
 // Command star97 answers *97 and changes voicemail access codes by telephone.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build: go build -ldflags "-X main.version=1.2.3".
+var version = "development"
+
+// exitError carries the exit code of a command that already said what went wrong,
+// or says it through err.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run executes one command line and returns the process's exit code: 0 done,
+// 1 it failed, 2 the command line is wrong, others as the command documents.
+func run(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "star97: "+text)
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	return 2
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "star97",
+		Short: "Change voicemail access codes over the phone",
+		Long: "star97 answers *97, asks for the current access code, takes a new one twice\n" +
+			"and applies it to the voicemail system.",
+		Example: "  star97 serve\n" +
+			"  star97 mailbox add 4001 --name 'Ann Example'\n" +
+			"  star97 call sip:*97@127.0.0.1 --from 4001 --script change --codes codes.txt",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(serveCommand(), checkCommand(), mailboxCommand(), callCommand())
+	return root
+}

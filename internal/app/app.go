@@ -1,2 +1,140 @@
 // Package app builds, starts, drains and stops the whole service in one visible order.
 package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"star97/internal/call"
+	"star97/internal/config"
+	"star97/internal/flow"
+	"star97/internal/media"
+	"star97/internal/prompt"
+	"star97/internal/strictyaml"
+	"star97/internal/uas"
+	"star97/prompts"
+)
+
+// Options of a run beside the configuration.
+type Options struct {
+	Data  string // folder
+	Log   *slog.Logger
+	Ready func(Ready) // called once, when calls are taken
+}
+
+// Ready is where the service can be reached and who may call.
+type Ready struct {
+	Listening []uas.Bound
+	Version   string
+}
+
+// farewell is how long callers may still hear that their time is up after the
+// drain limit.
+const farewell = 15 * time.Second
+
+// Serve runs the service until ctx ends, drains and stops it. Stores are opened
+// by the caller, who closes them after Serve has returned.
+func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) error {
+	unlock, err := lockFolder(o.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {
+		return err
+	}
+	voice, layout, problems := Material(c)
+	if len(problems) > 0 {
+		return problems[0]
+	}
+	engine, err := media.NewPortable(c.Media)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	calls := call.New(call.Deps{
+		Store: stores.Trail, Voice: voice, Layout: layout, Limit: c.Plan.Timers.Call, Log: o.Log,
+	}, c.Call)
+	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	return run(ctx, c, server, calls, o)
+}
+
+// run serves until ctx ends; then new calls get 503, those in progress have the
+// drain limit, and changes in flight are finished.
+func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.Service, o Options) error {
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
+	ended := make(chan error, 1)
+	// The server: started by run; stops when serving ends or a socket fails.
+	go func() { ended <- server.Serve(serving) }()
+	select {
+	case <-server.Ready():
+		o.Ready(Ready{Listening: server.Addrs()})
+	case err := <-ended:
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		return fmt.Errorf("the SIP side stopped: %w", err)
+	}
+	o.Log.Info("draining", "calls", server.Calls(), "limit", c.Drain)
+	drain(server, c.Drain, o.Log)
+	stop()
+	err := <-ended
+	settling, cancel := context.WithTimeout(context.Background(), c.Call.StoreDeadline+time.Second)
+	defer cancel()
+	return errors.Join(err, calls.Settle(settling))
+}
+
+func drain(server *uas.Server, limit time.Duration, log *slog.Logger) {
+	within, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if server.Drain(within) == nil {
+		return
+	}
+	log.Warn("calls are ended because the drain limit is over", "calls", server.Calls())
+	last, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if err := server.Drain(last); err != nil {
+		log.Warn("calls are cut off", "calls", server.Calls())
+	}
+}
+
+func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) error {
+	closed, err := stores.Trail.CloseOpen(ctx)
+	for _, r := range closed {
+		log.Warn("a change was under way when star97 last stopped; nobody was told that it was made",
+			"mailbox", r.Mailbox, "extension", r.Extension, "call", r.CallID)
+	}
+	return err
+}
+
+// Material loads what the configuration names beside itself: the voice and the
+// layout. Every problem is returned.
+func Material(c config.Config) (Voice, *flow.Layout, []strictyaml.Problem) {
+	catalogue, problems := prompt.Open(c.Prompts, prompts.FS)
+	layout, err := flow.NewLayout(c.Plan, c.Policy.Policy)
+	if err != nil {
+		problems = append(problems, strictyaml.Problem{File: "dialplan and policy", Text: err.Error() + "."})
+	}
+	return Voice{catalogue}, layout, problems
+}
+
+// Voice lends the catalogue's recordings to calls.
+type Voice struct{ catalogue *prompt.Catalogue }
+
+// Clip finds a sentence.
+func (v Voice) Clip(language string, id prompt.ID) (media.Clip, bool) {
+	a, ok := v.catalogue.Audio(language, id)
+	if !ok {
+		return nil, false
+	}
+	return a, true
+}

@@ -1,2 +1,213 @@
-// Package config gathers the Options of every room from one strict YAML file and names each problem with its line and remedy.
+// Package config gathers the Options of every room from one strict YAML file and
+// names each problem with its line and remedy. Defaults and ranges are the
+// owners'; nothing is opened here but the files that the configuration names.
 package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"star97/internal/audit"
+	"star97/internal/backend"
+	"star97/internal/call"
+	"star97/internal/dialplan"
+	"star97/internal/ledger"
+	"star97/internal/lockout"
+	"star97/internal/media"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+	"star97/internal/strictyaml"
+	"star97/internal/uas"
+)
+
+// Config is the whole configuration. Start from Default.
+type Config struct {
+	SIP     uas.Options     `yaml:"sip"`
+	Media   media.Options   `yaml:"media"`
+	Call    call.Options    `yaml:"call"`
+	Store   backend.Options `yaml:"store"`
+	Lockout lockout.Options `yaml:"lockout"`
+	Ledger  ledger.Options  `yaml:"ledger"`
+	Audit   audit.Options   `yaml:"audit"`
+	Prompts prompt.Options  `yaml:"prompts"`
+	Policy  Policy          `yaml:"policy"`
+	// Dialplan is a file, relative to the configuration's folder. Empty: the embedded one.
+	Dialplan string `yaml:"dialplan"`
+	Log      Log    `yaml:"log"`
+	// Drain is how long calls in progress may go on after SIGTERM, 0s to 1h.
+	Drain time.Duration `yaml:"drain"`
+
+	// Plan is the validated dialplan.
+	Plan *dialplan.Plan `yaml:"-"`
+}
+
+// Policy is a preset and what differs from it.
+type Policy struct {
+	Preset     string `yaml:"preset"`
+	pin.Policy `yaml:",inline"`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // text or json
+}
+
+// Default is the configuration without a file: this machine only.
+func Default() Config {
+	return Config{
+		SIP: uas.DefaultOptions(), Media: media.DefaultOptions(), Call: call.DefaultOptions(),
+		Store: backend.DefaultOptions(), Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
+		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
+		Policy: Policy{Preset: "default", Policy: pin.DefaultPolicy()},
+		Log:    Log{Level: "info", Format: "text"},
+		Drain:  time.Minute,
+		Plan:   dialplan.Default(),
+	}
+}
+
+// maxFile bounds a configuration or dialplan file, in bytes.
+const maxFile = 1 << 20
+
+// Load reads a file over the defaults. An empty name is the defaults alone.
+func Load(name string) (Config, []strictyaml.Problem) {
+	c := Default()
+	if name == "" {
+		return c, nil
+	}
+	data, problem := readFile(name)
+	if problem != nil {
+		return c, []strictyaml.Problem{*problem}
+	}
+	file, problem := c.decode(name, data)
+	if problem != nil {
+		return c, []strictyaml.Problem{*problem}
+	}
+	c.resolve(filepath.Dir(name))
+	return c, append(c.check(file), c.loadPlan(file)...)
+}
+
+// decode reads twice: the second time over the rules of the preset that the
+// first time has found.
+func (c *Config) decode(name string, data []byte) (*strictyaml.File, *strictyaml.Problem) {
+	first := Default()
+	file, problem := strictyaml.Decode(name, data, &first)
+	if problem != nil {
+		return nil, problem
+	}
+	rules, ok := pin.Preset(first.Policy.Preset)
+	if !ok {
+		p := file.Problem("$.policy.preset", fmt.Sprintf("There is no preset named %q.", first.Policy.Preset),
+			"Use one of "+strings.Join(pin.Presets(), ", ")+".")
+		return nil, &p
+	}
+	c.Policy.Policy = rules
+	return strictyaml.Decode(name, data, c)
+}
+
+// resolve takes relative file names from the folder of the configuration.
+func (c *Config) resolve(dir string) {
+	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder} {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(dir, *name)
+		}
+	}
+}
+
+func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
+	var all []strictyaml.Problem
+	for _, owner := range []struct {
+		key string
+		err error
+	}{
+		{"sip", c.SIP.Validate()},
+		{"media", c.Media.Validate()},
+		{"call", c.Call.Validate()},
+		{"store", c.Store.Validate()},
+		{"lockout", c.Lockout.Validate()},
+		{"ledger", c.Ledger.Validate()},
+		{"audit", c.Audit.Validate()},
+		{"prompts", c.Prompts.Validate()},
+		{"policy", c.Policy.Validate()},
+		{"log", c.Log.validate()},
+	} {
+		all = append(all, locate(file, owner.key, owner.err)...)
+	}
+	if c.Drain < 0 || c.Drain > time.Hour {
+		all = append(all, file.Problem("$.drain", fmt.Sprintf("drain is %v.", c.Drain), "Set it between 0s and 1h."))
+	}
+	return all
+}
+
+func (l Log) validate() error {
+	switch {
+	case !strings.Contains("|debug|info|warn|error|", "|"+l.Level+"|"):
+		return fmt.Errorf("level is %q; write debug, info, warn or error", l.Level)
+	case l.Format != "text" && l.Format != "json":
+		return fmt.Errorf("format is %q; write text or json", l.Format)
+	}
+	return nil
+}
+
+// leadingKey is how every owner begins the sentence about one of its options.
+var leadingKey = regexp.MustCompile(`^(?:media: )?([a-z0-9_]+(?:\.[a-z0-9_]+|\[\d+\])*)`)
+
+// locate finds the line of each of an owner's complaints.
+func locate(file *strictyaml.File, owner string, err error) []strictyaml.Problem {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []strictyaml.Problem
+		for _, e := range joined.Unwrap() {
+			all = append(all, locate(file, owner, e)...)
+		}
+		return all
+	}
+	text := err.Error()
+	path := "$." + owner
+	if m := leadingKey.FindStringSubmatch(text); m != nil && file.Line(path+"."+m[1]) > 0 {
+		path += "." + m[1]
+	}
+	return []strictyaml.Problem{file.Problem(path, owner+": "+strings.TrimPrefix(text, owner+": ")+".", "")}
+}
+
+func (c *Config) loadPlan(file *strictyaml.File) []strictyaml.Problem {
+	if c.Dialplan == "" {
+		return nil
+	}
+	data, problem := readFile(c.Dialplan)
+	if problem != nil {
+		problem.Remedy += fmt.Sprintf(" It is named in line %d of the configuration.", file.Line("$.dialplan"))
+		return []strictyaml.Problem{*problem}
+	}
+	plan, problems := dialplan.Parse(c.Dialplan, data)
+	if plan != nil {
+		c.Plan = plan
+	}
+	return problems
+}
+
+func readFile(name string) ([]byte, *strictyaml.Problem) {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, &strictyaml.Problem{File: name, Text: "There is no such file.", Remedy: "Check the name."}
+	case err != nil:
+		return nil, &strictyaml.Problem{File: name, Text: "The file cannot be read: " + err.Error() + ".", Remedy: "Check its owner and mode."}
+	case !info.Mode().IsRegular():
+		return nil, &strictyaml.Problem{File: name, Text: "This is not a file.", Remedy: "Name the YAML file itself."}
+	case info.Size() > maxFile:
+		return nil, &strictyaml.Problem{File: name, Text: "The file is larger than 1 MiB.", Remedy: "A configuration is a few kilobytes; check the name."}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, &strictyaml.Problem{File: name, Text: "The file cannot be read: " + err.Error() + ".", Remedy: "Check its owner and mode."}
+	}
+	return data, nil
+}

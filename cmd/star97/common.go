@@ -1,0 +1,61 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"star97/internal/config"
+	"star97/internal/strictyaml"
+)
+
+// site are the flags that every command working on the service's own data shares.
+type site struct {
+	config string
+	data   string
+}
+
+const defaultData = "./star97-data"
+
+// load reads the configuration; several problems become one error of several lines.
+func (s site) load() (config.Config, error) {
+	c, problems := config.Load(s.config)
+	if len(problems) == 0 {
+		return c, nil
+	}
+	lines := make([]string, len(problems))
+	for i, p := range problems {
+		lines[i] = p.Error()
+	}
+	return c, exitError{1, errors.New(strings.Join(lines, "\nstar97: "))}
+}
+
+func newLogger(w io.Writer, l config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// failed is an error that was understood: exit code 1.
+func failed(format string, args ...any) error { return exitError{1, fmt.Errorf(format, args...)} }
+
+func printProblems(w io.Writer, problems []strictyaml.Problem) {
+	for _, p := range problems {
+		fmt.Fprintln(w, p.Error())
+	}
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"star97/internal/app"
+	"star97/internal/config"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// mailboxes is what every mailbox command works on.
+type mailboxes struct {
+	site
+	domain string
+	json   bool
+	reason string
+}
+
+func mailboxCommand() *cobra.Command {
+	m := new(mailboxes)
+	cmd := &cobra.Command{
+		Use:   "mailbox",
+		Short: "Add, show and mend mailboxes",
+		Long: "Works on the same data as serve, also while it runs. A code is read from standard\n" +
+			"input or generated and shown once; it never stands on a command line.",
+		Example: "  star97 mailbox add 4001 --name 'Ann Example' --generate\n" +
+			"  star97 mailbox list\n" +
+			"  star97 mailbox set-code 4001 < code.txt\n" +
+			"  star97 mailbox unlock 4001 --reason 'owner called, identity checked'",
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&m.config, "config", "", "configuration file (YAML); none: the built-in defaults")
+	f.StringVar(&m.data, "data", defaultData, "folder for the databases and the pepper")
+	f.StringVar(&m.domain, "domain", "", "tenant; empty: the default one")
+	f.BoolVar(&m.json, "json", false, "print JSON")
+	cmd.AddCommand(m.add(), m.list(), m.show(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
+	return cmd
+}
+
+// open runs use on the stores and closes them; what goes wrong is exit code 1.
+func (m *mailboxes) open(ctx context.Context, use func(*app.Stores, config.Config) error) error {
+	c, err := m.load()
+	if err != nil {
+		return err
+	}
+	s, err := app.OpenStores(ctx, c, m.data)
+	if err != nil {
+		return exitError{1, err}
+	}
+	if err := errors.Join(use(s, c), s.Close()); err != nil {
+		return exitError{1, err}
+	}
+	return nil
+}
+
+// on runs use on the mailbox of an extension.
+func (m *mailboxes) on(ctx context.Context, extension string, use func(*app.Stores, config.Config, mailbox.Account) error) error {
+	return m.open(ctx, func(s *app.Stores, c config.Config) error {
+		a, err := s.Find(ctx, extension, m.domain)
+		if err != nil {
+			return err
+		}
+		return use(s, c, a)
+	})
+}
+
+func (m *mailboxes) reasonFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&m.reason, "reason", "", "why, for the audit trail")
+}
+
+// actor is who sits at the terminal, for the audit trail.
+func actor() mailbox.Actor {
+	if u, err := user.Current(); err == nil {
+		return mailbox.Actor(u.Username + " at the command line")
+	}
+	return "command line"
+}
+
+func (m *mailboxes) list() *cobra.Command {
+	var search string
+	var all bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List mailboxes", Args: cobra.NoArgs,
+		Example: "  star97 mailbox list\n  star97 mailbox list --search ann --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			page := mailbox.Page{Domain: m.domain, AllDomains: all || !cmd.Flags().Changed("domain"), Search: search}
+			return m.open(cmd.Context(), func(s *app.Stores, _ config.Config) error {
+				return m.printList(cmd.Context(), cmd.OutOrStdout(), s, page)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&search, "search", "", "part of an extension, a name or a number")
+	cmd.Flags().BoolVar(&all, "all-domains", false, "every tenant (as without --domain)")
+	return cmd
+}
+
+func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p mailbox.Page) error {
+	if m.json {
+		views := []view{}
+		if err := s.List(ctx, p, func(a mailbox.Account) error { views = append(views, viewOf(a)); return nil }); err != nil {
+			return err
+		}
+		return printJSON(w, views)
+	}
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "EXTENSION\tDOMAIN\tNAME\tLANGUAGE\tSTATE")
+	n := 0
+	err := s.List(ctx, p, func(a mailbox.Account) error {
+		n++
+		v := viewOf(a)
+		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Extension, dash(v.Domain), dash(v.Name), dash(v.Language), strings.Join(v.State, ", "))
+		return err
+	})
+	if err := errors.Join(err, table.Flush()); err != nil {
+		return err
+	}
+	if n == 0 {
+		fmt.Fprintln(w, "(no mailboxes)")
+	}
+	return nil
+}
+
+func (m *mailboxes) show() *cobra.Command {
+	return &cobra.Command{
+		Use: "show EXTENSION", Short: "Show one mailbox and whether wrong codes have closed it", Args: cobra.ExactArgs(1),
+		Example: "  star97 mailbox show 4001",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+				state, err := s.Guard.State(cmd.Context(), a)
+				if err != nil {
+					return err
+				}
+				v := detailOf(a, state)
+				if m.json {
+					return printJSON(cmd.OutOrStdout(), v)
+				}
+				v.print(cmd.OutOrStdout())
+				return nil
+			})
+		},
+	}
+}
+
+func (m *mailboxes) unlock() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "unlock EXTENSION", Short: "Open a mailbox that wrong codes have closed", Args: cobra.ExactArgs(1),
+		Example: "  star97 mailbox unlock 4001 --reason 'owner called, identity checked'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+				if err := s.Trail.Unlock(cmd.Context(), a, actor(), m.reason); err != nil {
+					return err
+				}
+				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is open at both doors.", a.Extension)
+			})
+		},
+	}
+	m.reasonFlag(cmd)
+	return cmd
+}
+
+func (m *mailboxes) remove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "remove EXTENSION", Short: "Delete a mailbox and its code", Args: cobra.ExactArgs(1),
+		Example: "  star97 mailbox remove 4001 --yes --reason 'left the company'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				return failed("removing a mailbox cannot be undone; say --yes if %s is the right one", args[0])
+			}
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+				if err := s.Remove(cmd.Context(), a, actor(), m.reason); err != nil {
+					return err
+				}
+				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is removed.", a.Extension)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really remove it")
+	m.reasonFlag(cmd)
+	return cmd
+}
+
+// done tells people a sentence and programs the mailbox.
+func (m *mailboxes) done(w io.Writer, a mailbox.Account, format string, args ...any) error {
+	if m.json {
+		return printJSON(w, viewOf(a))
+	}
+	_, err := fmt.Fprintf(w, format+"\n", args...)
+	return err
+}
+
+// codeFrom generates a code or reads one from standard input and checks it
+// against the rules, unless force says to take any.
+type codeFrom struct {
+	generate bool
+	force    bool
+}
+
+func (f *codeFrom) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.generate, "generate", false, "generate a code and show it once, instead of reading one from standard input")
+	cmd.Flags().BoolVar(&f.force, "force", false, "take a code that breaks the rules for new codes")
+}
+
+func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) (pin.PIN, error) {
+	about := pin.Context{Extension: a.Extension, Numbers: a.Numbers}
+	if f.generate {
+		return pin.Generate(c.Policy.Policy, about, rand.Reader)
+	}
+	code, err := readCode(cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return pin.PIN{}, err
+	}
+	if rule := c.Policy.Check(code, about); rule != pin.Pass && !f.force {
+		return pin.PIN{}, fmt.Errorf("the code breaks the rule %q for new codes; choose another one, or say --force", rule)
+	}
+	return code, nil
+}
+
+// reveal shows a generated code, this once.
+func (f *codeFrom) reveal(w io.Writer, a mailbox.Account, code pin.PIN) {
+	if f.generate {
+		code.Reveal(func(digits []byte) {
+			fmt.Fprintf(w, "Access code of mailbox %s (shown this once): %s\n", a.Extension, digits)
+		})
+	}
+}

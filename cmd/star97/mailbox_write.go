@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"star97/internal/app"
+	"star97/internal/config"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+func (m *mailboxes) add() *cobra.Command {
+	var a mailbox.Account
+	var from codeFrom
+	var noCode bool
+	cmd := &cobra.Command{
+		Use: "add EXTENSION", Short: "Add a mailbox", Args: cobra.ExactArgs(1),
+		Example: "  star97 mailbox add 4001 --name 'Ann Example' --number 12125554001 --generate\n" +
+			"  star97 mailbox add 4002 < code.txt",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.Extension, a.Domain = args[0], m.domain
+			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
+				var code pin.PIN
+				if !noCode {
+					var err error
+					if code, err = from.read(cmd, c, a); err != nil {
+						return err
+					}
+				}
+				made, err := s.Add(cmd.Context(), a, code, actor())
+				if err != nil {
+					return err
+				}
+				from.reveal(m.notes(cmd), made, code)
+				return m.done(cmd.OutOrStdout(), made, "Mailbox %s is added.", made.Extension)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&a.Name, "name", "", "the owner's name")
+	f.StringVar(&a.Language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
+	f.StringSliceVar(&a.Numbers, "number", nil, "a number of the owner, digits only; may be repeated")
+	f.BoolVar(&a.Flags.MustChange, "must-change", false, "the owner has to choose another code at the first call")
+	f.BoolVar(&a.Flags.CannotChange, "cannot-change", false, "the code cannot be changed over the phone")
+	f.BoolVar(&noCode, "no-code", false, "leave the mailbox without a code")
+	from.flags(cmd)
+	return cmd
+}
+
+func (m *mailboxes) setCode() *cobra.Command {
+	var from codeFrom
+	var mustChange bool
+	cmd := &cobra.Command{
+		Use: "set-code EXTENSION", Short: "Set a code without knowing the current one", Args: cobra.ExactArgs(1),
+		Long: "Reads the new code from standard input (at a terminal it is not shown) or\n" +
+			"generates one. A mailbox that wrong codes had closed is open again.",
+		Example: "  star97 mailbox set-code 4001 --generate --must-change\n  star97 mailbox set-code 4001 < code.txt",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, c config.Config, a mailbox.Account) error {
+				code, err := from.read(cmd, c, a)
+				if err != nil {
+					return err
+				}
+				if err := s.SetCode(cmd.Context(), a, code, mustChange, actor(), m.reason); err != nil {
+					return err
+				}
+				from.reveal(m.notes(cmd), a, code)
+				a.Flags.NoCode, a.Flags.MustChange = false, mustChange
+				return m.done(cmd.OutOrStdout(), a, "The code of mailbox %s is set.", a.Extension)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&mustChange, "must-change", false, "the owner has to choose another code at the next call")
+	from.flags(cmd)
+	m.reasonFlag(cmd)
+	return cmd
+}
+
+// notes is where a generated code is shown: not into JSON that a program keeps.
+func (m *mailboxes) notes(cmd *cobra.Command) io.Writer {
+	if m.json {
+		return cmd.ErrOrStderr()
+	}
+	return cmd.OutOrStdout()
+}
+
+// maxCodeLine bounds what is read for a code, in bytes.
+const maxCodeLine = 128
+
+// readCode reads one line; at a terminal the digits are not shown and are asked
+// for twice.
+func readCode(in io.Reader, notes io.Writer) (pin.PIN, error) {
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return askCode(int(f.Fd()), notes)
+	}
+	line, err := bufio.NewReader(io.LimitReader(in, maxCodeLine)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return pin.PIN{}, fmt.Errorf("standard input cannot be read: %w", err)
+	}
+	return parseCode(strings.TrimRight(line, "\r\n"))
+}
+
+func askCode(fd int, notes io.Writer) (pin.PIN, error) {
+	var typed [2]pin.PIN
+	for i, question := range []string{"New access code: ", "Once more: "} {
+		fmt.Fprint(notes, question)
+		line, err := term.ReadPassword(fd)
+		fmt.Fprintln(notes)
+		if err != nil {
+			return pin.PIN{}, fmt.Errorf("the terminal cannot be read: %w", err)
+		}
+		if typed[i], err = parseCode(string(line)); err != nil {
+			return pin.PIN{}, err
+		}
+		clear(line)
+	}
+	if !typed[0].Equal(&typed[1]) {
+		return pin.PIN{}, errors.New("the two codes are not the same; nothing was changed")
+	}
+	return typed[0], nil
+}
+
+func parseCode(s string) (pin.PIN, error) {
+	code, err := pin.Parse(s)
+	if err != nil {
+		return pin.PIN{}, err
+	}
+	if code.Empty() {
+		return pin.PIN{}, errors.New("no code was given; write it to standard input, or use --generate")
+	}
+	return code, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"star97/internal/app"
+	"star97/internal/config"
+)
+
+func serveCommand() *cobra.Command {
+	var s site
+	var example bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer calls until stopped",
+		Long: "Answers calls until SIGTERM or Ctrl-C. Then new calls are refused with 503 and\n" +
+			"those in progress may finish. Without --config it listens on 127.0.0.1 only.",
+		Example: "  star97 serve\n  star97 serve --config /etc/star97/star97.yaml --data /var/lib/star97",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.load()
+			if err != nil {
+				return err
+			}
+			return serve(cmd, c, s.data, example)
+		},
+	}
+	cmd.Flags().StringVar(&s.config, "config", "", "configuration file (YAML); none: the built-in defaults")
+	cmd.Flags().StringVar(&s.data, "data", defaultData, "folder for the databases and the pepper")
+	cmd.Flags().BoolVar(&example, "example", false, "make example mailboxes if there are none, and show how to call them")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err error) {
+	ctx := cmd.Context()
+	log := newLogger(cmd.ErrOrStderr(), c.Log)
+	stores, err := app.OpenStores(ctx, c, data)
+	if err != nil {
+		return exitError{1, err}
+	}
+	defer func() {
+		if closing := stores.Close(); err == nil && closing != nil {
+			err = exitError{1, closing}
+		}
+	}()
+	var made []app.Example
+	if example {
+		if made, err = stores.MakeExamples(ctx, c); err != nil {
+			return exitError{1, err}
+		}
+	}
+	err = app.Serve(ctx, c, stores, app.Options{
+		Data: data, Log: log,
+		Ready: func(r app.Ready) { announce(cmd.OutOrStdout(), r, c, data, example, made) },
+	})
+	if err != nil {
+		return exitError{1, err}
+	}
+	return nil
+}
+
+// announce prints the one ready line, and what to try where examples were asked for.
+func announce(w io.Writer, r app.Ready, c config.Config, data string, example bool, made []app.Example) {
+	var at []string
+	for _, b := range r.Listening {
+		at = append(at, b.Network+" "+b.Addr.String())
+	}
+	fmt.Fprintf(w, "ready: star97 %s answers %s on %s, data in %s\n", version, numbers(c), strings.Join(at, ", "), data)
+	if !example {
+		return
+	}
+	target := r.Listening[0].Addr.String()
+	if len(made) == 0 {
+		fmt.Fprintf(w, "\nMailboxes exist already; their codes are not shown again. For a new one:\n"+
+			"  bin/star97 mailbox set-code 4001 --generate --data %s\n", data)
+	} else {
+		fmt.Fprintln(w, "\nExample mailboxes (these codes are shown this once):")
+		for _, m := range made {
+			m.Code.Reveal(func(digits []byte) {
+				fmt.Fprintf(w, "  extension %s   access code %s   %s\n", m.Account.Extension, digits, m.Account.Name)
+			})
+		}
+	}
+	fmt.Fprintf(w, "\nDial *97 from a phone whose user is 4001, or *98 from any phone, at %s.\n", target)
+	fmt.Fprintf(w, "Or from a second terminal, with the code from above and one of your choice:\n"+
+		"  printf 'old: CODE\\nnew: 739164\\n' > codes.txt && chmod 600 codes.txt\n"+
+		"  bin/star97 call 'sip:*97@%s' --from 4001 --script change --codes codes.txt\n\n"+
+		"Ctrl-C stops the service.\n", target)
+}
+
+func numbers(c config.Config) string {
+	var all []string
+	for _, r := range c.Plan.Routes {
+		all = append(all, r.Number)
+	}
+	return strings.Join(all, " ")
+}

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"star97/internal/audit"
+	"star97/internal/backend"
+	"star97/internal/config"
+	"star97/internal/ledger"
+	"star97/internal/lockout"
+	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
+)
+
+// Stores is everything that keeps something, opened in one data folder: the
+// backend, and around it the layers through which a call reaches it.
+type Stores struct {
+	Backend backend.Backend
+	Guard   *lockout.Guard
+	Trail   *audit.Trail // the outermost layer: what calls use
+	Ledger  *ledger.Ledger
+
+	db *sqlkit.DB
+}
+
+// settleReserve is held back from the time for a change to ask which code is in
+// force when the change itself got no answer.
+const settleReserve = 2 * time.Second
+
+// OpenStores makes the data folder, readable by its owner only, if it is missing.
+// Errors are sentences with place and remedy.
+func OpenStores(ctx context.Context, c config.Config, dir string) (*Stores, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
+	}
+	s := new(Stores)
+	if err := s.open(ctx, c, dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Stores) open(ctx context.Context, c config.Config, dir string) (err error) {
+	if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
+		return err
+	}
+	o := sqlkit.DefaultOptions()
+	o.Path = filepath.Join(dir, "ledger.db")
+	if s.db, err = sqlkit.Open(ctx, o); err != nil {
+		return err
+	}
+	if s.Ledger, err = ledger.New(ctx, s.db, c.Ledger, nil); err != nil {
+		return err
+	}
+	if s.Guard, err = lockout.New(mailbox.Settled(s.Backend, settleReserve), s.Ledger, c.Lockout, nil); err != nil {
+		return err
+	}
+	c.Audit.Policy = c.Policy.Preset
+	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
+	return err
+}
+
+// Close closes what is open, the ledger's last writes first.
+func (s *Stores) Close() error {
+	var all []error
+	if s.Ledger != nil {
+		all = append(all, s.Ledger.Close())
+	}
+	if s.db != nil {
+		all = append(all, s.db.Close())
+	}
+	if s.Backend != nil {
+		all = append(all, s.Backend.Close())
+	}
+	return errors.Join(all...)
+}
