@@ -43,9 +43,17 @@ func (r *record) valid() error {
 	return nil
 }
 
-// derive computes argon2id(salt, HMAC-SHA-256(pepper, length-prefixed id and
-// digits)). Everything in between is overwritten, as far as Go lets it be.
+// derive computes argon2id(salt, mix(pepper, id, code)).
 func derive(key []byte, id string, code *pin.PIN, salt []byte, c Cost) []byte {
+	mixed := mix(key, id, code)
+	defer clear(mixed)
+	return argon2.IDKey(mixed, salt, uint32(c.Passes), uint32(c.Memory), uint8(c.Threads), hashSize)
+}
+
+// mix computes HMAC-SHA-256(pepper, length of id in 4 bytes, id, digits). The
+// immutable id binds a code to its mailbox. What is left of the digits in between
+// is overwritten, as far as Go lets it be.
+func mix(key []byte, id string, code *pin.PIN) []byte {
 	mac := hmac.New(sha256.New, key)
 	var length [4]byte
 	binary.BigEndian.PutUint32(length[:], uint32(len(id)))
@@ -53,10 +61,9 @@ func derive(key []byte, id string, code *pin.PIN, salt []byte, c Cost) []byte {
 	mac.Write([]byte(id))
 	code.Reveal(func(digits []byte) { mac.Write(digits) })
 	mixed := mac.Sum(nil)
-	defer clear(mixed)
 	mac.Reset()
 	mac.Write(make([]byte, sha256.BlockSize-1)) // over the digits in its block buffer
-	return argon2.IDKey(mixed, salt, uint32(c.Passes), uint32(c.Memory), uint8(c.Threads), hashSize)
+	return mixed
 }
 
 // seal makes the record of a new code.
