@@ -3,6 +3,8 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"star97/internal/flow"
@@ -108,8 +110,15 @@ type job struct {
 	attempt mailbox.Attempt
 }
 
-func (j *job) do(ctx context.Context) answer {
-	a := answer{step: j.effect.Step, account: j.account}
+// do asks the store. A store that panics has given no answer.
+func (j *job) do(ctx context.Context) (a answer) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			a = overdue(j.effect.Kind, j.effect.Step)
+			a.err = fmt.Errorf("the store failed: %T at %s", cause, debug.Stack())
+		}
+	}()
+	a = answer{step: j.effect.Step, account: j.account}
 	switch j.effect.Kind {
 	case flow.Lookup:
 		a.kind = flow.Found
@@ -120,7 +129,7 @@ func (j *job) do(ctx context.Context) answer {
 	case flow.Change:
 		a.kind = flow.ChangeDone
 		a.result = j.store.Change(ctx, j.account, j.effect.Code, j.effect.Next, j.attempt)
-		a.err = a.result.Error("change")
+		a.err = a.result.Failed("change")
 	}
 	a.code = mailbox.CodeOf(a.err)
 	return a
