@@ -37,6 +37,8 @@ const (
 	wrapFrom = 60000
 	// segmentFrom is the least duration after which a new segment may begin.
 	segmentFrom = 0xF000
+	// segmentGap is the longest loss across which a segment is still recognised.
+	segmentGap = time.Second
 	// maxPacked bounds the events read from one packet (RFC 4733 section 2.5.1.5).
 	maxPacked = 8
 	// recentKeys is the number of keys (SSRC, timestamp, code) remembered.
@@ -84,6 +86,7 @@ type EventDecoder struct {
 type eventKey struct {
 	used   bool
 	ended  bool // an end packet came, or the key-up was concluded
+	forced bool // the key-up was concluded from silence
 	moving bool // its updates came with growing timestamps
 	digit  Digit
 	ssrc   uint32
@@ -121,6 +124,7 @@ func (d *EventDecoder) Deadline() (time.Duration, bool) {
 func (d *EventDecoder) Expire(now time.Duration, out []Report) []Report {
 	if at, open := d.Deadline(); open && now >= at {
 		d.stats.ForcedEnd++
+		d.keys[d.last].forced = true
 		out = d.release(at, out)
 	}
 	return out
@@ -214,13 +218,16 @@ func (d *EventDecoder) press(e *event, now time.Duration, out []Report) []Report
 // update handles a further packet of a known key; it never makes a digit, whatever
 // its marker says.
 func (d *EventDecoder) update(k *eventKey, e *event, now time.Duration, out []Report) []Report {
+	if !k.ended || k.forced {
+		k.grow(e) // also after a long loss: the next segment is known by it
+	}
 	if k.ended {
 		if e.end {
 			d.stats.DupEnd++
+			k.forced = false
 		}
 		return out
 	}
-	k.grow(e)
 	d.seen = now
 	if e.end {
 		out = d.release(now, out)

@@ -75,8 +75,8 @@ func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 	switch {
 	case offset < 0:
 		return false
-	case d.open && !e.Marker && offset >= segmentFrom && offset <= maxSegment+1:
-		return true // the next segment (RFC 4733 section 2.5.1.3)
+	case d.nextSegment(k, e):
+		return true
 	case offset > d.reach(k, e) && !d.afterZero(k, e):
 		return false
 	case offset < int32(k.length):
@@ -90,6 +90,22 @@ func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 		return !k.ended && uint32(e.duration) >= k.length
 	}
 	return true
+}
+
+// nextSegment says whether e begins the next segment of k, a press that outlasts
+// the duration field (RFC 4733 section 2.5.1.3): where k's latest packet ends, or
+// where the field is full if packets were lost in between.
+func (d *EventDecoder) nextSegment(k *eventKey, e *event) bool {
+	offset := e.TS - k.start
+	switch {
+	case e.Marker || !d.open && !k.forced || offset < k.length:
+		return false
+	case offset < segmentFrom || offset > maxSegment+1:
+		return false
+	case offset == k.length:
+		return true
+	}
+	return offset+d.step() > maxSegment && d.span(offset-k.length) <= segmentGap
 }
 
 // rehomed says whether e continues the latest press k under another SSRC, as when
@@ -130,11 +146,11 @@ func (d *EventDecoder) adopt(e *event, now time.Duration, out []Report) []Report
 		}
 		return d.update(k, e, now, out)
 	}
-	ended, end := k.ended, k.end
+	was := *k
 	k.ended, k.end = true, now
 	d.last = d.store(e, now)
 	k = &d.keys[d.last]
-	k.ended, k.end = ended, end
+	k.ended, k.forced, k.end = was.ended, was.forced, was.end
 	return d.update(k, e, now, out)
 }
 
