@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"star97/internal/audit"
+	"star97/internal/lockout"
+	"star97/internal/sqlkit"
+)
+
+// A full disk is said as such, loses nothing that was confirmed, and is over when
+// there is room again.
+func TestAFullDisk(t *testing.T) {
+	l := open(t)
+	pages := func(n string) {
+		require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			var now int
+			return tx.QueryRowContext(ctx, "PRAGMA max_page_count = "+n).Scan(&now)
+		}))
+	}
+	pages("1")
+	var err error
+	written := 0
+	for ; written < 10_000 && err == nil; written++ {
+		_, err = l.Append(t.Context(), audit.Record{Action: audit.Login, Reason: strings.Repeat("x", 100)})
+	}
+	require.ErrorIs(t, err, sqlkit.ErrFull)
+	require.ErrorContains(t, err, "disk is full: free some space")
+	pages("1000000")
+	_, err = l.Append(t.Context(), audit.Record{Action: audit.Login})
+	require.NoError(t, err)
+	head, err := l.Verify(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, written, head.Seq, "every record that was confirmed and the last one")
+}
+
+func TestALockedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openOn(t, database(t, path), nil)
+	other := database(t, path)
+	require.NoError(t, other.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := l.Append(t.Context(), audit.Record{Action: audit.Login})
+		require.ErrorIs(t, err, sqlkit.ErrLocked)
+		require.ErrorContains(t, err, "locked by another program")
+		return nil
+	}))
+	_, err := l.Append(t.Context(), audit.Record{Action: audit.Login})
+	require.NoError(t, err)
+}
+
+func TestADamagedCounterIsNamed(t *testing.T) {
+	l := open(t)
+	for _, row := range []string{"('k', 1, 2, NULL, x'', NULL)", "('k', 1, 0, NULL, x'00', NULL)", "('k', 1, -1, NULL, x'', NULL)"} {
+		require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO counters (key, tries, cleared, last, recent, expires) VALUES "+row)
+			return err
+		}))
+		err := l.Update(t.Context(), []string{"k"}, func([]lockout.Counter) bool { t.Error("decided on nonsense"); return true })
+		require.ErrorContains(t, err, `the counter "k" in the ledger makes no sense`)
+	}
+}
+
+func fill(t *testing.T, l *Ledger, n int) {
+	t.Helper()
+	for i := range n {
+		_, err := l.Append(t.Context(), audit.Record{
+			Action: audit.Login, Time: time.UnixMicro(int64(i)).UTC(), Node: "n", Source: "192.0.2.1 4001", Mailbox: "a1",
+		})
+		require.NoError(t, err)
+	}
+}
+
+func TestTheChainCannotBeAlteredByASlip(t *testing.T) {
+	l := open(t)
+	fill(t, l, 2)
+	for _, slip := range []string{"UPDATE audit SET mailbox = 'b'", "DELETE FROM audit WHERE seq = 2"} {
+		err := l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, slip)
+			return err
+		})
+		require.ErrorContains(t, err, "audit records are never")
+	}
+}
+
+// Whoever may write to the file can drop the triggers; the chain tells.
+func TestTamperingIsFound(t *testing.T) {
+	for deed, says := range map[string]string{
+		"UPDATE audit SET mailbox = 'b2' WHERE seq = 3": "record 3 was altered",
+		"UPDATE audit SET at = at + 1 WHERE seq = 3":    "record 3 was altered",
+		"UPDATE audit SET hash = prev WHERE seq = 3":    "record 3 was altered",
+		"DELETE FROM audit WHERE seq = 3":               "record 3 is missing",
+		"DELETE FROM audit WHERE seq > 3":               "records 4 to 5 are missing",
+		"DELETE FROM audit":                             "records 1 to 5 are missing",
+	} {
+		t.Run(deed, func(t *testing.T) {
+			l := open(t)
+			fill(t, l, 5)
+			require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; "+deed)
+				return err
+			}))
+			_, err := l.Verify(t.Context())
+			var b *audit.Break
+			require.ErrorAs(t, err, &b)
+			require.Contains(t, b.What, says)
+		})
+	}
+}
+
+func TestRecordsBeginWhereAsked(t *testing.T) {
+	l := open(t)
+	fill(t, l, 5)
+	var seqs []uint64
+	for r, err := range l.Records(t.Context(), 2) {
+		require.NoError(t, err)
+		require.Equal(t, "192.0.2.1 4001", r.Source)
+		if seqs = append(seqs, r.Seq); len(seqs) == 2 {
+			break
+		}
+	}
+	require.Equal(t, []uint64{3, 4}, seqs)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, err := range l.Records(ctx, 0) {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// killedOn names the file for the process that is killed while it writes.
+const killedOn = "STAR97_TEST_KILLED_LEDGER"
+
+// Whatever was confirmed before a kill -9 is in the chain, and the chain holds.
+func TestAKilledWriterLosesNothingConfirmed(t *testing.T) {
+	if path := os.Getenv(killedOn); path != "" {
+		l := openOn(t, database(t, path), nil)
+		for {
+			r, err := l.Append(t.Context(), audit.Record{Action: audit.Login})
+			require.NoError(t, err)
+			fmt.Printf("kept %d %s\n", r.Seq, r.Hash)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	var last audit.Head
+	for round := range 5 {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), killedOn+"="+path)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			var seq uint64
+			var hash string
+			if _, err := fmt.Sscanf(lines.Text(), "kept %d %s", &seq, &hash); err != nil {
+				continue
+			}
+			last.Seq = seq
+			require.NoError(t, last.Hash.UnmarshalText([]byte(hash)))
+			if n == 3+7*round {
+				require.NoError(t, cmd.Process.Kill())
+			}
+		}
+		require.Error(t, cmd.Wait())
+		l := openOn(t, database(t, path), nil)
+		_, err = audit.Verify(l.Records(t.Context(), 0), last)
+		require.NoError(t, err, "the last confirmed record stands in the chain")
+		_, err = l.Verify(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+	}
+	require.Greater(t, last.Seq, uint64(50))
+}
