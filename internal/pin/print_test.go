@@ -94,7 +94,7 @@ func TestReflectionShowsNeitherDigitsNorLength(t *testing.T) {
 		t.Run(verb, func(t *testing.T) {
 			print := func(s string) string {
 				p := parse(t, s)
-				return fmt.Sprintf(verb, hiding{code: p, all: []PIN{p}})
+				return fmt.Sprintf(verb, hiding{code: p, next: &p, all: []PIN{p}})
 			}
 			got := print(long)
 			for form, pattern := range forms {

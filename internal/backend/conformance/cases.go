@@ -48,7 +48,8 @@ func tenants(t *testing.T, s *suite) {
 	if s.OtherDomain == "" {
 		t.Skip("the system has no tenants")
 	}
-	other := s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain}, Code(t, second))
+	other := s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain, Numbers: []string{"12015550143"}}, Code(t, second))
+	require.Empty(t, s.lookup(t, "12015550143", ""), "a number of another tenant")
 	found := s.lookup(t, "4001", s.OtherDomain)
 	require.Equal(t, []mailbox.Account{other}, found)
 	require.Equal(t, []mailbox.Account{other}, s.lookup(t, "4001", strings.ToUpper(s.OtherDomain)), "domains have no case")
