@@ -85,6 +85,7 @@ type Call struct {
 	agreed       sdp.Agreed
 	times        Times
 	repeats2xx   int
+	resends      int // of our requests
 	end          End
 	broken       error
 	done         chan struct{}
@@ -203,6 +204,13 @@ func (c *Call) Repeated2xx() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.repeats2xx
+}
+
+// Resent counts how often a request of ours was repeated for want of an answer.
+func (c *Call) Resent() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resends
 }
 
 // Close ends everything at once, without BYE if the call still lives, and waits

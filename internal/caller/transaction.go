@@ -62,6 +62,9 @@ func (c *Call) exchange(ctx context.Context, r *request, wait time.Duration) (*s
 			}
 		case <-repeat.C:
 			_ = c.line.send(to, raw) // a lost repeat is what the next one is for
+			c.mu.Lock()
+			c.resends++
+			c.mu.Unlock()
 			pause *= 2
 			if r.method != "INVITE" {
 				pause = min(pause, t2)

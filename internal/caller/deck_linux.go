@@ -1,0 +1,258 @@
+package caller
+
+import (
+	"container/heap"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"star97/internal/dtmf"
+)
+
+// The beat of a load run: four slots of 5 ms, each call in one of them.
+const (
+	slots     = 4
+	slotTime  = 5 * time.Millisecond
+	packTime  = slots * slotTime
+	maxSilent = 60 * 8 // bytes of a silence packet, 60 ms
+)
+
+// deck carries the RTP of every call of a load run on one locked thread: in a call's
+// slot it reads what came, dated by the kernel, and sends a packet of silence; keys
+// go down at their own moments between the slots. Nothing waits for a packet, so a
+// received packet costs a fraction of what waking up for it would.
+type deck struct {
+	o     LoadOptions
+	batch *batch
+	total tally
+	late  Histogram
+
+	mu     sync.Mutex
+	posted []func() // run by the thread at its next beat
+	ended  bool
+	quit   chan struct{}
+	done   chan struct{}
+
+	// Owned by the thread.
+	slot      [slots][]*loadStream
+	due       dueHeap
+	measuring bool
+	over      bool // the measurement is over: what comes now is not counted
+	moment    *rand.Rand
+	presses   uint64
+	keys      []dtmf.Digit
+}
+
+func newDeck(o LoadOptions) (*deck, error) {
+	keys, err := digitsOf(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	return &deck{o: o, batch: newBatch(), quit: make(chan struct{}), done: make(chan struct{}),
+		moment: rand.New(rand.NewPCG(o.Seed, 97)), keys: keys}, nil
+}
+
+// start runs the thread; the returned function ends it and may be called twice.
+func (d *deck) start() (stop func()) {
+	go d.run()
+	return sync.OnceFunc(func() {
+		close(d.quit)
+		<-d.done
+	})
+}
+
+// post hands work to the thread; after its end it is done at once.
+func (d *deck) post(work func()) {
+	d.mu.Lock()
+	if !d.ended {
+		d.posted = append(d.posted, work)
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Unlock()
+	work()
+}
+
+// measure begins (true) and ends the measurement.
+func (d *deck) measure(on bool) {
+	d.post(func() {
+		d.measuring, d.over = on, !on
+		if !on || d.o.Mode != KeysMode {
+			return
+		}
+		for _, streams := range d.slot {
+			for _, s := range streams {
+				d.schedule(s, time.Now().Add(d.untilNextKey()))
+			}
+		}
+	})
+}
+
+// open makes the RTP side of one call.
+func (d *deck) open(ip netip.Addr) (*loadStream, error) {
+	s, err := openStream(d, ip)
+	if err == nil {
+		d.post(func() { d.join(s) })
+	}
+	return s, err
+}
+
+// join puts a stream into the emptiest slot.
+func (d *deck) join(s *loadStream) {
+	best := 0
+	for i := range d.slot {
+		if len(d.slot[i]) < len(d.slot[best]) {
+			best = i
+		}
+	}
+	s.slot = best
+	d.slot[best] = append(d.slot[best], s)
+}
+
+// leave takes a stream out and counts its whole.
+func (d *deck) leave(s *loadStream) {
+	d.read(s)
+	if !s.gone {
+		s.gone = true
+		s.got.close(&d.total, s.ackedAt.Load())
+	}
+	in := d.slot[s.slot]
+	for i, other := range in {
+		if other == s {
+			in[i] = in[len(in)-1]
+			d.slot[s.slot] = in[:len(in)-1]
+			break
+		}
+	}
+	s.closeSockets()
+}
+
+// run is the beat. Started by start on a locked thread, stops at quit, owns the
+// slots, the keys to come, the tallies and the batch of buffers.
+func (d *deck) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(d.done)
+	beat := time.Now().Add(slotTime)
+	for n := 0; ; n++ {
+		for len(d.due) > 0 && d.due[0].due.Before(beat) {
+			d.wait(d.due[0].due)
+			s := heap.Pop(&d.due).(*loadStream)
+			s.scheduled = false
+			d.press(s)
+		}
+		d.wait(beat)
+		select {
+		case <-d.quit:
+			d.finish()
+			return
+		default:
+		}
+		d.runPosted()
+		for _, s := range d.slot[n%slots] {
+			d.read(s)
+			s.sendSilence(beat)
+		}
+		beat = beat.Add(slotTime)
+	}
+}
+
+// wait sleeps until a moment and notes by how much it was missed.
+func (d *deck) wait(until time.Time) {
+	if left := time.Until(until); left > 0 {
+		ts := unix.NsecToTimespec(int64(left))
+		_ = unix.Nanosleep(&ts, nil) // woken early by a signal: a beat is early by less than it
+	}
+	d.late.Record(time.Since(until))
+}
+
+func (d *deck) runPosted() {
+	d.mu.Lock()
+	work := d.posted
+	d.posted = nil
+	d.mu.Unlock()
+	for _, do := range work {
+		do()
+	}
+}
+
+func (d *deck) finish() {
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	d.runPosted()
+}
+
+// untilNextKey is half to one and a half times the mean: presses fall anywhere on
+// the far end's beat.
+func (d *deck) untilNextKey() time.Duration {
+	return d.o.Every/2 + time.Duration(d.moment.Int64N(int64(d.o.Every)))
+}
+
+// schedule makes a stream's next key packet due; one is at a time.
+func (d *deck) schedule(s *loadStream, at time.Time) {
+	if s.scheduled || s.gone {
+		return
+	}
+	s.due, s.scheduled = at, true
+	heap.Push(&d.due, s)
+}
+
+// press sends a stream's next key packet and makes the one after it due.
+func (d *deck) press(s *loadStream) {
+	if s.gone || !s.talking.Load() {
+		return
+	}
+	if s.piece == len(s.pieces) {
+		if !d.keyDown(s) {
+			return
+		}
+	}
+	s.sendPiece()
+	switch {
+	case s.piece < len(s.pieces):
+		d.schedule(s, s.pressed.Add(s.pieces[s.piece].After))
+	case len(s.queue) > 0:
+		d.schedule(s, time.Now().Add(loadPressGap))
+	case d.measuring:
+		d.schedule(s, time.Now().Add(d.untilNextKey()))
+	}
+}
+
+// keyDown begins the next press: of the sign-in, or a measured one. Everything that
+// came before it is read first, to know whether a sentence was sounding.
+func (d *deck) keyDown(s *loadStream) bool {
+	var key dtmf.Digit
+	switch {
+	case len(s.queue) > 0:
+		key, s.queue = s.queue[0], s.queue[1:]
+		s.begin(key)
+	case d.measuring && d.o.Mode == KeysMode:
+		key = d.keys[int(d.presses)%len(d.keys)]
+		d.presses++
+		d.read(s)
+		s.begin(key)
+		s.got.press(&d.total, s.pressed.UnixNano())
+	default:
+		return false
+	}
+	return true
+}
+
+// dueHeap orders streams by when their next key packet is due.
+type dueHeap []*loadStream
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(*loadStream)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	s := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return s
+}

@@ -1,0 +1,223 @@
+package caller
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"star97/internal/codec"
+	"star97/internal/dtmf"
+	"star97/internal/sdp"
+)
+
+// How a load run presses a key.
+const (
+	loadPressLength = 100 * time.Millisecond
+	loadPressGap    = 100 * time.Millisecond
+	loadPressVolume = 10
+)
+
+// streamBuffer is a load call's socket buffer: a few seconds of packets.
+const streamBuffer = 128 << 10
+
+// loadStream is the RTP of one call of a load run: a port pair outside Go's poller,
+// read and written by the deck's thread alone.
+type loadStream struct {
+	deck      *deck
+	rtp, rtcp int // descriptors
+	local     netip.AddrPort
+	ackedAt   atomic.Int64 // wall clock, nanoseconds; 0: not yet
+	talking   atomic.Bool  // from Start to Hush
+
+	// Owned by the deck's thread.
+	agreed    sdp.Agreed
+	slot      int
+	got       reception
+	gone      bool
+	silent    [maxSilent]byte // what a packet of digital silence holds
+	start     time.Time
+	base      uint32
+	ssrc      uint32
+	seq       uint16
+	sent      bool
+	packet    [12 + maxSilent]byte
+	queue     []dtmf.Digit // sign-in keys still to press
+	pieces    []dtmf.Piece // of the press under way
+	piece     int          // next of them
+	pressed   time.Time    // its key-down
+	due       time.Time
+	scheduled bool
+}
+
+// openStream binds an even port and its neighbour at ip.
+func openStream(d *deck, ip netip.Addr) (*loadStream, error) {
+	var last error
+	for range portTries {
+		rtp, port, err := bindRaw(ip, 0)
+		if err != nil {
+			return nil, fmt.Errorf("opening an RTP port: %w", err)
+		}
+		if port%2 == 0 {
+			rtcp, _, err := bindRaw(ip, port+1)
+			if err == nil {
+				return &loadStream{deck: d, rtp: rtp, rtcp: rtcp, local: netip.AddrPortFrom(ip, port), start: time.Now(),
+					base: rand.Uint32(), ssrc: rand.Uint32(), seq: uint16(rand.Uint32())}, nil
+			}
+			last = err
+		}
+		unix.Close(rtp)
+	}
+	return nil, fmt.Errorf("opening an RTP port pair: %w", last)
+}
+
+// bindRaw opens a UDP socket that tells arrival times.
+func bindRaw(ip netip.Addr, port uint16) (fd int, bound uint16, err error) {
+	family := unix.AF_INET
+	if ip.Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, 0, err
+	}
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, streamBuffer),
+		unix.Bind(fd, sockaddr(netip.AddrPortFrom(ip, port))))
+	if err == nil {
+		var name unix.Sockaddr
+		if name, err = unix.Getsockname(fd); err == nil {
+			switch a := name.(type) {
+			case *unix.SockaddrInet4:
+				return fd, uint16(a.Port), nil
+			case *unix.SockaddrInet6:
+				return fd, uint16(a.Port), nil
+			}
+		}
+	}
+	unix.Close(fd)
+	return -1, 0, err
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+// LocalAddr is where our RTP comes to.
+func (s *loadStream) LocalAddr() netip.AddrPort { return s.local }
+
+// Set applies a negotiated stream.
+func (s *loadStream) Set(a sdp.Agreed) {
+	s.deck.post(func() {
+		s.agreed = a
+		if f, ok := codec.ByID(a.Codec); ok {
+			for i := range s.silent {
+				s.silent[i] = f.Silence
+			}
+		}
+		if a.Remote.IsValid() && !s.gone {
+			// Connected, the socket takes packets from there alone, as a telephone
+			// behind a firewall does; if it cannot be, sending fails and shows as such.
+			_ = unix.Connect(s.rtp, sockaddr(a.Remote))
+		}
+	})
+}
+
+func (s *loadStream) acked(at time.Time) { s.ackedAt.Store(at.UnixNano()) }
+
+// Start permits sending.
+func (s *loadStream) Start() { s.talking.Store(true) }
+
+// Hush ends sending.
+func (s *loadStream) Hush() { s.talking.Store(false) }
+
+func (s *loadStream) move() error { return errors.ErrUnsupported }
+
+// Close takes the stream out of the run and waits until its figures are counted.
+func (s *loadStream) Close() {
+	left := make(chan struct{})
+	s.deck.post(func() {
+		s.deck.leave(s)
+		close(left)
+	})
+	<-left
+}
+
+func (s *loadStream) closeSockets() {
+	if s.rtp >= 0 {
+		unix.Close(s.rtp)
+		unix.Close(s.rtcp)
+		s.rtp, s.rtcp = -1, -1
+	}
+}
+
+// sendSilence sends the packet of this beat unless a key is down or we are silent.
+func (s *loadStream) sendSilence(beat time.Time) {
+	if s.deck.o.Talk == Nothing || !s.talking.Load() || !s.agreed.Send || s.piece < len(s.pieces) {
+		return
+	}
+	s.send(s.agreed.PT, !s.sent, s.clock(beat), s.silent[:int(packTime/time.Millisecond)*8])
+}
+
+// begin makes the packets of a press that starts now.
+func (s *loadStream) begin(key dtmf.Digit) {
+	s.pieces = dtmf.Encode(s.pieces[:0], dtmf.Press{Digit: key, Length: loadPressLength, Volume: loadPressVolume}, max(s.agreed.EventRate, 8000), packTime)
+	s.piece = 0
+	s.pressed = time.Now()
+}
+
+func (s *loadStream) sendPiece() {
+	p := s.pieces[s.piece]
+	s.piece++
+	if s.agreed.EventPT != 0 && s.agreed.Send {
+		s.send(s.agreed.EventPT, p.Marker, s.clock(s.pressed)+p.Offset, p.Payload[:])
+	}
+}
+
+// clock is the media clock at a moment, 8 per ms.
+func (s *loadStream) clock(at time.Time) uint32 {
+	return s.base + uint32(at.Sub(s.start)/(time.Millisecond/8))
+}
+
+func (s *loadStream) send(pt uint8, marker bool, timestamp uint32, payload []byte) {
+	s.seq++
+	s.sent = true
+	p := s.packet[:12]
+	p[0], p[1] = 0x80, pt // RFC 3550 section 5.1: version 2, no extras
+	if marker {
+		p[1] |= 0x80
+	}
+	binary.BigEndian.PutUint16(p[2:], s.seq)
+	binary.BigEndian.PutUint32(p[4:], timestamp)
+	binary.BigEndian.PutUint32(p[8:], s.ssrc)
+	_, _ = unix.Write(s.rtp, append(p, payload...)) // UDP may lose it, too
+}
+
+// read takes everything that came since the last beat.
+func (d *deck) read(s *loadStream) {
+	for !s.gone {
+		n := d.batch.receive(s.rtp)
+		for i := range n {
+			raw, at := d.batch.message(i)
+			if d.over || len(raw) < 12 || raw[0]>>6 != 2 || s.agreed.Codec != codec.None && raw[1]&0x7F != s.agreed.PT {
+				continue
+			}
+			payload := raw[12:] // no CSRC or extension is agreed on
+			p := arrival{at: at, seq: binary.BigEndian.Uint16(raw[2:]), marker: raw[1]&0x80 != 0}
+			p.loud = !bytes.Equal(payload, s.silent[:min(len(payload), maxSilent)])
+			s.got.packet(&d.total, p, s.agreed.PTime)
+		}
+		if n < batchSize {
+			return
+		}
+	}
+}
