@@ -94,7 +94,7 @@ const (
 func (m *machine) patience() StateID {
 	m.waits++
 	switch {
-	case m.waits < maxWaits:
+	case int(m.waits) < m.layout.maxWaits:
 		m.say(prompt.PleaseWait)
 		m.timer(longWait)
 		return m.at

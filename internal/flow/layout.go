@@ -20,6 +20,8 @@ type Layout struct {
 	repeat  dtmf.Digit
 	goodbye dtmf.Digit
 	refusal map[pin.Rule]prompt.ID
+
+	maxWaits int // times a caller is asked to wait for one answer, less one
 }
 
 // noKey is a menu entry that no key chooses.
@@ -34,7 +36,7 @@ func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
 	l := &Layout{
 		timers: p.Timers, limits: p.Limits, policy: policy,
 		change: menuKey(p.Menu.Change), repeat: menuKey(p.Menu.Repeat), goodbye: menuKey(p.Menu.Goodbye),
-		refusal: map[pin.Rule]prompt.ID{},
+		refusal: map[pin.Rule]prompt.ID{}, maxWaits: maxWaits,
 	}
 	for _, r := range pin.Rules() {
 		l.refusal[r] = prompt.ID("refused-" + string(r))
