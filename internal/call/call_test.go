@@ -1,0 +1,204 @@
+package call
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+	"star97/internal/media"
+	"star97/internal/prompt"
+)
+
+func TestNothingTakesEffectBeforeTheACK(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.press("482915#")
+		time.Sleep(time.Minute)
+		r.says()
+		r.answer()
+		r.says(prompt.MainMenu)
+	})
+}
+
+func TestKeysByInfoAndByEventCountOnce(t *testing.T) {
+	in(t, mailbox.AnyDoor, func(r *rig) {
+		r.answer()
+		for _, c := range []byte("4001#") {
+			d, _ := dtmf.DigitOf(c)
+			at := time.Since(r.session.Epoch())
+			r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromEvent, Digit: d, At: at}})
+			r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Up, Source: dtmf.FromEvent, Digit: d, At: at}})
+			synctest.Wait()
+			r.leg.signals <- Signal{Kind: InfoKey, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: d, At: at + 50*time.Millisecond}}
+			synctest.Wait()
+			time.Sleep(300 * time.Millisecond)
+		}
+		r.says(prompt.EnterCode)
+		r.press("482915#")
+		time.Sleep(2 * time.Second)
+		r.says(prompt.MainMenu)
+	})
+}
+
+func TestAnyDoorAnswersOnTheBeat(t *testing.T) {
+	for _, c := range []struct{ takes, at time.Duration }{
+		{0, time.Second},
+		{990 * time.Millisecond, time.Second},
+		{1010 * time.Millisecond, 1500 * time.Millisecond},
+		{1500 * time.Millisecond, 1500 * time.Millisecond},
+		{2400 * time.Millisecond, 2500 * time.Millisecond},
+	} {
+		require.Equal(t, c.at, c.takes+untilBeat(c.takes), "took %v", c.takes)
+	}
+	in(t, mailbox.AnyDoor, func(r *rig) {
+		r.answer()
+		r.press("4001#")
+		r.press("482915#") // press waits 300 ms after its last key
+		time.Sleep(690 * time.Millisecond)
+		synctest.Wait()
+		require.NotEqual(t, []prompt.ID{prompt.MainMenu}, r.session.said(), "before the beat")
+		time.Sleep(20 * time.Millisecond)
+		r.says(prompt.MainMenu)
+	})
+}
+
+func TestTimerStandsStillOnHold(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.finish()
+		time.Sleep(6 * time.Second)
+		r.session.tell(media.Event{Kind: media.Held})
+		time.Sleep(time.Minute)
+		r.says(prompt.Welcome, prompt.EnterCode)
+		r.session.tell(media.Event{Kind: media.Resumed})
+		time.Sleep(900 * time.Millisecond)
+		r.says(prompt.Welcome, prompt.EnterCode)
+		time.Sleep(200 * time.Millisecond)
+		r.says(prompt.NoInput, prompt.EnterCode)
+	})
+}
+
+func TestTimerAskedForWhileHeldStartsOnResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock()
+		c.hold()
+		c.set(2*time.Second, 7)
+		time.Sleep(time.Minute)
+		require.Empty(t, c.C())
+		c.resume()
+		<-c.C()
+		require.EqualValues(t, 7, c.step)
+		c.fired(time.Now())
+		c.hold()
+		c.resume()
+		time.Sleep(time.Minute)
+		require.Empty(t, c.C(), "a timer that fired does not come again")
+	})
+}
+
+func TestStoreThatIgnoresItsDeadlineNeverWedgesTheCall(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		release := make(chan struct{})
+		r.store.verify = func(context.Context) error { <-release; return nil }
+		r.answer()
+		r.press("482915#")
+		time.Sleep(9 * time.Second)
+		r.says(prompt.Unavailable, prompt.Goodbye)
+		close(release)
+		synctest.Wait()
+		r.says(prompt.Unavailable, prompt.Goodbye)
+	})
+}
+
+func TestStoreThatPanicsEndsOneQuestion(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.store.change = func(context.Context) mailbox.Result { panic("broken") }
+		r.answer()
+		r.press("482915#2739164#739164#")
+		r.says(prompt.Unconfirmed, prompt.Goodbye)
+	})
+}
+
+func TestChangeGoesOnAfterHangUp(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		var changed atomic.Bool
+		r.store.change = func(ctx context.Context) mailbox.Result {
+			time.Sleep(3 * time.Second)
+			changed.Store(ctx.Err() == nil)
+			return mailbox.Proved()
+		}
+		r.answer()
+		r.press("482915#2739164#739164#")
+		r.leg.gone()
+		<-r.done
+		require.False(t, changed.Load())
+		require.NoError(t, r.service.Settle(r.t.Context()))
+		require.True(t, changed.Load())
+	})
+}
+
+func TestByeComesAfterTheLastPacketWasPlayed(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.press("*")
+		r.says(prompt.Goodbye)
+		require.Empty(t, r.leg.hangups)
+		at := time.Now()
+		r.finish()
+		require.Equal(t, DefaultOptions().PlayOut, (<-r.leg.hangups).Sub(at))
+	})
+}
+
+func TestLostKeysAreAskedForAgain(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.press("482")
+		r.session.tell(media.Event{Kind: media.Overrun})
+		r.press("15#")
+		r.says(prompt.DigitsLost, prompt.EnterCode)
+		r.press("482915#")
+		r.says(prompt.MainMenu)
+	})
+}
+
+func TestLostMediaEndsTheCall(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.session.tell(media.Event{Kind: media.Silent})
+		<-r.leg.hangups
+	})
+}
+
+func TestTimeLimitIsToldAndEndsTheCall(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		time.Sleep(10 * time.Minute)
+		r.says(prompt.TimeLimit, prompt.Goodbye)
+		r.finish()
+		<-r.leg.hangups
+	})
+}
+
+func TestDrainTellsCallersThatTheirTimeIsUp(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.cancel()
+		r.says(prompt.TimeLimit, prompt.Goodbye)
+	})
+}
+
+func TestSomebodyWhoNeverStopsTypingIsCutOffAfterTheGrace(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		begin := time.Now()
+		for len(r.leg.hangups) == 0 && time.Since(begin) < time.Hour {
+			r.press("1*")
+		}
+		require.InDelta(t, 12*time.Minute, time.Since(begin), float64(10*time.Second))
+	})
+}

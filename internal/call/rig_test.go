@@ -1,0 +1,192 @@
+package call
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/codec"
+	"star97/internal/dialplan"
+	"star97/internal/dtmf"
+	"star97/internal/flow"
+	"star97/internal/mailbox"
+	"star97/internal/media"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// rig is one call in a bubble of virtual time: the real flow between a leg, a
+// session and a store of the test.
+type rig struct {
+	t       *testing.T
+	leg     *leg
+	session *session
+	store   *store
+	service *Service
+	done    chan struct{}
+	cancel  context.CancelFunc
+}
+
+// in runs test with a call by a door, answered.
+func in(t *testing.T, door mailbox.Door, test func(r *rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		layout, err := flow.NewLayout(dialplan.Default(), pin.DefaultPolicy())
+		require.NoError(t, err)
+		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, done: make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		r.cancel = cancel
+		defer cancel()
+		r.service = New(Deps{
+			Store: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		}, DefaultOptions())
+		arrival := Arrival{Door: door, Peer: "test", CallID: "one"}
+		if door == mailbox.OwnDoor {
+			arrival.Number = "4001"
+		}
+		go func() {
+			defer close(r.done)
+			r.service.Run(ctx, r.leg, r.session, arrival)
+		}()
+		test(r)
+		r.leg.gone()
+		<-r.done
+		require.NoError(t, r.service.Settle(t.Context()))
+		time.Sleep(time.Minute) // whatever may outlive the call ends within its own deadline
+	})
+}
+
+func (r *rig) answer() {
+	r.leg.signals <- Signal{Kind: Confirmed}
+	synctest.Wait()
+}
+
+func (r *rig) press(keys string) {
+	for i := range len(keys) {
+		d, ok := dtmf.DigitOf(keys[i])
+		require.True(r.t, ok)
+		r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{
+			Kind: dtmf.Down, Source: dtmf.FromEvent, Digit: d, At: time.Since(r.session.Epoch()),
+		}})
+		r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{
+			Kind: dtmf.Up, Source: dtmf.FromEvent, Digit: d, At: time.Since(r.session.Epoch()),
+		}})
+		synctest.Wait()
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+// finish lets the phrase that is being said come to its end.
+func (r *rig) finish() {
+	r.session.tell(media.Event{Kind: media.Finished, Tag: r.session.tag()})
+	synctest.Wait()
+}
+
+func (r *rig) says(ids ...prompt.ID) {
+	r.t.Helper()
+	synctest.Wait()
+	require.Equal(r.t, ids, r.session.said())
+}
+
+// leg is the signalling side.
+type leg struct {
+	signals chan Signal
+	hangups chan time.Time
+	once    sync.Once
+}
+
+func newLeg() *leg { return &leg{signals: make(chan Signal, 8), hangups: make(chan time.Time, 8)} }
+
+func (l *leg) Signals() <-chan Signal { return l.signals }
+func (l *leg) Hangup()                { l.hangups <- time.Now(); l.gone() }
+func (l *leg) gone()                  { l.once.Do(func() { l.signals <- Signal{Kind: Gone}; close(l.signals) }) }
+
+// clip is a sentence by name.
+type clip struct{ id prompt.ID }
+
+func (clip) Payload(codec.ID) []byte { return nil }
+
+type voice struct{}
+
+func (voice) Clip(_ string, id prompt.ID) (media.Clip, bool) { return clip{id}, true }
+
+// session is the media side.
+type session struct {
+	events chan media.Event
+	epoch  time.Time
+
+	mu   sync.Mutex
+	last media.Utterance
+}
+
+func newSession() *session {
+	return &session{events: make(chan media.Event, 64), epoch: time.Now()}
+}
+
+func (s *session) tell(e media.Event) { s.events <- e }
+func (s *session) tag() uint32        { s.mu.Lock(); defer s.mu.Unlock(); return s.last.Tag }
+
+func (s *session) said() (ids []prompt.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.last.Clips {
+		if c != nil {
+			ids = append(ids, c.(clip).id)
+		}
+	}
+	return ids
+}
+
+// Say sends the first packet at once, as the engine does while it may send.
+func (s *session) Say(u media.Utterance) {
+	s.keep(u)
+	s.tell(media.Event{Kind: media.Started, Tag: u.Tag})
+}
+
+func (s *session) Stop() { s.keep(media.Utterance{}) }
+
+func (s *session) keep(u media.Utterance) { s.mu.Lock(); defer s.mu.Unlock(); s.last = u }
+
+func (s *session) Events() <-chan media.Event { return s.events }
+func (s *session) Epoch() time.Time           { return s.epoch }
+func (s *session) Stats() media.Stats         { return media.Stats{} }
+func (s *session) LocalAddr() netip.AddrPort  { return netip.AddrPort{} }
+func (s *session) Set(media.Stream)           {}
+func (s *session) Start(lead time.Duration)   {}
+func (s *session) Close()                     {}
+
+// store knows mailbox 4001 with code 482915; each operation can be replaced.
+type store struct {
+	verify func(context.Context) error
+	change func(context.Context) mailbox.Result
+}
+
+func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	if q.Number != "4001" {
+		return nil, nil
+	}
+	return []mailbox.Account{{ID: "one", Extension: "4001"}}, nil
+}
+
+func (s *store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
+	if s.verify != nil {
+		return s.verify(ctx)
+	}
+	if right, _ := pin.Parse("482915"); a.ID == "" || !code.Equal(&right) {
+		return mailbox.Fail("verify", mailbox.WrongPIN, nil)
+	}
+	return nil
+}
+
+func (s *store) Change(ctx context.Context, _ mailbox.Account, _, _ pin.PIN, _ mailbox.Attempt) mailbox.Result {
+	if s.change != nil {
+		return s.change(ctx)
+	}
+	return mailbox.Proved()
+}
