@@ -25,7 +25,7 @@ type latch struct {
 	ssrc      uint32
 	heard     time.Duration // when source was last heard
 
-	old   netip.AddrPort // the source before a re-negotiation
+	old   netip.AddrPort // where we sent before a re-negotiation
 	moved time.Duration
 
 	suitors [4]suitor
@@ -42,7 +42,7 @@ type suitor struct {
 
 // signal opens the latch for the address of a newly negotiated stream.
 func (l *latch) signal(addr netip.AddrPort, now time.Duration) {
-	old := l.source
+	old := l.target()
 	*l = latch{signalled: addr, old: old, moved: now}
 	if addr == old {
 		l.believe(addr, 0, now)

@@ -97,6 +97,11 @@ func TestLatch(t *testing.T) {
 			{signal: mapped, to: mapped},
 			{from: stranger, ssrc: 9, to: mapped}, {from: stranger, ssrc: 9, to: mapped},
 			{from: stranger, ssrc: 9, to: mapped}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
+		{"the old address is not believed because its first packets come after the re-negotiation", []step{
+			{signal: moved, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+			{from: moved, ssrc: 2, want: true, to: moved}}},
 		{"a source that did not move is believed again after two seconds", []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},

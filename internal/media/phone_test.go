@@ -138,6 +138,23 @@ func (p *phone) until(b byte) heard {
 	return heard{}
 }
 
+// follows checks that b is the packet after a, of which the timestamp counts units.
+// On a busy machine a frame can be late by more than its length: then time is left
+// out, with a marker.
+func (p *phone) follows(a, b heard, units int) {
+	p.t.Helper()
+	require.Equal(p.t, a.SequenceNumber+1, b.SequenceNumber)
+	require.Equal(p.t, a.SSRC, b.SSRC)
+	step := b.Timestamp - a.Timestamp
+	if b.Marker && !p.world.exact {
+		require.Greater(p.t, step, uint32(units))
+		require.Zero(p.t, step%80)
+		return
+	}
+	require.False(p.t, b.Marker)
+	require.Equal(p.t, uint32(units), step)
+}
+
 // talk sends n packets of audio from c at once.
 func (p *phone) talk(c media.PacketConn, n int) {
 	for range n {
