@@ -8,13 +8,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 )
 
@@ -140,30 +138,6 @@ func (d *DB) Close() error {
 
 // Path is the file as it was configured.
 func (d *DB) Path() string { return d.opt.Path }
-
-// Migrate brings the tables of one room up to date from the *.sql files of
-// fsys's root (goose annotations). room names the table that keeps their version.
-func (d *DB) Migrate(ctx context.Context, room string, fsys fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.write, fsys,
-		goose.WithTableName("goose_"+room),
-		goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return fmt.Errorf("migrations of %s: %w", room, err)
-	}
-	now, known, err := p.GetVersions(ctx)
-	if err != nil {
-		return d.explain(err)
-	}
-	if now > known {
-		return fmt.Errorf("the database %s was made by a newer star97 (%s tables are at version %d, this program knows %d): install that version again, or restore a backup",
-			d.opt.Path, room, now, known)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return d.explain(err)
-	}
-	return nil
-}
 
 // Read lends the pool of reading connections to use; its error comes back explained.
 func (d *DB) Read(use func(db *sql.DB) error) error {

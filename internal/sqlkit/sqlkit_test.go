@@ -200,3 +200,29 @@ func TestOptions(t *testing.T) {
 	}
 	require.NoError(t, Options{Path: "x"}.Validate())
 }
+
+// The service and the command line may make the same new database at once.
+func TestFirstStartsAtOnceMigrateOnce(t *testing.T) {
+	for range 3 {
+		path := filepath.Join(t.TempDir(), "test.db")
+		errs := make([]error, 4)
+		var all sync.WaitGroup
+		for i := range errs {
+			all.Go(func() {
+				o := DefaultOptions()
+				o.Path = path
+				d, err := Open(context.Background(), o)
+				if err == nil {
+					err = errors.Join(d.Migrate(context.Background(), "test", noteTable), d.Close())
+				}
+				errs[i] = err
+			})
+		}
+		all.Wait()
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		d := openAt(t, path)
+		require.NoError(t, write(d, t.Context(), "x"))
+	}
+}

@@ -1,7 +1,9 @@
 package sqldb
 
 import (
+	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,4 +59,24 @@ func TestReopenedStoreKnowsItsCodes(t *testing.T) {
 	s = openStore(t, o)
 	require.NoError(t, s.Verify(t.Context(), a, second, mailbox.Attempt{}))
 	require.ErrorIs(t, s.Verify(t.Context(), a, first, mailbox.Attempt{}), mailbox.WrongPIN)
+}
+
+// The service and the command line may be started at the same moment on a new data folder.
+func TestFirstOpensAtOnce(t *testing.T) {
+	o := cheapOptions(t.TempDir())
+	stores, errs := make([]*Store, 4), make([]error, 4)
+	var all sync.WaitGroup
+	for i := range stores {
+		all.Go(func() { stores[i], errs[i] = open(context.Background(), o) })
+	}
+	all.Wait()
+	for i, s := range stores {
+		require.NoError(t, errs[i])
+		defer s.Close()
+	}
+	code := conformance.Code(t, "482915")
+	a := add(t, stores[0], mailbox.Account{Extension: "4001"}, code)
+	for _, s := range stores {
+		require.NoError(t, s.Verify(t.Context(), a, code, mailbox.Attempt{}), "one pepper for all")
+	}
 }
