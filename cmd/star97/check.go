@@ -7,6 +7,7 @@ import (
 
 	"star97/internal/app"
 	"star97/internal/config"
+	"star97/internal/flow"
 	"star97/internal/strictyaml"
 )
 
@@ -34,6 +35,8 @@ func checkCommand() *cobra.Command {
 				printProblems(out, problems)
 			}
 			switch {
+			case len(problems) == 1:
+				return failed("1 problem found")
 			case len(problems) > 0:
 				return failed("%d problems found", len(problems))
 			case !asJSON:
@@ -51,6 +54,12 @@ func checkCommand() *cobra.Command {
 // read, of what it names.
 func check(file string) []strictyaml.Problem {
 	c, problems := config.Load(file)
-	_, _, more := app.Material(c)
-	return append(problems, more...)
+	_, more := app.LoadVoice(c)
+	if problems = append(problems, more...); len(problems) > 0 {
+		return problems
+	}
+	if _, err := flow.NewLayout(c.Plan, c.Policy.Policy); err != nil {
+		return []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
+	}
+	return nil
 }

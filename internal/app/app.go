@@ -46,9 +46,13 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {
 		return err
 	}
-	voice, layout, problems := Material(c)
+	voice, problems := LoadVoice(c)
 	if len(problems) > 0 {
 		return problems[0]
+	}
+	layout, err := flow.NewLayout(c.Plan, c.Policy.Policy)
+	if err != nil {
+		return err
 	}
 	engine, err := media.NewPortable(c.Media)
 	if err != nil {
@@ -116,15 +120,10 @@ func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) err
 	return err
 }
 
-// Material loads what the configuration names beside itself: the voice and the
-// layout. Every problem is returned.
-func Material(c config.Config) (Voice, *flow.Layout, []strictyaml.Problem) {
+// LoadVoice loads the prompts that the configuration names.
+func LoadVoice(c config.Config) (Voice, []strictyaml.Problem) {
 	catalogue, problems := prompt.Open(c.Prompts, prompts.FS)
-	layout, err := flow.NewLayout(c.Plan, c.Policy.Policy)
-	if err != nil {
-		problems = append(problems, strictyaml.Problem{File: "dialplan and policy", Text: err.Error() + "."})
-	}
-	return Voice{catalogue}, layout, problems
+	return Voice{catalogue}, problems
 }
 
 // Voice lends the catalogue's recordings to calls.
