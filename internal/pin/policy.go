@@ -27,7 +27,7 @@ const (
 	NotContained OwnNumber = "contained" // refused too: contains an extension of 3 digits or more, or is the end of a number
 )
 
-// Context is what a code is judged against. Numbers that are no pure digits match nothing.
+// Context is what a code is judged against. Extension and Numbers are digits only.
 type Context struct {
 	Extension string
 	Numbers   []string
