@@ -22,6 +22,16 @@ type accepted struct {
 
 // accept sends a 2xx and starts its repetition. It fails if a CANCEL was faster.
 func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
+	// Started here; stops when the transaction is terminated below, or once the
+	// ACK that it caught is delivered; owns nothing. An ACK with the branch of its
+	// INVITE, as old phones send it, comes by the transaction until then.
+	go func() {
+		select {
+		case ack := <-l.tx.Acks():
+			d.deliver(ack, l.tx, nil)
+		case <-l.tx.Done():
+		}
+	}()
 	if err := d.s.send(l.tx, res); err != nil {
 		return err
 	}

@@ -32,11 +32,11 @@ func (d *dialog) bye() {
 	done := make(chan struct{})
 	d.byeDone = done
 	req := d.request(sip.BYE)
-	d.s.work.Add(1)
+	d.s.dialogs.work.Add(1)
 	// Started by the dialog; stops when the BYE is answered or its time is up;
 	// owns the BYE's transaction.
 	go func() {
-		defer d.s.work.Done()
+		defer d.s.dialogs.work.Done()
 		defer close(done)
 		d.s.transact(req, d)
 	}()

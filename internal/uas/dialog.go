@@ -168,7 +168,7 @@ func (d *dialog) finish() {
 	d.s.dialogs.remove(d)
 	d.peer.leave()
 	close(d.over)
-	d.s.work.Done()
+	d.s.dialogs.work.Done()
 }
 
 // gone tells the call that the far end is no longer there; the last signal.

@@ -113,7 +113,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		hang:    make(chan struct{}),
 		quit:    make(chan struct{}),
 		over:    make(chan struct{}),
-		order:   order{next: req.CSeq().SeqNo + 1, wait: s.opts.T1 + s.opts.T1/4},
+		order:   order{next: req.CSeq().SeqNo + 1, wait: max(s.opts.T1*3/2, reorderWait)},
 
 		firstSeq: req.CSeq().SeqNo,
 		target:   *req.Contact().Address.Clone(),
@@ -140,11 +140,10 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 	if !d.s.dialogs.add(d, d.s.opts.Limits.Calls) {
 		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("sip.limits.calls are up")
 	}
-	d.s.work.Add(2)
 	l := &letter{req: req, tx: tx}
 	if err := d.accept(l, res, offer); err != nil {
 		d.s.dialogs.remove(d)
-		d.s.work.Add(-2)
+		d.s.dialogs.work.Add(-dialogWork)
 		if errors.Is(err, sip.ErrTransactionCanceled) {
 			// Repeats of the final answer are to be the 487, not our late 200.
 			_ = tx.Respond(response(req, sip.StatusRequestTerminated, "Request Terminated", d.id.local))
@@ -162,7 +161,7 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 // converse is the call's goroutine: started with the dialog, stops when Calls.Run
 // has returned, owns the session's end.
 func (d *dialog) converse(arrival call.Arrival) {
-	defer d.s.work.Done()
+	defer d.s.dialogs.work.Done()
 	defer d.session.Close()
 	defer d.Hangup()
 	defer func() {

@@ -21,8 +21,12 @@ type span struct{ from, to uint32 } // to is not in it
 
 // Bounds of order.
 const (
-	parkedMax = 64
-	passedMax = 8
+	// reorderWait is the least time that a gap is waited for: longer than T1, after
+	// which a lost request comes again, and than a busy machine leaves a goroutine
+	// unscheduled.
+	reorderWait = 750 * time.Millisecond
+	parkedMax   = 64
+	passedMax   = 8
 )
 
 // put takes a request and returns those whose turn it is now, in order; late if

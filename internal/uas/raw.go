@@ -13,6 +13,7 @@ import (
 type rawRequest struct {
 	method, uri, version string
 	startOK              bool // the start line has the three parts of section 7.1
+	badLine              bool // a header line has no name
 
 	vias              []string
 	from, to, callID  string
@@ -51,10 +52,12 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 	}
 	for _, line := range lines[1:] {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok {
+		name = strings.TrimSpace(name)
+		if !ok || !isToken(name) {
+			r.badLine = true
 			continue
 		}
-		r.header(strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value))
+		r.header(strings.ToLower(name), strings.TrimSpace(value))
 	}
 	return r, isRequest
 }
@@ -138,6 +141,9 @@ func (r *rawRequest) fault() (int, string) {
 		if h.twice {
 			return 400, "Two " + h.name + " Headers"
 		}
+	}
+	if r.badLine {
+		return 400, "Malformed Header Line"
 	}
 	if r.hops2 {
 		return 400, "Two Max-Forwards Values"

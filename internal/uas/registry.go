@@ -21,6 +21,8 @@ type registry struct {
 	dialogs  map[dialogID]*dialog
 	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
 	changed  chan struct{}       // closed and replaced whenever a dialog goes
+	shut     bool                // no dialog may be added any more
+	work     sync.WaitGroup      // goroutines of dialogs
 }
 
 func newRegistry() *registry {
@@ -56,15 +58,27 @@ func (r *registry) forget(id inviteID) {
 	delete(r.openings, id)
 }
 
-// add enters a dialog; false if limit are up already.
+// add enters a dialog and counts its two goroutines as work; false if limit are
+// up already, or the server is closing.
 func (r *registry) add(d *dialog, limit int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.dialogs) >= limit {
+	if r.shut || len(r.dialogs) >= limit {
 		return false
 	}
 	r.dialogs[d.id] = d
+	r.work.Add(dialogWork)
 	return true
+}
+
+// dialogWork is run and converse.
+const dialogWork = 2
+
+// close lets no dialog in any more.
+func (r *registry) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.shut = true
 }
 
 func (r *registry) remove(d *dialog) {

@@ -66,7 +66,6 @@ type Server struct {
 
 	local   []netip.Prefix // networks that reach us directly
 	dialogs *registry
-	work    sync.WaitGroup // dialogs and calls
 	readers sync.WaitGroup // of the listeners
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
@@ -166,6 +165,7 @@ func (s *Server) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.draining.Store(true)
+	s.dialogs.close()
 	s.overtime()
 	s.dialogs.each(func(d *dialog) { d.Hangup() })
 	grace, cancel := context.WithTimeout(context.Background(), closeWait)
@@ -180,7 +180,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.transactions.Close()
 	failed = errors.Join(failed, s.transport.Close())
-	s.work.Wait()
+	s.dialogs.work.Wait()
 	s.readers.Wait()
 	return failed
 }
