@@ -21,8 +21,8 @@ import (
 // Sink keeps the chain.
 type Sink interface {
 	// Append seals r behind the last record (Record.Seal), keeps it durably and
-	// returns it sealed. Appends of all processes stand in one order. An error
-	// means that r is not in the chain.
+	// returns it sealed. Appends of all processes stand in one order. After an
+	// error nobody may count on r being in the chain.
 	Append(ctx context.Context, r Record) (Record, error)
 	// OpenIntents lists, oldest first, the intents of node without an end.
 	OpenIntents(ctx context.Context, node string) ([]Record, error)

@@ -4,8 +4,9 @@
 package strictyaml
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -41,18 +42,37 @@ type File struct {
 	root *ast.File
 }
 
-// Decode reads data strictly into the struct that into points to. A nil *Problem
-// means that the syntax and the keys are right; values are the owner's to check.
+// Decode reads data strictly into the struct that into points to; keys that are
+// not there leave its fields as they are. A nil *Problem means that the syntax,
+// the keys and the kinds of the values are right; values are the owner's to check.
 func Decode(name string, data []byte, into any) (*File, *Problem) {
+	if p := notText(data); p != nil {
+		return nil, p.in(name)
+	}
 	root, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, problemOf(name, err)
+		return nil, describe(err).in(name)
 	}
-	err = yaml.NewDecoder(strings.NewReader(string(data)), yaml.Strict()).Decode(into)
-	if err != nil && !isEmpty(root) {
-		return nil, problemOf(name, err)
+	if p := secondDocument(root); p != nil {
+		return nil, p.in(name)
 	}
-	return &File{name: name, root: root}, nil
+	if isEmpty(root) {
+		return &File{name: name, root: root}, nil // the library would empty into
+	}
+	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(into)
+	shape := shape{unknown: unknownKey(err)}
+	found := shape.walk(root.Docs[0].Body, reflect.TypeOf(into))
+	switch {
+	case err == nil && found == nil:
+		return &File{name: name, root: root}, nil
+	case found != nil && !placed(err):
+		return nil, found.in(name)
+	}
+	p := describe(err)
+	if shape.known != nil {
+		p.Remedy = "Known keys here are: " + strings.Join(shape.known, ", ") + "."
+	}
+	return nil, p.in(name)
 }
 
 // Problem makes a Problem at the key that path names, as in "$.sip.listen[0]".
@@ -83,14 +103,7 @@ func isEmpty(root *ast.File) bool {
 	return true
 }
 
-func problemOf(name string, err error) *Problem {
-	p := &Problem{File: name, Text: err.Error(), Remedy: "Correct the line; `star97 check` reads the file without starting anything."}
-	var ye yaml.Error
-	if errors.As(err, &ye) {
-		p.Text = ye.GetMessage() + "."
-		if t := ye.GetToken(); t != nil {
-			p.Line = t.Position.Line
-		}
-	}
+func (p *Problem) in(name string) *Problem {
+	p.File = name
 	return p
 }
