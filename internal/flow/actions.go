@@ -144,21 +144,26 @@ func (m *machine) openChange() StateID {
 	return m.enter(NewCode)
 }
 
+// goBack leaves the question for the code: to the extension, where there is one.
 func (m *machine) goBack() StateID {
-	switch {
-	case m.at == Confirm:
-		m.first.Wipe()
-		return m.enter(NewCode)
-	case m.at == NewCode && m.must:
-		return m.leave(EndNotChanged, prompt.Cancelled, prompt.Goodbye)
-	case m.at == NewCode:
-		return m.enter(MainMenu, prompt.Cancelled)
-	case m.at == AccessCode && m.door != mailbox.OwnDoor:
-		m.number.Wipe()
-		m.store, m.asking, m.silent = unasked, 0, 0
-		return m.enter(Extension)
+	if m.door == mailbox.OwnDoor {
+		return m.leave(EndGoodbye, prompt.Goodbye)
 	}
-	return m.leave(EndGoodbye, prompt.Goodbye)
+	m.number.Wipe()
+	m.store, m.asking, m.silent = unasked, 0, 0
+	return m.enter(Extension)
+}
+
+func (m *machine) cancel() StateID {
+	if m.must {
+		return m.leave(EndNotChanged, prompt.Cancelled, prompt.Goodbye)
+	}
+	return m.enter(MainMenu, prompt.Cancelled)
+}
+
+func (m *machine) restart() StateID {
+	m.first.Wipe()
+	return m.enter(NewCode)
 }
 
 // checkNew judges the first entry before the caller has to repeat it.

@@ -214,7 +214,7 @@ func TestEveryCall(t *testing.T) {
 	for id := range said {
 		require.Contains(t, prompt.Required(), id, "a sentence that no language has to have")
 	}
-	require.Greater(t, len(said), 30)
+	require.Greater(t, len(said), 25, "the exploration hears too little to prove anything")
 	requireTableIsTrue(t, taken)
 }
 

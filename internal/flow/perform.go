@@ -19,6 +19,8 @@ const (
 	sayCleared
 	askAgain
 	goBack
+	cancel
+	restart
 	findMailbox
 	verify
 	openChange
@@ -71,13 +73,17 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.again(prompt.NoInput)
 	case goBack:
 		return m.goBack()
+	case cancel:
+		return m.cancel()
+	case restart:
+		return m.restart()
 	case findMailbox:
 		return m.findMailbox()
 	case verify:
 		return m.verify()
 	case openChange:
 		return m.openChange()
-	case sayMenu:
+	case sayMenu, openMenu:
 		return m.menu()
 	case sayInvalid:
 		return m.again(prompt.InvalidKey)
@@ -87,8 +93,6 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.checkNew()
 	case compare:
 		return m.compare()
-	case openMenu:
-		return m.menu()
 	}
 	return m.conclude(do, e)
 }

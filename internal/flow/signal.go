@@ -38,11 +38,11 @@ const (
 )
 
 var signalWords = [numSignals]string{
-	evAnswered: "answered", evSpoken: "spoken", evAhead: "key", evLost: "key lost", evTyped: "digit",
-	evEntered: "entry complete", evBroken: "broken entry ends", evCleared: "* on entry", evBack: "*", evNothing: "no input",
+	evAnswered: "answered", evSpoken: "spoken", evAhead: "key", evLost: "losing a key", evTyped: "digit",
+	evEntered: "entry complete", evBroken: "a key was lost", evCleared: "* on entry", evBack: "*", evNothing: "no input",
 	evChange: "key change", evRepeat: "key repeat", evGoodbye: "key goodbye", evOther: "other key",
-	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "not usable", evDown: "store down",
-	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "locked or closed",
+	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "mailbox closed", evDown: "store down",
+	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "mailbox locked or closed",
 	evDone: "done", evRefused: "code refused", evFailed: "change refused", evUnknown: "unknown",
 	evLimit: "time is up", evHungUp: "hung up",
 }

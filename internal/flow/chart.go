@@ -1,0 +1,204 @@
+package flow
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"star97/internal/dialplan"
+	"star97/internal/dtmf"
+	"star97/internal/pin"
+)
+
+// Chart is the table as nodes and edges, in the order of the states. Two charts
+// of the same table and layout are equal.
+type Chart struct {
+	Nodes []Node
+	Edges []Edge
+}
+
+// Node is one state.
+type Node struct {
+	State StateID
+	Does  string   // what happens here, in a few words
+	Stays []string // why the call comes back here at once
+}
+
+// Edge leads from one state to another.
+type Edge struct {
+	From, To StateID
+	Why      []string // each is one reason
+}
+
+// Formats of Draw.
+const (
+	FormatSVG  = "svg"
+	FormatDOT  = "dot"
+	FormatText = "text"
+)
+
+// Draw writes the flow of the embedded dialplan: svg, dot (Graphviz) or text.
+func Draw(w io.Writer, format string) error {
+	l, err := NewLayout(dialplan.Default(), pin.DefaultPolicy())
+	if err != nil {
+		return err
+	}
+	return l.Draw(w, format)
+}
+
+// Draw writes the flow of this layout: svg, dot (Graphviz) or text.
+func (l *Layout) Draw(w io.Writer, format string) error {
+	write, ok := map[string]func(*Layout) string{
+		FormatSVG:  func(l *Layout) string { return Graph(l).svg() },
+		FormatDOT:  func(l *Layout) string { return Graph(l).dot() },
+		FormatText: (*Layout).text,
+	}[format]
+	if !ok {
+		return fmt.Errorf("there is no format %q; use %s, %s or %s", format, FormatSVG, FormatDOT, FormatText)
+	}
+	_, err := io.WriteString(w, write(l))
+	return err
+}
+
+// Graph reads the table. What holds in nearly every state (the caller is gone, the
+// time is up) and what only keeps an entry going is left out; text has it all.
+func Graph(l *Layout) Chart {
+	var c Chart
+	for s := Ringing; s < numStates; s++ {
+		n := Node{State: s, Does: does[s]}
+		var out [numStates]*Edge
+		for sig := signal(1); sig < numSignals; sig++ {
+			r := table[s][sig]
+			if sig == evLimit || sig == evHungUp || isUpkeep(r.do) {
+				continue
+			}
+			for _, to := range r.to {
+				why := l.reason(sig, r.do, to)
+				if to == s {
+					n.Stays = append(n.Stays, why)
+					continue
+				}
+				if out[to] == nil {
+					out[to] = &Edge{From: s, To: to}
+				}
+				out[to].Why = append(out[to].Why, why)
+			}
+		}
+		c.Nodes = append(c.Nodes, n)
+		for _, e := range out {
+			if e != nil {
+				c.Edges = append(c.Edges, *e)
+			}
+		}
+	}
+	return c
+}
+
+func isUpkeep(do action) bool {
+	switch do {
+	case keep, loseAhead, startTimer, spoil, listen, note:
+		return true
+	}
+	return false
+}
+
+// does says in a few words what a state is for.
+var does = [numStates]string{
+	Ringing: "nothing is said before the ACK", Extension: "any door: whose mailbox?", AccessCode: "the current access code?",
+	Finding: "the mailbox is looked up", Verifying: "the store looks at the code", MainMenu: "what would you like to do?",
+	NewCode: "first entry of the new code", Confirm: "second entry of the new code", Changing: "the store changes the code",
+	Announcing: "“changed”, heard to its end", Leaving: "the last sentence is said", Ended: "BYE",
+}
+
+// reason is a signal in the words of this layout, and why it leads there where it
+// may lead elsewhere.
+func (l *Layout) reason(sig signal, do action, to StateID) string {
+	word := sig.String()
+	switch sig {
+	case evChange:
+		word = "key " + keyWord(l.change)
+	case evRepeat:
+		word = "key " + keyWord(l.repeat)
+	case evGoodbye:
+		word = "key " + keyWord(l.goodbye)
+	}
+	if b := because[do][to]; b != "" {
+		return word + " (" + b + ")"
+	}
+	return word
+}
+
+func keyWord(d dtmf.Digit) string {
+	switch d {
+	case noKey:
+		return "none"
+	case dtmf.Star:
+		return "*"
+	case dtmf.Pound:
+		return "#"
+	}
+	return strconv.Itoa(int(d))
+}
+
+const (
+	tooOften     = "too often"
+	tooOftenMust = "too often, must change"
+)
+
+// because tells apart the states to which one action may lead.
+var because = [numActions][numStates]string{
+	greet:          {Extension: "any door", AccessCode: "own door"},
+	goBack:         {Extension: "any door", Leaving: "own door"},
+	cancel:         {Leaving: "must change"},
+	findMailbox:    {Extension: "no extension", Leaving: "no extension, too often"},
+	verify:         {AccessCode: "too long", Finding: "not found yet", Leaving: "store down, or last try"},
+	askAgain:       {Leaving: tooOften},
+	sayInvalid:     {Leaving: tooOften},
+	bePatient:      {Leaving: "too long"},
+	sayWrong:       {Leaving: "last try"},
+	openChange:     {MainMenu: "not allowed"},
+	checkNew:       {NewCode: "refused", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
+	compare:        {Changing: "the same", NewCode: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
+	explainRefusal: {MainMenu: tooOften, Leaving: tooOftenMust},
+	explainFailure: {Leaving: "locked, or must change"},
+}
+
+// text lists every cell that does something: state, signal, states that may follow.
+func (l *Layout) text() string {
+	var b strings.Builder
+	for s := Ringing; s < numStates; s++ {
+		fmt.Fprintf(&b, "%s: %s\n", s, does[s])
+		for sig := signal(1); sig < numSignals; sig++ {
+			r := table[s][sig]
+			for _, to := range r.to {
+				fmt.Fprintf(&b, "  %-44s -> %s\n", l.reason(sig, r.do, to), to)
+			}
+		}
+	}
+	return b.String()
+}
+
+// dot is the chart for Graphviz.
+func (c Chart) dot() string {
+	var b strings.Builder
+	b.WriteString("digraph star97 {\n  rankdir=TB;\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n")
+	for _, n := range c.Nodes {
+		fmt.Fprintf(&b, "  %q [label=%s];\n", n.State, dotText(n.State.String(), n.Does))
+	}
+	for _, e := range c.Edges {
+		fmt.Fprintf(&b, "  %q -> %q [label=%s];\n", e.From, e.To, dotText(e.Why...))
+	}
+	for _, n := range c.Nodes {
+		if len(n.Stays) > 0 {
+			fmt.Fprintf(&b, "  %q -> %q [label=%s];\n", n.State, n.State, dotText(n.Stays...))
+		}
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// dotText quotes lines as one label (Graphviz: \n between lines).
+func dotText(lines ...string) string {
+	return `"` + strings.ReplaceAll(strings.Join(lines, `\n`), `"`, `\"`) + `"`
+}

@@ -1,0 +1,125 @@
+package flow
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dialplan"
+	"star97/internal/pin"
+)
+
+func drawn(t *testing.T, format string) string {
+	var b bytes.Buffer
+	require.NoError(t, Draw(&b, format))
+	return b.String()
+}
+
+func TestDrawingIsTheSameEachTime(t *testing.T) {
+	for _, format := range []string{FormatSVG, FormatDOT, FormatText} {
+		first := drawn(t, format)
+		for range 20 {
+			require.Equal(t, first, drawn(t, format), format)
+		}
+	}
+}
+
+func TestDrawingShowsEveryStateAndEdge(t *testing.T) {
+	c := Graph(layout(t))
+	require.Len(t, c.Nodes, int(numStates)-1)
+	svg, dot, text := drawn(t, FormatSVG), drawn(t, FormatDOT), drawn(t, FormatText)
+	for _, n := range c.Nodes {
+		require.Contains(t, svg, ">"+n.State.String()+"</text>")
+		require.Contains(t, dot, `"`+n.State.String()+`" [label=`)
+		require.Contains(t, text, n.State.String()+": "+n.Does+"\n")
+	}
+	for _, e := range c.Edges {
+		require.Contains(t, dot, `"`+e.From.String()+`" -> "`+e.To.String()+`"`)
+	}
+	lines := 0
+	for _, e := range c.Edges {
+		if e.To != e.From+1 {
+			lines++
+		}
+	}
+	require.Equal(t, lines, strings.Count(svg, `stroke="#89a"`), "an edge has no line")
+}
+
+func TestTextListsEveryCellThatDoesSomething(t *testing.T) {
+	want := 0
+	for _, row := range table {
+		for _, r := range row {
+			want += len(r.to)
+		}
+	}
+	require.Equal(t, want, strings.Count(drawn(t, FormatText), " -> "))
+}
+
+func TestSVGIsWellFormed(t *testing.T) {
+	d := xml.NewDecoder(strings.NewReader(drawn(t, FormatSVG)))
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return
+		} else {
+			require.NoError(t, err)
+		}
+	}
+}
+
+// Boxes do not overlap, lanes of one side that share rows do not share a column,
+// and no line meets a box outside its side.
+func TestPictureHasRoom(t *testing.T) {
+	p := &picture{chart: Graph(layout(t))}
+	p.sort()
+	p.place()
+	for s := Ringing; s < Ended; s++ {
+		require.Greater(t, p.y[s+1], p.y[s]+p.h[s]+20, "box %v", s)
+	}
+	for side := range p.lanes {
+		for i, a := range p.lanes[side] {
+			for _, b := range p.lanes[side][:i] {
+				require.False(t, a.column == b.column && a.top <= b.end && b.top <= a.end, "%v and %v", a.to, b.to)
+			}
+		}
+		for s := Ringing; s < numStates; s++ {
+			for _, q := range p.ports[side][s] {
+				require.True(t, q.y > p.y[s] && q.y < p.y[s]+p.h[s], "%v", s)
+			}
+		}
+	}
+}
+
+func TestDrawingFollowsTheDialplan(t *testing.T) {
+	plan := dialplan.Default()
+	plan.Menu = dialplan.Menu{Change: "5", Repeat: "", Goodbye: "#"}
+	l, err := NewLayout(plan, pin.DefaultPolicy())
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, l.Draw(&b, FormatText))
+	require.Contains(t, b.String(), "key 5 ")
+	require.Contains(t, b.String(), "key # ")
+}
+
+func TestUnknownFormatIsNamed(t *testing.T) {
+	require.EqualError(t, Draw(io.Discard, "png"), `there is no format "png"; use svg, dot or text`)
+}
+
+// What one action leads to is told apart in words, or there is but one way.
+func TestEveryForkIsExplained(t *testing.T) {
+	for _, row := range table {
+		for sig := signal(1); sig < numSignals; sig++ {
+			plain := 0
+			for _, to := range row[sig].to {
+				if because[row[sig].do][to] == "" {
+					plain++
+				}
+			}
+			require.True(t, plain <= 1 || sig == evLimit || row[sig].do == storeDown, "signal %v", sig)
+		}
+	}
+}
