@@ -7,8 +7,11 @@ package dtmf
 import "time"
 
 // Digit is a telephone key, numbered as its RFC 4733 section 3.2 event code:
-// 0-9, 10 = *, 11 = #, 12-15 = A-D. Printing one shows "key", never which key.
-type Digit uint8
+// 0-9, 10 = *, 11 = #, 12-15 = A-D. Printing one shows "key", never which key; it
+// is wider than a byte because fmt prints a slice of bytes past every Formatter. fmt
+// also reads past the Formatters of unexported fields: what keeps a Digit in one
+// and may be printed needs a Format of its own.
+type Digit uint16
 
 // The two keys that are not part of a number.
 const (

@@ -41,8 +41,9 @@ const (
 	segmentGap = time.Second
 	// maxPacked bounds the events read from one packet (RFC 4733 section 2.5.1.5).
 	maxPacked = 8
-	// recentKeys is the number of keys (SSRC, timestamp, code) remembered.
-	recentKeys = 8
+	// recentKeys is the number of keys (SSRC, timestamp, code) remembered; more
+	// than a person presses in maxMisorder packets.
+	recentKeys = 16
 )
 
 // MaxReports bounds what one Decode, or one Expire, appends.
@@ -193,6 +194,8 @@ func (d *EventDecoder) take(e *event, now time.Duration, out []Report) []Report 
 		return d.press(e, now, out)
 	case k != nil:
 		return d.update(k, e, now, out)
+	case e.ahead <= 0 && !e.Redundant && d.partOfKnown(e):
+		return out
 	case d.stale(e):
 		return d.overtaken(e, now, out)
 	case d.goesOn(e, now):

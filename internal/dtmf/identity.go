@@ -30,16 +30,20 @@ func (d *EventDecoder) stale(e *event) bool {
 	return k.used && (e.ahead < 0 || e.Redundant && int32(e.TS-k.start) < 0)
 }
 
-// overtaken handles a stale packet of an unknown key: a part of a known press
-// under a timestamp of its own, or else a press that is too late to take its
-// place, told once.
-func (d *EventDecoder) overtaken(e *event, now time.Duration, out []Report) []Report {
+// partOfKnown says whether e, late or doubled, meets a press that is remembered,
+// as a packet with a timestamp of its own does.
+func (d *EventDecoder) partOfKnown(e *event) bool {
 	for i := range d.keys {
 		k := &d.keys[i]
 		if k.used && k.digit == e.digit && k.ssrc == e.SSRC && d.touches(k, e) {
-			return out
+			return true
 		}
 	}
+	return false
+}
+
+// overtaken handles a press that comes too late to take its place; it is told once.
+func (d *EventDecoder) overtaken(e *event, now time.Duration, out []Report) []Report {
 	k := &d.keys[d.store(e, now)]
 	k.ended, k.end = true, now
 	d.stats.Lost++
@@ -66,7 +70,7 @@ func (d *EventDecoder) reach(k *eventKey, e *event) int32 {
 func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 	k := &d.keys[d.last]
 	switch {
-	case !k.used || k.digit != e.digit || e.packed:
+	case !k.used || k.digit != e.digit || e.packed || e.Redundant:
 		return false
 	case k.ssrc != e.SSRC:
 		return d.rehomed(k, e, now)

@@ -60,14 +60,16 @@ func (m *Merge) Accept(r Report) (Digit, bool) {
 	if p := m.copied(r); p != nil {
 		p.told |= 1 << r.Source
 		m.stats.LeakSuppressed++
-		m.take(r.Source)
+		if m.lock == FromTone {
+			m.lock = r.Source // the phone has a better way than tones
+		}
 		return 0, false
 	}
 	if r.Source == FromTone && m.lock != FromTone && m.lock != NoSource {
 		m.stats.Muted++
 		return 0, false
 	}
-	m.take(r.Source)
+	m.lock = r.Source
 	m.recent[m.next] = merged{
 		digit:  r.Digit,
 		told:   1 << r.Source,
@@ -89,13 +91,6 @@ func (m *Merge) Source() Source { return m.lock }
 
 // Stats returns the counters LeakSuppressed and Muted.
 func (m *Merge) Stats() Stats { return m.stats }
-
-// take gives the call to s; a tone does not take it from an event or INFO.
-func (m *Merge) take(s Source) {
-	if s != FromTone || m.lock == NoSource {
-		m.lock = s
-	}
-}
 
 // release notes the key-up of the latest press of the report's source.
 func (m *Merge) release(r Report) {
