@@ -1,0 +1,180 @@
+package media
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/codec"
+	"star97/internal/dtmf"
+)
+
+// sink is a socket that takes everything and brings nothing.
+type sink struct{ sent int }
+
+func (*sink) ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error) { select {} }
+func (c *sink) WriteToUDPAddrPort(b []byte, _ netip.AddrPort) (int, error) {
+	c.sent++
+	return len(b), nil
+}
+func (*sink) Close() error { return nil }
+
+// bench is a session whose time and packets the test moves by hand.
+type bench struct {
+	*session
+	sink *sink
+	now  time.Duration
+	far  rtp.Header
+	data []byte
+	due  []turn
+}
+
+var benchStream = Stream{Remote: signalled, RemoteRTCP: netip.AddrPortFrom(signalled.Addr(), 4001), Codec: codec.PCMU,
+	EventPT: 101, EventRate: 8000, RedPT: 121, PTime: 20 * time.Millisecond, Send: true, Recv: true}
+
+type bytesClip []byte
+
+func (c bytesClip) Payload(codec.ID) []byte { return c }
+
+func newBench(t testing.TB, out PacketConn) *bench {
+	e := &portable{options: DefaultOptions(), epoch: time.Now()}
+	e.ports = newPorts(40000, 40000, nil)
+	s := newSession(e, pair{port: 40000, rtp: out, rtcp: &sink{}}, netip.AddrPortFrom(loopback, 40000))
+	b := &bench{session: s, far: rtp.Header{Version: 2, SSRC: 7}, data: make([]byte, 0, 300)}
+	b.sink, _ = out.(*sink)
+	s.pacer = newPacer(func() time.Duration { return b.now })
+	s.Set(benchStream)
+	t.Cleanup(s.Close)
+	return b
+}
+
+// hear lets one packet arrive 20 ms after the last one.
+func (b *bench) hear(pt uint8, payload []byte) {
+	b.now += 20 * time.Millisecond
+	b.far.SequenceNumber++
+	b.far.PayloadType = pt
+	b.data = b.data[:headerSize+len(payload)]
+	b.far.MarshalTo(b.data)
+	copy(b.data[headerSize:], payload)
+	b.receive(b.data, signalled, b.now)
+}
+
+func (b *bench) audio(payload []byte) {
+	b.far.Timestamp += 160
+	b.hear(0, payload)
+}
+
+// press is one whole key: seven packets, two events.
+func (b *bench) press(pieces []dtmf.Piece) (events int) {
+	b.far.Timestamp += 1600
+	for i := range pieces {
+		b.hear(101, pieces[i].Payload[:])
+	}
+	for len(b.queue.ch) > 0 {
+		<-b.queue.ch
+		events++
+	}
+	return events
+}
+
+// frame moves the clock to the next frame and lets the pacer send it.
+func (b *bench) frame() {
+	b.now = time.Duration(b.session.due) * slot
+	for b.due, _ = b.pacer.collect(b.due[:0]); len(b.due) == 0; b.due, _ = b.pacer.collect(b.due[:0]) {
+	}
+	for _, t := range b.due {
+		t.s.tick(t.at, b.now)
+	}
+}
+
+func keyPieces() []dtmf.Piece {
+	return dtmf.Encode(nil, dtmf.Press{Digit: 5, Length: 80 * time.Millisecond}, 8000, 20*time.Millisecond)
+}
+
+func TestHotPathsAllocateNothing(t *testing.T) {
+	payload, pieces := make([]byte, 160), keyPieces()
+	b := newBench(t, &sink{})
+	require.Zero(t, testing.AllocsPerRun(1000, func() { b.audio(payload) }), "an audio packet")
+	require.Zero(t, testing.AllocsPerRun(1000, func() { require.Equal(t, 2, b.press(pieces)) }), "a key")
+	require.Equal(t, uint64(1001+7*1001), b.Stats().PacketsIn)
+	stranger := func() { b.receive(b.data, mapped, b.now) }
+	require.Zero(t, testing.AllocsPerRun(1000, stranger), "a stranger's packet")
+
+	b = newBench(t, &sink{})
+	b.Start(0)
+	long := Utterance{Clips: [MaxClips]Clip{make(bytesClip, 1<<20)}}
+	b.Say(long)
+	for range 20 { // let the ring's cells grow
+		b.frame()
+	}
+	require.Zero(t, testing.AllocsPerRun(1000, b.frame), "a frame")
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		b.Say(long)
+		<-b.queue.ch
+		b.frame()
+	}), "a talkspurt")
+	require.Equal(t, 2+20+1001+2*1001, b.sink.sent)
+}
+
+// BenchmarkReceivePacket is the way of one packet from the socket's buffer to the
+// event queue: parse, latch, statistics, and for keys the decoder. A key is seven
+// packets; its figure is per packet.
+func BenchmarkReceivePacket(b *testing.B) {
+	payload, pieces := make([]byte, 160), keyPieces()
+	b.Run("audio", func(b *testing.B) {
+		s := newBench(b, &sink{})
+		b.ReportAllocs()
+		for b.Loop() {
+			s.audio(payload)
+		}
+	})
+	b.Run("key", func(b *testing.B) {
+		s := newBench(b, &sink{})
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if i%len(pieces) == 0 {
+				s.press(nil)
+			}
+			s.hear(101, pieces[i%len(pieces)].Payload[:])
+		}
+	})
+	b.Run("stranger", func(b *testing.B) {
+		s := newBench(b, &sink{})
+		s.audio(payload)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.receive(s.data, mapped, s.now)
+		}
+	})
+}
+
+// BenchmarkPacerSend is one frame from the pacer's ring to the socket: without the
+// system call, and with it on loopback.
+func BenchmarkPacerSend(b *testing.B) {
+	run := func(out PacketConn, to netip.AddrPort) func(*testing.B) {
+		return func(b *testing.B) {
+			s := newBench(b, out)
+			st := benchStream
+			st.Remote = to
+			s.Set(st)
+			s.Start(0)
+			s.Say(Utterance{Clips: [MaxClips]Clip{make(bytesClip, 100<<20)}})
+			b.ReportAllocs()
+			for b.Loop() {
+				s.frame()
+			}
+		}
+	}
+	b.Run("without-system", run(&sink{}, signalled))
+	conn, err := listenUDP(netip.AddrPortFrom(loopback, 0), 46)
+	require.NoError(b, err)
+	defer conn.Close()
+	far, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	require.NoError(b, err)
+	defer far.Close()
+	b.Run("loopback-udp", run(conn, far.LocalAddr().(*net.UDPAddr).AddrPort()))
+}
