@@ -13,7 +13,8 @@ import (
 // Entry is one line of a call's time line. It has no field for keys: how many were
 // pressed is the most it tells, and not even that for a code.
 type Entry struct {
-	T        float64   `json:"t"` // seconds since the INVITE was sent
+	T        float64   `json:"t"`               // seconds since the INVITE was sent
+	Begin    float64   `json:"begin,omitempty"` // heard: when it began
 	Event    string    `json:"event"`
 	ID       prompt.ID `json:"id,omitempty"`       // heard
 	Complete *bool     `json:"complete,omitempty"` // heard: to its end
@@ -82,8 +83,16 @@ func (l *Timeline) Heard(h Heard) {
 		l.Say(h.At.Add(h.Sound.Heard), "heard-other", "heard %s", nameOf(h))
 		return
 	}
-	l.add(h.At.Add(h.Sound.Heard), Entry{Event: "heard", ID: h.ID, Complete: &h.Complete, Seconds: h.Sound.Heard.Round(time.Millisecond).Seconds()})
+	l.add(h.At.Add(h.Sound.Heard), Entry{Event: "heard", Begin: l.since(h.At), ID: h.ID, Complete: &h.Complete, Seconds: seconds(h.Sound.Heard)})
 }
+
+func (l *Timeline) since(at time.Time) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return seconds(at.Sub(l.start))
+}
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 func (l *Timeline) add(at time.Time, e Entry) {
 	l.mu.Lock()
@@ -91,7 +100,7 @@ func (l *Timeline) add(at time.Time, e Entry) {
 	if l.start.IsZero() {
 		l.start = at
 	}
-	e.T = at.Sub(l.start).Round(time.Millisecond).Seconds()
+	e.T = seconds(at.Sub(l.start))
 	if len(l.all) < maxEntries {
 		l.all = append(l.all, e)
 	}
