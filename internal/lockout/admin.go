@@ -22,8 +22,8 @@ type DoorState struct {
 // State reads how a mailbox stands and changes nothing.
 func (g *Guard) State(ctx context.Context, a mailbox.Account) (State, error) {
 	var s State
-	now := g.now()
 	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
+		now := g.now()
 		s.Own = g.doorState(&c[atDoor], false, now)
 		s.Any = g.doorState(&c[atOtherDoor], true, now)
 		s.Stopped = c[atMailbox].Wrong() >= g.opts.HardStop
@@ -46,10 +46,9 @@ func (g *Guard) doorState(c *Counter, anyDoor bool, now time.Time) DoorState {
 // Unlock opens both doors of a mailbox and forgets its wrong codes; limits of
 // sources stay. Who does it and why is for the audit trail around the Guard.
 func (g *Guard) Unlock(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
-	now := g.now()
 	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
 		for i := atDoor; i < len(c); i++ {
-			c[i].clear(c[i].Tries, now)
+			c[i].clear(c[i].Tries, g.now())
 		}
 		return true
 	})

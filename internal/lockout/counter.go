@@ -22,9 +22,9 @@ type Counter struct {
 // Wrong is the number of tries held against the key.
 func (c *Counter) Wrong() int { return int(c.Tries - c.Cleared) }
 
-// idleKept is how long a counter that holds nothing is kept, longer than any
-// verification lasts.
-const idleKept = 24 * time.Hour
+// idleKept is how long a counter that holds nothing is kept: longer than any
+// verification lasts, shorter than sourceWindow, so that it makes room first.
+const idleKept = 10 * time.Minute
 
 // count reserves one try and returns its number.
 func (c *Counter) count(now time.Time) uint64 {
@@ -51,7 +51,7 @@ func (c *Counter) giveBack(n uint64, before, now time.Time) {
 }
 
 func (c *Counter) rest(now time.Time) {
-	if c.Wrong() == 0 {
+	if c.Wrong() == 0 && c.Tries > 0 {
 		c.Expires = now.Add(idleKept)
 	}
 }
@@ -86,8 +86,12 @@ func (c *Counter) countRecent(now time.Time) int64 {
 	return ms
 }
 
-func (c *Counter) dropRecent(ms int64) {
+// dropRecent forgets one try of that time.
+func (c *Counter) dropRecent(ms int64, now time.Time) {
 	if i := slices.Index(c.Recent, ms); i >= 0 {
 		c.Recent = slices.Delete(c.Recent, i, i+1)
+	}
+	if len(c.Recent) == 0 {
+		c.Expires = now
 	}
 }

@@ -330,6 +330,29 @@ func TestCountsSurviveARestart(t *testing.T) {
 	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode), "an unlock by another process counts here")
 }
 
+// What a right code leaves behind may be forgotten soon, what a wrong one leaves
+// at its mailbox never.
+func TestRightCodesLeaveNothingForLong(t *testing.T) {
+	h := open(t)
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode))
+	keys := []string{"own:b\na1", "any:b\na1", "both:b\na1", "own:b\nb2"}
+	expire := func() (after []time.Duration) {
+		require.NoError(t, h.ledger.Update(t.Context(), keys, func(c []lockout.Counter) bool {
+			for i := range c {
+				if !c[i].Expires.IsZero() {
+					after = append(after, c[i].Expires.Sub(h.now()))
+				}
+			}
+			return false
+		}))
+		return after
+	}
+	require.Equal(t, []time.Duration{10 * time.Minute, 10 * time.Minute}, expire(), "the other door was never written")
+	h.wrongTimes(1, anna, mailbox.OwnDoor)
+	h.wrongTimes(1, bert, mailbox.OwnDoor)
+	require.Empty(t, expire())
+}
+
 // A ledger that cannot count stops tries: nothing reaches the wrapped store.
 func TestNoTryWithoutACount(t *testing.T) {
 	h := open(t)

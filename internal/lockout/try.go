@@ -46,10 +46,9 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 	if !g.calls.take(t.call) {
 		return nil, locked(&Closed{Why: "the call has used up its tries"})
 	}
-	now := g.now()
 	var closed *Closed
 	err := g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
-		moved := false
+		now, moved := g.now(), false // read here, so that tries follow each other in time
 		for i := range c {
 			moved = c[i].pull(now) || moved
 		}
@@ -91,9 +90,9 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 	g.calls.giveBack(t.call)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
 	defer cancel()
-	now := g.now()
 	return g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
-		c[atSource].dropRecent(t.recent)
+		now := g.now()
+		c[atSource].dropRecent(t.recent, now)
 		for i := atDoor; i < len(c); i++ {
 			switch {
 			case v == right:
@@ -106,8 +105,8 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 	})
 }
 
-// closed is the limit that forbids a try now, the longest-lasting first; nil if
-// none does.
+// closed is the limit that forbids a try now, a mailbox's before a source's; nil
+// if none does.
 func (g *Guard) closed(c []Counter, door mailbox.Door, now time.Time) *Closed {
 	if len(c) > 1 {
 		if w := c[atMailbox].Wrong(); w >= g.opts.HardStop {
