@@ -90,12 +90,14 @@ func (l *Listener) judge() {
 	for i := range l.props {
 		l.follow(&l.props[i], heard)
 	}
-	l.propose()
+	if !l.explained() {
+		l.propose()
+	}
 	l.compare()
 	if l.speaking {
 		l.watch()
 	}
-	l.props = slices.DeleteFunc(l.props, func(p proposal) bool { return p.over() && !l.isCurrent(&p) })
+	l.props = slices.DeleteFunc(l.props, func(p proposal) bool { return (p.over() || l.stale(&p)) && !l.isCurrent(&p) })
 	if !l.speaking {
 		l.choose()
 	}
@@ -104,6 +106,12 @@ func (l *Listener) judge() {
 
 func (l *Listener) isCurrent(p *proposal) bool {
 	return l.speaking && p.master == l.current.master && p.start == l.current.start
+}
+
+// explained tells that the current sentence leaves nothing of the newest frame for
+// others to explain, which spares looking for them.
+func (l *Listener) explained() bool {
+	return slices.ContainsFunc(l.props, func(p proposal) bool { return l.isCurrent(&p) && p.left >= 0 && p.left < beyond })
 }
 
 // watch ends the current sentence when it is over, or when another one has begun in
@@ -150,44 +158,66 @@ func (l *Listener) forget(upTo int64) {
 	l.props = slices.DeleteFunc(l.props, func(p proposal) bool { return p.upTo <= upTo })
 }
 
-// choose announces the sentence if one alone explains what is heard.
+// choose announces the sentence if one alone explains what is heard. Only a frame
+// that matches decides between candidates: in silence all are equally good.
 func (l *Listener) choose() {
-	if len(l.common) > 0 && !slices.ContainsFunc(l.props, settled) {
-		l.tellCommon()
-		return
+	best := l.best()
+	switch {
+	case best != nil:
+		if len(l.common) > 0 && best.born >= l.part.to {
+			l.tellCommon()
+		}
+		if len(l.common) == 0 {
+			l.part.from = best.born
+		}
+		l.part.to = l.now
+		if l.candidates(best.matched); len(l.common) == 1 {
+			l.announce(best)
+		}
+	case len(l.common) > 0 && !slices.ContainsFunc(l.props, goingOn):
+		l.conclude()
 	}
-	fresh := len(l.common) == 0
-	l.common = l.common[:0]
+}
+
+// best is the proposal that has matched longest, of those that matched the newest
+// frame as well as any; nil if none can be named.
+func (l *Listener) best() *proposal {
 	var best *proposal
-	open := false // some candidate has not come to its end
 	for i := range l.props {
 		p := &l.props[i]
-		if p.matched == 0 || p.worse > 0 {
-			continue
-		}
-		open = open || !p.past
-		if id := l.name(p); !slices.Contains(l.common, id) {
-			l.common = append(l.common, id)
-		}
-		if best == nil || p.matched > best.matched {
+		if settled(*p) && p.upTo == l.now && p.worse == 0 && p.confidence() >= nameAt && (best == nil || p.matched > best.matched) {
 			best = p
 		}
 	}
-	switch {
-	case best == nil || !settled(*best):
-		l.common = l.common[:0]
-	case len(l.common) == 1:
-		l.announce(best)
-	default:
-		slices.Sort(l.common)
-		if fresh {
-			l.part.from = best.born
-		}
-		l.part.to = best.upTo
-		if !open {
-			l.tellCommon()
+	return best
+}
+
+// conclude ends the undecided sound: one candidate may have come to its end while
+// the others were refuted by what followed.
+func (l *Listener) conclude() {
+	if i := slices.IndexFunc(l.props, settled); i >= 0 {
+		if l.candidates(settle); len(l.common) == 1 {
+			l.announce(&l.props[i])
+			return
 		}
 	}
+	l.tellCommon()
+}
+
+// candidates lists in common what may be sounding: what has settled or has matched
+// at least half of the longest.
+func (l *Listener) candidates(longest int) {
+	l.common = l.common[:0]
+	for i := range l.props {
+		p := &l.props[i]
+		if p.worse > 0 || p.matched < min(settle, (longest+1)/2) {
+			continue
+		}
+		if id := l.name(p); !slices.Contains(l.common, id) {
+			l.common = append(l.common, id)
+		}
+	}
+	slices.Sort(l.common)
 }
 
 // name is the sentence's id; of masters that are the same, the first.
@@ -196,6 +226,8 @@ func (l *Listener) name(p *proposal) prompt.ID {
 }
 
 func settled(p proposal) bool { return p.matched >= settle }
+
+func goingOn(p proposal) bool { return settled(p) && !p.past }
 
 func (l *Listener) announce(p *proposal) {
 	l.tellStrange()

@@ -9,7 +9,7 @@ import (
 
 // The patience of a Listener, in frames.
 const (
-	settle     = 3  // that must match before a sentence can be named
+	settle     = 5  // that must match before a sentence can be named
 	otherFor   = 3  // of other sound that end a sentence
 	silentFor  = 10 // of silence in a sentence that end it: more than a burst of lost packets
 	strangeFor = 25 // of sound that nobody explains
@@ -18,20 +18,22 @@ const (
 )
 
 const (
-	unsure   = 3                       // samples of a key whose sign is tried both ways
-	maxProps = 48                      // proposals followed at once
-	endSlack = 80 * prompt.Rate / 1000 // samples at the end of a sentence that may be missing
+	unsure   = 3                        // samples of a key whose sign is tried both ways
+	maxProps = 48                       // proposals followed at once
+	endSlack = 120 * prompt.Rate / 1000 // samples at the end of a sentence that may be missing: the k of "work"
 )
 
 // What counts as a match. Energies are sums over a frame.
 const (
-	bornAt       = 0.8       // correlation at which a proposal is made
+	bornAt       = 0.9       // correlation over two frames at which a proposal is made
+	nameAt       = 0.9       // confidence at which a sentence is named
 	matchAt      = 0.7       // correlation of a frame that matches
 	takeover     = 32 * loud // in a pause of the sentence, is other sound: -32 dBov
 	strangeSound = 8 * loud  // -38 dBov
 	silence      = loud / 2  // at most; -50 dBov
 	clearly      = 3         // times as much is left unexplained,
-	beyond       = 0.02      // and this share of the energy more: outdone
+	beyond       = 0.02      // and this share of the energy more,
+	audibly      = 4 * loud  // and this much: outdone
 )
 
 // proposal is a sentence that may be sounding since start.
@@ -45,6 +47,7 @@ type proposal struct {
 	other, silent int     // frames in a row
 	worse         int     // frames in a row
 	left          float64 // share of the newest frame's energy left unexplained; -1: not judged
+	expected      float64 // energy of the master in the newest frame
 	past          bool    // its last sound is behind us
 	energy, rest  float64 // of all frames: heard, and left unexplained
 }
@@ -55,6 +58,11 @@ func (p *proposal) over() bool {
 		return p.other > 0 || p.silent >= silentFor
 	}
 	return p.other >= otherFor || p.silent >= silentFor
+}
+
+// stale tells that a proposal has come to its end and nobody waits for it.
+func (l *Listener) stale(p *proposal) bool {
+	return p.past && (!settled(*p) || len(l.common) == 0 && p.upTo < l.now)
 }
 
 func (p *proposal) confidence() float64 {
@@ -73,26 +81,28 @@ func (l *Listener) follow(p *proposal, heard float64) {
 		return
 	}
 	like, expected := l.correlate(p.master, p.start, frameLen)
+	p.expected = expected
 	switch {
 	case expected < loud:
 		if heard >= takeover {
 			p.other++
 		}
-	case heard < silence:
-		p.silent++
-	case like < matchAt && expected < takeover && heard < takeover: // weak on both sides: noise may be all there is
-	case like < matchAt:
-		p.other++
-		p.left = 1
-		p.energy += heard
-		p.rest += heard
-	default:
+	case like >= matchAt:
 		p.matched++
 		p.other, p.silent = 0, 0
 		p.upTo = l.now
 		p.left = 1 - like*like
 		p.energy += heard
 		p.rest += heard * p.left
+	case heard < silence:
+		p.silent++
+	case expected < takeover && heard < takeover:
+		// Weak on both sides: noise may be all there is.
+	default:
+		p.other++
+		p.left = 1
+		p.energy += heard
+		p.rest += heard
 	}
 }
 
@@ -213,7 +223,7 @@ func (l *Listener) compare() {
 		p := &l.props[i]
 		switch {
 		case p.left < 0:
-		case p.left > clearly*best+beyond:
+		case p.left > clearly*best+beyond && (p.left-best)*p.expected > audibly:
 			p.worse++
 		default:
 			p.worse = 0
