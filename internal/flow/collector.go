@@ -25,7 +25,7 @@ func (m *machine) read(e *Event) signal {
 		m.timing = 0
 		return m.readSilence()
 	case Found, Verified, ChangeDone:
-		if m.asking == 0 || e.Step != m.asking {
+		if m.asking == 0 || e.Step != m.asking || e.Kind != m.awaited {
 			return 0
 		}
 		m.asking = 0

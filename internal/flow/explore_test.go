@@ -122,6 +122,9 @@ func (c scope) normal(s State) State {
 	one := func(n uint32) uint32 { return min(n, 1) }
 	s.step, s.saying, s.timing, s.asking = 1, one(s.saying), one(s.timing), one(s.asking)
 	s.typing = s.typing && c.limit
+	if s.asking == 0 {
+		s.awaited = 0
+	}
 	return s
 }
 
@@ -284,6 +287,8 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "nothing will ever happen again"
 	case (s.at == Leaving || s.at == Ended) && !secretFree(s):
 		return "a code outlives its use"
+	case s.door == mailbox.AnyDoor && before.truth.right.Empty() && after.truth.right.Empty() && s.account != nil:
+		return "the any door knows a mailbox before its code was verified"
 	case s.at != Confirm && s.at != Changing && !s.first.Empty():
 		return "the first entry outlives the confirmation"
 	}

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"time"
 
 	"star97/internal/dtmf"
@@ -59,6 +60,8 @@ type State struct {
 	timing uint32 // the step whose timer runs
 	asking uint32 // the step whose question the store has not answered
 
+	awaited EventKind // how the store answers that question
+
 	account *mailbox.Account // whose mailbox; believed at the own door, verified at the other
 	policy  pin.Policy       // rules for this account's new code
 	store   lookup
@@ -108,6 +111,10 @@ func (s *State) At() StateID { return s.at }
 // Door is the door as the flow sees it: an own door whose mailbox does not exist
 // has become the any door.
 func (s *State) Door() mailbox.Door { return s.door }
+
+// Format shows where the call is and nothing else, whatever the verb: the keys
+// that were typed ahead are in clear.
+func (s State) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call at %s", s.at) }
 
 // Wipe overwrites every code and key in s. The call is over.
 func (s *State) Wipe() {

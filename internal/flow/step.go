@@ -10,7 +10,7 @@ import (
 // Step decides what happens next. It depends on its arguments alone and
 // allocates nothing. Whoever has performed the effects wipes them.
 func Step(s State, e Event) (State, Effects) {
-	m := machine{State: s}
+	m := machine{State: s, sounding: s.saying != 0}
 	m.step++
 	if sig := m.read(&e); sig != 0 {
 		m.apply(sig, &e)
@@ -23,13 +23,14 @@ func Step(s State, e Event) (State, Effects) {
 // place for each sort of effect, so a later one replaces an earlier one.
 type machine struct {
 	State
-	phrase  prompt.Phrase
-	speak   bool
-	quiet   bool
-	wait    time.Duration
-	rewind  bool // wait replaces the running timer
-	request Effect
-	bye     bool
+	phrase   prompt.Phrase
+	speak    bool
+	quiet    bool
+	sounding bool // something was being said before this step
+	wait     time.Duration
+	rewind   bool // wait replaces the running timer
+	request  Effect
+	bye      bool
 }
 
 func (m *machine) apply(sig signal, e *Event) {
@@ -79,7 +80,7 @@ func (m *machine) say(ids ...prompt.ID) {
 // hush stops the phrase; what this step was about to say is not said.
 func (m *machine) hush() {
 	if m.saying != 0 {
-		m.speak, m.quiet = false, true
+		m.speak, m.quiet = false, m.sounding
 	}
 	m.saying = 0
 }
@@ -93,8 +94,16 @@ func (m *machine) timer(d time.Duration) {
 	}
 }
 
-// request kinds: one question to the store is open at a time.
+// ask puts a question to the store. One is open at a time.
 func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
 	m.request = Effect{Kind: kind, Step: m.step, Door: m.door, Number: number, Code: code, Next: next}
 	m.asking = m.step
+	switch kind {
+	case Lookup:
+		m.awaited = Found
+	case Verify:
+		m.awaited = Verified
+	case Change:
+		m.awaited = ChangeDone
+	}
 }

@@ -1,0 +1,295 @@
+package flow
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dialplan"
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// caller steps one call and keeps what it asked for.
+type caller struct {
+	t   *testing.T
+	s   State
+	out []Effect // of the last step
+}
+
+func answeredCall(t *testing.T, l *Layout, door mailbox.Door) *caller {
+	c := &caller{t: t, s: New(l, door)}
+	c.do(Event{Kind: Answered})
+	if door == mailbox.OwnDoor {
+		c.store(Event{Kind: Found, Account: plainBox})
+	}
+	return c
+}
+
+func (c *caller) do(e Event) *caller {
+	s, out := Step(c.s, e)
+	c.s, c.out = s, out.List[:out.N]
+	return c
+}
+
+func (c *caller) press(keys string) *caller {
+	for _, k := range keys {
+		c.do(Event{Kind: Key, Digit: digitOf(k)})
+	}
+	return c
+}
+
+func (c *caller) store(e Event) *caller {
+	require.NotZero(c.t, c.s.asking, "nothing was asked")
+	e.Step = c.s.asking
+	return c.do(e)
+}
+
+func (c *caller) timer() *caller {
+	require.NotZero(c.t, c.s.timing, "no timer runs")
+	return c.do(Event{Kind: TimedOut, Step: c.s.timing})
+}
+
+func (c *caller) spoken() *caller {
+	require.NotZero(c.t, c.s.saying, "nothing is said")
+	return c.do(Event{Kind: Spoken, Step: c.s.saying})
+}
+
+func (c *caller) says(ids ...prompt.ID) *caller {
+	c.t.Helper()
+	for _, fx := range c.out {
+		if fx.Kind == Say {
+			require.Equal(c.t, prompt.Say(ids...), fx.Phrase)
+			return c
+		}
+	}
+	require.Fail(c.t, "nothing is said", "wanted %v", ids)
+	return c
+}
+
+func (c *caller) at(s StateID) *caller {
+	c.t.Helper()
+	require.Equal(c.t, s, c.s.at)
+	return c
+}
+
+func (c *caller) toMenu() *caller {
+	return c.press("739152#").store(Event{Kind: Verified, Account: plainBox}).at(MainMenu)
+}
+
+func TestLostKeyVoidsTheEntryAndCountsAsNothing(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor)
+	for range 5 {
+		c.press("739").do(Event{Kind: KeysLost}).press("152").at(AccessCode)
+		require.NotContains(t, kinds(c.out), Say, "the caller is still typing")
+		c.press("#").says(prompt.DigitsLost, prompt.EnterCode).spoken()
+	}
+	c.press("268413#").store(Event{Kind: Verified, Code: mailbox.WrongPIN}).says(prompt.WrongCode, prompt.EnterCode)
+	require.EqualValues(t, 1, c.s.wrong)
+}
+
+func TestLostKeyIsAskedForAfterAPauseToo(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739").do(Event{Kind: KeysLost})
+	c.timer().says(prompt.DigitsLost, prompt.EnterCode)
+}
+
+func TestKeysBehindALostMenuKeyChooseNothing(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().do(Event{Kind: KeysLost})
+	c.press("482").at(MainMenu).timer().says(prompt.DigitsLost, prompt.MainMenu).at(MainMenu)
+}
+
+func TestOneKeyTooManyTypedAheadVoidsThemAll(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").at(Verifying)
+	c.press(strings.Repeat("2", AheadMax+1)).store(Event{Kind: Verified, Account: plainBox})
+	c.at(MainMenu).says(prompt.DigitsLost, prompt.MainMenu)
+	c.press("2").at(MainMenu) // typed before that sentence began
+	c.do(Event{Kind: Started, Step: c.s.saying}).press("2").at(NewCode)
+}
+
+func TestAheadMaxKeysTypedAheadAreAllUsed(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#")
+	ahead := strings.Repeat("9", AheadMax-1) + "2"
+	c.press(ahead).store(Event{Kind: Verified, Account: plainBox}).at(NewCode)
+}
+
+func TestKeysBeforeTheACKAreUsedAfterIt(t *testing.T) {
+	c := &caller{t: t, s: New(layout(t), mailbox.OwnDoor)}
+	c.press("739152#")
+	require.Empty(t, c.out)
+	c.do(Event{Kind: Answered}).at(Finding)
+	require.Equal(t, []EffectKind{Timer, Lookup}, kinds(c.out))
+	c.store(Event{Kind: Found, Account: plainBox}).at(Verifying)
+}
+
+func TestAHashThatComesLateBelongsToTheEntryBefore(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.AnyDoor)
+	c.press("4001").timer().at(AccessCode).press("#").at(AccessCode)
+	require.Empty(t, c.out)
+	c.press("#").says(prompt.NoInput, prompt.EnterCode)
+}
+
+func TestExtensionOfFixedLengthEndsAtItsLastDigit(t *testing.T) {
+	plan := dialplan.Default()
+	plan.Limits.ExtensionDigits = 4
+	l, err := NewLayout(plan, pin.DefaultPolicy())
+	require.NoError(t, err)
+	c := answeredCall(t, l, mailbox.AnyDoor)
+	c.press("40#").at(Extension).says(prompt.InvalidKey, prompt.EnterExtension)
+	c.press("4001").at(AccessCode).says(prompt.EnterCode)
+	c.press("#").at(AccessCode)
+	require.Empty(t, c.out, "the # belongs to the extension")
+}
+
+func TestStarGivesMoreTime(t *testing.T) {
+	l := layout(t)
+	c := answeredCall(t, l, mailbox.OwnDoor).press("73*").says(prompt.Cleared).spoken()
+	require.Equal(t, l.timers.Cleared, c.out[0].After)
+}
+
+func TestTimersStartAtTheEndOfTheSentence(t *testing.T) {
+	l := layout(t)
+	c := answeredCall(t, l, mailbox.OwnDoor)
+	require.Zero(t, c.s.timing, "a timer runs while the sentence is said")
+	c.spoken()
+	require.Equal(t, l.timers.FirstDigit, c.out[0].After)
+	c.press("7")
+	require.Equal(t, l.timers.BetweenDigits, c.out[0].After)
+	c.press("39152#").store(Event{Kind: Verified, Account: plainBox}).spoken()
+	require.Equal(t, l.timers.Menu, c.out[0].After)
+}
+
+func TestTotalTime(t *testing.T) {
+	l := layout(t)
+	t.Run("who types is not cut off, and is not asked again", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).press("73").do(Event{Kind: LimitHit}).at(AccessCode)
+		c.press("9152#").store(Event{Kind: Verified, Account: plainBox}).at(MainMenu)
+		c.do(Event{Kind: LimitHit}).at(MainMenu).press("2").spoken().timer().says(prompt.TimeLimit, prompt.Goodbye)
+	})
+	t.Run("who does not type hears why", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).do(Event{Kind: LimitHit}).says(prompt.TimeLimit, prompt.Goodbye).spoken().at(Ended)
+		require.Equal(t, EndTimeLimit, c.s.end)
+	})
+	t.Run("a change under way is finished and announced", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#").at(Changing)
+		c.do(Event{Kind: LimitHit}).do(Event{Kind: LimitHit}).at(Changing)
+		c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).says(prompt.Changed)
+		c.do(Event{Kind: LimitHit}).at(Announcing)
+	})
+}
+
+func TestStaleAnswersAreIgnored(t *testing.T) {
+	l := layout(t)
+	for name, c := range map[string]*caller{
+		"speech": answeredCall(t, l, mailbox.OwnDoor), "timer": answeredCall(t, l, mailbox.OwnDoor).spoken(),
+		"store": answeredCall(t, l, mailbox.OwnDoor).press("739152#"),
+	} {
+		for _, kind := range []EventKind{Spoken, Started, TimedOut, Found, Verified, ChangeDone} {
+			for _, step := range []uint32{0, c.s.step + 1, c.s.step - 100} {
+				before := c.s
+				c.do(Event{Kind: kind, Step: step, Account: plainBox, Result: mailbox.Proved()})
+				require.Empty(t, c.out, "%s: %v", name, kind)
+				before.step = c.s.step
+				require.True(t, before == c.s, "%s: %v changed the state", name, kind)
+			}
+		}
+	}
+}
+
+// What the store says of a mailbox makes no difference at the any door before the
+// code is right: same effects at each step, to the last.
+func TestAnyDoorTellsNothing(t *testing.T) {
+	l := layout(t)
+	road := func(found, verified mailbox.Code, box *mailbox.Account) (all []Effect) {
+		c := &caller{t: t, s: New(l, mailbox.AnyDoor)}
+		keep := func() { all = append(all, c.out...) }
+		c.do(Event{Kind: Answered})
+		keep()
+		for range l.limits.WrongCodes {
+			if c.s.at == Extension {
+				c.press("4001#")
+				keep()
+				c.store(Event{Kind: Found, Code: found, Account: box})
+				keep()
+			}
+			c.press("739152#")
+			keep()
+			c.store(Event{Kind: Verified, Code: verified, Account: box})
+			keep()
+			c.do(Event{Kind: Started, Step: c.s.saying})
+		}
+		c.spoken()
+		keep()
+		require.Equal(t, Ended, c.s.at)
+		return all
+	}
+	want := road(mailbox.OK, mailbox.WrongPIN, plainBox)
+	for _, found := range []mailbox.Code{mailbox.OK, mailbox.NotFound, mailbox.Ambiguous} {
+		for _, verified := range []mailbox.Code{mailbox.WrongPIN, mailbox.NotFound, mailbox.Ambiguous, mailbox.Locked, mailbox.Disabled, mailbox.NoCode} {
+			for _, box := range []*mailbox.Account{nil, plainBox, mustBox, closedBox} {
+				require.True(t, fmt.Sprint(want) == fmt.Sprint(road(found, verified, box)), "%v, %v", found, verified)
+			}
+		}
+	}
+}
+
+// The mailbox's own rules hold where they are stricter, and its lengths are spoken.
+func TestStricterRulesOfTheMailboxHold(t *testing.T) {
+	box := &mailbox.Account{ID: "9", Extension: "4001", Rules: &pin.Policy{MinLen: 8, MaxLen: 16}}
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").store(Event{Kind: Verified, Account: box})
+	c.press("2482915#").at(NewCode)
+	c.says(prompt.RefusedTooShort, prompt.EnterNewCode)
+	excluding := &mailbox.Account{ID: "9", Extension: "4001", Rules: &pin.Policy{MinLen: 12, MaxLen: 20}}
+	c = answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").store(Event{Kind: Verified, Account: excluding})
+	c.press("2482915736041#").at(Confirm)
+}
+
+func TestPrintingACallShowsNoKey(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#77777777")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		require.Equal(t, "call at verifying", fmt.Sprintf(verb, c.s))
+	}
+}
+
+func kinds(list []Effect) (k []EffectKind) {
+	for _, fx := range list {
+		k = append(k, fx.Kind)
+	}
+	return k
+}
+
+// FuzzCall plays any sequence of events, as wild as bytes are, and holds it to the
+// rules; then the caller and the store fall silent, and the call ends.
+func FuzzCall(f *testing.F) {
+	f.Add([]byte{0, 14, 8, 4, 10, 6, 3, 12, 18, 3, 5, 9, 3, 10, 2, 6, 12})
+	f.Add([]byte{1, 14, 5, 1, 1, 2, 12, 18, 19, 20, 21, 13, 15, 16, 17, 22, 23})
+	l := layout(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) == 0 || len(data) > 400 {
+			return
+		}
+		n := node{state: New(l, mailbox.OwnDoor+mailbox.Door(data[0]&1))}
+		for _, b := range data[1:] {
+			e := wild(&n.state, b)
+			next, out := Step(n.state, e)
+			after := node{state: next, truth: n.truth.after(&n.state, e, out)}
+			require.Empty(t, breaks(n, e, after, out), "state %v, event %+v", n.state.at, e)
+			n = after
+		}
+		if n.state.at != Ringing {
+			alone(t, n.state)
+		}
+	})
+}
+
+// wild makes an event of a byte: keys half of the time, answers to what is open.
+func wild(s *State, b byte) Event {
+	if b < 128 {
+		return Event{Kind: Key, Digit: dtmf.Digit(b % 16)}
+	}
+	list := scope{ahead: true, limit: true}.events(s)
+	return list[int(b-128)%len(list)]
+}
