@@ -217,7 +217,7 @@ func (p *Player) await(ctx context.Context, line int, want prompt.ID, suits, wro
 
 // missed explains why a sentence was not heard.
 func (p *Player) missed(line int, id prompt.ID, sounds []Heard) error {
-	e := &NotHeard{Line: line, Want: id, Instead: endedNames(sounds)}
+	e := &NotHeard{Line: line, Want: id, Instead: namesOf(sounds)}
 	stats := p.Call.media.Stats()
 	switch {
 	case stats.Received == 0:
@@ -232,10 +232,13 @@ func (p *Player) missed(line int, id prompt.ID, sounds []Heard) error {
 	return e
 }
 
-func endedNames(sounds []Heard) (names []string) {
-	for _, s := range sounds {
+// namesOf lists what was heard; only the last sound can be going on still.
+func namesOf(sounds []Heard) (names []string) {
+	for i, s := range sounds {
 		if s.Ended {
 			names = append(names, nameOf(s))
+		} else if i == len(sounds)-1 {
+			names = append(names, nameOf(s)+" (begun)")
 		}
 	}
 	return names
@@ -311,7 +314,7 @@ func (p *Player) end(ctx context.Context, line script.Line) error {
 	case <-p.Call.Done():
 		return nil
 	case <-patience.C:
-		return &NotHeard{Line: line.Number, Want: "the end of the call", Instead: endedNames(p.Call.media.Heard()[p.cursor:]), Hint: "the far end did not hang up"}
+		return &NotHeard{Line: line.Number, Want: "the end of the call", Instead: namesOf(p.Call.media.Heard()[p.cursor:]), Hint: "the far end did not hang up"}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
