@@ -117,11 +117,11 @@ func Parse(name string, data []byte) ([]Line, error) {
 
 func parseLine(name string, number int, text string) (Line, bool, error) {
 	if len(text) > MaxLineBytes {
-		return Line{}, false, problem(name, number, fmt.Sprintf("The line is longer than %d bytes.", MaxLineBytes), "Use several lines; press joins nothing across lines, but keys may follow each other.")
+		return Line{}, false, problem(name, number, fmt.Sprintf("The line is longer than %d bytes.", MaxLineBytes), "Go on in a second line: keys of two lines follow each other.")
 	}
 	words, err := split(text)
 	if err != nil {
-		return Line{}, false, problem(name, number, err.Error(), `Close it with " before the line ends.`)
+		return Line{}, false, problem(name, number, sentence(err), `Close it with " before the line ends.`)
 	}
 	if len(words) == 0 {
 		return Line{}, false, nil
@@ -132,7 +132,7 @@ func parseLine(name string, number int, text string) (Line, bool, error) {
 		return Line{}, false, problem(name, number, fmt.Sprintf("There is no verb %q.", line.Verb), "The verbs are "+strings.Join(Verbs(), ", ")+".")
 	}
 	if err := v.check(line.Args); err != nil {
-		return Line{}, false, problem(name, number, err.Error(), "Write it as: "+v.usage+".")
+		return Line{}, false, problem(name, number, sentence(err), "Write it as: "+v.usage+".")
 	}
 	if v.same != "" {
 		line.Verb = v.same
@@ -142,6 +142,12 @@ func parseLine(name string, number int, text string) (Line, bool, error) {
 
 func problem(name string, line int, text, remedy string) error {
 	return strictyaml.Problem{File: name, Line: line, Text: text, Remedy: remedy}
+}
+
+// sentence writes an error as one.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 var errOpenQuote = errors.New("a quoted word has no end")

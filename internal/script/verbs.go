@@ -94,9 +94,12 @@ func checkGiven(args []string) error {
 		}
 		return checkNumber(args[1])
 	case "caller":
-		return errors.Join(count(args, 2), checkNumber(args[1]))
+		if err := count(args[1:], 1); err != nil {
+			return err
+		}
+		return checkNumber(args[1])
 	case "domain":
-		return count(args, 2)
+		return count(args[1:], 1)
 	}
 	return fmt.Errorf("there is no fact %q", args[0])
 }
@@ -118,11 +121,17 @@ func checkStore(args []string) error {
 	}
 	switch {
 	case answer == "slow":
-		return errors.Join(count(rest, 1), checkDurations(rest))
+		if err := count(rest, 1); err != nil {
+			return err
+		}
+		return checkDurations(rest)
 	case answer == "ok" || answer == "dead":
 		return count(rest, 0)
 	case op != "change":
-		return errors.Join(count(rest, 0), oneOf("answer to "+op, []string{answer}, AskReasons...))
+		if err := count(rest, 0); err != nil {
+			return err
+		}
+		return oneOf("answer to "+op, []string{answer}, AskReasons...)
 	case answer == "unknown":
 		return count(rest, 0)
 	case answer == "refused":
@@ -201,7 +210,11 @@ func oneOf(what string, args []string, set ...string) error {
 
 func count(args []string, want int) error {
 	if len(args) != want {
-		return fmt.Errorf("this takes %d words here, not %d", want, len(args))
+		words := "words"
+		if want == 1 {
+			words = "word"
+		}
+		return fmt.Errorf("this takes %d %s, not %d", want, words, len(args))
 	}
 	return nil
 }
