@@ -2,7 +2,7 @@ package dialplan
 
 import "strings"
 
-// any stands for one digit in a pattern.
+// anyDigit stands for one digit in a pattern.
 const anyDigit = 'x'
 
 // maxNumber is the longest number or name that is compared.
@@ -29,7 +29,7 @@ func match(pattern, number string) (digits string, ok bool) {
 		case pattern[i] == anyDigit && c >= '0' && c <= '9':
 			found[n] = c
 			n++
-		case pattern[i] != c:
+		case pattern[i] == anyDigit || pattern[i] != c:
 			return "", false
 		}
 	}
