@@ -26,7 +26,6 @@ func (m *Media) read(session *sdp.SessionDescription, media *sdp.MediaDescriptio
 		return fmt.Errorf("%w: no c= line for the audio line", ErrSyntax)
 	}
 	m.Addr, m.noAddr = address(conn.AddressType, conn.Address.Address)
-	m.dir = both
 	for _, list := range [][]sdp.Attribute{session.Attributes, media.Attributes} {
 		for _, a := range list {
 			if d, ok := parseDirection(a.Key); ok {
@@ -35,7 +34,7 @@ func (m *Media) read(session *sdp.SessionDescription, media *sdp.MediaDescriptio
 		}
 	}
 	if m.Addr.IsUnspecified() { // hold of RFC 2543: nothing may be sent there
-		m.dir &^= receives
+		m.dir |= noRecv
 	}
 	m.RTCP = m.control(value(media, "rtcp"))
 	m.PTime = packetTime(value(media, "ptime"), value(media, "maxptime"))
@@ -108,8 +107,8 @@ func (m *Media) readTypes(media *sdp.MediaDescription) {
 	seen := [128]bool{}
 	for _, f := range m.Formats {
 		n, err := strconv.ParseUint(f, 10, 7)
-		// 72-76 would look like RTCP (RFC 3551 section 6).
-		if err != nil || n >= 72 && n <= 76 || seen[n] {
+		// 72-76 would look like RTCP (RFC 3551 section 6); "00" could not be answered.
+		if err != nil || n >= 72 && n <= 76 || seen[n] || len(f) > 1 && f[0] == '0' {
 			continue
 		}
 		seen[n] = true

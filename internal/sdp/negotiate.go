@@ -11,8 +11,8 @@ import (
 
 // Answer answers an offer: it takes the first audio line that we can serve with
 // the offerer's first codec that we know (its order counts, RFC 3264 section 6.1),
-// and refuses every other line. Errors:
-// those of Parse, ErrNoAudio, ErrNoCommonCodec, ErrAddress, ErrLocal.
+// and refuses every other line. Errors: those of Parse, ErrNoAudio,
+// ErrNoCommonCodec, ErrAddress, ErrLocal.
 func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 	if err := local.check(); err != nil {
 		return nil, Agreed{}, err
@@ -26,15 +26,16 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 		return nil, Agreed{}, err
 	}
 	m := &d.Media[i]
+	dir := m.dir.reversed() | local.Direction
 	w := newWriter(local, d.times)
 	for j := range d.Media {
 		if j == i {
-			w.audio(local, c.formats(), m.PTime, m.dir.reversed())
+			w.audio(local, c.formats(), m.PTime, dir)
 		} else {
 			w.refused(&d.Media[j])
 		}
 	}
-	return w.bytes(), m.agreed(c, m.dir.reversed()), nil
+	return w.bytes(), m.agreed(c, dir), nil
 }
 
 // Offer makes our offer of one audio stream, for an INVITE that came without one
@@ -42,13 +43,14 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 // and known codecs.
 func Offer(local Local) []byte {
 	w := newWriter(local, "0 0")
-	w.audio(local, offered(local), defaultPTime, both)
+	w.audio(local, offered(local), defaultPTime, local.Direction)
 	return w.bytes()
 }
 
 // Accept reads the answer to our offer. The payload types are those of our offer,
 // as the far end sends them (RFC 3264 section 5.1). Errors: those of Parse,
-// ErrAnswer, ErrNoAudio (the stream was refused), ErrNoCommonCodec, ErrAddress.
+// ErrAnswer, ErrNoAudio (the stream was refused), ErrNoCommonCodec, ErrAddress,
+// ErrLocal.
 func Accept(ourOffer, answer []byte, local Local) (Agreed, error) {
 	if err := local.check(); err != nil {
 		return Agreed{}, err
@@ -64,25 +66,41 @@ func Accept(ourOffer, answer []byte, local Local) (Agreed, error) {
 	if len(theirs.Media) != len(ours.Media) {
 		return Agreed{}, fmt.Errorf("%w: %d m= lines for %d offered", ErrAnswer, len(theirs.Media), len(ours.Media))
 	}
-	i := slices.IndexFunc(ours.Media, func(m Media) bool { return m.rtp() && m.Port != 0 })
-	if i < 0 {
-		return Agreed{}, fmt.Errorf("our own offer: %w", ErrNoAudio)
+	refused := false
+	for i := range ours.Media {
+		offered, m := &ours.Media[i], &theirs.Media[i]
+		switch {
+		case !offered.rtp() || offered.Port == 0:
+			continue
+		case m.Kind != offered.Kind || m.Proto != offered.Proto:
+			return Agreed{}, fmt.Errorf("%w: m= line %d is of another kind than offered", ErrAnswer, i+1)
+		case m.Port != 0:
+			return m.accepted(offered, local)
+		}
+		refused = true
 	}
-	m := &theirs.Media[i]
-	switch {
-	case m.Kind != ours.Media[i].Kind || m.Proto != ours.Media[i].Proto:
-		return Agreed{}, fmt.Errorf("%w: m= line %d is of another kind than offered", ErrAnswer, i+1)
-	case m.Port == 0:
+	if refused {
 		return Agreed{}, fmt.Errorf("%w (the far end refused the audio line)", ErrNoAudio)
 	}
+	return Agreed{}, fmt.Errorf("our own offer: %w", ErrNoAudio)
+}
+
+// accepted is what the answer m to the line that we offered comes to.
+func (m *Media) accepted(offered *Media, local Local) (Agreed, error) {
 	if err := m.reachable(local); err != nil {
 		return Agreed{}, err
 	}
-	c, ok := m.common(local.Codecs)
-	if !ok || !c.renumber(&ours.Media[i]) {
+	c, ok := m.common(local)
+	if ok {
+		c.audio, ok = offered.like(c.audio)
+	}
+	if !ok {
 		return Agreed{}, fmt.Errorf("%w: %s", ErrNoCommonCodec, m.heard())
 	}
-	return m.agreed(c, ours.Media[i].dir&m.dir.reversed()), nil
+	if c.event.number != 0 {
+		c.event, _ = offered.like(c.event) // at a rate that we did not offer it is none
+	}
+	return m.agreed(c, offered.dir|m.dir.reversed()), nil
 }
 
 // choice is what was picked from an audio line; event.number is 0 without one.
@@ -95,21 +113,18 @@ func (c choice) formats() []payloadType {
 	return []payloadType{c.audio, c.event}
 }
 
-// renumber takes the payload types of our offer for what the answer picked; a
-// telephone-event at a rate that we did not offer is none.
-func (c *choice) renumber(ours *Media) bool {
-	event := c.event
-	c.event = payloadType{}
-	found := false
-	for _, t := range ours.types {
-		switch {
-		case t.codec == codec.None && event.number != 0 && t.rate == event.rate:
-			c.event = t
-		case t.codec != codec.None && t.codec == c.audio.codec:
-			c.audio, found = t, true
-		}
+// like finds t among the formats that m offered: under t's number, or else the
+// first of its kind.
+func (m *Media) like(t payloadType) (payloadType, bool) {
+	kind := func(o payloadType) bool { return o.codec == t.codec && o.rate == t.rate }
+	i := slices.IndexFunc(m.types, func(o payloadType) bool { return kind(o) && o.number == t.number })
+	if i < 0 {
+		i = slices.IndexFunc(m.types, kind)
 	}
-	return found
+	if i < 0 {
+		return payloadType{}, false
+	}
+	return m.types[i], true
 }
 
 // choose picks the first audio line that can be served; else the error of the
@@ -121,7 +136,7 @@ func (d *Description) choose(local Local) (int, choice, error) {
 		if !m.rtp() || m.Port == 0 {
 			continue
 		}
-		c, ok := m.common(local.Codecs)
+		c, ok := m.common(local)
 		if !ok {
 			err = fmt.Errorf("%w: %s", ErrNoCommonCodec, m.heard())
 			continue
@@ -152,10 +167,10 @@ func (m *Media) heard() string { return fmt.Sprintf("formats %.80q", strings.Joi
 
 // common picks the first codec of m that we have and the telephone-event that
 // goes with it: of the codec's clock rate, or else the first.
-func (m *Media) common(codecs []codec.ID) (choice, bool) {
+func (m *Media) common(local Local) (choice, bool) {
 	var c choice
 	for _, t := range m.types {
-		if t.codec != codec.None && slices.Contains(codecs, t.codec) {
+		if t.codec != codec.None && slices.Contains(local.Codecs, t.codec) {
 			c.audio = t
 			break
 		}
@@ -164,7 +179,7 @@ func (m *Media) common(codecs []codec.ID) (choice, bool) {
 		return choice{}, false
 	}
 	for _, t := range m.types {
-		if t.codec == codec.None && (c.event.number == 0 || t.rate == c.audio.rate && c.event.rate != t.rate) {
+		if !local.NoEvents && t.codec == codec.None && (c.event.number == 0 || t.rate == c.audio.rate && c.event.rate != t.rate) {
 			c.event = t
 		}
 	}
@@ -183,15 +198,15 @@ func (m *Media) reachable(local Local) error {
 }
 
 // agreed joins the far end's media line, what was picked from it and our direction.
-func (m *Media) agreed(c choice, ours direction) Agreed {
+func (m *Media) agreed(c choice, ours Direction) Agreed {
 	a := Agreed{
 		Codec:     c.audio.codec,
 		PT:        c.audio.number,
 		EventPT:   c.event.number,
 		EventRate: c.event.rate,
 		PTime:     m.PTime,
-		Send:      ours&sends != 0,
-		Recv:      ours&receives != 0,
+		Send:      ours&noSend == 0,
+		Recv:      ours&noRecv == 0,
 	}
 	if !m.Addr.IsUnspecified() {
 		a.Remote = netip.AddrPortFrom(m.Addr, uint16(m.Port))

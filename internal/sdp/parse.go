@@ -42,7 +42,7 @@ type Media struct {
 	PTime time.Duration  // a=ptime within a=maxptime and our own limits
 
 	noAddr string // why Addr is not valid, for the error
-	dir    direction
+	dir    Direction
 	types  []payloadType // in the order of Formats
 }
 

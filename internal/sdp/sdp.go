@@ -42,6 +42,8 @@ type Local struct {
 	Codecs    []codec.ID     // in our order of preference
 	SessionID uint64         // origin line, constant for a dialog
 	Version   uint64         // grows with each description that differs
+	Direction Direction      // what we want; an answer grants no more than was offered
+	NoEvents  bool           // neither offer nor accept telephone-event
 }
 
 // check finds what would make a description that nobody can use.
@@ -64,24 +66,28 @@ const (
 	defaultPTime = 20 * time.Millisecond
 )
 
-// direction is a stream's direction attribute, as its describer sees it.
-type direction uint8
+// Direction says which way a stream flows, from its describer's side (RFC 4566
+// section 6). The zero value is SendRecv, the default of RFC 3264 section 5.1.
+type Direction uint8
 
+// The directions are sets of what does not happen.
 const (
-	sends    direction = 1
-	receives direction = 2
-	inactive direction = 0
-	both               = sends | receives
+	SendRecv Direction = 0
+	noSend   Direction = 1
+	noRecv   Direction = 2
+	RecvOnly           = noSend
+	SendOnly           = noRecv
+	Inactive           = noSend | noRecv
 )
 
-// String is the attribute's name (RFC 4566 section 6).
-func (d direction) String() string {
-	return [...]string{inactive: "inactive", sends: "sendonly", receives: "recvonly", both: "sendrecv"}[d]
+// String is the attribute's name.
+func (d Direction) String() string {
+	return [...]string{SendRecv: "sendrecv", SendOnly: "sendonly", RecvOnly: "recvonly", Inactive: "inactive"}[d&Inactive]
 }
 
 // parseDirection reads an attribute name; false if it is none of the four.
-func parseDirection(name string) (direction, bool) {
-	for d := inactive; d <= both; d++ {
+func parseDirection(name string) (Direction, bool) {
+	for d := SendRecv; d <= Inactive; d++ {
 		if d.String() == name {
 			return d, true
 		}
@@ -91,4 +97,4 @@ func parseDirection(name string) (direction, bool) {
 
 // reversed is the same stream seen from the other side: what one sends the other
 // receives (RFC 3264 section 6.1).
-func (d direction) reversed() direction { return d&sends<<1 | d&receives>>1 }
+func (d Direction) reversed() Direction { return d&noSend<<1 | d&noRecv>>1 }

@@ -42,7 +42,7 @@ func (w *writer) line(format string, args ...any) {
 func (w *writer) bytes() []byte { return w.b.Bytes() }
 
 // audio writes our media line.
-func (w *writer) audio(local Local, types []payloadType, ptime time.Duration, dir direction) {
+func (w *writer) audio(local Local, types []payloadType, ptime time.Duration, dir Direction) {
 	numbers := make([]string, len(types))
 	for i, t := range types {
 		numbers[i] = fmt.Sprint(t.number)
@@ -80,7 +80,7 @@ func offered(local Local) []payloadType {
 			continue
 		}
 		types = append(types, payloadType{number: f.PayloadType, codec: id, rate: f.ClockRate})
-		if !slices.ContainsFunc(events, func(e payloadType) bool { return e.rate == f.ClockRate }) {
+		if !local.NoEvents && !slices.ContainsFunc(events, func(e payloadType) bool { return e.rate == f.ClockRate }) {
 			events = append(events, payloadType{number: offeredEventPT + uint8(len(events)), rate: f.ClockRate})
 		}
 	}
