@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -51,6 +52,14 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 // admit says whether sipgo may have a message; if not, reply is what the sender
 // gets and to where (UDP; a TCP answer goes back on its connection). nil: nothing.
 func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.Time) (pass bool, reply []byte, to netip.AddrPort) {
+	// sipgo reads on this goroutine and has no recover of its own: what makes its
+	// parser panic is dropped here, before it gets there.
+	defer func() {
+		if v := recover(); v != nil {
+			g.log.Error("a message that crashed its reader was dropped; please report it", "panic", fmt.Sprintf("%T", v), "source", from, "stack", places())
+			pass, reply = false, nil
+		}
+	}()
 	if g.peers.of(network, from.Addr()) == nil {
 		return false, g.stranger(from, msg, now), g.towards(from, msg)
 	}
@@ -69,7 +78,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	case status == 0 && len(raw.vias) == 0:
 		return false, nil, from
 	case status == 0:
-		if _, err := g.parser.ParseSIP(msg); err != nil {
+		if !g.readable(msg) {
 			status, reason = 400, "Malformed Request"
 		}
 	}
@@ -81,6 +90,14 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		return false, nil, from
 	}
 	return false, raw.reply(status, reason, g.tags.raw(&raw), from, extraFor(status)...), raw.replyPort(from)
+}
+
+// readable says whether sipgo reads a request, with all that a transaction and a
+// dialog need.
+func (g *gate) readable(msg []byte) bool {
+	parsed, err := g.parser.ParseSIP(msg)
+	return err == nil && parsed.Via() != nil && parsed.From() != nil && parsed.To() != nil &&
+		parsed.CallID() != nil && parsed.CSeq() != nil
 }
 
 // stranger writes one fixed answer for whatever was asked.

@@ -61,6 +61,8 @@ func TestTheFrontDoor(t *testing.T) {
 		{"more length than there is", swap(inv, "Content-Length: ", "Content-Length: 9"), 400, ""},
 		{"unbalanced quote in To", swap(options, "To: <sip", "To: \"Mr. J. User <sip"), 400, ""},
 		{"unbalanced bracket in From", swap(options, "<sip:4001@example.org>", "<sip:4001@example.org"), 400, ""},
+		{"LF alone", swap(options, "Max-Forwards: 70\r\n", "Max-Forwards: 70\n"), 400, ""},
+		{"CR alone", swap(options, "Max-Forwards: 70\r\n", "Max-Forwards: 70\rX: y\r\n"), 400, ""},
 		{"header line without colon", swap(options, "Contact: ", "Nonsense\r\nContact: "), 400, ""},
 		{"header line without name", swap(options, "Contact: ", "Contact "), 400, ""},
 		{"tel scheme", swap(options, "sip:*97@example.org SIP", "tel:+12125551212 SIP"), 416, ""},

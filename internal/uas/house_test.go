@@ -3,6 +3,7 @@ package uas
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -260,8 +261,11 @@ func newHouse(t testing.TB, set setting) *house {
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(ctx) }()
 	t.Cleanup(func() {
+		h.dialogs.each(func(d *dialog) { d.abandon() }) // their phones are gone
 		stop()
-		require.NoError(t, <-served)
+		if err := <-served; !errors.Is(err, ErrClosed) {
+			require.NoError(t, err)
+		}
 		require.NoError(t, real.Close())
 		if t.Failed() {
 			t.Log(h.log.String())

@@ -42,7 +42,8 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 	if end >= 0 {
 		head, r.bodySize = msg[:end], len(msg)-end
 	}
-	lines := unfold(head)
+	lines, ok := unfold(head)
+	r.badLine = !ok
 	if len(lines) == 0 {
 		return r, false
 	}
@@ -63,11 +64,16 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 }
 
 // unfold cuts the header section into lines and joins continued ones (RFC 3261
-// section 7.3.1). No line contains CR or LF.
-func unfold(head []byte) []string {
-	var lines []string
-	for raw := range bytes.SplitSeq(head, []byte("\n")) {
-		line := strings.ReplaceAll(strings.TrimSuffix(string(raw), "\r"), "\r", " ")
+// section 7.3.1). Every line must end with CRLF: a CR or LF alone would be a line
+// to one reader and not to another. No line that is returned contains either.
+func unfold(head []byte) (lines []string, ok bool) {
+	ok = true
+	for raw := range bytes.SplitSeq(head, []byte("\r\n")) {
+		line := string(raw)
+		if strings.ContainsAny(line, "\r\n") {
+			ok = false
+			line = strings.NewReplacer("\r", " ", "\n", " ").Replace(line)
+		}
 		if line == "" {
 			continue
 		}
@@ -77,7 +83,7 @@ func unfold(head []byte) []string {
 		}
 		lines = append(lines, line)
 	}
-	return lines
+	return lines, ok
 }
 
 // start reads the request line: three parts between single spaces.

@@ -1,0 +1,127 @@
+package uas
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/stretchr/testify/require"
+)
+
+func newTestGate(t testing.TB) *gate {
+	o := DefaultOptions()
+	o.Limits.Rate, o.Limits.Burst = 1000000, 1000000
+	p, err := newPeers(o)
+	require.NoError(t, err)
+	return newGate(o, p, newTagger(), slog.New(slog.DiscardHandler))
+}
+
+// FuzzGate: what the gate lets in, sipgo reads, and the front door can look at;
+// what it answers is one readable SIP answer of 4xx or 5xx, no larger than the
+// request allows, with the request's own transaction in it.
+func FuzzGate(f *testing.F) {
+	for _, text := range []string{
+		invite(offerText), plain("OPTIONS"), plain("ACK"), plain("BYE"), "SIP/2.0 200 OK\r\n\r\n", "\r\n\r\n",
+		strings.Replace(plain("OPTIONS"), "To: <", "To :\r\n <", 1),
+		strings.Replace(plain("OPTIONS"), "Via: SIP/2.0/UDP ", "v: SIP/2.0/UDP [::1]:5, SIP/2.0/TCP ", 1),
+		strings.ReplaceAll(plain("INVITE"), "\r\nFrom", "\nFrom"),
+		strings.Replace(plain("INFO"), "CSeq: 1", "CSeq: 4294967296", 1),
+	} {
+		f.Add([]byte(text))
+	}
+	g := newTestGate(f)
+	from := netip.MustParseAddrPort("127.0.0.1:5070")
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		pass, reply, to := g.admit("udp", from, msg, time.Now())
+		require.False(t, pass && reply != nil)
+		if pass {
+			parsed, err := g.parser.ParseSIP(msg)
+			require.NoError(t, err)
+			if req, ok := parsed.(*sip.Request); ok {
+				frontDoor(req, false)
+				_ = dialogOf(req)
+				_ = userOf(req.Recipient)
+				_ = identity{kind: asserted}.caller(req)
+				require.NotEmpty(t, response(req, 400, "x", "tag").String())
+			}
+		}
+		if reply == nil {
+			return
+		}
+		require.Equal(t, from.Addr(), to.Addr(), "never to another address")
+		require.LessOrEqual(t, len(reply), 2*len(msg)+300)
+		text, whole := strings.CutSuffix(string(reply), "\r\n\r\n")
+		require.True(t, whole)
+		lines := strings.Split(text, "\r\n")
+		require.Regexp(t, `^SIP/2\.0 [45]\d\d [A-Z]`, lines[0])
+		require.Regexp(t, `^Via: `, lines[1])
+		require.NotContains(t, strings.Join(lines, ""), "\n", "nothing slips a line into the answer")
+		require.NotContains(t, strings.Join(lines, ""), "\r")
+		for _, l := range lines[1:] {
+			require.Regexp(t, `^(Via|From|To|Call-ID|CSeq|Content-Length): `, l)
+		}
+	})
+}
+
+// chunks is a connection that gives what a fuzzer wrote in pieces of one size.
+type chunks struct {
+	net.Conn
+	data []byte
+	size int
+}
+
+func (c *chunks) Read(b []byte) (int, error) {
+	if len(c.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, c.data[:min(c.size, len(c.data))])
+	c.data = c.data[n:]
+	return n, nil
+}
+
+func (c *chunks) Write(b []byte) (int, error)      { return len(b), nil }
+func (c *chunks) SetReadDeadline(time.Time) error  { return nil }
+func (c *chunks) SetWriteDeadline(time.Time) error { return nil }
+
+// FuzzStream: however a stream is cut into reads, the same messages come out, and
+// each is whole.
+func FuzzStream(f *testing.F) {
+	f.Add([]byte(plain("OPTIONS")+"\r\n\r\n"+invite(offerText)+plain("BYE")), 7)
+	f.Add([]byte(invite(offerText)+"x"), 1)
+	f.Add([]byte("\r\n\r\n\r\nSIP/2.0 200 OK\r\nl: 3\r\n\r\nabc"), 2)
+	g := newTestGate(f)
+	read := func(data []byte, size int) (all [][]byte, left bool) {
+		c := &gatedStream{Conn: &chunks{data: data, size: size}, gate: g, from: netip.MustParseAddrPort("127.0.0.1:5070")}
+		b := make([]byte, 65536)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return all, err == io.EOF
+			}
+			all = append(all, bytes.Clone(b[:n]))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, size int) {
+		if size < 1 || len(data) > g.limit {
+			return
+		}
+		at, ended := read(data, len(data)+1)
+		cut, cutEnded := read(data, size)
+		require.Equal(t, at, cut)
+		require.Equal(t, ended, cutEnded)
+		for _, m := range at {
+			_, err := g.parser.ParseSIP(m)
+			require.NoError(t, err)
+			raw, _ := scanRequest(m)
+			size, err := raw.length()
+			require.NoError(t, err)
+			require.Equal(t, size, raw.bodySize, "exactly one message")
+		}
+	})
+}
