@@ -148,7 +148,7 @@ func (p *phone) follows(a, b heard, units int) {
 	step := b.Timestamp - a.Timestamp
 	if b.Marker && !p.world.exact {
 		require.Greater(p.t, step, uint32(units))
-		require.Zero(p.t, step%80)
+		require.Zero(p.t, step%40)
 		return
 	}
 	require.False(p.t, b.Marker)

@@ -69,7 +69,7 @@ func testReceivedReports(t *testing.T, w world) {
 	s.Start(0)
 	ours := p.hear().SSRC
 	block := rtcp.ReceptionReport{SSRC: ours, TotalLost: 5}
-	p.report(p.rtcp, &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: ours + 1, TotalLost: 99}, block}})
+	p.report(p.rtcp, &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{block, {SSRC: ours + 1, TotalLost: 99}}})
 	require.Eventually(t, func() bool { return s.Stats().RemoteLost == 5 }, 2*time.Second, time.Millisecond)
 	block.TotalLost = 1<<24 - 3 // minus three: copies came
 	p.report(p.rtcp, &rtcp.SenderReport{SSRC: 1, Reports: []rtcp.ReceptionReport{block}})
@@ -93,6 +93,25 @@ func testReceivedReports(t *testing.T, w world) {
 			return
 		}
 	}
+}
+
+// testSymmetricRTCP sends from another port than signalled, as behind a NAT: reports
+// go where reports come from.
+func testSymmetricRTCP(t *testing.T, w world) {
+	s, p := w.call(t)
+	mapped := w.phone(t, home)
+	mapped.to = s.LocalAddr()
+	s.Set(p.stream())
+	s.Start(0)
+	ours := p.hear().SSRC
+	p.talk(p.rtp, 1)
+	rr := &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: ours, TotalLost: 5}}}
+	require.Eventually(t, func() bool { return s.Stats().PacketsIn == 1 }, 2*time.Second, time.Millisecond)
+	mapped.report(mapped.rtcp, rr)
+	require.Eventually(t, func() bool { return s.Stats().RemoteLost == 5 }, 2*time.Second, time.Millisecond)
+	s.Close()
+	require.Len(t, mapped.next(), 3)
+	require.Empty(t, p.reports)
 }
 
 func testHostileRTCP(t *testing.T, w world) {
@@ -185,7 +204,7 @@ func testSilent(t *testing.T, w world) {
 	silent(280 * time.Second)
 	s.Set(p.held())
 	want(t, s, media.Held)
-	time.Sleep(10 * time.Minute)
+	time.Sleep(10*time.Minute + 20*time.Second)
 	require.Empty(t, s.Events(), "never on hold")
 	s.Set(p.stream())
 	want(t, s, media.Resumed)

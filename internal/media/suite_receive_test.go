@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/dtmf"
@@ -137,6 +138,44 @@ func testOverrun(t *testing.T, w world) {
 	wantKey(t, s, dtmf.Down, 1)
 }
 
+// testLateEvents fills the queue and takes everything out while nothing else
+// happens: what waited comes by itself.
+func testLateEvents(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(0)
+	for range media.EventQueue {
+		s.Set(p.held())
+		s.Set(p.stream())
+	}
+	s.Set(p.held())
+	for range media.EventQueue / 2 {
+		want(t, s, media.Held, media.Resumed)
+	}
+	want(t, s, media.Held) // the newest of those that waited
+	require.Empty(t, s.Events())
+}
+
+func testJitter(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	for n := range 120 {
+		p.talk(p.rtp, 1)
+		if !w.exact {
+			continue // all at once: far too early for their timestamps
+		}
+		time.Sleep(15 * time.Millisecond)
+		if n%2 == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	require.Eventually(t, func() bool { return s.Stats().PacketsIn == 120 }, 2*time.Second, time.Millisecond)
+	if w.exact {
+		require.InDelta(t, 5*time.Millisecond, s.Stats().JitterIn, float64(time.Millisecond))
+	}
+	require.Greater(t, s.Stats().JitterIn, 3*time.Millisecond)
+}
+
 func testSymmetric(t *testing.T, w world) {
 	s, signalled := w.call(t)
 	mapped, stranger := w.phone(t, home), w.phone(t, home)
@@ -169,6 +208,7 @@ func testMoved(t *testing.T, w world) {
 	s.Set(p.stream())
 	s.Start(0)
 	p.talk(p.rtp, 5)
+	p.report(p.rtcp, &rtcp.ReceiverReport{SSRC: 1})
 	p.hear()
 	other := w.phone(t, home)
 	other.to, other.header.SSRC = s.LocalAddr(), 77
@@ -185,6 +225,9 @@ func testMoved(t *testing.T, w world) {
 	p.press(p.rtp, 3)
 	p.quiet(20 * time.Millisecond)
 	require.Empty(t, s.Events(), "the old source is a stranger now")
+	s.Close()
+	require.Len(t, other.next(), 3)
+	require.Empty(t, p.reports, "RTCP has moved too")
 }
 
 func testCollision(t *testing.T, w world) {

@@ -80,6 +80,26 @@ func testNothingBeforeStart(t *testing.T, w world) {
 	require.Empty(t, p.reports, "who sent nothing says no BYE")
 }
 
+func testLead(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Start(60 * time.Millisecond)
+	s.Start(time.Hour) // the second one means nothing
+	first := p.hear()
+	time.Sleep(5 * time.Millisecond)
+	s.Say(speak(1, sentence(40, 1)))
+	last := first
+	for _, b := range []byte{0xFF, 0xFF, 1, 2, 0xFF} {
+		h := p.hear()
+		require.Equal(t, b, h.Payload[0], "the lead is kept")
+		p.follows(last, h, 160)
+		last = h
+	}
+	if w.exact {
+		require.InDelta(t, 100*time.Millisecond, last.at.Sub(first.at), float64(2500*time.Microsecond))
+	}
+}
+
 func testSayAtOnce(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())

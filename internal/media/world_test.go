@@ -54,7 +54,7 @@ func memory(build func(media.Options) (media.Engine, error)) world {
 		return o
 	}, socket: func(t testing.TB, local netip.Addr) (media.PacketConn, netip.AddrPort) {
 		n.mu.Lock()
-		n.port++
+		n.port += 7 // RTCP is not next to RTP
 		at := netip.AddrPortFrom(local, n.port)
 		n.mu.Unlock()
 		c, err := n.listen(at)
@@ -132,6 +132,7 @@ var suite = []struct {
 	{"first packets", testFirstPackets},
 	{"every packet time", testPacketTimes},
 	{"nothing before Start", testNothingBeforeStart},
+	{"lead", testLead},
 	{"Say at once", testSayAtOnce},
 	{"Stop", testStop},
 	{"hold and resume", testHold},
@@ -146,11 +147,14 @@ var suite = []struct {
 	{"key-up by own clock", testForcedUp},
 	{"payload types", testPayloadTypes},
 	{"too many keys", testOverrun},
+	{"events that wait for room", testLateEvents},
+	{"jitter", testJitter},
 	{"symmetric RTP", testSymmetric},
 	{"moved media", testMoved},
 	{"our SSRC from the far end", testCollision},
 	{"sender report", testSenderReport},
 	{"round trip and loss", testReceivedReports},
+	{"symmetric RTCP", testSymmetricRTCP},
 	{"hostile RTCP", testHostileRTCP},
 	{"report interval", testReportInterval},
 	{"silence of the caller", testSilent},
