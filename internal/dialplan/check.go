@@ -11,6 +11,7 @@ import (
 
 // Limits of a file.
 const (
+	maxFileBytes  = 1 << 20
 	maxRoutes     = 1000
 	maxIdentities = 1000
 	maxDomain     = 255 // RFC 1035 section 2.3.4

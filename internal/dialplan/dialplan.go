@@ -4,6 +4,7 @@
 package dialplan
 
 import (
+	"fmt"
 	"time"
 
 	"star97/dialplans"
@@ -75,6 +76,9 @@ func Parse(name string, data []byte) (*Plan, []strictyaml.Problem) {
 
 // read lays a file over a plan. A list in the file replaces the plan's.
 func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
+	if len(data) > maxFileBytes {
+		return nil, []strictyaml.Problem{{File: name, Text: fmt.Sprintf("The dialplan is larger than %d bytes.", maxFileBytes), Remedy: "Use patterns with x instead of one line for each number."}}
+	}
 	file, problem := strictyaml.Decode(name, data, p)
 	if problem != nil {
 		return nil, []strictyaml.Problem{*problem}

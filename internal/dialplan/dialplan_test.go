@@ -98,6 +98,7 @@ identities:
 func TestWhatIsWrongIsSaidWithItsLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown key":           {"menu:\n  chnge: \"2\"\n", `plan.yaml:2: The key "chnge" is not known here.`},
+		"file too large":        {strings.Repeat("#\n", 1<<20), `plan.yaml: The dialplan is larger than 1048576 bytes.`},
 		"no route":              {"routes: []\n", `plan.yaml:1: There are 0 routes. Write 1 to 1000`},
 		"route without door":    {"routes:\n  - number: \"*97\"\n", `The route "*97" leads to no door. Add door: own or door: any.`},
 		"route without number":  {"routes:\n  - door: own\n", `The number "" cannot be dialled.`},

@@ -108,11 +108,16 @@ func starts(l *Layout) (list []State) {
 	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
 		s := New(l, door)
 		list = append(list, s)
-		s, _ = Step(s, Event{Kind: Answered})
-		for range pin.MaxDigits {
-			s, _ = Step(s, Event{Kind: Key, Digit: 1})
+		for _, first := range [][]Event{{{Kind: Answered}}, {{Kind: Answered}, {Kind: Key, Digit: dtmf.Pound}}} {
+			long := s
+			for _, e := range first {
+				long, _ = Step(long, e)
+			}
+			for range pin.MaxDigits {
+				long, _ = Step(long, Event{Kind: Key, Digit: 1})
+			}
+			list = append(list, long)
 		}
-		list = append(list, s)
 	}
 	return list
 }

@@ -144,11 +144,14 @@ func (m *machine) again(before prompt.ID) StateID {
 	return m.put(m.at, short, before)
 }
 
-// badExtension asks for an extension in more words: no sentence says what was
-// wrong with it.
+// badExtension counts like silence, but no sentence says what was wrong: the
+// longer question has to do.
 func (m *machine) badExtension() StateID {
-	m.clearEntry()
-	return m.again(prompt.InvalidKey)
+	if int(m.silent)+1 >= m.layout.limits.SilentRounds {
+		return m.again(prompt.HelpDesk)
+	}
+	m.silent++
+	return m.put(Extension, prompt.EnterExtensionLong)
 }
 
 // timeUp never cuts off somebody who is typing: who typed since it was last told
