@@ -53,6 +53,10 @@ func (o *outgoing) talkspurt(now time.Duration) {
 	}
 }
 
+// rename takes another SSRC, whose packets count from nothing (RFC 3550 section
+// 8.2). Sequence and time go on.
+func (o *outgoing) rename() { o.header.SSRC, o.packets, o.octets = random32(), 0, 0 }
+
 // skip leaves out what could not be sent in time. The jump of the timestamp is a
 // gap for the listener, hence a new talkspurt.
 func (o *outgoing) skip(gap time.Duration) {

@@ -131,7 +131,7 @@ func (s *session) callers(from netip.AddrPort, now time.Duration) bool {
 }
 
 // collide meets a packet that bears our own SSRC (RFC 3550 section 8.2). The first
-// time we take another one; if the same source then sends that one too, our packets
+// time we leave it with a BYE and take another one; if the same source then sends that one too, our packets
 // come back to us, and they are not the caller's.
 func (s *session) collide(from netip.AddrPort, now time.Duration) bool {
 	if from == s.conflict && now-s.clashed < loopMemory {
@@ -139,7 +139,9 @@ func (s *session) collide(from netip.AddrPort, now time.Duration) bool {
 		return false
 	}
 	s.conflict, s.clashed = from, now
-	s.out.header.SSRC = random32()
+	s.sendBye(now)
+	s.out.rename()
+	s.rtcp.packets = 0
 	return true
 }
 

@@ -98,10 +98,13 @@ func (s *session) sendRTCP(packets []rtcp.Packet) {
 }
 
 // rtcpTarget is where the caller's RTCP came from; before that the signalled
-// address, or next to the RTP source if that is another than signalled.
+// address, or next to the RTP source if that is another than signalled. A hold by
+// address 0.0.0.0 forbids RTCP too (RFC 3264 section 8.4).
 func (s *session) rtcpTarget() netip.AddrPort {
 	to := s.latch.target()
 	switch {
+	case !s.stream.Remote.IsValid():
+		return netip.AddrPort{}
 	case s.rtcp.source.IsValid():
 		return s.rtcp.source
 	case to == s.latch.signalled && s.stream.RemoteRTCP.IsValid():

@@ -123,7 +123,7 @@ func (s *session) turn(now time.Duration, moved bool) {
 	if !s.started {
 		return
 	}
-	may := s.stream.Send && s.latch.target().IsValid() && s.player.format != nil
+	may := s.stream.Send && s.stream.Remote.IsValid() && s.player.format != nil
 	switch {
 	case may && (s.due == 0 || moved):
 		if s.held {

@@ -245,6 +245,8 @@ func testCollision(t *testing.T, w world) {
 		p.follows(h, next, 160)
 		h = next
 	}
+	bye := p.next()
+	require.Equal(t, []uint32{p.header.SSRC}, bye[len(bye)-1].(*rtcp.Goodbye).Sources)
 	// A far end that also sends the new one returns our own packets.
 	dropped := s.Stats().Dropped
 	p.header.SSRC = ours

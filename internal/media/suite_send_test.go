@@ -3,6 +3,7 @@ package media_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -167,6 +168,35 @@ func testHold(t *testing.T, w world) {
 		"the media clock ran on while we were held")
 	want(t, s, media.Resumed, media.Started, media.Finished)
 	require.Equal(t, h.SequenceNumber+1, p.hear().SequenceNumber)
+}
+
+// testHoldByAddress is the old way of RFC 2543: connection address 0.0.0.0.
+func testHoldByAddress(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	s.Say(speak(3, sentence(2000, 1)))
+	s.Start(0)
+	p.hear()
+	mapped := w.phone(t, home)
+	mapped.to = s.LocalAddr()
+	mapped.talk(mapped.rtp, 3)
+	mapped.hear()
+	st := p.stream()
+	st.Remote, st.RemoteRTCP = netip.AddrPort{}, netip.AddrPort{}
+	s.Set(st)
+	want(t, s, media.Started, media.Held)
+	mapped.quiet(60 * time.Millisecond)
+	if w.exact {
+		for len(p.reports) > 0 {
+			<-p.reports
+		}
+		mapped.quiet(20 * time.Second)
+		require.Empty(t, p.reports, "no RTCP either")
+		require.Empty(t, mapped.reports)
+	}
+	s.Set(p.stream())
+	want(t, s, media.Resumed)
+	require.True(t, mapped.hear().Marker, "the source is still the one that was heard")
 }
 
 func testInactiveFirstAnswer(t *testing.T, w world) {

@@ -136,6 +136,7 @@ var suite = []struct {
 	{"Say at once", testSayAtOnce},
 	{"Stop", testStop},
 	{"hold and resume", testHold},
+	{"hold by address", testHoldByAddress},
 	{"inactive first answer", testInactiveFirstAnswer},
 	{"early change starts the sentence again", testEarlyChange},
 	{"late change goes on", testLateChange},
