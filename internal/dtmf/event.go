@@ -267,16 +267,21 @@ func (d *EventDecoder) store(e *event, now time.Duration) int {
 	return i
 }
 
-// grow notes the duration of a further packet and undoes its 16-bit wrap.
+// grow notes the duration of a further packet.
 func (k *eventKey) grow(e *event) {
-	if e.ahead < 0 {
-		return
+	if e.ahead >= 0 {
+		k.length = max(k.length, k.unwrap(e.duration))
 	}
-	length := k.length&^0xFFFF | uint32(e.duration)
+}
+
+// unwrap reads a duration field as the continuation of k: a great fall near the
+// field's end is its 16-bit wrap.
+func (k *eventKey) unwrap(duration uint16) uint32 {
+	length := k.length&^0xFFFF | uint32(duration)
 	if k.length&0xFFFF > wrapFrom && length+0x8000 < k.length {
 		length += 0x10000
 	}
-	k.length = max(k.length, length)
+	return length
 }
 
 func (d *EventDecoder) clock() int {

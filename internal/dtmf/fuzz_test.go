@@ -123,7 +123,7 @@ func sent(in []tx, c byte) bool {
 	})
 }
 
-// naive is RFC 4733 section 2.1 taken at its word: each timestamp is one press,
+// naive is RFC 4733 section 2.2.1 taken at its word: each timestamp is one press,
 // and presses count in the order in which their first packets come.
 func naive(in []tx) string {
 	seen := map[uint32]bool{}

@@ -2,7 +2,7 @@ package dtmf
 
 import "time"
 
-// Which press a packet belongs to. RFC 4733 section 2.1 names a press by its
+// Which press a packet belongs to. RFC 4733 section 2.2.1 names a press by its
 // timestamp; this file holds what is done for senders that do not keep to it.
 
 // find returns the latest press with e's key, or nil.
@@ -17,10 +17,16 @@ func (d *EventDecoder) find(e *event) *eventKey {
 }
 
 // reused says whether e begins a new press although its timestamp lies in the
-// ended press k: senders whose timestamp does not advance with an event do that.
+// ended press k: senders whose timestamp does not advance with an event do that. A
+// press that was only concluded to have ended may as well go on and wrap.
 func reused(k *eventKey, e *event, now time.Duration) bool {
-	return e.ahead > 0 && !e.Redundant && !e.end && k.ended &&
-		uint32(e.duration) < k.length && now-k.end >= minPause
+	if e.ahead <= 0 || e.Redundant || e.end || !k.ended || now-k.end < minPause {
+		return false
+	}
+	if k.forced {
+		return k.unwrap(e.duration) < k.length
+	}
+	return uint32(e.duration) < k.length
 }
 
 // stale says whether e is older than the latest press, so that an unknown key in

@@ -43,9 +43,8 @@ type merged struct {
 	digit  Digit
 	told   uint8 // bit per Source that has told of this press
 	source Source
-	open   bool // the key is still down
-	down   time.Duration
-	up     time.Duration
+	open   bool          // the key is still down
+	up     time.Duration // key-up, once it is not open
 }
 
 // Accept takes the next report in the order of its arrival and says whether it is
@@ -70,12 +69,12 @@ func (m *Merge) Accept(r Report) (Digit, bool) {
 		return 0, false
 	}
 	m.lock = r.Source
+	m.release(r) // should the key-up of its last press be lost
 	m.recent[m.next] = merged{
 		digit:  r.Digit,
 		told:   1 << r.Source,
 		source: r.Source,
 		open:   r.Source != FromInfo, // an INFO is one message: no key-up follows
-		down:   r.At,
 		up:     r.At,
 	}
 	m.next = (m.next + 1) % recentPresses
@@ -92,13 +91,11 @@ func (m *Merge) Source() Source { return m.lock }
 // Stats returns the counters LeakSuppressed and Muted.
 func (m *Merge) Stats() Stats { return m.stats }
 
-// release notes the key-up of the latest press of the report's source.
+// release notes that the source of r holds no key from before.
 func (m *Merge) release(r Report) {
-	for i := range recentPresses {
-		p := m.back(i)
-		if p.open && p.source == r.Source && p.digit == r.Digit {
+	for i := range m.recent {
+		if p := &m.recent[i]; p.open && p.source == r.Source {
 			p.open, p.up = false, r.At
-			return
 		}
 	}
 }

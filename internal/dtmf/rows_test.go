@@ -58,6 +58,11 @@ var rows = []struct {
 			return joined(wrapping(p, 20*time.Second), p.press('5', 100*ms))
 		},
 		check: func(t *testing.T, s Stats, _ []Report) { require.Zero(t, s.ReusedTS) }},
+	{name: "6 duration wraps after a loss that forced the key-up", want: "5'",
+		in: func() []tx {
+			return without(wrapping(new(phone), 10*time.Second), func(p tx) bool { return p.at > 2*time.Second && p.at < 2200*ms })
+		},
+		check: func(t *testing.T, s Stats, _ []Report) { require.EqualValues(t, 1, s.ForcedEnd) }},
 	{name: "6 ends of a wrapped press come late beside its updates", want: "5'",
 		in: func() []tx {
 			long := wrapping(new(phone), 9*time.Second)

@@ -11,8 +11,8 @@ import (
 
 // Answer answers an offer: it takes the first audio line that we can serve with
 // the offerer's first codec that we know (its order counts, RFC 3264 section 6.1),
-// and refuses every other line. Errors: those of Parse, ErrNoAudio,
-// ErrNoCommonCodec, ErrAddress, ErrLocal.
+// and refuses every other line. RTCP on the RTP port (RFC 5761) is not taken up.
+// Errors: those of Parse, ErrNoAudio, ErrNoCommonCodec, ErrAddress, ErrLocal.
 func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 	if err := local.check(); err != nil {
 		return nil, Agreed{}, err
