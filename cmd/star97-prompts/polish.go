@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"star97/internal/prompt"
@@ -16,6 +17,7 @@ const (
 	level      = -20.0                  // dBov, active
 	peak       = -3.2                   // dB below full scale; the rule is -3
 	lead       = 8 * time.Millisecond   // quiet before the first sound; the rule is 10 ms
+	hiss       = 30 * time.Millisecond  // sound above the telephone's band before the first one in it
 	tail       = 120 * time.Millisecond // quiet after the last
 	longest    = 450 * time.Millisecond // pause inside; the rule is under 650 ms
 	shortened  = 400 * time.Millisecond // what a longer one becomes
@@ -30,40 +32,35 @@ const (
 
 func samples(d time.Duration) int { return int(d.Milliseconds()) * samplesPer }
 
-// polish makes a master of what a synthesiser spoke: level, trimmed ends, short
-// pauses, fades and no peak above the limit.
+// polish makes a master of what a synthesiser spoke: level, no peak above the limit,
+// trimmed ends, short pauses, fades. What is cut off changes the level and the level
+// decides what is quiet, so the gain is found by trying.
 func polish(spoken []int16) ([]int16, error) {
-	x := make([]float64, len(spoken))
-	for i, v := range spoken {
-		x[i] = float64(v)
-	}
-	if !levelled(x) {
+	now := prompt.ActiveLevel(spoken, masterRate)
+	if math.IsInf(now, -1) {
 		return nil, errors.New("nothing is heard in what was spoken")
 	}
-	x = trim(x)
-	x = shortenPauses(x)
-	fade(x)
+	gain := 1.0
 	for range maxRounds {
-		limit(x)
-		if math.Abs(prompt.ActiveLevel(round(x), masterRate)-level) < tolerance {
+		gain *= math.Pow(10, (level-now)/20)
+		x := shortenPauses(trim(limited(spoken, gain)))
+		now = prompt.ActiveLevel(round(x), masterRate)
+		if math.Abs(now-level) < tolerance {
+			fade(x)
 			return round(x), nil
 		}
-		levelled(x)
 	}
 	return nil, fmt.Errorf("the level of %.0f dBov cannot be reached with peaks under %.1f dB", level, peak)
 }
 
-// levelled brings x to the level; false if there is nothing to hear.
-func levelled(x []float64) bool {
-	now := prompt.ActiveLevel(round(x), masterRate)
-	if math.IsInf(now, -1) {
-		return false
+// limited is pcm with a gain and no peak above the limit.
+func limited(pcm []int16, gain float64) []float64 {
+	x := make([]float64, len(pcm))
+	for i, v := range pcm {
+		x[i] = gain * float64(v)
 	}
-	gain := math.Pow(10, (level-now)/20)
-	for i := range x {
-		x[i] *= gain
-	}
-	return true
+	limit(x)
+	return x
 }
 
 func round(x []float64) []int16 {
@@ -74,23 +71,27 @@ func round(x []float64) []int16 {
 	return pcm
 }
 
-func quiet(v float64) bool { return math.Abs(v) <= prompt.QuietPeak }
+func quiet(v float64) bool { return math.Abs(math.RoundToEven(v)) <= prompt.QuietPeak }
 
-// trim cuts x to lead before its first sound and tail after its last.
+// trim cuts x to lead before its first sound and tail after its last. Of sound that a
+// telephone does not carry, such as the s of "sorry", it leaves no more than hiss.
 func trim(x []float64) []float64 {
-	first, last := 0, len(x)-1
-	for first < last && quiet(x[first]) {
-		first++
-	}
-	for last > first && quiet(x[last]) {
+	last := len(x) - 1
+	for last > 0 && quiet(x[last]) {
 		last--
 	}
-	from := max(0, first-samples(lead))
+	from := max(0, firstSound(round(x))-samples(lead))
+	narrow := prompt.Narrow(round(x), masterRate)
+	from = max(from, firstSound(narrow)*masterRate/prompt.Rate-samples(hiss))
 	x = x[from:min(len(x), last+1+samples(tail))]
 	if short := last + 1 + samples(tail) - from - len(x); short > 0 {
 		x = append(x[:len(x):len(x)], make([]float64, short)...)
 	}
 	return x
+}
+
+func firstSound(pcm []int16) int {
+	return max(0, slices.IndexFunc(pcm, func(v int16) bool { return !quiet(float64(v)) }))
 }
 
 // shortenPauses takes the middle out of quiet that lasts too long. Both edges are

@@ -95,7 +95,7 @@ func load(fallback string, sources []source) (*Catalogue, []strictyaml.Problem) 
 			c.fallback = l
 		}
 	}
-	if c.fallback == nil {
+	if c.fallback == nil && len(problems) == 0 {
 		problems = append(problems, strictyaml.Problem{File: path.Join(fallback, ManifestName),
 			Text: "The default language has no manifest.", Remedy: "Name a language that has a folder."})
 	}

@@ -88,6 +88,11 @@ func (d *decimator) decimate(pcm []int16, s *scratch) []int16 {
 	return s.out
 }
 
+// Narrow is pcm as a telephone of 8000 Hz hears it; rate is one of WAVRates.
+func Narrow(pcm []int16, rate int) []int16 {
+	return newDecimator(rate).decimate(pcm, &scratch{})
+}
+
 // convolve is the symmetric filter at the middle of x, which has 2*len(half)-1 samples.
 func convolve(x, half []float32) float32 {
 	reach := len(half) - 1

@@ -1,0 +1,65 @@
+package prompt
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPhraseEndsAtItsFirstEmptyID(t *testing.T) {
+	require.Equal(t, Phrase{"failed", "old-code-works", ""}, Say(Failed, OldCodeWorks))
+	require.Equal(t, Phrase{}, Say())
+	require.Equal(t, Phrase{"a", "b", "c"}, Say("a", "b", "c", "d"), "a fourth part is not said")
+}
+
+// A constant that is not required could be missing from a language unnoticed.
+func TestEveryConstantIsRequired(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "prompt.go", nil, 0)
+	require.NoError(t, err)
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if typ, ok := v.Type.(*ast.Ident); !ok || typ.Name != "ID" {
+			return true
+		}
+		id, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+		require.NoError(t, err)
+		require.Contains(t, Required(), ID(id), "%s", v.Names[0])
+		found++
+		return true
+	})
+	require.Equal(t, len(required), found)
+}
+
+func TestRequiredNamesNothingTwice(t *testing.T) {
+	seen := map[ID]bool{}
+	for _, id := range Required() {
+		require.False(t, seen[id], "%s", id)
+		require.Regexp(t, idShape, string(id))
+		seen[id] = true
+	}
+}
+
+func TestNewCodeIsAskedWithNumbersWhereRecorded(t *testing.T) {
+	for _, pair := range [][2]int{{4, 8}, {4, 10}, {6, 8}, {6, 10}, {6, 12}, {8, 16}} {
+		short, long := NewCodeAsk(pair[0], pair[1])
+		numbers := "-" + strconv.Itoa(pair[0]) + "-" + strconv.Itoa(pair[1])
+		require.Equal(t, EnterNewCode+ID(numbers), short)
+		require.Equal(t, EnterNewCodeLong+ID(numbers), long)
+		require.Contains(t, Required(), short)
+		require.Contains(t, Required(), long)
+	}
+	for _, pair := range [][2]int{{5, 9}, {6, 30}, {10, 6}, {0, 0}} {
+		short, long := NewCodeAsk(pair[0], pair[1])
+		require.Equal(t, EnterNewCode, short)
+		require.Equal(t, EnterNewCodeLong, long)
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { NewCodeAsk(8, 16) }))
+}
