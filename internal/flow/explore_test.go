@@ -294,6 +294,8 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "a code outlives its use"
 	case s.door == mailbox.AnyDoor && before.truth.right.Empty() && after.truth.right.Empty() && s.account != nil:
 		return "the any door knows a mailbox before its code was verified"
+	case s.broken && (!s.entry.Empty() || s.queued > 0):
+		return "what a key is missing from is kept"
 	case s.at != Confirm && s.at != Changing && !s.first.Empty():
 		return "the first entry outlives the confirmation"
 	}

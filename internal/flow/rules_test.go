@@ -148,6 +148,14 @@ func TestExtensionOfFixedLengthEndsAtItsLastDigit(t *testing.T) {
 	require.Empty(t, c.out, "the # belongs to the extension")
 }
 
+func TestNewCodeOfMostDigitsEndsAtItsLast(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2482915370").at(NewCode)
+	c.press("6").at(Confirm).says(prompt.RepeatNewCode)
+	c.press("#").at(Confirm)
+	require.Empty(t, c.out, "the # belongs to the entry before")
+	c.press("4829153706").at(Changing)
+}
+
 func TestStarGivesMoreTime(t *testing.T) {
 	l := layout(t)
 	c := answeredCall(t, l, mailbox.OwnDoor).press("73*").says(prompt.Cleared).spoken()
