@@ -22,21 +22,15 @@ type accepted struct {
 
 // accept sends a 2xx and starts its repetition. It fails if a CANCEL was faster.
 func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
-	// Started here; stops when the transaction is terminated below, or once the
-	// ACK that it caught is delivered; owns nothing. An ACK with the branch of its
-	// INVITE, as old phones send it, comes by the transaction until then.
-	go func() {
-		select {
-		case ack := <-l.tx.Acks():
-			d.deliver(ack, l.tx, nil)
-		case <-l.tx.Done():
-		}
-	}()
 	if err := d.s.send(l.tx, res); err != nil {
 		return err
 	}
-	// Repeated INVITEs and the ACK, whatever branch it has, come to us from now on.
-	l.tx.Terminate()
+	d.s.dialogs.work.Add(1)
+	// Started with each 2xx; stops after T1 or with the transaction; owns its end.
+	go func() {
+		defer d.s.dialogs.work.Done()
+		d.outlive(l.tx)
+	}()
 	now := time.Now()
 	d.remoteSeq = l.seq()
 	d.accepted = &accepted{
@@ -44,6 +38,23 @@ func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
 		wait: d.s.opts.T1, next: now.Add(d.s.opts.T1), giveUp: now.Add(64 * d.s.opts.T1),
 	}
 	return nil
+}
+
+// outlive keeps an accepted INVITE's transaction for T1 and no longer: it holds
+// the whole request, and what comes again later is the dialog's to absorb. An ACK
+// with the branch of its INVITE, as old phones send it, comes by the transaction
+// while it lives.
+func (d *dialog) outlive(tx *sip.ServerTx) {
+	defer tx.Terminate()
+	timer := time.NewTimer(d.s.opts.T1)
+	defer timer.Stop()
+	select {
+	case ack := <-tx.Acks():
+		d.deliver(ack, tx, nil)
+	case <-tx.Done():
+	case <-d.over:
+	case <-timer.C:
+	}
 }
 
 // repeat sends the 2xx again when it is due, and gives the call up when no ACK

@@ -280,6 +280,7 @@ func (d *dialog) attendLate(l *letter) {
 	defer close(l.done)
 	if a := d.accepted; a != nil && l.req.Method == sip.INVITE && l.seq() == a.seq {
 		d.resend()
+		l.tx.Terminate()
 		return
 	}
 	if l.req.Method == sip.INFO && l.refused == nil && d.order.skipped(l.seq()) {

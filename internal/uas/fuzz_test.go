@@ -39,9 +39,11 @@ func FuzzGate(f *testing.F) {
 	from := netip.MustParseAddrPort("127.0.0.1:5070")
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		pass, reply, to := g.admit("udp", from, msg, time.Now())
-		require.False(t, pass && reply != nil)
-		if pass {
-			parsed, err := g.parser.ParseSIP(msg)
+		require.False(t, pass != nil && reply != nil)
+		if pass != nil {
+			parsed, err := g.parser.ParseSIP(pass)
+			require.Equal(t, string(pass), string(tidy(pass)), "tidy once, tidy for ever")
+			require.LessOrEqual(t, len(pass), len(msg)+3*bytes.Count(msg, []byte("\n")))
 			require.NoError(t, err)
 			if req, ok := parsed.(*sip.Request); ok {
 				frontDoor(req, false)

@@ -49,47 +49,51 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 	}
 }
 
-// admit says whether sipgo may have a message; if not, reply is what the sender
-// gets and to where (UDP; a TCP answer goes back on its connection). nil: nothing.
-func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.Time) (pass bool, reply []byte, to netip.AddrPort) {
+// admit returns what sipgo may have of a message, msg itself or a tidied copy; nil
+// if nothing. Then reply is what the sender gets and to where (UDP; a TCP answer
+// goes back on its connection); nil: nothing.
+func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.Time) (pass, reply []byte, to netip.AddrPort) {
 	// sipgo reads on this goroutine and has no recover of its own: what makes its
 	// parser panic is dropped here, before it gets there.
 	defer func() {
 		if v := recover(); v != nil {
 			g.log.Error("a message that crashed its reader was dropped; please report it", "panic", fmt.Sprintf("%T", v), "source", from, "stack", places())
-			pass, reply = false, nil
+			pass, reply = nil, nil
 		}
 	}()
 	if g.peers.of(network, from.Addr()) == nil {
-		return false, g.stranger(from, msg, now), g.towards(from, msg)
+		return nil, g.stranger(from, msg, now), g.towards(from, msg)
 	}
 	if !g.flow.take(from.Addr(), now) {
-		return false, nil, from
+		return nil, nil, from
 	}
 	raw, isRequest := scanRequest(msg)
 	if !isRequest {
-		_, err := g.parser.ParseSIP(msg)
-		return err == nil, nil, from
+		if _, err := g.parser.ParseSIP(msg); err != nil {
+			return nil, nil, from
+		}
+		return msg, nil, from
 	}
 	status, reason := raw.fault()
+	plain := msg
 	switch {
 	case len(msg) > g.limit:
 		status, reason = 513, "Message Too Large"
 	case status == 0 && len(raw.vias) == 0:
-		return false, nil, from
+		return nil, nil, from
 	case status == 0:
-		if !g.readable(msg) {
+		if plain = tidy(msg); !g.readable(plain) {
 			status, reason = 400, "Malformed Request"
 		}
 	}
 	if status == 0 {
-		return true, nil, from
+		return plain, nil, from
 	}
 	g.log.Info("malformed request refused", "status", status, "reason", reason, "source", from, "call_id", cleaned(raw.callID, callIDShown))
 	if !raw.answerable() {
-		return false, nil, from
+		return nil, nil, from
 	}
-	return false, raw.reply(status, reason, g.tags.raw(&raw), from, extraFor(status)...), raw.replyPort(from)
+	return nil, raw.reply(status, reason, g.tags.raw(&raw), from, extraFor(status)...), raw.replyPort(from)
 }
 
 // readable says whether sipgo reads a request, with all that a transaction and a

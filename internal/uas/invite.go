@@ -21,7 +21,9 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx) {
 		// A repeated INVITE is absorbed: its 2xx is repeated by the dialog (RFC 6026).
 		if first != branch {
 			s.refuse(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
+			return
 		}
+		tx.Terminate()
 		return
 	}
 	d, refused := s.answer(req, tx)

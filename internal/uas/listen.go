@@ -150,13 +150,14 @@ func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 		if reply != nil {
 			_, _ = c.UDPConn.WriteToUDPAddrPort(reply, to)
 		}
-		if pass && n <= len(b) {
-			copy(b, msg)
-			clear(msg)
+		n = copy(b, pass)
+		whole := n == len(pass)
+		clear(pass)
+		clear(msg)
+		if n > 0 && whole {
 			c.lent = b[:n]
 			return n, net.UDPAddrFromAddrPort(from), nil
 		}
-		clear(msg)
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/ipv4"
 
 	"star97/internal/call"
 	"star97/internal/dialplan"
@@ -348,4 +350,19 @@ func TestOPTIONSWithinACall(t *testing.T) {
 	m := p.expect(200)
 	require.Equal(t, allowed, m.get("Allow"))
 	require.Contains(t, m.get("Accept"), "application/sdp")
+}
+
+func TestSignallingIsMarked(t *testing.T) {
+	h := newHouse(t, setting{})
+	conn := h.transport.Pool("udp").Get(h.at(0)).(*sip.UDPConnection)
+	tos, err := ipv4.NewPacketConn(conn.PacketConn.(*gatedPackets).UDPConn).TOS()
+	require.NoError(t, err)
+	require.Equal(t, 24<<2, tos, "CS3 in the upper six bits (RFC 2474)")
+	p := h.tcp(t)
+	p.send("OPTIONS", "", "")
+	p.expect(200)
+	stream := h.transport.Pool("tcp").Get(p.conn.LocalAddr().String()).(*sip.TCPConnection)
+	tos, err = ipv4.NewConn(stream.Conn.(*gatedStream).Conn).TOS()
+	require.NoError(t, err)
+	require.Equal(t, 24<<2, tos)
 }

@@ -12,7 +12,9 @@ import (
 // started for it and that ends with the transaction's final answer.
 func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	var d *dialog
-	defer tx.TerminateGracefully()
+	if !req.IsInvite() { // an INVITE's transaction ends with its ACK, or by accept
+		defer tx.TerminateGracefully()
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			s.survived(v, callIDOf(req))

@@ -150,9 +150,10 @@ func (c *gatedStream) take(n int) {
 	if reply != nil {
 		c.send(reply)
 	}
-	if pass {
-		c.whole = append([]byte(nil), msg...)
+	if pass != nil {
+		c.whole = append([]byte(nil), pass...)
 	}
+	clear(pass)
 	clear(msg)
 	rest := copy(c.buf, c.buf[n:])
 	clear(c.buf[rest:])

@@ -17,9 +17,10 @@ func init() {
 	// An answer over 1300 bytes would otherwise not be sent at all. 65507 is the
 	// largest UDP payload; sipgo subtracts 200.
 	sip.UDPMTUSize = 65507 + 200
-	// The dialog layer absorbs retransmitted INVITEs itself (RFC 6026 section 7.1),
-	// so an accepted INVITE need not be held for 32 s.
-	sip.Timer_L = 100 * time.Millisecond
+	// The dialog layer ends the transaction of an accepted INVITE and absorbs what
+	// is repeated later itself (RFC 6026 section 7.1); the timer, which sipgo does
+	// not stop then, would hold the request for 32 s.
+	sip.Timer_L = time.Second
 	// A non-INVITE transaction is repeated at 0.5, 1.5, 3.5 and 7.5 s; one that is
 	// still repeated later is refused by its CSeq or by 481, not run again.
 	sip.Timer_J = 10 * time.Second
