@@ -50,6 +50,11 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 	if len(problems) > 0 {
 		return problems[0]
 	}
+	return serve(ctx, c, stores, voice, o)
+}
+
+// serve is Serve once everything that is read at the start was read.
+func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o Options) error {
 	layout, err := flow.NewLayout(c.Plan, c.Policy.Policy)
 	if err != nil {
 		return err

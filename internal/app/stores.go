@@ -10,6 +10,7 @@ import (
 
 	"star97/internal/audit"
 	"star97/internal/backend"
+	"star97/internal/backend/sqldb"
 	"star97/internal/config"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
@@ -25,7 +26,7 @@ type Stores struct {
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
 
-	db *sqlkit.DB
+	db *sqlkit.DB // the ledger's, where it is not the backend's
 }
 
 // settleReserve is held back from the time for a change to ask which code is in
@@ -49,13 +50,16 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string) (err err
 	if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
 		return err
 	}
-	o := sqlkit.DefaultOptions()
-	o.Path = filepath.Join(dir, "ledger.db")
-	if s.db, err = sqlkit.Open(ctx, o); err != nil {
+	db, err := s.ledgerFile(ctx, dir)
+	if err != nil {
 		return err
 	}
-	if s.Ledger, err = ledger.New(ctx, s.db, c.Ledger, nil); err != nil {
+	if s.Ledger, err = ledger.New(ctx, db, c.Ledger, nil); err != nil {
 		return err
+	}
+	if own, ok := s.Backend.(journaled); ok {
+		own.Keep(s.Ledger)
+		c.Audit.Atomic = true
 	}
 	if s.Guard, err = lockout.New(mailbox.Settled(s.Backend, settleReserve), s.Ledger, c.Lockout, nil); err != nil {
 		return err
@@ -63,6 +67,25 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string) (err err
 	c.Audit.Policy = c.Policy.Preset
 	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
 	return err
+}
+
+// journaled is a backend of our own: the ledger lives in its file, so that a
+// change and its end in the audit trail are one transaction.
+type journaled interface {
+	DB() *sqlkit.DB
+	Keep(sqldb.Journal)
+}
+
+// ledgerFile is the backend's own database, or one beside it.
+func (s *Stores) ledgerFile(ctx context.Context, dir string) (*sqlkit.DB, error) {
+	if own, ok := s.Backend.(journaled); ok {
+		return own.DB(), nil
+	}
+	o := sqlkit.DefaultOptions()
+	o.Path = filepath.Join(dir, "ledger.db")
+	var err error
+	s.db, err = sqlkit.Open(ctx, o)
+	return s.db, err
 }
 
 // Close closes what is open, the ledger's last writes first.

@@ -1,0 +1,288 @@
+package app
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"star97/internal/audit"
+	"star97/internal/backend"
+	"star97/internal/caller"
+	"star97/internal/config"
+	"star97/internal/dialplan"
+	"star97/internal/ledger"
+	"star97/internal/lockout"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/prompt/ear"
+	"star97/internal/sqlkit"
+	"star97/internal/uas"
+)
+
+// callsAtOnce is how many tests run side by side: calls wait more than they compute.
+const callsAtOnce = "100"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", callsAtOnce)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// sounds are the recordings and the ear that knows them, made once.
+var sounds = sync.OnceValues(func() (Voice, *ear.Ear) {
+	voice, problems := LoadVoice(config.Default())
+	if len(problems) > 0 {
+		panic(problems[0])
+	}
+	return voice, ear.Of(voice.catalogue, "en-US")
+})
+
+// scaled are the default timers, shorter. please_wait stays: it must be longer than
+// the beat of the any door.
+func scaled() dialplan.Timers {
+	t := dialplan.Default().Timers
+	t.FirstDigit, t.BetweenDigits, t.Menu, t.Cleared = 1500*time.Millisecond, 900*time.Millisecond, 1500*time.Millisecond, 4*time.Second
+	return t
+}
+
+// code as a caller would type it.
+func code(t testing.TB, digits string) pin.PIN {
+	p, err := pin.Parse(digits)
+	require.NoError(t, err)
+	return p
+}
+
+// house is the whole service in this process, with stores whose faults a test orders.
+type house struct {
+	t      testing.TB
+	config config.Config
+	stores *Stores
+	faults *faults
+	log    *journal
+	addr   string // of SIP over UDP
+	leave  context.CancelFunc
+	ended  chan struct{}
+	failed error
+	once   sync.Once
+}
+
+// ports gives each house RTP ports of its own, below those that the system hands out.
+var ports atomic.Uint32
+
+const (
+	firstPort = 16000
+	portPairs = 4 // of one house
+)
+
+// newHouse is a house whose configuration a test has not altered.
+func newHouse(t testing.TB) *house { return openHouse(t, func(*config.Config) {}) }
+
+// openHouse starts the service and stops it at the test's end.
+func openHouse(t testing.TB, alter func(*config.Config)) *house {
+	c := config.Default()
+	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
+	c.Media.PortMin = firstPort + uint16(ports.Add(1)*2*portPairs)
+	c.Media.PortMax = c.Media.PortMin + 2*(portPairs-1)
+	c.Plan = dialplan.Default()
+	c.Plan.Timers = scaled()
+	alter(&c)
+	h := &house{t: t, config: c, faults: newFaults(), log: &journal{more: make(chan struct{})}, ended: make(chan struct{})}
+	h.stores = openFaulty(t, c, h.faults)
+	ctx, leave := context.WithCancel(context.Background())
+	h.leave = leave
+	ready := make(chan Ready, 1)
+	voice, _ := sounds()
+	go func() {
+		defer close(h.ended)
+		h.failed = serve(ctx, c, h.stores, voice, Options{Log: slog.New(h.log), Ready: func(r Ready) { ready <- r }})
+	}()
+	t.Cleanup(func() {
+		h.stop()
+		require.NoError(t, h.stores.Close())
+	})
+	select {
+	case r := <-ready:
+		h.addr = r.Listening[0].Addr.String()
+	case <-h.ended:
+		require.NoError(t, h.failed)
+		t.FailNow()
+	}
+	return h
+}
+
+// stop drains and stops the service; every change in flight has ended then.
+func (h *house) stop() {
+	h.once.Do(func() {
+		h.leave()
+		<-h.ended
+		require.NoError(h.t, h.failed)
+	})
+}
+
+// openFaulty is OpenStores with the faults between lock-out and backend.
+func openFaulty(t testing.TB, c config.Config, f *faults) *Stores {
+	ctx, dir := t.Context(), furnished(t)
+	s := new(Stores)
+	var err error
+	s.Backend, err = backend.Open(ctx, c.Store.In(dir))
+	require.NoError(t, err)
+	o := sqlkit.DefaultOptions()
+	o.Path = filepath.Join(dir, "ledger.db")
+	s.db, err = sqlkit.Open(ctx, o)
+	require.NoError(t, err)
+	s.Ledger, err = ledger.New(ctx, s.db, c.Ledger, nil)
+	require.NoError(t, err)
+	s.Guard, err = lockout.New(asked{mailbox.Settled(faulty{s.Backend}, settleReserve), f}, s.Ledger, c.Lockout, nil)
+	require.NoError(t, err)
+	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
+	require.NoError(t, err)
+	return s
+}
+
+// empty is a data folder with migrated databases and no mailbox, made once and
+// copied: making it anew would cost each test more than its call.
+var empty = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "star97-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := OpenStores(context.Background(), config.Default(), dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	all, err := os.ReadDir(dir)
+	for _, f := range all {
+		if err == nil {
+			files[f.Name()], err = os.ReadFile(filepath.Join(dir, f.Name()))
+		}
+	}
+	return files, err
+})
+
+func furnished(t testing.TB) string {
+	files, err := empty()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for name, data := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	return dir
+}
+
+// add makes a mailbox; without digits it has no code.
+func (h *house) add(extension, digits string, flags mailbox.Flags) mailbox.Account {
+	var p pin.PIN
+	if digits != "" {
+		p = code(h.t, digits)
+	}
+	a, err := h.stores.Add(h.t.Context(), mailbox.Account{Extension: extension, Flags: flags}, p, "test")
+	require.NoError(h.t, err)
+	return a
+}
+
+// inForce tells whether a code is a mailbox's, past every layer and fault.
+func (h *house) inForce(a mailbox.Account, digits string) bool {
+	err := h.stores.Backend.Verify(h.t.Context(), a, code(h.t, digits), mailbox.Attempt{})
+	if err != nil {
+		require.ErrorIs(h.t, err, mailbox.WrongPIN)
+	}
+	return err == nil
+}
+
+// phone is the options of a telephone that calls a number of the house.
+func (h *house) phone(number, from string) caller.Options {
+	_, known := sounds()
+	return caller.Options{
+		URI: fmt.Sprintf("sip:%s@%s", number, h.addr), From: from, Listen: "127.0.0.1", Ear: known,
+		Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
+	}
+}
+
+// dial calls and closes the call at the test's end.
+func dial(t testing.TB, o caller.Options) *caller.Call {
+	c, err := caller.Dial(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// journal keeps what the service logs.
+type journal struct {
+	mu      sync.Mutex
+	records []map[string]string
+	more    chan struct{} // closed and replaced at each record
+}
+
+// message is the key of a record's text.
+const message = "msg"
+
+func (*journal) Enabled(context.Context, slog.Level) bool   { return true }
+func (j *journal) WithAttrs(attrs []slog.Attr) slog.Handler { return noted{j, attrs} }
+func (j *journal) WithGroup(string) slog.Handler            { return j }
+
+func (j *journal) Handle(_ context.Context, r slog.Record) error {
+	one := map[string]string{message: r.Message}
+	r.Attrs(func(a slog.Attr) bool { one[a.Key] = a.Value.String(); return true })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.records = append(j.records, one)
+	close(j.more)
+	j.more = make(chan struct{})
+	return nil
+}
+
+// noted is a journal under a logger with attributes.
+type noted struct {
+	*journal
+	attrs []slog.Attr
+}
+
+func (n noted) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(n.attrs...)
+	return n.journal.Handle(ctx, r)
+}
+
+// await returns the first record that suits, within a bound.
+func (j *journal) await(suits func(map[string]string) bool, within time.Duration) (map[string]string, bool) {
+	over := time.After(within)
+	for seen := 0; ; {
+		j.mu.Lock()
+		fresh, more := j.records[seen:], j.more
+		seen = len(j.records)
+		j.mu.Unlock()
+		for _, r := range fresh {
+			if suits(r) {
+				return r, true
+			}
+		}
+		select {
+		case <-more:
+		case <-over:
+			return nil, false
+		}
+	}
+}
+
+// end is the end record of a call.
+func (j *journal) end(callID string, within time.Duration) (map[string]string, bool) {
+	return j.await(func(r map[string]string) bool { return r[message] == "call ended" && r["call"] == callID }, within)
+}
