@@ -32,6 +32,9 @@ type Sink interface {
 type Options struct {
 	Node   string `yaml:"node"` // this machine's name in the records; 1 to 64 characters, default star97
 	Policy string `yaml:"-"`    // name and version of the rules for new codes in force
+	// Atomic says that the store ends a change in the Sink within the transaction
+	// that makes it, so that a change left open by a crash was never made.
+	Atomic bool `yaml:"-"`
 }
 
 // DefaultOptions are the documented defaults.
@@ -154,7 +157,8 @@ func (t *Trail) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor,
 	})
 }
 
-// CloseOpen ends the intents that a crash of this node left open, as unknown, and
+// CloseOpen ends the intents that a crash of this node left open, as unknown or,
+// where the store is Atomic, as never made, and
 // returns the records that say so. Call it once, before the first call is taken
 // and by the serving process only.
 func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
@@ -166,6 +170,9 @@ func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
 	for _, r := range open {
 		r.Time, r.Stage, r.Policy = t.now(), Ended, t.opts.Policy
 		r.Outcome, r.Result, r.Reason = mailbox.Unknown, mailbox.OutcomeUnknown, "unknown after crash"
+		if t.opts.Atomic && r.Action == Change {
+			r.Outcome, r.Result, r.Reason = mailbox.Refused, mailbox.Unavailable, "not made before the crash"
+		}
 		sealed, err := t.sink.Append(ctx, r.clean())
 		if err != nil {
 			return closed, fmt.Errorf("cannot close the changes left open in the audit trail: %w", err)

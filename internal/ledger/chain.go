@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
 	"star97/internal/audit"
+	"star97/internal/mailbox"
 )
 
 // columns of audit in the order of values and scan.
@@ -16,28 +18,57 @@ const columns = `seq, at, door, action, stage, outcome, result, node, peer, tran
 
 // Append implements audit.Sink.
 func (l *Ledger) Append(ctx context.Context, r audit.Record) (audit.Record, error) {
-	err := l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		last, err := head(ctx, tx)
-		if err != nil {
-			return err
-		}
-		r = r.Seal(last)
-		_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+columns+`)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			r.Seq, r.Time.UnixMicro(), r.Door, r.Action, r.Stage, r.Outcome, uint8(r.Result),
-			r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
-			r.Rule, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?)
-			ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, r.Seq, r.Hash[:])
+	err := l.submit(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		r, err = appendIn(ctx, tx, r)
 		return err
 	})
 	if err != nil {
 		return audit.Record{}, err
 	}
 	return r, nil
+}
+
+// EndIn records within tx, which makes a change in this very file, that the
+// change is Done: both are committed or neither is. The intent must be there.
+func (l *Ledger) EndIn(ctx context.Context, tx *sql.Tx, intent string) error {
+	r, err := find(ctx, tx, intent, audit.Intended)
+	if err != nil {
+		return fmt.Errorf("the audit trail does not know of the change: %w", err)
+	}
+	r.Time, r.Stage, r.Outcome, r.Result = l.now(), audit.Ended, mailbox.Done, mailbox.OK
+	_, err = appendIn(ctx, tx, r)
+	return err
+}
+
+// appendIn seals r behind the last record. A second end of an intent is the first
+// one: who made a change and who wraps it both tell of its end.
+func appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audit.Record, error) {
+	if r.Stage == audit.Ended && r.Intent != "" {
+		if ended, err := find(ctx, tx, r.Intent, audit.Ended); !errors.Is(err, sql.ErrNoRows) {
+			return ended, err
+		}
+	}
+	last, err := head(ctx, tx)
+	if err != nil {
+		return r, err
+	}
+	r = r.Seal(last)
+	_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+columns+`)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		r.Seq, r.Time.UnixMicro(), r.Door, r.Action, r.Stage, r.Outcome, uint8(r.Result),
+		r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
+		r.Rule, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
+	if err != nil {
+		return r, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?)
+		ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, r.Seq, r.Hash[:])
+	return r, err
+}
+
+// find is the record of one stage of an intent, or sql.ErrNoRows.
+func find(ctx context.Context, tx *sql.Tx, intent string, stage audit.Stage) (audit.Record, error) {
+	return scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM audit WHERE intent <> '' AND intent = ? AND stage = ?", intent, stage))
 }
 
 // OpenIntents implements audit.Sink.
@@ -121,11 +152,11 @@ func (l *Ledger) query(ctx context.Context, where string, args ...any) iter.Seq2
 	}
 }
 
-func scan(rows *sql.Rows) (audit.Record, error) {
+func scan(row interface{ Scan(...any) error }) (audit.Record, error) {
 	var r audit.Record
 	var micros int64
 	var prev, hash []byte
-	err := rows.Scan(&r.Seq, &micros, &r.Door, &r.Action, &r.Stage, &r.Outcome, &r.Result,
+	err := row.Scan(&r.Seq, &micros, &r.Door, &r.Action, &r.Stage, &r.Outcome, &r.Result,
 		&r.Node, &r.Peer, &r.Transport, &r.Source, &r.CallID, &r.Backend, &r.Domain, &r.Mailbox, &r.Extension,
 		&r.Rule, &r.Actor, &r.Reason, &r.Policy, &r.Intent, &prev, &hash)
 	r.Time = time.UnixMicro(micros).UTC()

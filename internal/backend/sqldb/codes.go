@@ -72,8 +72,9 @@ var errLost = errors.New("another change came first")
 
 // Change verifies current, then replaces exactly the record that it was verified
 // against: of two changes at the same time one finds its record gone and is
-// refused with WrongPIN, since the code it knew is no longer in force.
-func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
+// refused with WrongPIN, since the code it knew is no longer in force. A journal
+// that cannot be written refuses the change.
+func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	const op = "change"
 	if next.Empty() {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
@@ -100,7 +101,10 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.CannotChange, nil))
 	}
 	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
-		return replace(ctx, tx, a.ID, &old, &fresh)
+		if err := replace(ctx, tx, a.ID, &old, &fresh); err != nil || s.journal == nil || at.Intent == "" {
+			return err
+		}
+		return s.journal.EndIn(ctx, tx, at.Intent)
 	}))
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Options of the embedded store. Relative paths are taken from the data folder, see In.
 type Options struct {
-	Database   sqlkit.Options `yaml:"database"`    // path defaults to mailboxes.db
+	Database   sqlkit.Options `yaml:"database"`    // path defaults to star97.db
 	PepperFile string         `yaml:"pepper_file"` // default: pepper beside the database
 	Cost       Cost           `yaml:"cost"`        // of new hashes; old ones keep theirs
 	Workers    int            `yaml:"workers"`     // hashes at a time, 1-256; 0, the default: one a core
@@ -34,7 +34,7 @@ func DefaultOptions() Options {
 		Queue:     128,
 		QueueWait: 3 * time.Second,
 	}
-	o.Database.Path = "mailboxes.db"
+	o.Database.Path = "star97.db"
 	return o
 }
 

@@ -29,12 +29,26 @@ var migrations embed.FS
 // Store is a mailbox.Store on one SQLite file. It is also a mailbox.Lister,
 // Resetter and Admin.
 type Store struct {
-	db     *sqlkit.DB
-	pepper *pepper
-	pool   *pool
-	cost   Cost
-	decoy  record // stands in for the code of a mailbox that has none
+	db      *sqlkit.DB
+	pepper  *pepper
+	pool    *pool
+	cost    Cost
+	decoy   record // stands in for the code of a mailbox that has none
+	journal Journal
 }
+
+// Journal records the end of a change within the transaction that makes it.
+type Journal interface {
+	// EndIn records that the change of this intent (mailbox.Attempt) is Done.
+	EndIn(ctx context.Context, tx *sql.Tx, intent string) error
+}
+
+// Keep makes every later Change of an attempt with an intent end in j too, in one
+// transaction. Call it before the first Change.
+func (s *Store) Keep(j Journal) { s.journal = j }
+
+// DB is the open database, for a journal in the same file. It stays the Store's.
+func (s *Store) DB() *sqlkit.DB { return s.db }
 
 var (
 	_ mailbox.Store    = (*Store)(nil)

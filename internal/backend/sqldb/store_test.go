@@ -217,7 +217,7 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 
 func TestRelativePathsAreInTheDataFolder(t *testing.T) {
 	o := DefaultOptions().In("/srv/data")
-	require.Equal(t, "/srv/data/mailboxes.db", o.Database.Path)
+	require.Equal(t, "/srv/data/star97.db", o.Database.Path)
 	require.Equal(t, "/srv/data/pepper", o.pepperFile())
 	o = Options{PepperFile: "keys/pepper", Database: sqlkit.Options{Path: "/var/db/m.db"}}.In("/srv/data")
 	require.Equal(t, "/var/db/m.db", o.Database.Path)
