@@ -80,7 +80,7 @@ func TestMerge(t *testing.T) {
 			{report(Down, FromEvent, '1', 0)}, held(FromTone, '1', 9*time.Second), {report(Up, FromEvent, '1', 10*time.Second)},
 		}, "1", FromEvent, 1, 0},
 		{"a lost key-up does not hold the key for ever", [][]Report{
-			{report(Down, FromTone, '1', 0)}, held(FromTone, '2', time.Second), held(FromEvent, '1', 2*time.Second),
+			{report(Down, FromTone, '1', 0)}, {report(Down, FromTone, '2', time.Second)}, held(FromEvent, '1', 2*time.Second),
 		}, "121", FromEvent, 0, 0},
 		{"losses are no press", [][]Report{{{Kind: Lost, Source: FromEvent}}}, "", NoSource, 0, 0},
 	} {

@@ -50,6 +50,11 @@ func TestRow16RedundantAudioData(t *testing.T) {
 		{"the same key three times", []tx{
 			one(400*ms, 20, 3200, true, redBlock{pt, 3200, payload('5', true, 800)}, five, redBlock{pt, 0, payload('5', false, 160)}),
 		}, "5'5'5'"},
+		{"the same key twice, 40 ms apart, no audio between", []tx{
+			one(0, 0, 0, true, redBlock{pt, 0, payload('5', false, 160)}),
+			one(80*ms, 4, 0, false, redBlock{pt, 0, payload('5', true, 640)}),
+			one(200*ms, 5, 1600, true, redBlock{pt, 640, payload('5', true, 320)}, redBlock{pt, 0, payload('6', false, 160)}),
+		}, "5'5'6'"},
 		{"redundancy of presses that were heard", []tx{
 			one(0, 0, 0, true, redBlock{pt, 0, payload('4', false, 160)}),
 			one(100*ms, 5, 0, false, redBlock{pt, 0, payload('4', true, 800)}),

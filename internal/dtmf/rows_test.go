@@ -2,6 +2,7 @@ package dtmf
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,18 @@ var rows = []struct {
 	{name: "7 the packets around a segment's border are lost", want: "5'",
 		in: func() []tx {
 			return without(new(phone).press('5', 10*time.Second), func(p tx) bool { return p.at > 8150*ms && p.at < 8240*ms })
+		}},
+	{name: "7 a loss at the first border forced the key-up, the second border is seen", want: "5'",
+		in: func() []tx {
+			return without(new(phone).press('5', 20*time.Second), func(p tx) bool { return p.at > 8*time.Second && p.at < 8300*ms })
+		},
+		check: func(t *testing.T, s Stats, _ []Report) { require.EqualValues(t, 2, s.Moved) }},
+	{name: "7 is not the same key pressed again where a segment would begin", want: "5'5'",
+		in: func() []tx {
+			p := new(phone)
+			first := without(p.press('5', 8*time.Second), func(p tx) bool { return p.at > 7*time.Second && p.at < 7200*ms })
+			p.now = 8180 * ms
+			return joined(first, p.press('5', 100*ms)[1:])
 		}},
 	{name: "7 late packet of an earlier segment", want: "5'",
 		in: func() []tx {
@@ -191,6 +204,15 @@ var rows = []struct {
 				copy(p.Payload[2:], []byte{0, 160})
 			})
 		}},
+	{name: "13 timestamps grow, first duration 0", want: "2'",
+		in: func() []tx {
+			return each(new(phone).press('2', 100*ms), func(i int, p *tx) {
+				p.TS = ticks(p.at, 8000)
+				if i == 0 {
+					copy(p.Payload[2:], []byte{0, 0})
+				}
+			})
+		}},
 	{name: "13 timestamps grow and a packet is lost", want: "2'",
 		in: func() []tx {
 			p := each(new(phone).press('2', 200*ms), func(_ int, p *tx) { p.TS = ticks(p.at, 8000) })
@@ -265,6 +287,11 @@ var rows = []struct {
 		in: func() []tx {
 			p := new(phone).presses("55")
 			return joined(p[0], each(p[1], func(_ int, p *tx) { p.SSRC, p.Seq, p.TS = 7, p.Seq+31000, 77 }))
+		}},
+	{name: "22 SSRC changes and its sequence is a little behind", want: "5'6'",
+		in: func() []tx {
+			p := new(phone).presses("56")
+			return joined(p[0], each(p[1], func(_ int, p *tx) { p.SSRC, p.Seq = 7, p.Seq-20 }))
 		}},
 	{name: "22 SSRC changes in the middle of a press", want: "5'6'",
 		in: func() []tx {
@@ -387,4 +414,16 @@ func TestForcedKeyUpFollowsThePacketTime(t *testing.T) {
 		require.Equal(t, []Report{{Kind: Up, Source: FromEvent, Digit: 5, At: at}}, up)
 		require.Empty(t, d.Expire(at+2*time.Hour, nil), "once")
 	}
+}
+
+// However many presses come too late, the open one stays known.
+func TestOvertakenPressesDoNotDriveOutTheOpenOne(t *testing.T) {
+	var d EventDecoder
+	out := d.Decode(Packet{Seq: 1000, TS: 1 << 20, Payload: payload('5', false, 160)}, 0, nil)
+	for i := range 40 {
+		out = d.Decode(Packet{Seq: 990 - uint16(i), TS: uint32(i) * 1600, Payload: payload('6', true, 800)}, 20*ms, out)
+	}
+	out = d.Decode(Packet{Seq: 1001, TS: 1 << 20, Payload: payload('5', false, 320)}, 40*ms, out)
+	require.Equal(t, "5", strings.ReplaceAll(trace(out), "!", ""))
+	require.EqualValues(t, 40, d.Stats().Lost)
 }
