@@ -15,7 +15,7 @@ const storeys = `
 9  cmd/*
 8  sim archtest
 7  app
-6  config probe
+6  config probe caller/callertest
 5  uas caller register console
 4  call backend
 3  ledger notify backend/*

@@ -38,7 +38,8 @@ type MediaStats struct {
 	Lost      uint64 // sequence numbers that never came
 	Late      uint64 // packets that came after a later one
 	Twice     uint64
-	Sources   int // different senders' addresses
+	Unheard   uint64 // packets received that the ear was too slow for
+	Sources   int    // different senders' addresses
 	SSRCs     int
 	First     time.Time
 	Last      time.Time
@@ -190,6 +191,9 @@ func (m *Media) Stats() MediaStats {
 	m.sender.mu.Lock()
 	s.Sent = m.sender.sent
 	m.sender.mu.Unlock()
+	m.ears.mu.Lock()
+	s.Unheard = m.ears.overrun
+	m.ears.mu.Unlock()
 	return s
 }
 

@@ -46,7 +46,7 @@ type ears struct {
 	heard     []Heard
 	changed   chan struct{} // closed and replaced when heard grows
 	recording []int16
-	overrun   int
+	overrun   uint64
 	loud      time.Time // arrival of the last frame that was not silent
 
 	// Owned by run.

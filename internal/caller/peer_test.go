@@ -30,11 +30,12 @@ type peer struct {
 	requests []*sip.Request
 	answers  []*sip.Response
 	packets  []rtp.Packet
-	farRTP   netip.AddrPort
+	froms    []netip.AddrPort // of packets
 	on       map[sip.RequestMethod]func(req *sip.Request)
 	wg       sync.WaitGroup
 	seq      uint16
 	ts       uint32
+	ears     *ears // of the telephone, if it has some: nothing is played faster than they listen
 }
 
 const peerTag = "peer-tag"
@@ -170,8 +171,8 @@ func (p *peer) readRTP() {
 			continue
 		}
 		p.mu.Lock()
-		p.farRTP = from
 		p.packets = append(p.packets, packet)
+		p.froms = append(p.froms, from)
 		p.mu.Unlock()
 	}
 }

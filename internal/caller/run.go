@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"star97/internal/prompt"
@@ -32,7 +33,11 @@ type Player struct {
 	// nil refuses them.
 	Other func(context.Context, script.Line) error
 
-	cursor int // sounds before it were spoken for by an earlier hear
+	cursor  int // sounds before it were spoken for by an earlier hear
+	stop    chan struct{}
+	stopped chan struct{}
+	writing sync.Mutex
+	written int // sounds that are in the time line
 }
 
 // NotHeard is a hear that failed, or a sentence that must not have come.
@@ -91,6 +96,17 @@ func (p *Player) Run(ctx context.Context, lines []script.Line) error {
 
 // play runs what is to be done on the call, with a time line, and hangs up after it.
 func (p *Player) play(ctx context.Context, do func() error) error {
+	p.Begin()
+	defer p.Finish()
+	err := do()
+	if err == nil && p.Call.End() == NotEnded {
+		err = p.hangup(ctx)
+	}
+	return err
+}
+
+// Begin starts the time line; Run does it by itself. Finish must follow.
+func (p *Player) Begin() {
 	if p.Timeline == nil {
 		p.Timeline = &Timeline{}
 	}
@@ -99,16 +115,18 @@ func (p *Player) play(ctx context.Context, do func() error) error {
 	}
 	p.Timeline.Begin(p.Call.Times().Invite)
 	p.Timeline.Say(p.Call.Times().Answered, "answered", "answered")
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go p.report(stop, stopped)
-	err := do()
-	if err == nil && p.Call.End() == NotEnded {
-		err = p.hangup(ctx)
-	}
-	close(stop)
-	<-stopped
-	return err
+	p.stop, p.stopped = make(chan struct{}), make(chan struct{})
+	go p.report(p.stop, p.stopped)
 }
+
+// Finish completes the time line.
+func (p *Player) Finish() {
+	close(p.stop)
+	<-p.stopped
+}
+
+// Do executes one line between Begin and Finish. Errors as for Run.
+func (p *Player) Do(ctx context.Context, line script.Line) error { return p.step(ctx, line) }
 
 func (p *Player) steps(ctx context.Context, lines []script.Line) error {
 	for _, line := range lines {
@@ -158,6 +176,7 @@ func (p *Player) press(ctx context.Context, line script.Line) error {
 	if holdsCode(line.Args) {
 		shown = 0
 	}
+	p.catchUp()
 	p.Timeline.Pressed(time.Now(), shown)
 	return p.ended(line, "", p.Call.Press(ctx, keys))
 }
@@ -222,6 +241,8 @@ func (p *Player) missed(line int, id prompt.ID, sounds []Heard) error {
 	switch {
 	case stats.Received == 0:
 		return fmt.Errorf("%s%s was not heard: %w", atLine(line), id, ErrNoMedia)
+	case stats.Unheard > 0:
+		e.Hint = fmt.Sprintf("this telephone was too busy to listen to %d packets", stats.Unheard)
 	case p.Call.o.Ear == nil:
 		e.Hint = "this telephone was given no recogniser"
 	case p.Call.media.LastSound().IsZero():
@@ -302,6 +323,7 @@ func (p *Player) wait(ctx context.Context, line script.Line) error {
 }
 
 func (p *Player) hangup(ctx context.Context) error {
+	p.catchUp()
 	p.Timeline.Say(time.Now(), "hung-up", "hung up")
 	return p.Call.Hangup(ctx)
 }
@@ -320,36 +342,40 @@ func (p *Player) end(ctx context.Context, line script.Line) error {
 	}
 }
 
-// report copies what is heard and signalled to the time line. Started by Run, stops
-// when stop closes and everything known by then is written.
+// report copies what is heard and signalled to the time line. Started by Begin, stops
+// at Finish, when everything known by then is written.
 func (p *Player) report(stop <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
-	written := 0
-	for last := false; ; {
-		sounds, more := p.Call.media.ears.since(written)
-		for _, s := range sounds {
-			written++
-			if s.Ended {
-				p.Timeline.Heard(s)
-			}
-		}
-		for pending := true; pending; {
-			select {
-			case n := <-p.Call.notes:
-				p.Timeline.Say(n.At, "far-end", "%s", n.Text)
-			default:
-				pending = false
-			}
-		}
-		if last {
-			return
-		}
+	for {
+		more := p.catchUp()
 		select {
 		case <-more:
 		case n := <-p.Call.notes:
 			p.Timeline.Say(n.At, "far-end", "%s", n.Text)
 		case <-stop:
-			last = true
+			p.catchUp()
+			return
+		}
+	}
+}
+
+// catchUp writes what is known by now; the channel closes when there is more heard.
+func (p *Player) catchUp() <-chan struct{} {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	sounds, more := p.Call.media.ears.since(p.written)
+	for _, s := range sounds {
+		p.written++
+		if s.Ended {
+			p.Timeline.Heard(s)
+		}
+	}
+	for {
+		select {
+		case n := <-p.Call.notes:
+			p.Timeline.Say(n.At, "far-end", "%s", n.Text)
+		default:
+			return more
 		}
 	}
 }
