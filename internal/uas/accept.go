@@ -75,7 +75,9 @@ func (d *dialog) repeat(now time.Time) {
 	}
 	d.resend()
 	a.wait = min(2*a.wait, d.s.opts.T2)
-	a.next = now.Add(a.wait)
+	if a.next = a.next.Add(a.wait); a.next.Before(now) {
+		a.next = now.Add(a.wait)
+	}
 }
 
 // resend writes the last 2xx once more, beside the transaction layer.

@@ -354,6 +354,9 @@ func TestOPTIONSWithinACall(t *testing.T) {
 
 func TestSignallingIsMarked(t *testing.T) {
 	h := newHouse(t, setting{})
+	u := h.udp(t)
+	u.send("OPTIONS", "", "")
+	u.expect(200)
 	conn := h.transport.Pool("udp").Get(h.at(0)).(*sip.UDPConnection)
 	tos, err := ipv4.NewPacketConn(conn.PacketConn.(*gatedPackets).UDPConn).TOS()
 	require.NoError(t, err)
