@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,7 +141,7 @@ func (o Options) Validate() error {
 	if o.PTime < 10*time.Millisecond || o.PTime > 60*time.Millisecond || o.PTime%(10*time.Millisecond) != 0 {
 		return bad("the packet time is %v; it must be 10 to 60 ms in tens", o.PTime)
 	}
-	for _, h := range append(o.Headers, Header{"From", o.From}, Header{"P-Asserted-Identity", o.PAI}) {
+	for _, h := range slices.Concat(o.Headers, []Header{{"From", o.From}, {"P-Asserted-Identity", o.PAI}}) {
 		if strings.ContainsAny(h.Name+h.Value, "\r\n") {
 			return bad("header %q holds a line break", h.Name)
 		}

@@ -60,6 +60,7 @@ var (
 	ErrKeys     = errors.New("keys are 0-9, *, #, A-D, at most 64 at a time")
 	ErrNoEvents = errors.New("the far end agreed on no telephone-event: keys can go by SIP INFO only")
 	ErrHeld     = errors.New("the stream is on hold: no key can be sent as an event")
+	errManyKeys = errors.New("too many keys are waiting to be sent: press them one after the other")
 )
 
 // Press presses keys one after the other as Options say, and returns when the gap

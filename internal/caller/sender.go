@@ -79,7 +79,7 @@ func (s *sender) press(d dtmf.Digit, p Press, up chan struct{}) error {
 		return ErrEnded
 	}
 	if len(s.queue) >= maxPresses {
-		return ErrKeys
+		return errManyKeys
 	}
 	s.queue = append(s.queue, pressing{d, p, up})
 	s.poke()

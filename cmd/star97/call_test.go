@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// executeCall runs star97 call with its own flags and returns what it wrote and its exit code.
+func executeCall(t *testing.T, stdin string, args ...string) (out, warnings string, code int) {
+	t.Helper()
+	cmd := callCommand()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	var stdout, stderr bytes.Buffer
+	cmd.SetIn(bytes.NewBufferString(stdin))
+	cmd.SetOut(&stdout)
+	cmd.SetErr(&stderr)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(context.Background())
+	var exit exitError
+	switch {
+	case err == nil:
+	case errors.As(err, &exit):
+		code = exit.code
+		stderr.WriteString(err.Error())
+	default:
+		code = 2
+		stderr.WriteString(err.Error())
+	}
+	return stdout.String(), stderr.String(), code
+}
+
+func TestCallThatCannotBegin(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, []byte(text), mode))
+		return name
+	}
+	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	gone.Close()
+	nobody := "sip:*97@" + gone.LocalAddr().String()
+	good := write("good", "hear welcome\n", 0o600)
+	codes := write("codes", "old: 5550199\n", 0o644)
+	for name, road := range map[string]struct {
+		stdin string
+		args  []string
+		code  int
+		says  string
+	}{
+		"no script":            {"", []string{nobody}, 2, `"script" not set`},
+		"no URI":               {"", []string{"--script", good}, 2, "accepts 1 arg"},
+		"URI of another kind":  {"", []string{"http://example.org", "--script", good}, 2, "is no SIP URI"},
+		"unknown transport":    {"", []string{nobody, "--script", good, "--transport", "smoke"}, 2, "use udp or tcp"},
+		"script is missing":    {"", []string{nobody, "--script", filepath.Join(dir, "none")}, 2, "no such file"},
+		"script with an error": {"press 12\nsing loudly\n", []string{nobody, "--script", "-"}, 2, `-:2: There is no verb "sing"`},
+		"codes file broken":    {"", []string{nobody, "--script", good, "--codes", write("broken", "5550199", 0o600)}, 2, "This line names no code"},
+		"language unknown":     {"", []string{nobody, "--script", good, "--language", "tlh"}, 2, `there is no language "tlh"`},
+		"timeout of nothing":   {"", []string{nobody, "--script", good, "--timeout", "0s"}, 2, "--timeout must be"},
+		"nobody there":         {"", []string{nobody, "--script", good, "--codes", codes}, 4, "nothing listens"},
+		"codes that all read":  {"", []string{nobody, "--script", good, "--codes", codes}, 4, "chmod 600"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, said, code := executeCall(t, road.stdin, road.args...)
+			require.Equal(t, road.code, code, said)
+			require.Contains(t, said, road.says)
+			require.NotContains(t, said, "5550199")
+		})
+	}
+}
+
+func TestBenchCommandLine(t *testing.T) {
+	users := filepath.Join(t.TempDir(), "users")
+	require.NoError(t, os.WriteFile(users, []byte("# ours\n4001 5550199\n4002\n\n"), 0o600))
+	list, err := readUsers(users)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, "4001", list[0].From)
+	list[0].Code.Reveal(func(digits []byte) { require.Equal(t, "5550199", string(digits)) })
+	require.True(t, list[1].Code.Empty())
+
+	require.NoError(t, os.WriteFile(users, []byte("4001 55x0199\n"), 0o600))
+	_, err = readUsers(users)
+	require.ErrorContains(t, err, ":1: write")
+	require.NotContains(t, err.Error(), "0199")
+}
