@@ -65,7 +65,7 @@ func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o 
 	}
 	defer engine.Close()
 	calls := call.New(call.Deps{
-		Store: stores.Trail, Voice: voice, Layout: layout, Limit: c.Plan.Timers.Call, Log: o.Log,
+		Store: stores.Trail, Notes: stores.Trail, Voice: voice, Layout: layout, Limit: c.Plan.Timers.Call, Log: o.Log,
 	}, c.Call)
 	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"star97/internal/dtmf"
 	"star97/internal/mailbox"
 	"star97/internal/media"
+	"star97/internal/pin"
 	"star97/internal/prompt"
 )
 
@@ -200,5 +201,14 @@ func TestSomebodyWhoNeverStopsTypingIsCutOffAfterTheGrace(t *testing.T) {
 			r.press("1*")
 		}
 		require.InDelta(t, 12*time.Minute, time.Since(begin), float64(10*time.Second))
+	})
+}
+
+func TestRefusalIsRecorded(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.press("482915#2123456#")
+		r.says(prompt.RefusedSequence, prompt.EnterNewCode+"-6-10")
+		require.Equal(t, pin.Sequence, *r.store.refused.Load())
 	})
 }

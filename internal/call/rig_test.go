@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +45,7 @@ func in(t *testing.T, door mailbox.Door, test func(r *rig)) {
 		r.cancel = cancel
 		defer cancel()
 		r.service = New(Deps{
-			Store: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Store: r.store, Notes: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		}, DefaultOptions())
 		arrival := Arrival{Door: door, Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
@@ -161,10 +162,18 @@ func (s *session) Set(media.Stream)           {}
 func (s *session) Start(lead time.Duration)   {}
 func (s *session) Close()                     {}
 
+// Refused implements Notes.
+func (s *store) Refused(_ context.Context, _ mailbox.Account, _ mailbox.Attempt, rule pin.Rule) error {
+	s.refused.Store(&rule)
+	return nil
+}
+
 // store knows mailbox 4001 with code 482915; each operation can be replaced.
 type store struct {
 	verify func(context.Context) error
 	change func(context.Context) mailbox.Result
+
+	refused atomic.Pointer[pin.Rule]
 }
 
 func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {

@@ -154,6 +154,8 @@ func (r *run) perform(e *flow.Effect) {
 		r.clock.set(e.After, e.Step)
 	case flow.Lookup, flow.Verify, flow.Change:
 		r.ask(e)
+	case flow.Note:
+		r.note(e)
 	case flow.End:
 		r.end = e.End
 		r.hangup()

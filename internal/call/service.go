@@ -9,6 +9,7 @@ import (
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/media"
+	"star97/internal/pin"
 	"star97/internal/prompt"
 )
 
@@ -18,9 +19,16 @@ type Voice interface {
 	Clip(language string, id prompt.ID) (media.Clip, bool)
 }
 
+// Notes keeps what was decided without the store: *audit.Trail is one.
+type Notes interface {
+	// Refused records that one of our own rules refused a new code.
+	Refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule pin.Rule) error
+}
+
 // Deps is what every call shares. All of it is safe for concurrent use.
 type Deps struct {
 	Store  mailbox.Store // with lock-out, audit and settling around it
+	Notes  Notes
 	Voice  Voice
 	Layout *flow.Layout
 	Limit  time.Duration // total time of a call

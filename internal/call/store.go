@@ -66,6 +66,21 @@ func (r *run) ask(e *flow.Effect) {
 	}()
 }
 
+// note has a refusal recorded. The caller does not wait for it; what cannot be
+// recorded is told in the log.
+func (r *run) note(e *flow.Effect) {
+	account, attempt, rule := *r.account, r.attempt(e.Door), e.Rule
+	// The writer: started by note; stops when the record is kept or its own
+	// deadline is past; owns nothing.
+	r.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
+		defer cancel()
+		if err := r.deps.Notes.Refused(ctx, account, attempt, rule); err != nil {
+			r.deps.Log.Error("a refused code could not be recorded", "call", attempt.CallID, "error", err)
+		}
+	})
+}
+
 var errOverdue = errors.New("the store neither answered nor kept to its deadline")
 
 // overdue is the truth about a store that did not answer.

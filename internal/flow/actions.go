@@ -173,18 +173,16 @@ func (m *machine) checkNew() StateID {
 		who.Extension, who.Numbers = m.account.Extension, m.account.Numbers
 	}
 	m.silent = 0
-	if rule := m.policy.Check(m.entry, who); rule != pin.Pass || m.over {
-		return m.refuse(m.refusal(rule))
+	rule := m.policy.Check(m.entry, who)
+	if m.over {
+		rule = pin.TooLong
+	}
+	if rule != pin.Pass {
+		m.rule = rule
+		return m.refuse(m.layout.refusal[rule])
 	}
 	m.first = m.entry
 	return m.enter(Confirm)
-}
-
-func (m *machine) refusal(r pin.Rule) prompt.ID {
-	if id, ok := m.layout.refusal[r]; ok {
-		return id
-	}
-	return prompt.RefusedTooLong
 }
 
 // refuse says which rule, and after the second refusal all of them.
@@ -274,6 +272,8 @@ func (m *machine) failed(code mailbox.Code) StateID {
 		why = prompt.Busy
 	case mailbox.Unavailable, mailbox.ServiceRefused, mailbox.OutcomeUnknown:
 		why = prompt.Unavailable
+	case mailbox.WrongPIN: // another change came first: the old code works no more
+		return m.leave(EndNotChanged, prompt.Failed, prompt.HelpDesk, prompt.Goodbye)
 	case mailbox.Locked:
 		return m.leave(EndLocked, prompt.Locked, prompt.OldCodeWorks, prompt.Goodbye)
 	}

@@ -56,6 +56,7 @@ const (
 	Lookup                       // find Number, or the caller's own if it is empty; answer Found
 	Verify                       // verify Code of what the last Lookup found; answer Verified
 	Change                       // change Code to Next; answer ChangeDone; nothing takes it back
+	Note                         // record that Rule refused a new code; no answer
 	End                          // BYE, now: the last sentence was spoken
 )
 
@@ -65,15 +66,17 @@ type Effect struct {
 	Step   uint32
 	Phrase prompt.Phrase
 	After  time.Duration
-	Door   mailbox.Door // Lookup, Verify, Change: the door as the flow sees it now
+	Door   mailbox.Door // Lookup, Verify, Change, Note: the door as the flow sees it now
 	Number pin.PIN      // Lookup: the extension as typed
 	Code   pin.PIN      // Verify, Change: the current code
 	Next   pin.PIN      // Change
+	Rule   pin.Rule     // Note
 	End    EndReason
 }
 
-// MaxEffects bounds what one step can ask for: a sentence, a timer, the store, the end.
-const MaxEffects = 4
+// MaxEffects bounds what one step can ask for: a sentence, a timer, the store, a
+// note, the end.
+const MaxEffects = 5
 
 // Effects is what one step asks for, in order.
 type Effects struct {

@@ -30,6 +30,7 @@ type machine struct {
 	wait     time.Duration
 	rewind   bool // wait replaces the running timer
 	request  Effect
+	rule     pin.Rule // that refused a new code in this step
 	bye      bool
 }
 
@@ -62,6 +63,9 @@ func (m *machine) effects() (out Effects) {
 	}
 	if m.request.Kind != 0 {
 		out.add(m.request)
+	}
+	if m.rule != pin.Pass {
+		out.add(Effect{Kind: Note, Step: m.step, Door: m.door, Rule: m.rule})
 	}
 	if m.bye {
 		out.add(Effect{Kind: End, Step: m.step, End: m.end})
