@@ -40,6 +40,7 @@ func TestEarlyOfferIsAnsweredAtOnceAndStartsWithTheACK(t *testing.T) {
 		require.Equal(t, mailbox.OwnDoor, c.arrival.Door)
 		require.Equal(t, "4001", c.arrival.Number)
 		require.Equal(t, "127.0.0.1 4001", c.arrival.Source)
+		require.Equal(t, p.network, c.arrival.Transport)
 		p.send("BYE", "", "")
 		p.expect(200)
 		require.Equal(t, call.Gone, c.hear(t).Kind)

@@ -3,6 +3,7 @@ package uas
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -75,7 +76,7 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx) (*dialog, *refusal) 
 // leads to the any door).
 func (s *Server) arrival(req *sip.Request, p *peer, route dialplan.Route) call.Arrival {
 	a := call.Arrival{
-		Door: mailbox.AnyDoor, Domain: route.Domain, Peer: p.name,
+		Door: mailbox.AnyDoor, Domain: route.Domain, Peer: p.name, Transport: strings.ToLower(req.Transport()),
 		Source: sourceOf(req).Addr().String(), CallID: callIDOf(req),
 	}
 	caller := p.identity.caller(req)
