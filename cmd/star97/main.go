@@ -69,6 +69,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), mailboxCommand(), callCommand(), benchCommand())
+	root.AddCommand(serveCommand(), checkCommand(), mailboxCommand(), callCommand(), benchCommand(), flowCommand())
 	return root
 }

@@ -47,15 +47,17 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 			err = exitError{1, closing}
 		}
 	}()
-	var made []app.Example
-	if example {
-		if made, err = stores.MakeExamples(ctx, c); err != nil {
-			return exitError{1, err}
-		}
-	}
 	err = app.Serve(ctx, c, stores, app.Options{
 		Data: data, Log: log,
-		Ready: func(r app.Ready) { announce(cmd.OutOrStdout(), r, c, data, example, made) },
+		Ready: func(r app.Ready) error {
+			announce(cmd.OutOrStdout(), r, c, data)
+			if !example {
+				return nil
+			}
+			made, err := stores.MakeExamples(ctx, c)
+			explain(cmd.OutOrStdout(), r, data, made)
+			return err
+		},
 	})
 	if err != nil {
 		return exitError{1, err}
@@ -63,28 +65,29 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 	return nil
 }
 
-// announce prints the one ready line, and what to try where examples were asked for.
-func announce(w io.Writer, r app.Ready, c config.Config, data string, example bool, made []app.Example) {
+// announce prints the one ready line.
+func announce(w io.Writer, r app.Ready, c config.Config, data string) {
 	var at []string
 	for _, b := range r.Listening {
 		at = append(at, b.Network+" "+b.Addr.String())
 	}
 	fmt.Fprintf(w, "ready: star97 %s answers %s on %s, data in %s\n", version, numbers(c), strings.Join(at, ", "), data)
-	if !example {
-		return
-	}
-	target := r.Listening[0].Addr.String()
+}
+
+// explain shows what to try with the example mailboxes.
+func explain(w io.Writer, r app.Ready, data string, made []app.Example) {
 	if len(made) == 0 {
 		fmt.Fprintf(w, "\nMailboxes exist already; their codes are not shown again. For a new one:\n"+
 			"  bin/star97 mailbox set-code 4001 --generate --data %s\n", data)
 	} else {
 		fmt.Fprintln(w, "\nExample mailboxes (these codes are shown this once):")
-		for _, m := range made {
-			m.Code.Reveal(func(digits []byte) {
-				fmt.Fprintf(w, "  extension %s   access code %s   %s\n", m.Account.Extension, digits, m.Account.Name)
-			})
-		}
 	}
+	for _, m := range made {
+		m.Code.Reveal(func(digits []byte) {
+			fmt.Fprintf(w, "  extension %s   access code %s   %s\n", m.Account.Extension, digits, m.Account.Name)
+		})
+	}
+	target := r.Listening[0].Addr.String()
 	fmt.Fprintf(w, "\nDial *97 from a phone whose user is 4001, or *98 from any phone, at %s.\n", target)
 	fmt.Fprintf(w, "Or from a second terminal, with the code from above and one of your choice:\n"+
 		"  printf 'old: CODE\\nnew: 739164\\n' > codes.txt && chmod 600 codes.txt\n"+

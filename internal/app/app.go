@@ -22,13 +22,12 @@ import (
 type Options struct {
 	Data  string // folder
 	Log   *slog.Logger
-	Ready func(Ready) // called once, when calls are taken
+	Ready func(Ready) error // called once, when calls are taken; its error ends the service
 }
 
-// Ready is where the service can be reached and who may call.
+// Ready is where the service can be reached.
 type Ready struct {
 	Listening []uas.Bound
-	Version   string
 }
 
 // farewell is how long callers may still hear that their time is up after the
@@ -84,9 +83,12 @@ func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.S
 	go func() { ended <- server.Serve(serving) }()
 	select {
 	case <-server.Ready():
-		o.Ready(Ready{Listening: server.Addrs()})
 	case err := <-ended:
 		return err
+	}
+	if err := o.Ready(Ready{Listening: server.Addrs()}); err != nil {
+		stop()
+		return errors.Join(err, <-ended)
 	}
 	select {
 	case <-ctx.Done():

@@ -30,7 +30,7 @@ import (
 )
 
 // callsAtOnce is how many tests run side by side: calls wait more than they compute.
-const callsAtOnce = "100"
+const callsAtOnce = "24"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -108,7 +108,7 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	voice, _ := sounds()
 	go func() {
 		defer close(h.ended)
-		h.failed = serve(ctx, c, h.stores, voice, Options{Log: slog.New(h.log), Ready: func(r Ready) { ready <- r }})
+		h.failed = serve(ctx, c, h.stores, voice, Options{Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil }})
 	}()
 	t.Cleanup(func() {
 		h.stop()

@@ -94,7 +94,10 @@ func TestChangeLeftOpenByACrashWasNeverMade(t *testing.T) {
 	s.Backend.(*sqldb.Store).Keep(d)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); s.Trail.Change(ctx, a, digits(t, "482915"), digits(t, "739164"), atOwnDoor) }()
+	go func() {
+		defer close(ended)
+		s.Trail.Change(ctx, a, digits(t, "482915"), digits(t, "739164"), atOwnDoor)
+	}()
 	<-d.at
 	after := t.TempDir()
 	for _, name := range []string{"star97.db", "star97.db-wal", "pepper"} {
