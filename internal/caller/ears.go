@@ -37,7 +37,7 @@ type frame struct {
 }
 
 // ears line up the audio by its timestamps and give it to the listener: what was
-// lost or not sent is heard as silence.
+// lost is heard as silence.
 type ears struct {
 	listener *ear.Listener // nil: nothing is recognised; owned by run
 	frames   chan frame    // closed when nothing more will come
@@ -55,6 +55,7 @@ type ears struct {
 	ssrc    uint32
 	begun   bool
 	moments []moment
+	dated   bool // the last of moments holds for what follows
 }
 
 // moment ties a sample to its arrival.
@@ -90,12 +91,17 @@ func (e *ears) run() {
 	}
 }
 
-// take puts a frame in its place on the media clock.
+// take puts a frame in its place on the media clock. A talkspurt begins right after
+// the one before, as a de-jitter buffer may play it (RFC 3551 section 4.1): where the
+// sender paused in a sentence, or came late to it, the sentence goes on.
 func (e *ears) take(f *frame) {
 	gap := int64(int32(f.timestamp - e.next))
 	switch {
 	case !e.begun || f.ssrc != e.ssrc:
 		gap = 0
+	case f.marker && gap > -int64(f.n):
+		gap = 0
+		e.dated = false
 	case gap < 0:
 		return // late: its place was fed as silence
 	case gap > longestGap:
@@ -117,7 +123,8 @@ func (e *ears) take(f *frame) {
 }
 
 func (e *ears) feed(pcm []int16, at time.Time) {
-	if len(e.moments) == 0 || e.fed-e.moments[len(e.moments)-1].sample >= momentSamples {
+	if !e.dated || e.fed-e.moments[len(e.moments)-1].sample >= momentSamples {
+		e.dated = true
 		if len(e.moments) == maxMoments {
 			e.moments = append(e.moments[:0], e.moments[1:]...)
 		}

@@ -225,6 +225,36 @@ func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 	require.Positive(t, c.Media().Stats().Lost)
 }
 
+// A sender that is late by whole frames, or was told to hold, leaves out time: what
+// it says next is a talkspurt that goes on with the sentence.
+func TestASentenceGoesOnWithTheNextTalkspurt(t *testing.T) {
+	for name, pause := range map[string]uint32{"late by a frame": 160, "late by half a second": 4000, "held for a minute": 480000, "sooner than the last frame is over": ^uint32(119)} {
+		t.Run(name, func(t *testing.T) {
+			audio, _ := masters().Audio(language, prompt.Failed)
+			payload := audio.Payload(codec.PCMU)
+			e := newEars(knowing())
+			f := frame{at: time.Now(), marker: true}
+			for i := 0; i+160 <= len(payload); i += 160 {
+				if i == 160*50 {
+					f.timestamp += pause
+					f.at = f.at.Add(3 * time.Second)
+					f.marker = true
+				}
+				f.n = 160
+				format, _ := codec.ByID(codec.PCMU)
+				format.Decode(f.pcm[:], payload[i:i+160])
+				e.take(&f)
+				f.timestamp, f.marker, f.at = f.timestamp+160, false, f.at.Add(20*time.Millisecond)
+			}
+			heard, _ := e.since(0)
+			require.Len(t, heard, 2)
+			require.Equal(t, prompt.Failed, heard[1].ID)
+			require.True(t, heard[1].Complete)
+			require.WithinDuration(t, f.at, e.when(e.fed), 30*time.Millisecond, "what follows is dated by its own arrival")
+		})
+	}
+}
+
 func TestBuiltInChange(t *testing.T) {
 	codes, err := ReadCodes("codes", []byte("old: 482915\nnew: 739164\next: 4001"))
 	require.NoError(t, err)
