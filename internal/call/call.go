@@ -21,9 +21,10 @@ type SignalKind uint8
 
 // What a Leg tells its call. Gone is the last one.
 const (
-	Confirmed SignalKind = iota + 1 // the ACK with our To tag came
-	InfoKey                         // Report holds a key from SIP INFO
-	Gone                            // BYE, CANCEL, or no ACK in 64*T1
+	Confirmed    SignalKind = iota + 1 // the ACK with our To tag came
+	InfoKey                            // Report holds a key from SIP INFO
+	Renegotiated                       // the stream was agreed again: keys may come by another road now
+	Gone                               // BYE, CANCEL, or no ACK in 64*T1
 )
 
 // Signal is one act of the far end.

@@ -101,6 +101,8 @@ func (r *run) signal(s Signal) {
 		r.step(flow.Event{Kind: flow.Answered})
 	case InfoKey:
 		r.key(s.Report)
+	case Renegotiated:
+		r.merge.Unlock()
 	}
 }
 

@@ -67,6 +67,7 @@ func TestReINVITEAndUPDATEHoldResumeMoveAndRefresh(t *testing.T) {
 				require.EqualValues(t, 96, s.last().EventPT)
 				require.Equal(t, 1, s.started(), "Start is for the first ACK only")
 				c.quiet(t, 20*time.Millisecond)
+				require.EqualValues(t, 5, c.again.Load(), "the call is told each time")
 				require.Equal(t, 1, h.Calls())
 			})
 		})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,8 @@ type taken struct {
 	leg     call.Leg
 	session media.Session
 	arrival call.Arrival
-	heard   chan call.Signal
+	heard   chan call.Signal // without the renegotiations, which are counted
+	again   atomic.Int32
 }
 
 func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session, a call.Arrival) {
@@ -42,6 +44,10 @@ func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session,
 		return
 	}
 	for s := range leg.Signals() {
+		if s.Kind == call.Renegotiated {
+			t.again.Add(1)
+			continue
+		}
 		t.heard <- s
 	}
 	close(t.heard)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"star97/internal/call"
 	"star97/internal/codec"
 	"star97/internal/media"
 	"star97/internal/sdp"
@@ -97,6 +98,10 @@ func (d *dialog) agree(a sdp.Agreed) {
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate,
 		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
 	})
+	// A hint: where the queue is full of keys it is left out.
+	if d.ready && len(d.signals) < keysMax {
+		d.signals <- call.Signal{Kind: call.Renegotiated}
+	}
 }
 
 // refuseOffer is 400 for what is no description, 488 with a Warning for one that
