@@ -80,7 +80,10 @@ func (p *phone) readRTCP() {
 		}
 		var c rtcp.CompoundPacket // checks the rules of RFC 3550 section 6.1
 		if c.Unmarshal(bytes.Clone(buf[:n])) == nil {
-			p.reports <- c
+			select {
+			case p.reports <- c:
+			default: // nobody listens
+			}
 		}
 	}
 }
