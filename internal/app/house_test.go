@@ -30,7 +30,7 @@ import (
 )
 
 // callsAtOnce is how many tests run side by side: calls wait more than they compute.
-const callsAtOnce = "24"
+const callsAtOnce = "40"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
