@@ -81,6 +81,9 @@ func (d *deck) post(work func()) {
 func (d *deck) measure(on bool) {
 	d.post(func() {
 		d.measuring, d.over = on, !on
+		if on {
+			d.total.measured()
+		}
 		if !on || d.o.Mode != KeysMode {
 			return
 		}

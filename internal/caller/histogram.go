@@ -83,6 +83,8 @@ type Percentiles struct {
 
 // Percentiles reads the usual ones.
 func (h *Histogram) Percentiles() Percentiles {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return Percentiles{h.n, ms(h.At(0.50)), ms(h.At(0.90)), ms(h.At(0.99)), ms(h.At(0.999)), ms(h.max)}
+	at := func(share float64) float64 { return milliseconds(h.At(share)) }
+	return Percentiles{h.n, at(0.50), at(0.90), at(0.99), at(0.999), at(1)}
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

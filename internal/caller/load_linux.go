@@ -337,7 +337,8 @@ func (l *load) report() {
 	r.Answer, r.ReadLate, r.DialLate = l.answer.Percentiles(), l.readLate.Percentiles(), l.dialLate.Percentiles()
 	r.FirstRTP, r.Stop, r.Next = d.total.first.Percentiles(), d.total.stop.Percentiles(), d.total.next.Percentiles()
 	r.Pacing, r.BeatLate = d.total.pacing.Percentiles(), d.late.Percentiles()
-	r.LongestGap = float64(d.total.longest.Microseconds()) / 1000
+	r.LongestGap, r.SetupGap = milliseconds(d.total.longest), milliseconds(d.total.setupLongest)
+	r.SetupOver = d.total.setupOver40
 	r.GapsOver40, r.Keys, r.NoNext = d.total.over40, d.total.keys, d.total.noNext
 	r.Packets, r.Lost, r.Late, r.Twice = d.total.packets, d.total.lost, d.total.late, d.total.twice
 	r.BeforeAck, r.NoRTP, r.Complete = d.total.early, d.total.mute, d.total.complete

@@ -194,6 +194,7 @@ func TestLoadReportsWhatFails(t *testing.T) {
 	r, err := Load(within(t, 10*time.Second), LoadOptions{URI: p.uri(), Mode: Listen, Calls: 3, Duration: time.Second})
 	require.NoError(t, err)
 	require.Equal(t, 3, r.Failed)
+	require.Zero(t, r.NoRTP, "a call that was refused is not a mute one")
 	require.Equal(t, map[string]int{"503 Test": 3}, r.Failures)
 
 	far := newChoir(t, 0)

@@ -37,11 +37,13 @@ type LoadReport struct {
 	Lost       uint64  `json:"lost"`
 	Late       uint64  `json:"late"` // behind a later packet
 	Twice      uint64  `json:"twice"`
-	BeforeAck  int     `json:"before_ack"` // calls that got RTP before they sent the ACK
-	NoRTP      int     `json:"no_rtp"`     // calls without any packet
-	Complete   int     `json:"complete"`   // calls without a lost, late or double packet
-	LongestGap float64 `json:"longest_gap_ms"`
+	BeforeAck  int     `json:"before_ack"`     // calls that got RTP before they sent the ACK
+	NoRTP      int     `json:"no_rtp"`         // calls without any packet
+	Complete   int     `json:"complete"`       // calls without a lost, late or double packet
+	LongestGap float64 `json:"longest_gap_ms"` // in the measurement
 	GapsOver40 uint64  `json:"gaps_over_40ms"`
+	SetupGap   float64 `json:"setup_longest_gap_ms"` // before it: while calls were set up and signed in
+	SetupOver  uint64  `json:"setup_gaps_over_40ms"`
 
 	// The generator's own delay: how late it woke for its beat, read an answer and
 	// began a call. When it is late itself, what it measured is no verdict.
@@ -89,7 +91,7 @@ func (r *LoadReport) Table(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\nRTP: %d packets, %d lost, %d late, %d twice; calls: %d complete, %d without any RTP, %d with RTP before their ACK\n",
 		r.Packets, r.Lost, r.Late, r.Twice, r.Complete, r.NoRTP, r.BeforeAck)
-	fmt.Fprintf(&b, "longest gap %.1f ms, %d gaps over 40 ms\n", r.LongestGap, r.GapsOver40)
+	fmt.Fprintf(&b, "gaps over 40 ms: %d, longest %.1f ms; during the set-up: %d, longest %.1f ms\n", r.GapsOver40, r.LongestGap, r.SetupOver, r.SetupGap)
 	if r.Keys > 0 {
 		fmt.Fprintf(&b, "keys: %d, of them %d without a new talkspurt\n", r.Keys, r.NoNext)
 	}

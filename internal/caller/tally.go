@@ -7,11 +7,17 @@ const longGap = 40 * time.Millisecond
 
 // tally sums up what the calls of a load run received. It belongs to the deck.
 type tally struct {
-	first, stop, next, pacing  Histogram
-	longest                    time.Duration
-	over40, keys, noNext       uint64
-	packets, lost, late, twice uint64
-	early, mute, complete      int
+	first, stop, next, pacing         Histogram
+	longest, setupLongest             time.Duration // setup: before the measurement
+	over40, setupOver40, keys, noNext uint64
+	packets, lost, late, twice        uint64
+	early, mute, complete             int
+}
+
+// measured begins the measurement: gaps so far were those of the set-up.
+func (t *tally) measured() {
+	t.setupLongest, t.longest = t.longest, 0
+	t.setupOver40, t.over40 = t.over40, 0
 }
 
 // reception is what one call of a load run keeps of its packets: a few words, since
@@ -131,14 +137,16 @@ func (r *reception) release(t *tally) {
 	r.waiting = false
 }
 
-// close adds what can be said of the whole call; acked is when its ACK left.
+// close adds what can be said of the whole call; acked is when its ACK left, 0 if
+// there was none.
 func (r *reception) close(t *tally, acked int64) {
 	r.release(t)
 	switch {
+	case acked == 0: // the call never came to be
+		return
 	case !r.begun:
 		t.mute++
 		return
-	case acked == 0:
 	case r.first < acked:
 		t.early++
 	default:
