@@ -5,9 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,10 +38,20 @@ var torture = map[string]int{
 	"inv2543": 400, // may be refused: our INVITE needs a From tag
 }
 
-func TestRFC4475(t *testing.T) {
-	files, err := filepath.Glob("testdata/rfc4475/*.dat")
+// tortureFiles are the messages as sipgo keeps them for its own tests.
+func tortureFiles(t *testing.T) []string {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/emiago/sipgo").Output()
 	require.NoError(t, err)
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), "sip", "testdata", "torture", "*", "*.dat"))
+	require.NoError(t, err)
+	files = slices.DeleteFunc(files, func(f string) bool { return filepath.Base(f) == "test.dat" }) // not from the RFC
 	require.Len(t, files, len(torture))
+	return files
+}
+
+func TestRFC4475(t *testing.T) {
+	files := tortureFiles(t)
 	line := regexp.MustCompile(`^SIP/2\.0 (\d{3}) `)
 	for i, file := range files {
 		name := filepath.Base(file[:len(file)-len(".dat")])
