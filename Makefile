@@ -1,13 +1,13 @@
 # The only gate: .ci/run calls `make test`. Run `make help` for the list.
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
-PICO_DATA ?= ../shared/voices/pico
+FUZZTIME ?= 30s
 
-# What the tests drive: real telephones, and a graphics tool to look at the drawing.
+# What the tests drive: real telephones.
 TEST_PACKAGES = baresip-core linphone-cli sip-tester
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check deps race bench long fuzz docs prompts clean
+.PHONY: help build run test check deps race fuzz long docs clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,19 @@ check: ## formatting, vet, staticcheck
 
 race: # every test with the race detector
 	$(GO) test -race -timeout 30m ./...
+
+fuzz: ## every fuzz target for FUZZTIME (default 30s each)
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' internal cmd | sed 's/:func / /' | while read -r file target; do \
+		echo "$$target in $$(dirname $$file)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
+	done
+
+long: ## what CI has no time for: a thousand kills, ten minutes of fuzzing a target
+	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
+	$(MAKE) fuzz FUZZTIME=10m
+
+docs: ## draw the call flow anew
+	$(GO) run ./cmd/star97 flow --format svg > internal/flow/flow.svg
 
 clean: ## remove what the targets above built
 	rm -rf bin
