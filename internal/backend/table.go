@@ -33,6 +33,12 @@ var table = [...]driver{
 	{
 		name:     "sqlite",
 		validate: func(o Options) error { return o.SQLite.Validate() },
-		open:     func(ctx context.Context, o Options) (Backend, error) { return sqldb.Open(ctx, o.SQLite) },
+		open: func(ctx context.Context, o Options) (Backend, error) {
+			s, err := sqldb.Open(ctx, o.SQLite)
+			if err != nil {
+				return nil, err // not s: a nil *Store would be a Backend that is there
+			}
+			return s, nil
+		},
 	},
 }

@@ -30,6 +30,12 @@ func TestWhatIsWrongIsNamedWithItsDriver(t *testing.T) {
 	_, err := Open(t.Context(), o)
 	require.ErrorContains(t, err, "use one of sqlite")
 
+	o = DefaultOptions().In(t.TempDir())
+	o.SQLite.Database.Path = t.TempDir()
+	b, err := Open(t.Context(), o)
+	require.Error(t, err)
+	require.True(t, b == nil, "what did not open is nothing, not a nil pointer that looks like something")
+
 	o = DefaultOptions()
 	o.SQLite.Cost.Passes = 0
 	require.ErrorContains(t, o.Validate(), "sqlite.cost.passes is 0: use 2 to 100")
