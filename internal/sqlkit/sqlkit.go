@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -126,7 +127,7 @@ func (d *DB) check(ctx context.Context, path string) error {
 		return err
 	}
 	if verdict != "ok" {
-		return &Error{Kind: ErrDamaged, Path: d.opt.Path, Cause: errors.New(verdict)}
+		return &Error{Kind: ErrDamaged, Path: d.opt.Path, Cause: errors.New(strings.ReplaceAll(verdict, "\n", " "))}
 	}
 	return nil
 }

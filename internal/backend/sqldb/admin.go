@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"star97/internal/mailbox"
@@ -20,6 +21,10 @@ const (
 	maxDomain   = 255 // bytes, RFC 1035 section 2.3.4
 	maxLanguage = 35  // bytes, RFC 5646 section 4.4.1
 )
+
+// tagShape is RFC 5646 section 2.1 as far as languages of prompts need it. What is
+// no tag is not kept: a code in the wrong column of an import must not be either.
+var tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
 // Add makes a mailbox; the domain is kept in lower case. by is the audit trail's.
 func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Actor) (mailbox.Account, error) {
@@ -98,6 +103,8 @@ func check(a mailbox.Account) error {
 		return bad(mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
 	case len(a.Language) > maxLanguage:
 		return bad(mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", a.Extension, maxLanguage)
+	case a.Language != "" && !tagShape.MatchString(a.Language):
+		return bad(mailbox.PolicyOther, "the language of mailbox %s is no BCP 47 tag; write one like en-US", a.Extension)
 	}
 	return nil
 }

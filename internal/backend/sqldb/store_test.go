@@ -184,6 +184,7 @@ func TestAddRefuses(t *testing.T) {
 		"too many numbers":     {mailbox.Account{Extension: "4001", Numbers: strings.Fields(strings.Repeat("1 ", 21))}, mailbox.TooLong, "own numbers"},
 		"an endless name":      {mailbox.Account{Extension: "4001", Name: strings.Repeat("x", 201)}, mailbox.TooLong, "the name of mailbox 4001"},
 		"an endless domain":    {mailbox.Account{Extension: "4001", Domain: strings.Repeat("x", 256)}, mailbox.TooLong, "the domain"},
+		"a code as language":   {mailbox.Account{Extension: "4001", Language: "4829153706"}, mailbox.PolicyOther, "is no BCP 47 tag"},
 		"an endless language":  {mailbox.Account{Extension: "4001", Language: strings.Repeat("x", 36)}, mailbox.TooLong, "the language"},
 	} {
 		t.Run(name, func(t *testing.T) {
