@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -97,7 +98,8 @@ func load(fallback string, sources []source) (*Catalogue, []strictyaml.Problem) 
 	}
 	if c.fallback == nil && len(problems) == 0 {
 		problems = append(problems, strictyaml.Problem{File: path.Join(fallback, ManifestName),
-			Text: "The default language has no manifest.", Remedy: "Name a language that has a folder."})
+			Text:   fmt.Sprintf("The default language has no manifest: nothing is recorded in %q.", fallback),
+			Remedy: "Set prompts.language to one of " + strings.Join(c.Languages(), ", ") + ", or add its folder to prompts.folder."})
 	}
 	for _, l := range c.languages {
 		if l == c.fallback || l.overlaid {
@@ -113,7 +115,7 @@ func (c *Catalogue) addSource(s *source) []strictyaml.Problem {
 	entries, err := fs.ReadDir(s.fsys, ".")
 	if err != nil {
 		return []strictyaml.Problem{{File: path.Join(s.prefix, "."), Text: "The folder of prompts cannot be listed: " + plain(err) + ".",
-			Remedy: "Name a folder that holds one sub-folder per language."}}
+			Remedy: "Set prompts.folder to one that holds one sub-folder per language."}}
 	}
 	var problems []strictyaml.Problem
 	for _, e := range entries {
