@@ -196,14 +196,14 @@ func readCodes(cmd *cobra.Command, name string) (caller.Codes, error) {
 	}
 	info, err := os.Stat(name)
 	if err != nil {
-		return caller.Codes{}, err
+		return caller.Codes{}, fmt.Errorf("the codes file cannot be read: %w; check its name and mode", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		cmd.PrintErrf("warning: others can read %s; make it yours alone with: chmod 600 %s\n", name, name)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return caller.Codes{}, err
+		return caller.Codes{}, fmt.Errorf("the codes file cannot be read: %w; check its name and mode", err)
 	}
 	return caller.ReadCodes(name, data)
 }
@@ -213,14 +213,14 @@ func readScript(cmd *cobra.Command, name string) ([]script.Line, error) {
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the script cannot be read: %w; check its name and mode", err)
 		}
 		defer file.Close()
 		in = file
 	}
 	data, err := io.ReadAll(io.LimitReader(in, script.MaxFileBytes+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the script cannot be read: %w; name the file itself", err)
 	}
 	return script.Parse(name, data)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"star97/internal/config"
+	"star97/internal/mailbox"
 	"star97/internal/strictyaml"
 )
 
@@ -30,7 +31,7 @@ func (s site) load() (config.Config, error) {
 	for i, p := range problems {
 		lines[i] = p.Error()
 	}
-	return c, exitError{1, errors.New(strings.Join(lines, "\nstar97: "))}
+	return c, exitError{1, errors.New(strings.Join(lines, "\n"))}
 }
 
 func newLogger(w io.Writer, l config.Log) *slog.Logger {
@@ -53,6 +54,24 @@ func printJSON(w io.Writer, v any) error {
 
 // failed is an error that was understood: exit code 1.
 func failed(format string, args ...any) error { return exitError{1, fmt.Errorf(format, args...)} }
+
+// plainly is an error in the words that its reader needs: what a mailbox.Error
+// keeps for logs and programs is left out where it has a sentence as well.
+func plainly(err error) string {
+	switch e := err.(type) {
+	case *mailbox.Error:
+		if e.Detail != nil {
+			return plainly(e.Detail)
+		}
+	case interface{ Unwrap() []error }:
+		var lines []string
+		for _, one := range e.Unwrap() {
+			lines = append(lines, plainly(one))
+		}
+		return strings.Join(lines, "\n")
+	}
+	return err.Error()
+}
 
 func printProblems(w io.Writer, problems []strictyaml.Problem) {
 	for _, p := range problems {

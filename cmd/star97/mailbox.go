@@ -37,6 +37,8 @@ func mailboxCommand() *cobra.Command {
 			"  star97 mailbox list\n" +
 			"  star97 mailbox set-code 4001 < code.txt\n" +
 			"  star97 mailbox unlock 4001 --reason 'owner called, identity checked'",
+		Args: cobra.NoArgs, // what is no sub-command is an unknown one
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&m.config, "config", "", "configuration file (YAML); none: the built-in defaults")
@@ -58,7 +60,7 @@ func (m *mailboxes) open(ctx context.Context, use func(*app.Stores, config.Confi
 		return exitError{1, err}
 	}
 	if err := errors.Join(use(s, c), s.Close()); err != nil {
-		return exitError{1, err}
+		return exitError{1, errors.New(plainly(err))}
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (m *mailboxes) addRows(cmd *cobra.Command, s *app.Stores, name string, rows
 			break
 		}
 		if _, err := s.Add(cmd.Context(), one.account, one.code, actor()); err != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: %w", name, one.line, err))
+			problems = append(problems, fmt.Errorf("%s:%d: %s", name, one.line, plainly(err)))
 		} else {
 			added++
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,18 +43,27 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "star97: "+text)
-	}
 	var exit exitError
-	if errors.As(err, &exit) {
-		return exit.code
+	if !errors.As(err, &exit) {
+		exit = exitError{2, fmt.Errorf("%w; write %s", err, usage(cmd))}
 	}
-	return 2
+	for line := range strings.Lines(exit.Error()) {
+		fmt.Fprintln(os.Stderr, "star97: "+strings.TrimSuffix(line, "\n"))
+	}
+	return exit.code
+}
+
+// usage is how a command line goes on from the command that could not read it.
+func usage(cmd *cobra.Command) string {
+	help := cmd.CommandPath() + " --help"
+	if cmd.HasSubCommands() {
+		return "`" + help + "` for the commands"
+	}
+	return "`" + cmd.UseLine() + "`, or `" + help + "` for examples"
 }
 
 func rootCommand() *cobra.Command {
