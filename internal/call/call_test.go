@@ -171,6 +171,9 @@ func TestLostMediaEndsTheCall(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
 		r.session.tell(media.Event{Kind: media.Silent})
+		synctest.Wait()
+		require.Empty(t, r.leg.hangups, "the ACK was a sign of life")
+		r.session.tell(media.Event{Kind: media.Silent})
 		<-r.leg.hangups
 	})
 }

@@ -28,6 +28,7 @@ type run struct {
 	source  dtmf.Source // by which the last counted key came
 	end     flow.EndReason
 	leaving bool // the BYE was asked for
+	stirred bool // a signal came since the media were last silent
 }
 
 // answersMax bounds answers that wait for the loop. The flow asks for one thing
@@ -95,7 +96,18 @@ func (r *run) overtime(again *time.Timer) {
 	again.Reset(patience)
 }
 
+// silent ends a call whose BYE was lost. A sign of life by SIP since the engine
+// last said so counts as much as a packet; the engine says so again.
+func (r *run) silent() {
+	if r.stirred {
+		r.stirred = false
+		return
+	}
+	r.hangup()
+}
+
 func (r *run) signal(s Signal) {
+	r.stirred = true
 	switch s.Kind {
 	case Confirmed:
 		r.step(flow.Event{Kind: flow.Answered})
@@ -121,7 +133,7 @@ func (r *run) hear(e media.Event) {
 	case media.Resumed:
 		r.clock.resume()
 	case media.Silent:
-		r.hangup()
+		r.silent()
 	}
 }
 
