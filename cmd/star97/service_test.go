@@ -133,6 +133,7 @@ func (s setup) yaml() string {
 		"sip":   `{listen: [{network: udp, address: "127.0.0.1:0"}, {network: tcp, address: "127.0.0.1:0"}]}`,
 		"media": fmt.Sprintf("{port_min: %d, port_max: %d}", firstRTPPort+offset, firstRTPPort+offset+portsPerService-2),
 		"log":   "{level: debug}",
+		"drain": "3s", // a telephone that crashed does not keep the service up
 	}
 	for name, value := range s.Sections {
 		sections[name] = value

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBaresipChangesACode(t *testing.T) {
+	for _, set := range []struct {
+		name, codec, transport string
+		door                   door
+	}{
+		{"own door, PCMU, UDP", "PCMU", "udp", ownDoor},
+		{"any door, PCMA, TCP", "PCMA", "tcp", anyDoor},
+	} {
+		t.Run(set.name, func(t *testing.T) {
+			t.Parallel()
+			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
+			phone := startBaresip(t, v, set.codec, set.transport)
+			changesTheCode(t, v, phone, set.door, "events")
+		})
+	}
+}
+
+// baresip is a running baresip, driven through its module ctrl_tcp.
+type baresip struct {
+	host   string // what follows the number in a URI
+	dir    string
+	said   *transcript // its standard output, with every SIP message
+	conn   net.Conn
+	in     *bufio.Reader
+	token  int
+	sound  *recording
+	heard  []string // recordings of calls that are over
+	closed bool     // an event told the end of the call
+}
+
+const baresipConfig = `sip_listen 127.0.0.1:0
+net_interface 127.0.0.1
+audio_source aufile,%[1]s/silence.wav
+audio_player aufile,/dev/null
+audio_alert aufile,/dev/null
+module_path %[2]s
+module g711.so
+module aufile.so
+module sndfile.so
+module uuid.so
+module_app account.so
+module_app menu.so
+module_app ctrl_tcp.so
+ctrl_tcp_listen 127.0.0.1:%[3]d
+snd_path %[1]s
+`
+
+func startBaresip(t *testing.T, v *service, codec, transport string) *baresip {
+	t.Helper()
+	path := requireProgram(t, "baresip", "baresip-core")
+	b := &baresip{dir: t.TempDir(), said: new(transcript), host: fmt.Sprintf("%s;transport=udp", v.UDP)}
+	if transport == "tcp" {
+		b.host = fmt.Sprintf("%s;transport=tcp", v.TCP)
+	}
+	port := freeTCPPort(t)
+	silence(t, filepath.Join(b.dir, "silence.wav"), 600)
+	b.write(t, "config", fmt.Sprintf(baresipConfig, b.dir, moduleFolder(t), port))
+	b.write(t, "accounts", fmt.Sprintf("<sip:%s@127.0.0.1;transport=%s>;regint=0;answermode=manual;audio_codecs=%s/8000/1\n",
+		extension, transport, codec))
+	cmd := exec.Command(path, "-s", "-f", b.dir)
+	cmd.Stdout, cmd.Stderr = b.said, b.said
+	startProgram(t, cmd, b.said)
+	require.Eventually(t, func() bool {
+		var err error
+		b.conn, err = net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		return err == nil
+	}, readyWithin, lookAgain, "baresip does not listen for commands: %s", b.said)
+	t.Cleanup(func() { b.conn.Close() })
+	b.in = bufio.NewReader(b.conn)
+	return b
+}
+
+func (b *baresip) write(t *testing.T, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600))
+}
+
+// moduleFolder asks the package manager where this machine's modules are.
+func moduleFolder(t *testing.T) string {
+	t.Helper()
+	files, err := exec.Command("dpkg", "-L", "baresip-core").Output()
+	require.NoError(t, err, "dpkg does not know the package baresip-core")
+	for name := range strings.Lines(string(files)) {
+		if dir, file := filepath.Split(strings.TrimSpace(name)); file == "g711.so" {
+			return dir
+		}
+	}
+	require.FailNow(t, "baresip-core has no module g711.so")
+	return ""
+}
+
+// startProgram starts a telephone and kills it at the end of the test.
+func startProgram(t *testing.T, cmd *exec.Cmd, said *transcript) {
+	t.Helper()
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("what %s said:\n%s", filepath.Base(cmd.Path), said.tail(8<<10))
+		}
+	})
+}
+
+func freeTCPPort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// message is what ctrl_tcp sends: the answer to a command, or an event.
+type message struct {
+	Response bool   `json:"response"`
+	OK       bool   `json:"ok"`
+	Data     string `json:"data"`
+	Token    string `json:"token"`
+	Event    bool   `json:"event"`
+	Type     string `json:"type"`
+}
+
+// read takes one netstring; nil if none came in time.
+func (b *baresip) read(t *testing.T, within time.Duration) *message {
+	t.Helper()
+	require.NoError(t, b.conn.SetReadDeadline(time.Now().Add(within)))
+	if _, err := b.in.Peek(1); err != nil {
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "baresip is gone: %s", b.said)
+		return nil
+	}
+	require.NoError(t, b.conn.SetReadDeadline(time.Now().Add(soundPatience)))
+	length, err := b.in.ReadString(':')
+	require.NoError(t, err)
+	n, err := strconv.Atoi(length[:len(length)-1])
+	require.NoError(t, err)
+	body := make([]byte, n+1) // and the comma
+	_, err = io.ReadFull(b.in, body)
+	require.NoError(t, err)
+	m := new(message)
+	require.NoError(t, json.Unmarshal(body[:n], m))
+	if m.Type == "CALL_CLOSED" {
+		b.closed = true
+	}
+	return m
+}
+
+func (b *baresip) await(t *testing.T, what string, is func(*message) bool) {
+	t.Helper()
+	for until := time.Now().Add(soundPatience); time.Now().Before(until); {
+		if m := b.read(t, time.Second); m != nil && is(m) {
+			return
+		}
+	}
+	require.FailNow(t, "baresip told nothing", "%s was due", what)
+}
+
+func (b *baresip) command(t *testing.T, name, params string) {
+	t.Helper()
+	b.token++
+	token := strconv.Itoa(b.token)
+	body, err := json.Marshal(map[string]string{"command": name, "params": params, "token": token})
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(b.conn, "%d:%s,", len(body), body)
+	require.NoError(t, err)
+	b.await(t, "the answer to "+name, func(m *message) bool {
+		if !m.Response || m.Token != token {
+			return false
+		}
+		require.True(t, m.OK, "%s: %s", name, m.Data)
+		return true
+	})
+}
+
+func (b *baresip) dial(t *testing.T, number string) {
+	t.Helper()
+	b.closed = false
+	b.command(t, "dial", fmt.Sprintf("sip:%s@%s", number, b.host))
+	b.await(t, "the answer to the call", func(m *message) bool { return m.Type == "CALL_ESTABLISHED" })
+	name := newFile(t, filepath.Join(b.dir, "dump-*-dec.wav"), b.heard)
+	b.heard = append(b.heard, name)
+	b.sound = &recording{name: name}
+}
+
+func (b *baresip) press(t *testing.T, keys string) {
+	t.Helper()
+	for _, key := range keys {
+		b.command(t, "sndcode", string(key))
+	}
+}
+
+func (b *baresip) received(t *testing.T) []int16 { return b.sound.take(t) }
+
+func (b *baresip) hangUp(t *testing.T) {
+	t.Helper()
+	b.command(t, "hangup", "")
+	for !b.closed {
+		b.await(t, "the end of the call", func(m *message) bool { return b.closed })
+	}
+}
+
+func (b *baresip) farEndHungUp(t *testing.T) bool {
+	for !b.closed && b.read(t, time.Millisecond) != nil {
+	}
+	return b.closed
+}
+
+func (b *baresip) trace(*testing.T) string { return b.said.String() }

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/prompt"
+	"star97/internal/prompt/ear"
+	"star97/prompts"
+)
+
+// Real telephones call the real program over loopback. What counts is the audio that
+// the telephone itself says it received, recognised by ear: three calls each, one that
+// changes the code, one with the new code and one with the old one.
+//
+// A telephone that is not installed is a failure. The environment variable
+// STAR97_PHONES=optional makes it a skipped test.
+
+const (
+	extension = "4001"
+	oldCode   = "739164"
+	newCode   = "582907"
+
+	soundPatience = 40 * time.Second // longest wait for one sentence
+	lookAgain     = 10 * time.Millisecond
+)
+
+// telephone is a real one, driven by its own commands. Methods fail the test if the
+// telephone does not do what they say.
+type telephone interface {
+	dial(t *testing.T, number string) // returns when the far end has answered
+	press(t *testing.T, keys string)  // 0-9 * #
+	received(t *testing.T) []int16    // samples at prompt.Rate that came in since it was asked last
+	hangUp(t *testing.T)              // returns when the call is over
+	farEndHungUp(t *testing.T) bool   // the call ended without hangUp
+	trace(t *testing.T) string        // its own log, with every SIP message
+}
+
+// requireProgram finds a program that a Debian package brings.
+func requireProgram(t *testing.T, name, debianPackage string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("STAR97_PHONES") == "optional" {
+		t.Skipf("%s is not installed", name)
+	}
+	require.NoError(t, err, "this test needs %s; install Debian's %s (make test does, as root) or leave real telephones out with STAR97_PHONES=optional",
+		name, debianPackage)
+	return path
+}
+
+// known hears every sentence of the program.
+var known = sync.OnceValue(func() *ear.Ear {
+	catalogue, problems := prompt.Open(prompt.DefaultOptions(), prompts.FS)
+	if len(problems) > 0 {
+		panic(problems[0])
+	}
+	return ear.Of(catalogue, prompt.DefaultOptions().Language)
+})
+
+// conversation is one call, heard at the telephone.
+type conversation struct {
+	t     *testing.T
+	phone telephone
+	ear   *ear.Listener
+	heard []ear.Sound
+	next  int // sounds before it were spoken for
+}
+
+func call(t *testing.T, phone telephone, number string) *conversation {
+	t.Helper()
+	phone.dial(t, number)
+	return &conversation{t: t, phone: phone, ear: known().Listen()}
+}
+
+func (c *conversation) listen() {
+	c.heard = append(c.heard, c.ear.Feed(c.phone.received(c.t))...)
+}
+
+// hears waits until these sentences were heard from beginning to end, in this order
+// and no other one between them but "one moment, please".
+func (c *conversation) hears(ids ...prompt.ID) {
+	c.t.Helper()
+	for _, id := range ids {
+		c.await(id, func(s ear.Sound) bool { return s.Ended && s.Complete })
+	}
+}
+
+// begins waits until a sentence is recognised, to interrupt it.
+func (c *conversation) begins(id prompt.ID) {
+	c.t.Helper()
+	c.await(id, func(ear.Sound) bool { return true })
+}
+
+func (c *conversation) await(id prompt.ID, enough func(ear.Sound) bool) {
+	c.t.Helper()
+	for until := time.Now().Add(soundPatience); time.Now().Before(until); time.Sleep(lookAgain) {
+		c.listen()
+		for ; c.next < len(c.heard); c.next++ {
+			s := c.heard[c.next]
+			switch {
+			case is(s.ID, id) && enough(s):
+				c.next++
+				return
+			case s.Ended || is(s.ID, id) || s.ID == prompt.PleaseWait:
+			default:
+				require.FailNow(c.t, "another sentence came", "%s was due, %s was heard; all: %s", id, s.ID, c.story())
+			}
+		}
+	}
+	require.FailNow(c.t, "a sentence did not come", "%s was due; heard: %s", id, c.story())
+}
+
+// is tells that a sentence is another or its variant with numbers.
+func is(heard, id prompt.ID) bool {
+	return heard == id || id == prompt.EnterNewCode && strings.HasPrefix(string(heard), string(id)+"-") &&
+		!strings.HasPrefix(string(heard), string(prompt.EnterNewCodeLong))
+}
+
+func (c *conversation) story() string {
+	var words []string
+	for _, s := range c.heard {
+		word := string(s.ID)
+		if word == "" {
+			word = fmt.Sprint("strange", s.Among)
+		}
+		switch {
+		case s.Complete:
+			word += " to its end"
+		case s.Ended:
+			word += fmt.Sprintf(" for %v", s.Heard)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (c *conversation) neverHeard(id prompt.ID) {
+	c.t.Helper()
+	c.listen()
+	require.False(c.t, slices.ContainsFunc(c.heard, func(s ear.Sound) bool { return s.ID == id }), c.story())
+}
+
+// leave says goodbye with * and waits until the far end hangs up.
+func (c *conversation) leave() {
+	c.t.Helper()
+	c.phone.press(c.t, "*")
+	c.hears(prompt.Goodbye)
+	require.Eventually(c.t, func() bool { return c.phone.farEndHungUp(c.t) }, soundPatience, lookAgain)
+}
+
+// door is a number and what has to be pressed there before the code is asked for.
+type door struct{ number, keys string }
+
+var (
+	ownDoor = door{number: "*97"}
+	anyDoor = door{number: "*98", keys: extension + "#"}
+)
+
+// enter listens to everything up to the question for the code.
+func (c *conversation) enter(d door) {
+	c.t.Helper()
+	c.hears(prompt.Welcome)
+	if d.keys != "" {
+		c.hears(prompt.EnterExtension)
+		c.phone.press(c.t, d.keys)
+	}
+	c.hears(prompt.EnterCode)
+}
+
+// changesTheCode is what each telephone has to show. way is how its keys have to be
+// sent: "events" or "info".
+func changesTheCode(t *testing.T, v *service, phone telephone, d door, way string) {
+	changed := t.Run("the code is changed", func(t *testing.T) {
+		c := call(t, phone, d.number)
+		c.enter(d)
+		phone.press(t, oldCode+"#")
+		c.hears(prompt.MainMenu)
+		phone.press(t, "2")
+		c.hears(prompt.EnterNewCode)
+		phone.press(t, newCode+"#")
+		c.hears(prompt.RepeatNewCode)
+		phone.press(t, newCode+"#")
+		c.hears(prompt.Changed, prompt.MainMenu)
+		phone.hangUp(t)
+	})
+	require.True(t, changed, "without a change the other calls show nothing")
+	t.Run("the new code reaches the menu", func(t *testing.T) {
+		c := call(t, phone, d.number)
+		c.begins(prompt.Welcome)
+		phone.press(t, d.keys+newCode+"#")
+		c.next = len(c.heard) // the sentence that was interrupted
+		c.reaches(prompt.MainMenu)
+		c.neverHeard(prompt.WrongCode)
+		c.leave()
+	})
+	t.Run("the old code does not", func(t *testing.T) {
+		c := call(t, phone, d.number)
+		c.begins(prompt.Welcome)
+		phone.press(t, d.keys+oldCode+"#")
+		c.reaches(prompt.WrongCode)
+		c.hears(prompt.EnterCode)
+		c.neverHeard(prompt.MainMenu)
+		phone.hangUp(t)
+	})
+	requireUnseen(t, v)
+	trace := phone.trace(t)
+	require.Equal(t, way, keysIn(trace))
+	require.Contains(t, trace, "c=IN IP4 127.0.0.1", "the trace shows no offer")
+	require.Empty(t, offeredElsewhere(trace))
+}
+
+// reaches waits for a sentence past those that the keys interrupt.
+func (c *conversation) reaches(id prompt.ID) {
+	c.t.Helper()
+	for until := time.Now().Add(soundPatience); time.Now().Before(until); time.Sleep(lookAgain) {
+		c.listen()
+		whole := func(s ear.Sound) bool { return s.ID == id && s.Complete }
+		if i := slices.IndexFunc(c.heard, whole); i >= 0 {
+			c.next = i + 1
+			return
+		}
+	}
+	require.FailNow(c.t, "a sentence did not come", "%s was due; heard: %s", id, c.story())
+}
+
+// requireUnseen looks for the codes, and for what a race would print, in everything
+// that the service wrote.
+func requireUnseen(t *testing.T, v *service) {
+	t.Helper()
+	for _, text := range []string{v.Stdout.String(), v.Stderr.String()} {
+		require.NotContains(t, text, oldCode)
+		require.NotContains(t, text, newCode)
+		require.NotContains(t, text, "DATA RACE")
+	}
+}
+
+// recording reads a WAV file of 16-bit mono PCM at prompt.Rate while a telephone
+// writes it.
+type recording struct {
+	name string
+	at   int64 // bytes used so far
+}
+
+// take returns the samples that were added.
+func (r *recording) take(t *testing.T) []int16 {
+	t.Helper()
+	f, err := os.Open(r.name)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	defer f.Close()
+	info, err := f.Stat()
+	require.NoError(t, err)
+	if info.Size() < wavHeader {
+		return nil
+	}
+	if r.at == 0 {
+		r.skipHeader(t, f)
+	}
+	data := make([]byte, (info.Size()-r.at)&^1)
+	_, err = f.ReadAt(data, r.at)
+	require.NoError(t, err)
+	r.at += int64(len(data))
+	samples := make([]int16, len(data)/2)
+	for i := range samples {
+		samples[i] = int16(binary.LittleEndian.Uint16(data[2*i:]))
+	}
+	return samples
+}
+
+// wavHeader is the size of a WAV file without samples, in bytes.
+const wavHeader = 44
+
+// skipHeader checks the header, unless it is still all zero: linphonec writes it when
+// the call is over.
+func (r *recording) skipHeader(t *testing.T, f io.ReaderAt) {
+	t.Helper()
+	head := make([]byte, wavHeader)
+	_, err := f.ReadAt(head, 0)
+	require.NoError(t, err)
+	r.at = wavHeader
+	if bytes.Equal(head, make([]byte, wavHeader)) {
+		return
+	}
+	require.Equal(t, "data", string(head[36:40]), "%s has an unexpected header", r.name)
+	require.EqualValues(t, prompt.Rate, binary.LittleEndian.Uint32(head[24:]), "%s has another sample rate", r.name)
+}
+
+// newFile waits for a file that fits a pattern and is not in seen.
+func newFile(t *testing.T, pattern string, seen []string) string {
+	t.Helper()
+	var found string
+	require.Eventually(t, func() bool {
+		names, err := filepath.Glob(pattern)
+		i := slices.IndexFunc(names, func(n string) bool { return !slices.Contains(seen, n) })
+		if err != nil || i < 0 {
+			return false
+		}
+		found = names[i]
+		return true
+	}, soundPatience, lookAgain, "no file %s", pattern)
+	return found
+}
+
+// silence writes a WAV file of some seconds of nothing, for a telephone to play.
+func silence(t *testing.T, name string, seconds int) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, prompt.WriteWAV(prompt.Rate, make([]int16, seconds*prompt.Rate)), 0o600))
+}
+
+// offeredElsewhere returns the lines of a trace that name another address for media
+// than loopback.
+func offeredElsewhere(trace string) (lines []string) {
+	for line := range strings.Lines(trace) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "c=IN ") && line != "c=IN IP4 127.0.0.1" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// keysIn tells from a trace of SIP messages how keys were sent.
+func keysIn(trace string) string {
+	if strings.Contains(trace, "INFO sip:") {
+		return "info"
+	}
+	return "events"
+}
