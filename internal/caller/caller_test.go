@@ -263,8 +263,8 @@ func TestRouteSetIsFollowed(t *testing.T) {
 	}
 	require.Equal(t, []string{"<sip:near@" + proxy.addr() + ";lr>", "<sip:far@203.0.113.1;lr>"}, routes, "RFC 3261 section 12.1.2: reversed")
 	require.NoError(t, c.Hangup(within(t, 5*time.Second)))
+	proxy.got(sip.BYE, 1)
 	require.Zero(t, p.count(sip.BYE))
-	require.Equal(t, 1, proxy.count(sip.BYE))
 }
 
 func TestOptionsAreChecked(t *testing.T) {
