@@ -102,7 +102,7 @@ func (l *load) together(ctx context.Context) error {
 	if len(l.calls) == 0 {
 		return nil
 	}
-	if err := l.signIn(ctx); err != nil {
+	if err := l.settle(ctx); err != nil {
 		return err
 	}
 	usage := startUsage(l.o.PID)
@@ -145,6 +145,7 @@ func (l *load) dialAll(ctx context.Context) error {
 				l.mu.Lock()
 				l.calls = append(l.calls, c)
 				l.mu.Unlock()
+				l.signIn(c)
 			}
 			return nil
 		})
@@ -207,26 +208,37 @@ func (l *load) failed(err error) {
 	}
 }
 
-// signIn presses the code of each caller that has one, and gives the far end time
-// for its next words.
-func (l *load) signIn(ctx context.Context) error {
+// signIn presses the code of a caller that has one, as soon as its call is up, so that
+// codes are asked about at the rate of the calls.
+func (l *load) signIn(c *loaded) {
+	keys := signInKeys(c.user.Code)
+	if len(keys) == 0 {
+		return
+	}
+	l.deck.post(func() {
+		c.stream.queue = keys
+		l.deck.schedule(c.stream, time.Now())
+	})
+}
+
+func signInKeys(code pin.PIN) (keys []dtmf.Digit) {
+	if code.Empty() {
+		return nil
+	}
+	code.Reveal(func(digits []byte) {
+		for _, d := range digits {
+			keys = append(keys, dtmf.Digit(d-'0'))
+		}
+	})
+	return append(keys, dtmf.Pound)
+}
+
+// settle waits until the last caller has signed in and the far end has said what it
+// says then.
+func (l *load) settle(ctx context.Context) error {
 	longest := 0
 	for _, c := range l.calls {
-		if c.user.Code.Empty() {
-			continue
-		}
-		keys := make([]dtmf.Digit, 0, pin.MaxDigits+1)
-		c.user.Code.Reveal(func(digits []byte) {
-			for _, d := range digits {
-				keys = append(keys, dtmf.Digit(d-'0'))
-			}
-		})
-		keys = append(keys, dtmf.Pound)
-		longest = max(longest, len(keys))
-		l.deck.post(func() {
-			c.stream.queue = keys
-			l.deck.schedule(c.stream, time.Now())
-		})
+		longest = max(longest, len(signInKeys(c.user.Code)))
 	}
 	if longest == 0 {
 		return nil
