@@ -11,9 +11,9 @@ import (
 )
 
 // The shape of a master. polishing is part of every recipe: raise it when the same
-// text would come out differently.
+// text would come out differently, here or in brighten.
 const (
-	polishing  = "1"
+	polishing  = "2"
 	level      = -20.0                  // dBov, active
 	peak       = -3.2                   // dB below full scale; the rule is -3
 	lead       = 8 * time.Millisecond   // quiet before the first sound; the rule is 10 ms
@@ -21,6 +21,7 @@ const (
 	tail       = 120 * time.Millisecond // quiet after the last
 	longest    = 450 * time.Millisecond // pause inside; the rule is under 650 ms
 	shortened  = 400 * time.Millisecond // what a longer one becomes
+	clearSound = 4 * prompt.QuietPeak   // no click is this loud
 	fadeIn     = 5 * time.Millisecond
 	fadeOut    = 20 * time.Millisecond
 	lookAhead  = 4 * time.Millisecond // of the limiter
@@ -76,10 +77,7 @@ func quiet(v float64) bool { return math.Abs(math.RoundToEven(v)) <= prompt.Quie
 // trim cuts x to lead before its first sound and tail after its last. Of sound that a
 // telephone does not carry, such as the s of "sorry", it leaves no more than hiss.
 func trim(x []float64) []float64 {
-	last := len(x) - 1
-	for last > 0 && quiet(x[last]) {
-		last--
-	}
+	last := lastSound(x)
 	from := max(0, firstSound(round(x))-samples(lead))
 	narrow := prompt.Narrow(round(x), masterRate)
 	from = max(from, firstSound(narrow)*masterRate/prompt.Rate-samples(hiss))
@@ -88,6 +86,21 @@ func trim(x []float64) []float64 {
 		x = append(x[:len(x):len(x)], make([]float64, short)...)
 	}
 	return x
+}
+
+// lastSound is where the sentence ends. Faint sound long after it is not part of it:
+// SVOX Pico clicks half a second after its last word.
+func lastSound(x []float64) int {
+	last := len(x) - 1
+	for last > 0 && math.Abs(x[last]) <= clearSound {
+		last--
+	}
+	for i := last; i < min(len(x), last+samples(shortened)/2); i++ {
+		if !quiet(x[i]) {
+			last = i
+		}
+	}
+	return last
 }
 
 func firstSound(pcm []int16) int {

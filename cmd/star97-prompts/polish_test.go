@@ -57,6 +57,16 @@ func TestPolishBringsEverythingIntoShape(t *testing.T) {
 	}
 }
 
+func TestClickAfterTheLastWordIsCutOff(t *testing.T) {
+	spoken := talk(9000, 0, 2)
+	clean, err := polish(spoken)
+	require.NoError(t, err)
+	spoken[len(spoken)-samples(200*time.Millisecond)] = 250
+	clicked, err := polish(spoken)
+	require.NoError(t, err)
+	require.Len(t, clicked, len(clean))
+}
+
 func TestPolishRefusesSilence(t *testing.T) {
 	for _, pcm := range [][]int16{nil, make([]int16, 16000)} {
 		_, err := polish(pcm)

@@ -61,7 +61,7 @@ func (p pico) speak(ctx context.Context, v prompt.Voice, text string) ([]int16, 
 	for i := range pcm {
 		pcm[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
 	}
-	return pcm, nil
+	return brighten(pcm), nil
 }
 
 // mark wraps text in Pico's markup: options "volume 40, speed 95" become two tags.
