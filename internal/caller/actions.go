@@ -59,10 +59,7 @@ func (c *Call) Renegotiate(ctx context.Context, s Stream) error {
 	}
 	var offer []byte
 	if !s.NoOffer || s.Update {
-		var err error
-		if offer, err = c.offer(); err != nil {
-			return err
-		}
+		offer = c.offer()
 	}
 	method := "INVITE"
 	if s.Update {

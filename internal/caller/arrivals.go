@@ -25,7 +25,8 @@ type Packet struct {
 	SSRC      uint32
 	PT        uint8
 	Marker    bool
-	Size      int // payload bytes
+	Size      int    // payload bytes
+	Port      uint16 // ours, that it came to
 }
 
 // MediaStats count what came and went.
@@ -80,7 +81,7 @@ type parsed struct {
 }
 
 // packet takes one datagram into account.
-func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, agreed sdp.Agreed) (parsed, bool) {
+func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, port uint16, agreed sdp.Agreed) (parsed, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var h rtp.Header
@@ -90,7 +91,7 @@ func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, agreed 
 		return parsed{}, false
 	}
 	if len(a.log) < maxLog {
-		a.log = append(a.log, Packet{At: at, Seq: h.SequenceNumber, Timestamp: h.Timestamp, SSRC: h.SSRC, PT: h.PayloadType, Marker: h.Marker, Size: len(raw) - n})
+		a.log = append(a.log, Packet{At: at, Seq: h.SequenceNumber, Timestamp: h.Timestamp, SSRC: h.SSRC, PT: h.PayloadType, Marker: h.Marker, Size: len(raw) - n, Port: port})
 	}
 	if len(a.sources) < maxSources {
 		a.sources[from] = true

@@ -68,7 +68,7 @@ type Call struct {
 
 	mu           sync.Mutex
 	local        sdp.Local
-	direction    Direction // what our next offer asks for
+	direction    Direction // what our next description asks for
 	to           hop
 	uri          string   // remote target (RFC 3261 section 12.1.2)
 	routes       []string // route set
@@ -152,7 +152,7 @@ func (c *Call) prepare(ctx context.Context, far netip.AddrPort) error {
 	c.tag = sip.GenerateTagN(16)
 	c.fromHeader = bracket(c.o.From, hostOf(ip)) + ";tag=" + c.tag
 	c.toHeader = "<" + c.o.URI + ">"
-	c.cseq = 1
+	c.cseq, c.direction = 1, c.o.Direction
 	c.local = sdp.Local{Addr: c.rtp.LocalAddr(), Codecs: c.o.Codecs, SessionID: uint64(time.Now().UnixNano()), Version: 1}
 	to, err := c.line.route(ctx, far)
 	if err == nil {

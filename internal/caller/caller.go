@@ -72,6 +72,7 @@ type Options struct {
 	Line      *Line     // share this SIP end with other calls; it stays open after the call
 	Delayed   bool      // INVITE without an offer (RFC 3261 section 13.2.1): ours is the answer in the ACK
 	Codecs    []codec.ID
+	Direction Direction     // of the first description; zero: SendRecv
 	NoEvents  bool          // telephone-event is not offered
 	PTime     time.Duration // packet time that we offer; default 20 ms, 10 to 60
 	Talk      Talk

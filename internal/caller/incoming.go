@@ -86,10 +86,7 @@ func (c *Call) renegotiated(req *sip.Request) answer {
 	case req.Method == sip.UPDATE: // a refresh (RFC 3311 section 5.2)
 		return answer{status: 200, reason: "OK", lines: lines}
 	}
-	offer, err := c.offer()
-	if err != nil {
-		return answer{status: 500, reason: "Server Internal Error"}
-	}
+	offer := c.offer()
 	c.mu.Lock()
 	c.offered = offer
 	c.mu.Unlock()

@@ -27,9 +27,9 @@ func (c *Call) newRequest(method string, cseq uint32, content *body) *request {
 
 // invite sends the first INVITE and sees it through to the ACK.
 func (c *Call) invite(ctx context.Context) error {
-	offer, err := c.offerUnlessDelayed()
-	if err != nil {
-		return err
+	var offer []byte
+	if !c.o.Delayed {
+		offer = c.offer()
 	}
 	c.mu.Lock()
 	r := c.newRequest("INVITE", 0, nil)
@@ -49,13 +49,6 @@ func (c *Call) invite(ctx context.Context) error {
 		return err
 	}
 	return c.settle(ctx, r, res, offer)
-}
-
-func (c *Call) offerUnlessDelayed() ([]byte, error) {
-	if c.o.Delayed {
-		return nil, nil
-	}
-	return c.offer()
 }
 
 // exchangeInvite runs an INVITE transaction; if ctx ends first, it is cancelled and

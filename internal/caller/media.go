@@ -178,6 +178,7 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 	defer m.readers.Done()
 	buf, oob := make([]byte, maxPayload), make([]byte, 128)
 	var pcm frame
+	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	for {
 		n, at, from, err := readStamped(conn, buf, oob)
 		if err != nil {
@@ -189,7 +190,7 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 		m.mu.Lock()
 		agreed := m.agreed
 		m.mu.Unlock()
-		p, ok := m.stats.packet(buf[:n], at, unmap(from), agreed)
+		p, ok := m.stats.packet(buf[:n], at, unmap(from), port, agreed)
 		if !ok || !p.audio {
 			continue
 		}

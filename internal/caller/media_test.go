@@ -134,13 +134,13 @@ func TestArrivalsAreCounted(t *testing.T) {
 			raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: first + uint16(n), PayloadType: pt, SSRC: 9}, Payload: []byte{1}}).Marshal()
 			require.NoError(t, err)
 			at = at.Add(20 * time.Millisecond)
-			a.packet(raw, at, from, agreed)
+			a.packet(raw, at, from, 0, agreed)
 		}
 		for _, n := range []int{0, 1, 2, 5, 4, 6, 6, 7, 12, 13} { // 3 and 8-11 never come, 4 is late, 6 comes twice
 			send(n, 0)
 		}
 		send(14, 96)
-		a.packet([]byte("no RTP"), at, from, agreed)
+		a.packet([]byte("no RTP"), at, from, 0, agreed)
 		require.EqualValues(t, 10, a.s.Received, "start %d", first)
 		require.EqualValues(t, 5, a.s.Lost, "start %d", first)
 		require.EqualValues(t, 1, a.s.Late)
