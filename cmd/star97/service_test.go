@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -29,9 +30,9 @@ const (
 	commandFor  = 2 * time.Minute  // longest run of a command that is not serve
 
 	// Each service has its own RTP ports, below those that Linux hands out.
-	firstRTPPort    = 20000
+	firstRTPPort    = 12000
 	portsPerService = 200
-	servicesAtATime = 50
+	portRanges      = 95
 )
 
 // built is the program, built once for a test process with the race detector.
@@ -116,7 +117,7 @@ func startService(t testing.TB, s setup) *service {
 	t.Helper()
 	dir := t.TempDir()
 	v := &service{Data: filepath.Join(dir, "data"), Config: filepath.Join(dir, "star97.yaml"), t: t}
-	require.NoError(t, os.WriteFile(v.Config, []byte(s.yaml()), 0o600))
+	require.NoError(t, os.WriteFile(v.Config, []byte(s.yaml(t)), 0o600))
 	for _, extension := range slices.Sorted(maps.Keys(s.Codes)) {
 		v.addMailbox(extension, s.Codes[extension])
 	}
@@ -127,11 +128,37 @@ func startService(t testing.TB, s setup) *service {
 // services counts those started, so that each has ports of its own.
 var services atomic.Int64
 
-func (s setup) yaml() string {
-	offset := (os.Getpid()*7 + int(services.Add(1))) % servicesAtATime * portsPerService
+// freeRTPPorts finds a range of which nobody has a port.
+func freeRTPPorts(t testing.TB) (first, last int) {
+	t.Helper()
+	for range portRanges {
+		n := (os.Getpid()*7 + int(services.Add(1))) % portRanges
+		first = firstRTPPort + n*portsPerService
+		if last = first + portsPerService - 2; allFree(first, last+1) {
+			return first, last
+		}
+	}
+	require.FailNow(t, "no free UDP ports on loopback for RTP")
+	return 0, 0
+}
+
+func allFree(first, last int) bool {
+	for port := first; port <= last; port++ {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			return false
+		}
+		c.Close()
+	}
+	return true
+}
+
+func (s setup) yaml(t testing.TB) string {
+	t.Helper()
+	first, last := freeRTPPorts(t)
 	sections := map[string]string{
 		"sip":   `{listen: [{network: udp, address: "127.0.0.1:0"}, {network: tcp, address: "127.0.0.1:0"}]}`,
-		"media": fmt.Sprintf("{port_min: %d, port_max: %d}", firstRTPPort+offset, firstRTPPort+offset+portsPerService-2),
+		"media": fmt.Sprintf("{port_min: %d, port_max: %d}", first, last),
 		"log":   "{level: debug}",
 		"drain": "3s", // a telephone that crashed does not keep the service up
 	}
