@@ -42,8 +42,8 @@ func (f biquad) apply(x []float64) {
 }
 
 // brighten takes the boom out of SVOX Pico and brings its consonants forward. A
-// recogniser of free speech makes half as many mistakes with it (prompts of en-US at
-// 16 kHz: 24 % of words wrong instead of 47 %).
+// recogniser of free speech makes half as many mistakes with it (pocketsphinx, twenty
+// prompts of en-US at 16 kHz: 19 % of words wrong instead of 47 %).
 func brighten(pcm []int16) []int16 {
 	const headroom = 0.7
 	x := make([]float64, len(pcm))

@@ -195,13 +195,23 @@ func (l *Listener) best() *proposal {
 // conclude ends the undecided sound: one candidate may have come to its end while
 // the others were refuted by what followed.
 func (l *Listener) conclude() {
-	if i := slices.IndexFunc(l.props, settled); i >= 0 {
-		if l.candidates(settle); len(l.common) == 1 {
-			l.announce(&l.props[i])
+	var left *proposal
+	for i := range l.props {
+		p := &l.props[i]
+		if !settled(*p) || p.worse > 0 {
+			continue
+		}
+		if left != nil && l.name(left) != l.name(p) {
+			l.tellCommon()
 			return
 		}
+		left = p
 	}
-	l.tellCommon()
+	if left == nil {
+		l.tellCommon()
+		return
+	}
+	l.announce(left)
 }
 
 // candidates lists in common what may be sounding: what has settled or has matched
