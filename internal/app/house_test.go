@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/caller"
+	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/ledger"
@@ -29,15 +31,28 @@ import (
 	"star97/internal/uas"
 )
 
-// callsAtOnce is how many tests run side by side: calls wait more than they compute.
-const callsAtOnce = "40"
+// Tests run side by side, since calls wait more than they compute; the number of
+// calls up at a time is what the machine has to bear.
+const (
+	testsAtOnce = "200"
+	callsAtOnce = 48
+)
+
+// lines holds a token per call up.
+var lines = make(chan struct{}, callsAtOnce)
+
+// occupy waits for a free line; the returned function frees it again.
+func occupy() (free func()) {
+	lines <- struct{}{}
+	return sync.OnceFunc(func() { <-lines })
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		_ = flag.Set("test.parallel", callsAtOnce)
+		_ = flag.Set("test.parallel", testsAtOnce)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -88,6 +103,12 @@ const (
 	portPairs = 4 // of one house
 )
 
+// reserve sets port pairs aside.
+func reserve(pairs int) (first, last uint16) {
+	last = firstPort + 2*uint16(ports.Add(uint32(pairs))) - 2
+	return last - 2*uint16(pairs) + 2, last
+}
+
 // newHouse is a house whose configuration a test has not altered.
 func newHouse(t testing.TB) *house { return openHouse(t, func(*config.Config) {}) }
 
@@ -95,8 +116,7 @@ func newHouse(t testing.TB) *house { return openHouse(t, func(*config.Config) {}
 func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	c := config.Default()
 	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
-	c.Media.PortMin = firstPort + uint16(ports.Add(1)*2*portPairs)
-	c.Media.PortMax = c.Media.PortMin + 2*(portPairs-1)
+	c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
 	c.Plan = dialplan.Default()
 	c.Plan.Timers = scaled()
 	alter(&c)
@@ -218,11 +238,10 @@ func (h *house) phone(number, from string) caller.Options {
 }
 
 // dial calls and closes the call at the test's end.
-func dial(t testing.TB, o caller.Options) *caller.Call {
-	c, err := caller.Dial(t.Context(), o)
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
-	return c
+func dial(t testing.TB, o caller.Options) *callertest.Phone {
+	free := occupy()
+	t.Cleanup(free)
+	return callertest.Dial(t, o)
 }
 
 // journal keeps what the service logs.
@@ -285,4 +304,15 @@ func (j *journal) await(suits func(map[string]string) bool, within time.Duration
 // end is the end record of a call.
 func (j *journal) end(callID string, within time.Duration) (map[string]string, bool) {
 	return j.await(func(r map[string]string) bool { return r[message] == "call ended" && r["call"] == callID }, within)
+}
+
+// String is every record, for a test that fails.
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var b strings.Builder
+	for _, r := range j.records {
+		fmt.Fprintln(&b, r)
+	}
+	return b.String()
 }

@@ -84,6 +84,7 @@ type scenario struct {
 	player   *caller.Player
 	timeline *record
 	patience time.Duration
+	free     func() // the line
 }
 
 // record is a call's time line, printed when the scenario fails.
@@ -116,6 +117,7 @@ func (s *scenario) finish(ctx context.Context) {
 	}
 	_ = s.call.Hangup(ctx) // how the call ended was judged by the script
 	s.player.Finish()
+	s.free()
 }
 
 func (s *scenario) line(ctx context.Context, l script.Line) error {
@@ -183,6 +185,8 @@ func (s *scenario) begin(ctx context.Context) error {
 	if s.from == "" {
 		s.from = s.account.Extension
 	}
+	s.free = occupy()
+	s.t.Cleanup(s.free)
 	c, err := caller.Dial(ctx, s.phone(s.number, s.from))
 	if err != nil {
 		return err

@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller"
+	"star97/internal/config"
+	"star97/internal/dtmf"
+	"star97/internal/mailbox"
+	"star97/internal/prompt"
+)
+
+// An INVITE with a forged source address is never acknowledged: nobody may be sent
+// audio by it, nobody's tries may be used up, and it holds a call for 64*T1 at most.
+func TestAnInviteWithoutAckGetsNothing(t *testing.T) {
+	t.Parallel()
+	const t1 = 20 * time.Millisecond
+	h := openHouse(t, func(c *config.Config) { c.SIP.T1, c.SIP.T2 = t1, 8*t1 })
+	h.add("4001", codes["old"], mailbox.Flags{})
+	o := h.phone("*97", "4001")
+	o.Keys, o.Ack.Withhold = caller.Info, true
+	c := dial(t, o)
+	require.NoError(t, c.PressAs(t.Context(), codes["wrong"]+"#", caller.Press{Length: 10 * time.Millisecond, Gap: -1}))
+	sendEvents(t, c.Call, codes["wrong"]+"#")
+	select {
+	case <-c.Done():
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the call is held for ever")
+	}
+	require.Equal(t, caller.TheyHung, c.End())
+	require.WithinRange(t, c.Times().Ended, c.Times().Answered.Add(64*t1-t1/2), c.Times().Answered.Add(64*t1+time.Second))
+	require.GreaterOrEqual(t, c.Repeated2xx(), 5, "20, 60, 140, 300, 460 ms and so on")
+	r, ok := h.log.end(c.CallID(), 5*time.Second)
+	require.True(t, ok)
+	require.Equal(t, "hung-up", r["end"])
+	require.Equal(t, "0", r["packets_out"])
+	require.Empty(t, c.Media().Packets(), "not one packet")
+	stats := c.Media().Stats()
+	require.Zero(t, stats.SenderReports+stats.ReceiverReports+stats.Byes+stats.Junk, "nor RTCP")
+	require.Zero(t, h.faults.count("lookup")+h.faults.count("verify"))
+	require.Empty(t, records(t, h.stores)[2:], "the only records are the mailbox's own")
+	dial(t, h.phone("*97", "4001")).Hear(prompt.Welcome)
+}
+
+// sendEvents sends keys as RFC 4733 packets from a stranger's socket.
+func sendEvents(t *testing.T, c *caller.Call, keys string) {
+	agreed := c.Agreed()
+	conn, err := net.Dial("udp", agreed.Remote.String())
+	require.NoError(t, err)
+	defer conn.Close()
+	header := rtp.Header{Version: 2, PayloadType: agreed.EventPT, SSRC: 97}
+	for _, key := range []byte(keys) {
+		d, _ := dtmf.DigitOf(key)
+		for _, piece := range dtmf.Encode(nil, dtmf.Press{Digit: d, Length: 40 * time.Millisecond, Volume: 10}, agreed.EventRate, agreed.PTime) {
+			header.SequenceNumber++
+			header.Marker = piece.Marker
+			raw, err := (&rtp.Packet{Header: header, Payload: piece.Payload[:]}).Marshal()
+			require.NoError(t, err)
+			_, err = conn.Write(raw)
+			require.NoError(t, err)
+		}
+		header.Timestamp += 800
+	}
+}
+
+const calls = 50
+
+// A call that a telephone system transfers or bridges gets its media address late,
+// or its direction: the caller hears the whole greeting all the same.
+func TestTheWholeGreetingIsHeardAfterARenegotiation(t *testing.T) {
+	for name, road := range map[string]struct {
+		options caller.Options
+		stream  caller.Stream
+		wait    func(n int) time.Duration
+	}{
+		"the media address moves 300 ms after the ACK": {
+			caller.Options{}, caller.Stream{MovePort: true}, moved},
+		"the media address moves 300 ms after the ACK of a delayed offer": {
+			caller.Options{Delayed: true}, caller.Stream{MovePort: true}, moved},
+		"the first offer is inactive": {
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed},
+		"the answer to a delayed offer is inactive": {
+			caller.Options{Delayed: true, Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed},
+		"the first offer is inactive, the address moves, the second offer is ours": {
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, MovePort: true, NoOffer: true}, resumed},
+		"resumed by UPDATE": {
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, Update: true}, resumed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := openHouse(t, func(c *config.Config) {
+				c.Media.PortMin, c.Media.PortMax = reserve(calls)
+			})
+			h.add("4001", codes["old"], mailbox.Flags{})
+			var all sync.WaitGroup
+			failures := make([]error, calls)
+			for n := range calls {
+				free := occupy()
+				all.Go(func() {
+					defer free()
+					o := h.phone("*97", "4001")
+					o.Delayed, o.Direction = road.options.Delayed, road.options.Direction
+					failures[n] = greeted(t.Context(), o, road.wait(n), road.stream)
+				})
+			}
+			all.Wait()
+			for n, err := range failures {
+				require.NoError(t, err, "call %d; the service says: %v", n, h.log)
+			}
+		})
+	}
+}
+
+func moved(int) time.Duration { return 300 * time.Millisecond }
+func resumed(n int) time.Duration {
+	return 300*time.Millisecond + time.Duration(n)*1200*time.Millisecond/(calls-1)
+}
+
+// greeted makes a call, renegotiates it after a while, and tells what of the greeting
+// was not heard from its beginning to its end where the stream leads from then on.
+func greeted(ctx context.Context, o caller.Options, after time.Duration, s caller.Stream) error {
+	c, err := caller.Dial(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	time.Sleep(after)
+	if n := len(c.Media().Packets()); (n > 0) != (o.Direction != caller.Inactive) {
+		return fmt.Errorf("%d packets came before the stream was changed", n)
+	}
+	old, changed := c.Media().LocalAddr().Port(), time.Now()
+	if err := c.Renegotiate(ctx, s); err != nil {
+		return err
+	}
+	done := time.Now()
+	for _, want := range []prompt.ID{prompt.Welcome, prompt.EnterCode} {
+		if err := heardSince(c, want, changed); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.Media().Packets() {
+		if s.MovePort && p.Port == old && p.At.After(done.Add(10*time.Millisecond)) {
+			return fmt.Errorf("a packet still goes to the old address %v after the answer", p.At.Sub(done))
+		}
+	}
+	return c.Hangup(ctx)
+}
+
+// heardSince waits until a sentence was heard whole that did not begin before a
+// moment.
+func heardSince(c *caller.Call, id prompt.ID, since time.Time) error {
+	const early = 5 * time.Millisecond // of a beginning that is dated by its arrival
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if slices.ContainsFunc(c.Media().Heard(), func(s caller.Heard) bool {
+			return s.ID == id && s.Complete && !s.At.Before(since.Add(-early))
+		}) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s was not heard whole after the stream was changed; media %+v, heard %+v", id, c.Media().Stats(), c.Media().Heard())
+}
+
+// Neither audio nor keys have to come by RTP.
+func TestACallerWhoSendsNoRTP(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	a := h.add("4001", codes["old"], mailbox.Flags{})
+	o := h.phone("*97", "4001")
+	o.Talk, o.Keys = caller.Nothing, caller.Info
+	c := dial(t, o)
+	c.Hear(prompt.Welcome, prompt.EnterCode)
+	c.Press(codes["old"] + "#")
+	c.Hear(prompt.MainMenu)
+	c.Press("2" + codes["new"] + "#" + codes["new"] + "#")
+	c.Hear(prompt.Changed)
+	require.Zero(t, c.Media().Stats().Sent)
+	require.Zero(t, c.Media().Stats().BeforeAck)
+	require.True(t, h.inForce(a, codes["new"]))
+}
