@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 TEST_PACKAGES = baresip-core linphone-cli sip-tester
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check deps race fuzz long docs clean
+.PHONY: help build run test check deps race bench fuzz long docs clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ check: ## formatting, vet, staticcheck
 
 race: # every test with the race detector
 	$(GO) test -race -timeout 30m ./...
+
+bench: ## measure the hot paths and the program under load: a table, and bin/bench.json
+	@mkdir -p bin
+	STAR97_BENCH=$(CURDIR)/bin/bench.json $(GO) test -count=1 -timeout 20m -run '^TestBench$$' -v ./cmd/star97
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' internal cmd | sed 's/:func / /' | while read -r file target; do \

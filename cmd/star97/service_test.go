@@ -35,10 +35,15 @@ const (
 	portRanges      = 95
 )
 
-// built is the program, built once for a test process with the race detector.
+// built is the program, built once for a test process: with the race detector, unless
+// it is measured.
 var built = sync.OnceValues(func() (string, error) {
 	name := filepath.Join(buildFolder(), "star97")
-	out, err := exec.Command("go", "build", "-race", "-o", name, ".").CombinedOutput()
+	args := []string{"build", "-o", name, "."}
+	if !benching() {
+		args = slices.Insert(args, 1, "-race")
+	}
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the program: %w\n%s", err, out)
 	}
