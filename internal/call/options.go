@@ -7,8 +7,9 @@ import (
 
 // Options are the waits that belong to the shell; the flow's own are in the dialplan.
 type Options struct {
-	// StoreDeadline bounds one answer of the store, 1s to 60s; past it the caller
-	// is told the truth and the late answer is dropped.
+	// StoreDeadline bounds one answer of the store, 4s to 60s; past it the caller
+	// is told the truth and the late answer is dropped. Two seconds of it are kept
+	// for asking which code is in force after a change without an answer.
 	StoreDeadline time.Duration `yaml:"store_deadline"`
 	// PlayOut is left for the phone's jitter buffer between the last packet of the
 	// last sentence and the BYE, 0 to 1s.
@@ -33,7 +34,7 @@ func (o Options) Validate() error {
 		key        string
 		is, lo, hi time.Duration
 	}{
-		{"store_deadline", o.StoreDeadline, time.Second, time.Minute},
+		{"store_deadline", o.StoreDeadline, 4 * time.Second, time.Minute},
 		{"play_out", o.PlayOut, 0, time.Second},
 		{"hangup_grace", o.HangupGrace, 10 * time.Second, 10 * time.Minute},
 	} {
