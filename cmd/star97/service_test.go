@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -59,7 +60,16 @@ var buildFolder = sync.OnceValue(func() string {
 	return dir
 })
 
+// atOnce is how many tests run side by side: calls wait more than they compute.
+const atOnce = "12"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", atOnce)
+	}
 	code := m.Run()
 	os.RemoveAll(buildFolder())
 	os.Exit(code)
