@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 TEST_PACKAGES = baresip-core linphone-cli sip-tester
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check deps race bench fuzz long docs clean
+.PHONY: help build run test check deps race bench fuzz long docs prompts clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ long: ## what CI has no time for: a thousand kills, ten minutes of fuzzing a tar
 
 docs: ## draw the call flow anew
 	$(GO) run ./cmd/star97 flow --format svg > internal/flow/flow.svg
+
+prompts: ## speak what changed in prompts/*/manifest.yaml (PICO_DATA: folder of the SVOX Pico language data)
+	npm ci --silent --no-audit --no-fund --prefix cmd/star97-prompts
+	$(GO) run ./cmd/star97-prompts
 
 clean: ## remove what the targets above built
 	rm -rf bin

@@ -5,6 +5,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,8 +106,10 @@ func TestShippedTextsAreSpeakable(t *testing.T) {
 	})
 }
 
-// Somebody who catches one word of the result must know which it was.
+// Somebody who catches one word of the result must know which it was, unless it
+// names what the result is about.
 func TestSuccessAndFailureShareNoWord(t *testing.T) {
+	about := map[string][]string{"en-US": {"your", "access", "code"}}
 	cat, _ := Load(shipped)
 	words := regexp.MustCompile(`[\pL']+`)
 	for _, lang := range cat.Languages() {
@@ -119,9 +122,11 @@ func TestSuccessAndFailureShareNoWord(t *testing.T) {
 			}
 			return all
 		}
-		failure := said(Failed, OldCodeWorks)
+		failure := said(Failed, OldCodeWorks, Unavailable, Cancelled)
 		for _, w := range said(Changed) {
-			require.NotContains(t, failure, w, lang)
+			if !slices.Contains(about[lang], w) {
+				require.NotContains(t, failure, w, lang)
+			}
 		}
 	}
 }
