@@ -55,6 +55,7 @@ type callFlags struct {
 	script, codes, record, transport, language string
 	json, info                                 bool
 	timeout                                    time.Duration
+	words                                      func(prompt.ID) string
 	caller.Options
 }
 
@@ -95,7 +96,7 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := context.WithTimeout(cmd.Context(), f.timeout)
 	defer stop()
-	line := &caller.Timeline{W: cmd.OutOrStdout(), JSON: f.json}
+	line := &caller.Timeline{W: cmd.OutOrStdout(), JSON: f.json, Words: f.words}
 	call, err := caller.Dial(ctx, f.Options)
 	if err == nil {
 		err = play(ctx, &caller.Player{Call: call, Timeline: line})
@@ -128,7 +129,7 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 		return nil, err
 	}
 	var err error
-	if f.Ear, err = listenTo(f.language); err != nil {
+	if err = f.listen(); err != nil {
 		return nil, err
 	}
 	codes, err := readCodes(cmd, f.codes)
@@ -177,17 +178,25 @@ func timer(name string) (time.Duration, bool) {
 	return d, ok
 }
 
-// listenTo makes an ear for a language of the program.
-func listenTo(language string) (*ear.Ear, error) {
+// listen makes an ear for a language of the program.
+func (f *callFlags) listen() error {
 	catalogue, problems := prompt.Load(prompts.FS)
-	problems = append(problems, catalogue.Prepare(language)...)
+	problems = append(problems, catalogue.Prepare(f.language)...)
 	if len(problems) > 0 {
-		return nil, problems[0]
+		return problems[0]
 	}
-	if len(catalogue.IDs(language)) == 0 {
-		return nil, fmt.Errorf("there is no language %q; there is %s", language, strings.Join(catalogue.Languages(), ", "))
+	if len(catalogue.IDs(f.language)) == 0 {
+		return fmt.Errorf("there is no language %q; there is %s", f.language, strings.Join(catalogue.Languages(), ", "))
 	}
-	return ear.Of(catalogue, language), nil
+	f.Ear = ear.Of(catalogue, f.language)
+	f.words = func(id prompt.ID) string {
+		a, ok := catalogue.Audio(f.language, id)
+		if !ok {
+			return ""
+		}
+		return a.Text()
+	}
+	return nil
 }
 
 func readCodes(cmd *cobra.Command, name string) (caller.Codes, error) {

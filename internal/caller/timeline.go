@@ -20,17 +20,15 @@ type Entry struct {
 	Complete *bool     `json:"complete,omitempty"` // heard: to its end
 	Seconds  float64   `json:"seconds,omitempty"`  // heard: how much of it
 	Keys     int       `json:"keys,omitempty"`     // pressed: how many, unless they are a code
-	Text     string    `json:"text,omitempty"`     // in words
+	Text     string    `json:"text,omitempty"`     // in words; heard: those of the whole sentence
 }
 
-// String is "t=1.234s heard enter-code (complete)".
+// String is "t=1.234s heard enter-code (complete): Please enter your code."
 func (e Entry) String() string {
 	s := fmt.Sprintf("t=%.3fs ", e.T)
 	switch {
-	case e.Event == "heard" && e.Complete != nil && *e.Complete:
-		return s + fmt.Sprintf("heard %s (complete)", e.ID)
 	case e.Event == "heard":
-		return s + fmt.Sprintf("heard %s (cut at %.1f s)", e.ID, e.Seconds)
+		return s + e.heard()
 	case e.Event == "pressed" && e.Keys == 1:
 		return s + "pressed 1 key"
 	case e.Event == "pressed" && e.Keys > 0:
@@ -41,11 +39,23 @@ func (e Entry) String() string {
 	return s + e.Text
 }
 
+func (e Entry) heard() string {
+	s := fmt.Sprintf("heard %s (cut at %.1f s)", e.ID, e.Seconds)
+	if e.Complete != nil && *e.Complete {
+		s = fmt.Sprintf("heard %s (complete)", e.ID)
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
 // Timeline writes a call's time line, a line of text or a JSON object per entry.
 // The zero value writes nothing. Its methods are safe for concurrent use.
 type Timeline struct {
-	W    io.Writer
-	JSON bool
+	W     io.Writer
+	JSON  bool
+	Words func(prompt.ID) string // of a sentence; nil: they are not shown
 
 	mu    sync.Mutex
 	start time.Time
@@ -83,7 +93,11 @@ func (l *Timeline) Heard(h Heard) {
 		l.Say(h.At.Add(h.Sound.Heard), "heard-other", "heard %s", nameOf(h))
 		return
 	}
-	l.add(h.At.Add(h.Sound.Heard), Entry{Event: "heard", Begin: l.since(h.At), ID: h.ID, Complete: &h.Complete, Seconds: seconds(h.Sound.Heard)})
+	e := Entry{Event: "heard", Begin: l.since(h.At), ID: h.ID, Complete: &h.Complete, Seconds: seconds(h.Sound.Heard)}
+	if l.Words != nil {
+		e.Text = l.Words(h.ID)
+	}
+	l.add(h.At.Add(h.Sound.Heard), e)
 }
 
 func (l *Timeline) since(at time.Time) float64 {
