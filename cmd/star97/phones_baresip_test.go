@@ -18,6 +18,7 @@ import (
 )
 
 func TestBaresipChangesACode(t *testing.T) {
+	t.Parallel()
 	for _, set := range []struct {
 		name, codec, transport string
 		door                   door

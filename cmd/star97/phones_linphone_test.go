@@ -13,6 +13,7 @@ import (
 )
 
 func TestLinphoneChangesACode(t *testing.T) {
+	t.Parallel()
 	for _, set := range []struct {
 		name, way string
 		setup     linphoneSetup

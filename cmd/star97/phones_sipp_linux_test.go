@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/prompt"
+	"star97/internal/prompt/ear"
+	"star97/prompts"
+)
+
+func TestSIPpChangesACode(t *testing.T) {
+	t.Parallel()
+	for _, set := range []struct {
+		name string
+		call sippCall
+		tcp  bool
+		door door
+		way  string
+	}{
+		{"own door, keys as RFC 4733 events", sippCall{Scenario: "phone.xml"}, false, ownDoor, "events"},
+		{"own door, keys as SIP INFO, TCP", sippCall{Scenario: "phone.xml", Info: true}, true, ownDoor, "info"},
+		{"transferred by an attendant, delayed offer", sippCall{Scenario: "transfer.xml", Info: true}, false, door{"9700", anyDoor.keys}, "info"},
+	} {
+		t.Run(set.name, func(t *testing.T) {
+			t.Parallel()
+			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
+			s := newSIPp(t, v, set.call, set.tcp)
+			sippChangesTheCode(t, s, set.door)
+			requireUnseen(t, v)
+			require.Equal(t, set.way, keysIn(s.trace.String()))
+			require.Empty(t, offeredElsewhere(s.trace.String()))
+		})
+	}
+}
+
+// sippChangesTheCode makes the three calls. SIPp cannot listen, so each call runs
+// to its end first: it waits as long as the sentences last, and a little more.
+func sippChangesTheCode(t *testing.T, s *sipp, d door) {
+	changed := t.Run("the code is changed", func(t *testing.T) {
+		c := s.run(t, d,
+			pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
+			pressAfter{[]prompt.ID{prompt.MainMenu}, "2"},
+			pressAfter{[]prompt.ID{s.ask()}, newCode + "#"},
+			pressAfter{[]prompt.ID{prompt.RepeatNewCode}, newCode + "#"},
+			pressAfter{[]prompt.ID{prompt.Changed, prompt.MainMenu}, ""})
+		c.hears(append(opening(d), prompt.EnterCode)...)
+		c.hears(prompt.MainMenu, prompt.EnterNewCode, prompt.RepeatNewCode, prompt.Changed, prompt.MainMenu)
+	})
+	require.True(t, changed, "without a change the other calls show nothing")
+	t.Run("the new code reaches the menu", func(t *testing.T) {
+		c := s.run(t, d,
+			pressAfter{[]prompt.ID{prompt.EnterCode}, newCode + "#"},
+			pressAfter{[]prompt.ID{prompt.MainMenu}, ""})
+		c.hears(append(opening(d), prompt.EnterCode)...)
+		c.hears(prompt.MainMenu)
+		c.neverHeard(prompt.WrongCode)
+	})
+	t.Run("the old code does not", func(t *testing.T) {
+		c := s.run(t, d,
+			pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
+			pressAfter{[]prompt.ID{prompt.WrongCode, prompt.EnterCode}, ""})
+		c.hears(append(opening(d), prompt.EnterCode)...)
+		c.hears(prompt.WrongCode, prompt.EnterCode)
+		c.neverHeard(prompt.MainMenu)
+	})
+}
+
+const (
+	// thinking is what a SIPp call waits beside the sentences: for lead, gaps between
+	// sentences and the store.
+	thinking = 2500 * time.Millisecond
+	// SIPp plays a key as an event in keyTime, after firstKey.
+	keyTime  = 400 * time.Millisecond
+	firstKey = 600 * time.Millisecond
+)
+
+// pressAfter presses keys when sentences are over.
+type pressAfter struct {
+	sentences []prompt.ID
+	keys      string
+}
+
+// sippCall is what a scenario's template is filled with.
+type sippCall struct {
+	Scenario          string // file in testdata/phones
+	Info              bool   // keys by SIP INFO; else SIPp's own RFC 4733 events
+	Number, Extension string
+	From              string
+	Port              string // where audio is received
+	Steps             []sippStep
+	LastCSeq          int
+}
+
+type sippStep struct {
+	Wait int64 // ms
+	Keys []sippKey
+}
+
+type sippKey struct {
+	Key  string
+	CSeq int
+}
+
+// sipp makes calls with SIPp, one process each.
+type sipp struct {
+	path      string
+	call      sippCall
+	to        string
+	transport string
+	trace     *transcript
+	catalogue *prompt.Catalogue
+}
+
+func newSIPp(t *testing.T, v *service, call sippCall, tcp bool) *sipp {
+	t.Helper()
+	catalogue, problems := prompt.Open(prompt.DefaultOptions(), prompts.FS)
+	require.Empty(t, problems)
+	s := &sipp{
+		path: requireProgram(t, "sipp", "sip-tester"), call: call, catalogue: catalogue,
+		to: v.UDP.String(), transport: "u1", trace: new(transcript),
+	}
+	if tcp {
+		s.to, s.transport = v.TCP.String(), "t1"
+	}
+	return s
+}
+
+// ask is the sentence that asks for a new code under the default rules.
+func (s *sipp) ask() prompt.ID { id, _ := prompt.NewCodeAsk(6, 10); return id }
+
+// opening is what is said before a door asks for the code.
+func opening(d door) []prompt.ID {
+	if d.keys == "" {
+		return []prompt.ID{prompt.Welcome}
+	}
+	return []prompt.ID{prompt.Welcome, prompt.EnterExtension}
+}
+
+// run makes one call and returns what was heard in it.
+func (s *sipp) run(t *testing.T, d door, steps ...pressAfter) *conversation {
+	t.Helper()
+	if d.keys != "" {
+		steps = append([]pressAfter{{opening(d), d.keys}}, steps...)
+	} else {
+		steps[0].sentences = append(opening(d), steps[0].sentences...)
+	}
+	audio := s.listen(t)
+	call := s.fill(t, d, steps)
+	mediaPort := audio.port
+	if call.Info {
+		call.Port = strconv.Itoa(audio.port)
+		mediaPort = freeUDPPort(t) // SIPp opens one in any case
+	} else {
+		call.Port = "[media_port]" // SIPp sends from the port that this word names
+	}
+	s.execute(t, call, mediaPort)
+	c := &conversation{t: t, ear: known().Listen(), over: true}
+	c.heard = append([]ear.Sound(nil), c.ear.Feed(audio.take(t))...)
+	return c
+}
+
+// fill works out pauses and request numbers.
+func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
+	t.Helper()
+	call := s.call
+	call.Number, call.Extension = d.number, extension
+	call.From, call.LastCSeq = `"Desk" <sip:`+extension+`@[local_ip]>`, 1
+	if call.Scenario == "transfer.xml" {
+		call.From, call.LastCSeq = `"Auto Attendant" <sip:5000@[local_ip]>`, 101
+	}
+	var playing time.Duration // of the keys pressed before
+	for _, step := range steps {
+		wait := playing + thinking
+		for _, id := range step.sentences {
+			a, ok := s.catalogue.Audio(prompt.DefaultOptions().Language, id)
+			require.True(t, ok, "no sentence %s", id)
+			wait += a.Duration()
+		}
+		filled := sippStep{Wait: wait.Milliseconds()}
+		for _, key := range step.keys {
+			call.LastCSeq++
+			filled.Keys = append(filled.Keys, sippKey{string(key), call.LastCSeq})
+		}
+		playing = 0
+		if !call.Info && step.keys != "" {
+			playing = firstKey + time.Duration(len(step.keys))*keyTime
+		}
+		call.Steps = append(call.Steps, filled)
+	}
+	call.LastCSeq++
+	return call
+}
+
+// listen opens the ear of a call: on the port that SIPp sends events from the
+// packets are captured, since SIPp throws them away; else the port is our own.
+func (s *sipp) listen(t *testing.T) *rtpAudio {
+	t.Helper()
+	if s.call.Info {
+		return receiveRTP(t)
+	}
+	return captureRTP(t, freeUDPPort(t))
+}
+
+// freeUDPPort finds an even port, as RTP wants it (RFC 3550 section 11) and SIPp takes it.
+func freeUDPPort(t *testing.T) int {
+	t.Helper()
+	for {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		require.NoError(t, err)
+		port := c.LocalAddr().(*net.UDPAddr).Port
+		c.Close()
+		if port%2 == 0 && allFree(port, port+3) {
+			return port
+		}
+	}
+}
+
+func (s *sipp) execute(t *testing.T, call sippCall, mediaPort int) {
+	t.Helper()
+	dir := t.TempDir()
+	scenario, messages := filepath.Join(dir, "scenario.xml"), filepath.Join(dir, "messages.log")
+	all, err := template.ParseGlob(filepath.Join("..", "..", "testdata", "phones", "*.xml"))
+	require.NoError(t, err)
+	file, err := os.OpenFile(scenario, os.O_CREATE|os.O_WRONLY, 0o600)
+	require.NoError(t, err)
+	require.NoError(t, all.ExecuteTemplate(file, call.Scenario, call))
+	require.NoError(t, file.Close())
+	ctx, stop := context.WithTimeout(t.Context(), commandFor)
+	defer stop()
+	cmd := exec.CommandContext(ctx, s.path, "-sf", scenario, "-m", "1", "-t", s.transport,
+		"-i", "127.0.0.1", "-p", strconv.Itoa(freeUDPPort(t)), "-mi", "127.0.0.1", "-mp", strconv.Itoa(mediaPort),
+		"-nostdin", "-recv_timeout", "20000", "-trace_msg", "-message_file", messages,
+		"-trace_err", "-error_file", filepath.Join(dir, "errors.log"), s.to)
+	cmd.Dir = dir
+	screen, err := cmd.CombinedOutput()
+	trace, _ := os.ReadFile(messages) // missing if SIPp sent nothing, which err tells
+	_, _ = s.trace.Write(trace)
+	errors, _ := os.ReadFile(filepath.Join(dir, "errors.log"))
+	require.NoError(t, err, "SIPp's call failed: %s\n%s\n%s", errors, trace, screen)
+}
