@@ -41,6 +41,9 @@ func TestLines(t *testing.T) {
 func TestWhatIsWrongIsSaidWithItsLineAndRemedy(t *testing.T) {
 	for text, want := range map[string]string{
 		"dial 97":                       `x.txt:1: There is no verb "dial". The verbs are `,
+		"4829#":                         `x.txt:1: There is no verb a word with digits.`,
+		"hear 4829153706":               `x.txt:1: A word with digits is not the name of a sentence`,
+		"wait 4829153706":               `x.txt:1: A word with digits is not a duration`,
 		"\n\npress":                     `x.txt:3: Press needs at least one key. Write it as: press KEYS`,
 		"press 12e":                     `x.txt:1: "e" is not a key of a telephone. Write it as: press KEYS`,
 		"press {pin}":                   `x.txt:1: After { must come one of old, new, other, wrong, ext and }.`,

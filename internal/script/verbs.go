@@ -40,6 +40,24 @@ var (
 		"policy-other", "locked", "unavailable", "busy", "throttled", "service-refused", "wrong"}
 )
 
+// told quotes a word of a script for an error, unless it may be a code in the wrong
+// place.
+func told(word string) string {
+	digits := 0
+	for _, c := range word {
+		if digits++; c < '0' || c > '9' {
+			digits = 0
+		}
+		if digits == shortestCode {
+			return "a word with digits"
+		}
+	}
+	return strconv.Quote(word)
+}
+
+// shortestCode is how many digits a code has at the least, anywhere.
+const shortestCode = 4
+
 // Keys joins the words of a press and fills in its placeholders by value, which
 // says false for a name it does not know. What it returns holds codes: a secret.
 func Keys(args []string, value func(name string) (digits string, ok bool)) (string, error) {
@@ -101,7 +119,7 @@ func checkGiven(args []string) error {
 	case "domain":
 		return count(args[1:], 1)
 	}
-	return fmt.Errorf("there is no fact %q", args[0])
+	return fmt.Errorf("there is no fact %s", told(args[0]))
 }
 
 func checkNumber(s string) error {
@@ -143,7 +161,7 @@ func checkStore(args []string) error {
 func checkDurations(args []string) error {
 	for _, a := range args {
 		if d, err := time.ParseDuration(a); err != nil || d < 0 || d > maxWait {
-			return fmt.Errorf("%q is not a duration from 0s to %s", a, maxWait)
+			return fmt.Errorf("%s is not a duration from 0s to %s", told(a), maxWait)
 		}
 	}
 	return nil
@@ -168,7 +186,7 @@ func checkIDs(args []string) error {
 	}
 	for _, id := range args {
 		if !isWord(id) {
-			return fmt.Errorf("%q is not the name of a sentence: small letters, digits and hyphens", id)
+			return fmt.Errorf("%s is not the name of a sentence: a small letter, then such letters, digits and hyphens", told(id))
 		}
 	}
 	return nil
@@ -179,13 +197,13 @@ func checkEnd(args []string) error {
 		return err
 	}
 	if !isWord(args[0]) {
-		return fmt.Errorf("%q is not the word of an end", args[0])
+		return fmt.Errorf("%s is not the word of an end", told(args[0]))
 	}
 	return nil
 }
 
 func isWord(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	return s != "" && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func checkExpect(args []string) error {
@@ -203,7 +221,7 @@ func oneOf(what string, args []string, set ...string) error {
 		return err
 	}
 	if !slices.Contains(set, args[0]) {
-		return fmt.Errorf("%q is no %s; there are %s", args[0], what, strings.Join(set, ", "))
+		return fmt.Errorf("%s is no %s; there are %s", told(args[0]), what, strings.Join(set, ", "))
 	}
 	return nil
 }
