@@ -42,6 +42,9 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 		return err
 	}
 	defer unlock()
+	for _, sentence := range shortfalls(c, openFiles()) {
+		o.Log.Warn(sentence)
+	}
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 type Options struct {
 	// PortMin and PortMax bound the RTP ports, both even, 1024 to 65534; each call
 	// takes one even port for RTP and the next one for RTCP (RFC 3550 section 11).
-	// Default 40000 to 40998: 500 calls.
+	// Default 40000 to 43998: room for 1000 calls while as many ports rest that were
+	// just used, or are somebody else's.
 	PortMin uint16 `yaml:"port_min"`
 	PortMax uint16 `yaml:"port_max"`
 	// Bind lists the addresses that media binds to instead of the one named at
@@ -34,8 +35,11 @@ type Options struct {
 
 // DefaultOptions returns the documented defaults.
 func DefaultOptions() Options {
-	return Options{PortMin: 40000, PortMax: 40998, DSCP: 46, Timeout: time.Minute, Pacers: 2}
+	return Options{PortMin: 40000, PortMax: 43998, DSCP: 46, Timeout: time.Minute, Pacers: 2}
 }
+
+// Pairs is the number of port pairs, and so of calls at a time.
+func (o Options) Pairs() int { return (int(o.PortMax)-int(o.PortMin))/2 + 1 }
 
 // Validate names every value that is out of its range.
 func (o Options) Validate() error {
