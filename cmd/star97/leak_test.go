@@ -1,0 +1,548 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller"
+	"star97/internal/caller/callertest"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// leakPolicy makes every code of the test long enough to be found only where it leaked,
+// those that are too short included.
+var leakPolicy = func() pin.Policy {
+	p := pin.DefaultPolicy()
+	p.MinLen, p.MaxLen = 10, 12
+	return p
+}()
+
+func leakSetup() setup {
+	return setup{Sections: map[string]string{
+		"policy":  "{min_length: 10, max_length: 12}",
+		"lockout": "{source_per_hour: 1000}",
+		"log":     "{level: debug, format: json}",
+	}}
+}
+
+// book keeps every code that was given to the program, and everything it wrote beside
+// the service's own transcripts.
+type book struct {
+	mu      sync.Mutex
+	codes   []string
+	shown   []string // those that standard output shows once, rightly
+	written map[string][]byte
+}
+
+func newBook() *book { return &book{written: map[string][]byte{}} }
+
+func (b *book) note(code string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.codes = append(b.codes, code)
+	return code
+}
+
+// code is a new one that passes the rules for a mailbox.
+func (b *book) code(extension string) string {
+	for {
+		code := randomCode(10)
+		p, err := pin.Parse(code)
+		if err == nil && leakPolicy.Check(p, pin.Context{Extension: extension}) == pin.Pass {
+			return b.note(code)
+		}
+	}
+}
+
+// breaking is a code that breaks the rule of this name first.
+func (b *book) breaking(rule pin.Rule, extension string) string {
+	for {
+		code := randomCode(10)
+		at := rand.IntN(6)
+		switch rule {
+		case pin.TooShort:
+			code = code[:9]
+		case pin.SameRun:
+			code = code[:at] + strings.Repeat(code[at:at+1], 3) + code[at+3:]
+		case pin.Sequence:
+			code = code[:at] + "3456" + code[at+4:]
+		case pin.HasOwnNumber:
+			code = code[:at] + extension + code[at+4:]
+		}
+		p, err := pin.Parse(code)
+		if err == nil && leakPolicy.Check(p, pin.Context{Extension: extension}) == rule {
+			return b.note(code)
+		}
+	}
+}
+
+func (b *book) wrote(where string, what ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, s := range what {
+		b.written[fmt.Sprintf("%s, output %d", where, i)] = []byte(s)
+	}
+}
+
+// keysOf is a telephone that a test drives by hand.
+func keysOf(t *testing.T, v *service, number, from string, road caller.Keys) *callertest.Phone {
+	return callertest.Dial(t, caller.Options{
+		URI: "sip:" + number + "@" + v.UDP.String(), From: from, Listen: "127.0.0.1", Keys: road,
+		Press: caller.Press{Length: 50 * time.Millisecond, Gap: 40 * time.Millisecond},
+	})
+}
+
+const asksForNew = prompt.EnterNewCode // the lengths of leakPolicy are not recorded with their numbers
+
+// TestNoCodeLeaks drives the real program, debug logging on, through calls and
+// commands with random codes and then looks for each of them, in every form that the
+// hunter knows, in everything that was written. The exceptions are generated codes,
+// at the one place where each is shown once. What a core dump or the memory of the
+// process holds is not claimed.
+func TestNoCodeLeaks(t *testing.T) {
+	t.Parallel()
+	b := newBook()
+	v := startService(t, leakSetup())
+	codes := map[string]string{}
+	for i := range 10 {
+		extension := fmt.Sprint(4001 + i)
+		codes[extension] = b.code(extension)
+		v.addMailbox(extension, codes[extension])
+	}
+	t.Run("calls", func(t *testing.T) { leakyCalls(t, v, b, codes) })
+	lockedWhileChanging(t, v, b, codes["4009"])
+	leakyMessages(t, v, b)
+	leakyCommands(t, v, b)
+	t.Run("star97 call", func(t *testing.T) { leakyTelephone(t, v, b, codes["4001"]) })
+	requireNoLeak(t, v, b)
+}
+
+// leakyCalls are the roads by which a code comes in over the telephone.
+func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
+	change := func(t *testing.T, p *callertest.Phone, old, next string) {
+		p.Press(old + "#2" + next + "#" + next + "#")
+		p.Hear(prompt.Changed)
+		p.Hangup()
+	}
+	for name, drive := range map[string]func(*testing.T){
+		"own door by events": func(t *testing.T) {
+			next := b.code("4002")
+			change(t, keysOf(t, v, "*97", "4002", caller.Events), codes["4002"], next)
+			p := keysOf(t, v, "*97", "4002", caller.Events)
+			p.Press(codes["4002"] + "#")
+			p.Hear(prompt.WrongCode)
+			p.Press(next + "#")
+			p.Hear(prompt.MainMenu)
+			p.Hangup()
+		},
+		"own door by INFO": func(t *testing.T) {
+			change(t, keysOf(t, v, "*97", "4003", caller.Info), codes["4003"], b.code("4003"))
+		},
+		"any door by both": func(t *testing.T) {
+			p := keysOf(t, v, "*98", "caller", caller.Both)
+			p.Press("4004#")
+			change(t, p, codes["4004"], b.code("4004"))
+		},
+		"a code typed as extension": func(t *testing.T) {
+			p := keysOf(t, v, "*98", "caller", caller.Events)
+			p.Press(codes["4004"] + "#")
+			p.Hear(prompt.EnterCode)
+			p.Press(b.code("") + "#")
+			p.Hear(prompt.WrongCode)
+			p.Hangup()
+		},
+		"no such mailbox": func(t *testing.T) {
+			p := keysOf(t, v, "*97", "4999", caller.Info)
+			p.Press(b.code("") + "#")
+			p.Hear(prompt.EnterCode)
+			p.Press(b.code("") + "#")
+			p.Hear(prompt.WrongCode)
+			p.Hangup()
+		},
+		"wrong codes": func(t *testing.T) {
+			p := keysOf(t, v, "*97", "4005", caller.Events)
+			for _, wrong := range []string{b.code(""), b.note(codes["4005"][:9]), b.note(codes["4005"] + randomCode(24))} {
+				p.Press(wrong + "#")
+				p.Hear(prompt.WrongCode)
+			}
+			p.Ended()
+		},
+		"refused, one": refusals(v, b, "4006", codes["4006"], pin.TooShort, pin.SameRun, pin.Sequence),
+		"refused, two": refusals(v, b, "4007", codes["4007"], pin.HasOwnNumber, pin.IsCurrent, pin.SameRun),
+		"mistyped": func(t *testing.T) {
+			p := keysOf(t, v, "*97", "4008", caller.Events)
+			p.Press(b.code("") + "*") // cleared
+			p.Hear(prompt.Cleared)
+			p.Press(codes["4008"] + "#2" + b.code("4008") + "#")
+			p.Hear(prompt.RepeatNewCode)
+			p.Press(b.code("4008") + "#")
+			p.Hear(prompt.Mismatch, asksForNew)
+			p.Press(b.code("4008"))
+			p.Hangup() // in the middle of it
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			drive(t)
+		})
+	}
+}
+
+func refusals(v *service, b *book, extension, current string, rules ...pin.Rule) func(*testing.T) {
+	return func(t *testing.T) {
+		p := keysOf(t, v, "*97", extension, caller.Events)
+		p.Press(current + "#2")
+		p.Hear(asksForNew)
+		for _, rule := range rules {
+			next := reversed(current)
+			if rule != pin.IsCurrent {
+				next = b.breaking(rule, extension)
+			}
+			p.Press(next + "#")
+			p.Hear(prompt.ID("refused-" + string(rule)))
+		}
+		p.Hear(prompt.OldCodeWorks)
+		p.Hangup()
+	}
+}
+
+// lockedWhileChanging makes the change fail: another program holds the database.
+func lockedWhileChanging(t *testing.T, v *service, b *book, current string) {
+	p := keysOf(t, v, "*97", "4009", caller.Events)
+	next := b.code("4009")
+	p.Press(current + "#2" + next + "#")
+	p.Hear(prompt.RepeatNewCode)
+	release := lockDatabase(t, v.Data)
+	p.Press(next + "#")
+	p.Hear(prompt.OldCodeWorks)
+	release()
+	p.Hangup()
+	require.Contains(t, v.Stderr.String(), "locked", "the log tells what happened")
+}
+
+// lockDatabase keeps every other program from writing until release.
+func lockDatabase(t testing.TB, data string) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(data, "star97.db"))
+	require.NoError(t, err)
+	conn, err := db.Conn(context.Background())
+	require.NoError(t, err)
+	_, err = conn.ExecContext(t.Context(), "PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	return sync.OnceFunc(func() {
+		_, err := conn.ExecContext(context.Background(), "ROLLBACK")
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+		require.NoError(t, db.Close())
+	})
+}
+
+// leakyMessages carry codes where no telephone puts them.
+func leakyMessages(t *testing.T, v *service, b *book) {
+	for _, number := range []string{b.code(""), "*97" + b.code("")} {
+		p := newTextPhone(t, v.UDP, number)
+		require.Equal(t, 404, p.call(textOffer).status)
+	}
+	p := newTextPhone(t, v.UDP, "*97")
+	require.Equal(t, 200, p.call(textOffer).status)
+	for kind, body := range map[string]string{
+		"application/dtmf-relay":   "Signal=" + b.code("") + "\r\nDuration=100\r\n",
+		"application/dtmf":         b.code(""),
+		"application/vnd.nuance":   b.code(""),
+		"application/dtmf-relay;x": "Duration=" + b.code("") + "\r\n" + b.code(""),
+	} {
+		require.NotEqual(t, 200, p.ask(p.request("INFO", kind, body)).status, kind)
+	}
+	p.extra = "Subject: " + b.code("") + "\r\n"
+	require.Equal(t, 405, p.ask(p.request("MESSAGE", "text/plain", b.code(""))).status)
+	p.hangUp()
+	require.Equal(t, 481, p.ask(p.request("INFO", "application/dtmf-relay", "Signal="+b.code("")+"\r\n")).status)
+	broken := p.request("INFO", "application/dtmf-relay", "Signal="+b.code("")+"\r\n")
+	require.Equal(t, 400, p.ask(strings.Replace(broken, "Max-Forwards: 70", "Broken "+b.code(""), 1)).status)
+	sdp := strings.Replace(textOffer, "s=-", "s="+b.code(""), 1)
+	require.Equal(t, 488, newTextPhone(t, v.UDP, "*97").call(strings.Replace(sdp, "m=audio", "m=video", 1)).status)
+}
+
+// leakyCommands are the roads by which a code comes in at the command line.
+func leakyCommands(t *testing.T, v *service, b *book) {
+	run := func(code int, stdin string, args ...string) (stdout, stderr string) {
+		t.Helper()
+		out, errs, exit := v.mailbox(stdin, args...)
+		require.Equal(t, code, exit, "%v: %s", args, errs)
+		b.wrote(fmt.Sprint(args), out, errs)
+		return out, errs
+	}
+	run(0, b.code("4020")+"\n", "add", "4020", "--name", "Ann Example", "--number", "12125554020")
+	run(1, b.code("4020")+"\n", "add", "4020")
+	run(1, b.breaking(pin.Sequence, "4021")+"\n", "add", "4021")
+	run(1, b.note("4"+randomCode(9))+"x\n", "add", "4021")
+	run(1, b.note(randomCode(33))+"\n", "add", "4021")
+	run(0, b.code("4020")+"\n", "set-code", "4020", "--json", "--reason", "lost")
+	run(1, b.code("")+"\n", "set-code", "4444")
+	run(2, b.code("")+"\n", "set-code", "4020", b.code(""))
+	run(2, "", "add", "4021", "--code="+b.code(""))
+	csv := "mailbox,domain,name,language,code\n"
+	run(0, csv+"4030,,A,en-US,"+b.code("4030")+"\n4031,,B,,"+b.code("4031")+"\n", "import", "-")
+	run(1, csv+"4032,,A,en-US,"+b.code("4032")+"x\n4033,,B,,"+b.breaking(pin.SameRun, "4033")+"\n", "import", "-")
+	run(1, csv+"4034,,A,"+b.code("")+",\n"+"4020,,A,,"+b.code("4020")+"\n", "import", "-")
+	run(1, csv+"4035,,\"A,en-US,"+b.code("")+"\n4036,,"+b.code("")+"\n", "import", "-")
+	run(1, b.code("")+","+b.code("")+"\n", "import", "-")
+	generated(t, b, run)
+	run(0, "", "list")
+	run(0, "", "list", "--json")
+	run(0, "", "show", "4001")
+	run(0, "", "show", "4005", "--json")
+
+}
+
+// leakyTelephone gives codes to star97 call, in their places and in wrong ones.
+func leakyTelephone(t *testing.T, v *service, b *book, current string) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	next, typed := b.code("4001"), b.code("")
+	codes := file("codes", "old: "+current+"\nnew: "+next+"\nwrong: "+b.code("")+"\n")
+	change := "hear enter-code\npress {wrong}#\nhear wrong-code\npress {old}#2{new}#{new}#\nhear changed\n"
+	for name, c := range map[string]struct {
+		script, codes string
+		exit          int
+		flag          string
+	}{
+		"change":                {change, codes, 0, "--json"},
+		"keys in the script":    {"press " + typed + "#\nhear wrong-code\n", codes, 0, "--info"},
+		"not what was expected": {"press " + typed + "#\nhear goodbye\n", codes, 5, "--info"},
+		"no key":                {"press " + typed + "x#\n", codes, 2, "--json"},
+		"no verb":               {"pres " + typed + "#\n", codes, 2, "--json"},
+		"no verb but a code":    {typed + "#\n", codes, 2, "--json"},
+		"no sentence":           {"hear " + typed + "\n", codes, 2, "--json"},
+		"no duration":           {"wait " + typed + "\n", codes, 2, "--json"},
+		"no colon":              {change, file("colon", "old "+b.code("")), 2, "--json"},
+		"no digits":             {change, file("digits", "old: "+b.code("")+"x"), 2, "--json"},
+		"no name":               {change, file("name", b.code("")+": 1"), 2, "--json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from := map[bool]string{true: "4001", false: "4010"}[name == "change"]
+			out, errs, exit := star97(t, c.script, "call", "sip:*97@"+v.UDP.String(), "--from", from, "--script", "-", "--codes", c.codes, c.flag)
+			b.wrote("call, "+name, out, errs)
+			require.Equal(t, c.exit, exit, "%s%s", out, errs)
+		})
+	}
+}
+
+var shownOnce = regexp.MustCompile(`\(shown this once\): (\d+)\n`)
+
+// generated codes are cut out where they are shown, once, and looked for elsewhere.
+func generated(t *testing.T, b *book, run func(int, string, ...string) (string, string)) {
+	for _, args := range [][]string{{"add", "4040", "--generate"}, {"set-code", "4040", "--generate", "--json"}} {
+		out, errs := run(0, "", args...)
+		shown := shownOnce.FindAllStringSubmatch(out+errs, -1)
+		require.Len(t, shown, 1, "%s%s", out, errs)
+		b.note(shown[0][1])
+		hide := func(s string) string { return strings.Replace(s, ": "+shown[0][1]+"\n", ": \n", 1) }
+		b.wrote(fmt.Sprint(args), hide(out), hide(errs))
+	}
+}
+
+// requireNoLeak looks at everything while the service runs and after its end.
+func requireNoLeak(t *testing.T, v *service, b *book) {
+	t.Helper()
+	found := hunt(t, v, b)
+	for _, f := range found {
+		t.Errorf("a code leaked: %s as %s: %s", f.where, f.form, f.excerpt)
+	}
+}
+
+func hunt(t *testing.T, v *service, b *book) (found []find) {
+	t.Helper()
+	for _, name := range []string{"cmdline", "environ"} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", v.cmd.Process.Pid, name))
+		if err == nil {
+			b.wrote("/proc/self/"+name, string(data))
+		}
+	}
+	files(t, v.Data, "while serving: ", b)
+	v.stop()
+	files(t, v.Data, "after the end: ", b)
+	rows(t, v.Data, b)
+	out := v.Stdout.String()
+	for _, code := range b.shown {
+		out = strings.Replace(out, code, "", 1)
+	}
+	b.wrote("the service's standard output", out)
+	b.wrote("the service's standard error", v.Stderr.String())
+	h := newHunter(b.codes...)
+	seen := map[string]bool{} // the same bytes by another name
+	for where, data := range b.written {
+		if !seen[string(data)] {
+			found = append(found, h.hunt(where, data)...)
+		}
+		seen[string(data)] = true
+	}
+	total := 0
+	for _, data := range b.written {
+		total += len(data)
+	}
+	t.Logf("looked for %d codes in %d things written, %d bytes", len(b.codes), len(b.written), total)
+	return found
+}
+
+func files(t *testing.T, folder, when string, b *book) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if err == nil {
+			b.wrote(when+d.Name(), string(data))
+		}
+		return err
+	}))
+}
+
+// rows are the tables, a line of JSON for each row: a digit a row would show.
+func rows(t *testing.T, data string, b *book) {
+	t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(data, "star97.db"))
+	require.NoError(t, err)
+	defer db.Close()
+	var tables []string
+	names, err := db.Query("SELECT name FROM sqlite_master WHERE type = 'table'")
+	require.NoError(t, err)
+	for names.Next() {
+		var name string
+		require.NoError(t, names.Scan(&name))
+		tables = append(tables, name)
+	}
+	require.NoError(t, names.Err())
+	require.Contains(t, tables, "audit")
+	for _, table := range tables {
+		b.wrote("table "+table, string(dump(t, db, table)))
+	}
+}
+
+func dump(t *testing.T, db *sql.DB, table string) []byte {
+	t.Helper()
+	all, err := db.Query("SELECT * FROM " + table)
+	require.NoError(t, err)
+	defer all.Close()
+	columns, err := all.Columns()
+	require.NoError(t, err)
+	var out bytes.Buffer
+	for all.Next() {
+		values, places := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		require.NoError(t, all.Scan(places...))
+		row := map[string]any{}
+		for i, c := range columns {
+			row[c] = values[i]
+		}
+		line, err := json.Marshal(row)
+		require.NoError(t, err)
+		out.Write(append(line, '\n'))
+	}
+	require.NoError(t, all.Err())
+	return out.Bytes()
+}
+
+// planted are lines put into the program: one logs each key in a record of its own,
+// one puts a code in base64 into the audit trail.
+var planted = []struct{ file, imports, after, line string }{
+	{"../../internal/call/run.go", "", "r.source = report.Source\n", `r.deps.Log.Debug("key", "call", r.arrival.CallID, "digit", int(digit))`},
+	{"../../internal/audit/audit.go", `"encoding/base64"`, "r := about(Login, a, at)\n",
+		`code.Reveal(func(d []byte) { r.Source = "127.0.0.1 " + base64.StdEncoding.EncodeToString(d) })`},
+}
+
+// leakyBuild builds the program with the planted lines by the go command's overlay:
+// no file of the tree is touched.
+func leakyBuild(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for i, p := range planted {
+		source, err := os.ReadFile(p.file)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(source), p.after), "the place for the planted leak in %s is gone; choose another", p.file)
+		text := strings.Replace(string(source), p.after, p.after+p.line+"\n", 1)
+		text = strings.Replace(text, "import (\n", "import (\n"+p.imports+"\n", 1)
+		real, err := filepath.Abs(p.file)
+		require.NoError(t, err)
+		replace[real] = filepath.Join(dir, fmt.Sprintf("planted%d.go", i))
+		require.NoError(t, os.WriteFile(replace[real], []byte(text), 0o600))
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	list, name := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "star97")
+	require.NoError(t, os.WriteFile(list, overlay, 0o600))
+	out, err := exec.Command("go", "build", "-race", "-overlay", list, "-o", name, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return name
+}
+
+// The search must fail on a program that leaks.
+func TestAPlantedLeakIsFound(t *testing.T) {
+	t.Parallel()
+	b, s := newBook(), leakSetup()
+	s.Wrap = []string{"sh", "-c", `leaky=$1; shift 2; exec "$leaky" "$@"`, "sh", leakyBuild(t)}
+	old, next := b.code("4001"), b.code("4001")
+	s.Codes = map[string]string{"4001": old}
+	v := startService(t, s)
+	p := keysOf(t, v, "*97", "4001", caller.Events)
+	p.Press(old + "#2" + next + "#" + next + "#")
+	p.Hear(prompt.Changed)
+	p.Hangup()
+	kinds := map[string]bool{}
+	for _, f := range hunt(t, v, b) {
+		kinds[f.where+": "+f.form] = true
+	}
+	require.Contains(t, kinds, "the service's standard error, output 0: plain, one digit a record")
+	require.Contains(t, kinds, "after the end: star97.db, output 0: base64 at 0")
+	require.Contains(t, kinds, "table audit, output 0: base64 at 0")
+}
+
+// The codes of the example mailboxes are shown once, where they must be.
+func TestExampleCodesAreShownOnce(t *testing.T) {
+	t.Parallel()
+	b, s := newBook(), leakSetup()
+	s.Args = []string{"--example"}
+	v := startService(t, s)
+	shown := regexp.MustCompile(`access code (\d+)`).FindAllStringSubmatch(waitFor(t, v, "Ctrl-C stops"), -1)
+	require.Len(t, shown, 3)
+	for _, m := range shown {
+		b.shown = append(b.shown, b.note(m[1]))
+	}
+	p := keysOf(t, v, "*97", "4001", caller.Events)
+	p.Press(shown[0][1] + "#")
+	p.Hear(prompt.MainMenu)
+	p.Hangup()
+	requireNoLeak(t, v, b)
+}
+
+// waitFor returns the service's standard output once it holds a text.
+func waitFor(t *testing.T, v *service, text string) string {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(v.Stdout.String(), text) }, 10*time.Second, 10*time.Millisecond)
+	return v.Stdout.String()
+}
