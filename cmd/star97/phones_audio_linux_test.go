@@ -31,7 +31,9 @@ type rtpAudio struct {
 // longestSilence bounds what is put in the place of packets that did not come.
 const longestSilence = 2 * prompt.Rate
 
-// packet takes one RTP packet. What is not audio, or is late, is left out.
+// packet takes one RTP packet. What is not audio, or is late, is left out. A talkspurt
+// begins right after the one before (RFC 3551 section 4.1): a sentence that the sender
+// came late to goes on.
 func (a *rtpAudio) packet(data []byte) {
 	var p rtp.Packet
 	format, _ := codec.ByID(codec.PCMU)
@@ -41,10 +43,11 @@ func (a *rtpAudio) packet(data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gap := int32(p.Timestamp - a.next)
-	if a.begun && gap < 0 {
+	switch {
+	case !a.begun, p.Marker && gap > -int32(len(p.Payload)):
+	case gap < 0:
 		return
-	}
-	if a.begun {
+	default:
 		a.samples = append(a.samples, make([]int16, min(gap, longestSilence))...)
 	}
 	pcm := make([]int16, len(p.Payload))

@@ -15,7 +15,6 @@ import (
 
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
-	"star97/prompts"
 )
 
 func TestSIPpChangesACode(t *testing.T) {
@@ -77,8 +76,11 @@ func sippChangesTheCode(t *testing.T, s *sipp, d door) {
 
 const (
 	// thinking is what a SIPp call waits beside the sentences: for lead, gaps between
-	// sentences and the store.
-	thinking = 2500 * time.Millisecond
+	// sentences and the store. Together with what it is not used for it has to stay
+	// below the time for a first key.
+	thinking = 3500 * time.Millisecond
+	// lastWait is waited besides before the call is left.
+	lastWait = 3 * time.Second
 	// SIPp plays a key as an event in keyTime, after firstKey.
 	keyTime  = 400 * time.Millisecond
 	firstKey = 600 * time.Millisecond
@@ -118,15 +120,12 @@ type sipp struct {
 	to        string
 	transport string
 	trace     *transcript
-	catalogue *prompt.Catalogue
 }
 
 func newSIPp(t *testing.T, v *service, call sippCall, tcp bool) *sipp {
 	t.Helper()
-	catalogue, problems := prompt.Open(prompt.DefaultOptions(), prompts.FS)
-	require.Empty(t, problems)
 	s := &sipp{
-		path: requireProgram(t, "sipp", "sip-tester"), call: call, catalogue: catalogue,
+		path: requireProgram(t, "sipp", "sip-tester"), call: call,
 		to: v.UDP.String(), transport: "u1", trace: new(transcript),
 	}
 	if tcp {
@@ -182,7 +181,7 @@ func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
 	for _, step := range steps {
 		wait := playing + thinking
 		for _, id := range step.sentences {
-			a, ok := s.catalogue.Audio(prompt.DefaultOptions().Language, id)
+			a, ok := recordings().Audio(prompt.DefaultOptions().Language, id)
 			require.True(t, ok, "no sentence %s", id)
 			wait += a.Duration()
 		}
@@ -197,6 +196,7 @@ func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
 		}
 		call.Steps = append(call.Steps, filled)
 	}
+	call.Steps[len(call.Steps)-1].Wait += lastWait.Milliseconds()
 	call.LastCSeq++
 	return call
 }
