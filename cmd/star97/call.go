@@ -128,16 +128,15 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	var err error
-	if err = f.listen(); err != nil {
-		return nil, err
-	}
 	codes, err := readCodes(cmd, f.codes)
 	if err != nil {
 		return nil, err
 	}
 	equip := func(p *caller.Player) { p.Value, p.Timer = codes.Value, timer }
 	if f.script == "change" {
+		if err := f.listen(); err != nil {
+			return nil, err
+		}
 		return func(ctx context.Context, p *caller.Player) error {
 			equip(p)
 			return p.Change(ctx)
@@ -145,6 +144,9 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	}
 	lines, err := readScript(cmd, f.script)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.listen(); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, p *caller.Player) error {
