@@ -505,7 +505,7 @@ func leakyBuild(t *testing.T) string {
 func TestAPlantedLeakIsFound(t *testing.T) {
 	t.Parallel()
 	b, s := newBook(), leakSetup()
-	s.Wrap = []string{"sh", "-c", `leaky=$1; shift 2; exec "$leaky" "$@"`, "sh", leakyBuild(t)}
+	s.Wrap = instead(leakyBuild(t))
 	old, next := b.code("4001"), b.code("4001")
 	s.Codes = map[string]string{"4001": old}
 	v := startService(t, s)
