@@ -72,38 +72,38 @@ func sendEvents(t *testing.T, c *caller.Call, keys string) {
 	}
 }
 
-const calls = 50
-
 // A call that a telephone system transfers or bridges gets its media address late,
 // or its direction: the caller hears the whole greeting all the same.
 func TestTheWholeGreetingIsHeardAfterARenegotiation(t *testing.T) {
+	t.Parallel()
 	for name, road := range map[string]struct {
 		options caller.Options
 		stream  caller.Stream
 		wait    func(n int) time.Duration
+		calls   int
 	}{
 		"the media address moves 300 ms after the ACK": {
-			caller.Options{}, caller.Stream{MovePort: true}, moved},
+			caller.Options{}, caller.Stream{MovePort: true}, moved, 50},
 		"the media address moves 300 ms after the ACK of a delayed offer": {
-			caller.Options{Delayed: true}, caller.Stream{MovePort: true}, moved},
+			caller.Options{Delayed: true}, caller.Stream{MovePort: true}, moved, 50},
 		"the first offer is inactive": {
-			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed},
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, 50},
 		"the answer to a delayed offer is inactive": {
-			caller.Options{Delayed: true, Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed},
+			caller.Options{Delayed: true, Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, 50},
 		"the first offer is inactive, the address moves, the second offer is ours": {
-			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, MovePort: true, NoOffer: true}, resumed},
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, MovePort: true, NoOffer: true}, resumed, 10},
 		"resumed by UPDATE": {
-			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, Update: true}, resumed},
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, Update: true}, resumed, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := openHouse(t, func(c *config.Config) {
-				c.Media.PortMin, c.Media.PortMax = reserve(calls)
+				c.Media.PortMin, c.Media.PortMax = reserve(road.calls)
 			})
 			h.add("4001", codes["old"], mailbox.Flags{})
 			var all sync.WaitGroup
-			failures := make([]error, calls)
-			for n := range calls {
+			failures := make([]error, road.calls)
+			for n := range road.calls {
 				free := occupy()
 				all.Go(func() {
 					defer free()
@@ -121,9 +121,9 @@ func TestTheWholeGreetingIsHeardAfterARenegotiation(t *testing.T) {
 }
 
 func moved(int) time.Duration { return 300 * time.Millisecond }
-func resumed(n int) time.Duration {
-	return 300*time.Millisecond + time.Duration(n)*1200*time.Millisecond/(calls-1)
-}
+
+// resumed is 300 to 1500 ms.
+func resumed(n int) time.Duration { return time.Duration(300+n*23%50*24) * time.Millisecond }
 
 // greeted makes a call, renegotiates it after a while, and tells what of the greeting
 // was not heard from its beginning to its end where the stream leads from then on.

@@ -26,6 +26,7 @@ const flowFiles = "../../testdata/flows/*.txt"
 // TestScenarios runs every scenario file, each against a service of its own, over
 // SIP and RTP. What was said is known by ear alone.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(flowFiles)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 36)
@@ -44,6 +45,7 @@ func TestScenarios(t *testing.T) {
 
 // A runner that hears what was not said proves nothing.
 func TestScenarioRunnerFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"a sentence that is not said":      "press *\nhear changed",
 		"a sentence that is cut off":       "press *\nhear enter-code",
@@ -55,7 +57,7 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		"a change that was not made":       "hear welcome\nexpect changed",
 		"a code that stays":                "press {old}#2{new}#{new}#\nhear changed\nexpect unchanged",
 		"a wrong count of questions":       "press {old}#\nhear menu\nexpect verifies 2",
-		"speech in a silence":              "hear welcome\nsilence 1s",
+		"speech in a silence":              "hear enter-code\nsilence 4s",
 		"an answer that nobody asked for":  "store change unknown\nhear welcome",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,8 +93,10 @@ type scenario struct {
 type record struct{ strings.Builder }
 
 func newScenario(t testing.TB) *scenario {
+	free := occupy()
+	t.Cleanup(free)
 	return &scenario{
-		house: newHouse(t), account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true,
+		house: newHouse(t), free: free, account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true,
 		timeline: new(record), patience: 30 * time.Second,
 	}
 }
@@ -185,8 +189,6 @@ func (s *scenario) begin(ctx context.Context) error {
 	if s.from == "" {
 		s.from = s.account.Extension
 	}
-	s.free = occupy()
-	s.t.Cleanup(s.free)
 	c, err := caller.Dial(ctx, s.phone(s.number, s.from))
 	if err != nil {
 		return err
