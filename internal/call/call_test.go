@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,78 @@ func TestStoreThatPanicsEndsOneQuestion(t *testing.T) {
 		r.answer()
 		r.press("482915#2739164#739164#")
 		r.says(prompt.Unconfirmed, prompt.Goodbye)
+	})
+}
+
+func TestPanicOfAStoreShowsNoArgument(t *testing.T) {
+	for _, digits := range []string{"739164", "7391648"} {
+		in(t, mailbox.OwnDoor, func(r *rig) {
+			r.store.change = func(context.Context) mailbox.Result {
+				code, _ := pin.Parse(digits)
+				code.Reveal(func(d []byte) { panic(string(d)) })
+				return mailbox.Result{}
+			}
+			r.answer()
+			r.press("482915#2" + digits + "#" + digits + "#")
+			synctest.Wait()
+			log := r.log.String()
+			require.Contains(t, log, "panic of type string at")
+			require.NotContains(t, log, digits)
+			require.NotRegexp(t, `\(0x|, 0x[67]\b|\{0x`, log, "no argument of a function")
+		})
+	}
+}
+
+func TestTheBeatCountsFromTheEntryWhateverTheLookupTook(t *testing.T) {
+	for _, takes := range []time.Duration{2200 * time.Millisecond, 2300 * time.Millisecond, 2430 * time.Millisecond} {
+		in(t, mailbox.AnyDoor, func(r *rig) {
+			r.store.lookup = func() { time.Sleep(takes) }
+			r.answer()
+			r.press("4001#000000")
+			entered := time.Now()
+			r.press("#")
+			for !slices.Contains(r.session.said(), prompt.WrongCode) {
+				time.Sleep(5 * time.Millisecond)
+				synctest.Wait()
+			}
+			took := time.Since(entered)
+			require.Less(t, took%(500*time.Millisecond), 10*time.Millisecond, "on a half second, not %v", took)
+		})
+	}
+}
+
+func TestKeysThatCameBeforeTheByeCount(t *testing.T) {
+	for range 50 {
+		in(t, mailbox.OwnDoor, func(r *rig) {
+			var changed atomic.Bool
+			r.store.change = func(context.Context) mailbox.Result { changed.Store(true); return mailbox.Proved() }
+			r.answer()
+			r.press("482915#2739164#739164")
+			at := time.Since(r.session.Epoch())
+			r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromEvent, Digit: dtmf.Pound, At: at}})
+			r.leg.gone()
+			<-r.done
+			require.NoError(t, r.service.Settle(r.t.Context()))
+			require.True(t, changed.Load())
+		})
+	}
+}
+
+func TestBackAndForthOpensFewLookups(t *testing.T) {
+	in(t, mailbox.AnyDoor, func(r *rig) {
+		var open, most atomic.Int32
+		r.store.lookup = func() {
+			most.Store(max(most.Load(), open.Add(1)))
+			time.Sleep(7 * time.Second)
+			open.Add(-1)
+		}
+		r.answer()
+		for range 12 {
+			r.press("1#*")
+		}
+		require.LessOrEqual(t, most.Load(), int32(jobsMax))
+		time.Sleep(30 * time.Second)
+		require.Zero(t, open.Load())
 	})
 }
 

@@ -1,8 +1,8 @@
 package call
 
 import (
+	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -33,6 +33,7 @@ type rig struct {
 	service *Service
 	done    chan struct{}
 	cancel  context.CancelFunc
+	log     *bytes.Buffer // read it when the bubble is quiet
 }
 
 // in runs test with a call by a door, answered.
@@ -40,12 +41,12 @@ func in(t *testing.T, door mailbox.Door, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		layout, err := flow.NewLayout(dialplan.Default(), pin.DefaultPolicy())
 		require.NoError(t, err)
-		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, done: make(chan struct{})}
+		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, done: make(chan struct{}), log: new(bytes.Buffer)}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
 		defer cancel()
 		r.service = New(Deps{
-			Store: r.store, Notes: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Store: r.store, Notes: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 		}, DefaultOptions())
 		arrival := Arrival{Door: door, Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
@@ -170,6 +171,7 @@ func (s *store) Refused(_ context.Context, _ mailbox.Account, _ mailbox.Attempt,
 
 // store knows mailbox 4001 with code 482915; each operation can be replaced.
 type store struct {
+	lookup func()
 	verify func(context.Context) error
 	change func(context.Context) mailbox.Result
 
@@ -177,6 +179,9 @@ type store struct {
 }
 
 func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	if s.lookup != nil {
+		s.lookup()
+	}
 	if q.Number != "4001" {
 		return nil, nil
 	}

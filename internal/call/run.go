@@ -22,8 +22,12 @@ type run struct {
 	state   flow.State
 	merge   dtmf.Merge
 	clock   clock
-	account *mailbox.Account // whose mailbox; zero until it is found
-	finding uint32           // the step of the last Lookup
+	account *mailbox.Account   // whose mailbox; zero until it is found
+	finding uint32             // the step of the last Lookup
+	forsake context.CancelFunc // gives up that Lookup
+	pounded time.Time          // when the current code was entered whole
+	jobs    int                // store calls without an answer
+	over    chan struct{}      // closed when the call is
 	answers chan answer
 	source  dtmf.Source // by which the last counted key came
 	end     flow.EndReason
@@ -41,6 +45,8 @@ func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
 		state:   flow.New(s.deps.Layout, a.Door),
 		clock:   newClock(),
 		account: new(mailbox.Account),
+		forsake: func() {},
+		over:    make(chan struct{}),
 		answers: make(chan answer, answersMax),
 	}
 }
@@ -57,6 +63,7 @@ func (r *run) loop(ctx context.Context) {
 		select {
 		case s, ok := <-r.leg.Signals():
 			if !ok || s.Kind == Gone {
+				r.hearOut(heard)
 				r.step(flow.Event{Kind: flow.HungUp})
 				return
 			}
@@ -80,6 +87,21 @@ func (r *run) loop(ctx context.Context) {
 		case <-stop:
 			stop = nil
 			r.overtime(limit)
+		}
+	}
+}
+
+// hearOut takes what came before the BYE: the last key of a change may wait beside it.
+func (r *run) hearOut(heard <-chan media.Event) {
+	for {
+		select {
+		case e, ok := <-heard:
+			if !ok {
+				return
+			}
+			r.hear(e)
+		default:
+			return
 		}
 	}
 }
@@ -151,12 +173,19 @@ func (r *run) key(report dtmf.Report) {
 
 func (r *run) step(e flow.Event) {
 	var effects flow.Effects
+	waiting := waitsForCode(&r.state)
 	r.state, effects = flow.Step(r.state, e)
+	if waitsForCode(&r.state) && !waiting {
+		r.pounded = time.Now()
+	}
 	for i := range effects.List[:effects.N] {
 		r.perform(&effects.List[i])
 	}
 	effects.Wipe()
 }
+
+// waitsForCode tells whether the current code was entered and is being judged.
+func waitsForCode(s *flow.State) bool { return s.At() == flow.Finding || s.At() == flow.Verifying }
 
 func (r *run) perform(e *flow.Effect) {
 	switch e.Kind {
@@ -205,6 +234,8 @@ func (r *run) hangup() {
 
 func (r *run) close() {
 	r.clock.stop()
+	r.forsake()
+	close(r.over)
 	r.state.Wipe()
 }
 
@@ -214,6 +245,6 @@ func (r *run) record() []any {
 	return []any{
 		"call", r.arrival.CallID, "end", r.end, "door", r.state.Door(), "peer", r.arrival.Peer, "source", r.arrival.Source,
 		"mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source,
-		"packets_in", stats.PacketsIn, "packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn,
+		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn,
 	}
 }

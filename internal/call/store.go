@@ -3,12 +3,11 @@ package call
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"star97/internal/flow"
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 )
 
 // answer is what the store said to one effect.
@@ -21,49 +20,78 @@ type answer struct {
 	err     error // detail for the log
 }
 
+// jobsMax bounds the store calls of one call that have no answer yet: a caller
+// who goes back and forth while a slow store looks up asks for one after another.
+const jobsMax = 4
+
 // ask hands one store call to a worker. Nothing the store does can hold up the
 // loop: when the deadline is past, the answer is made up here, as what is then
 // known, and the late one is dropped.
 func (r *run) ask(e *flow.Effect) {
 	if e.Kind == flow.Lookup {
 		r.account, r.finding = new(mailbox.Account), e.Step
+		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
 	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
-	begun := time.Now()
 	late := make(chan answer, 1)
-	r.work.Add(1)
-	// The worker: started by ask; stops when the store answers; owns the store
-	// call. It outlives a caller who hangs up, so a confirmed change is made.
-	go func() {
-		defer r.work.Done()
+	if r.jobs++; r.jobs > jobsMax {
+		a := overdue(e.Kind, e.Step)
+		a.code, a.err = mailbox.Busy, mailbox.Fail("ask", mailbox.Busy, errTooMany)
+		late <- a
+	} else {
+		r.work.Add(1)
 		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
-		defer cancel()
-		late <- job.do(ctx)
-		job.wipe()
-	}()
-	beat := e.Door == mailbox.AnyDoor && e.Kind == flow.Verify
-	out := r.answers
-	step, kind := e.Step, e.Kind
-	// The waiter: started by ask; stops at the answer or just after the deadline,
-	// so it outlives the call by that at most; owns nothing.
-	go func() {
-		const grace = 250 * time.Millisecond
-		guard := time.NewTimer(r.opts.StoreDeadline + grace)
-		defer guard.Stop()
-		var a answer
-		select {
-		case a = <-late:
-		case <-guard.C:
-			a = overdue(kind, step)
+		if e.Kind == flow.Lookup {
+			r.forsake = cancel
 		}
-		if beat {
-			time.Sleep(untilBeat(time.Since(begun)))
-		}
-		select {
-		case out <- a:
-		default:
-		}
-	}()
+		// The worker: started by ask; stops when the store answers; owns the store
+		// call. It outlives a caller who hangs up, so a confirmed change is made.
+		go func() {
+			defer r.work.Done()
+			defer cancel()
+			late <- job.do(ctx)
+			job.wipe()
+		}()
+	}
+	w := waiter{late: late, out: r.answers, over: r.over, kind: e.Kind, step: e.Step, within: r.opts.StoreDeadline}
+	if e.Door == mailbox.AnyDoor && e.Kind == flow.Verify {
+		w.since = r.pounded
+	}
+	// The waiter: started by ask; stops when its answer is taken or the call is
+	// over; owns nothing.
+	go w.wait()
+}
+
+var errTooMany = errors.New("this call has more questions open than it may have")
+
+// waiter hands one answer to the loop when its time has come.
+type waiter struct {
+	late   <-chan answer
+	out    chan<- answer
+	over   <-chan struct{}
+	kind   flow.EffectKind
+	step   uint32
+	within time.Duration
+	since  time.Time // any door: when the entry that is verified was complete
+}
+
+func (w waiter) wait() {
+	const grace = 250 * time.Millisecond
+	guard := time.NewTimer(w.within + grace)
+	defer guard.Stop()
+	var a answer
+	select {
+	case a = <-w.late:
+	case <-guard.C:
+		a = overdue(w.kind, w.step)
+	}
+	if !w.since.IsZero() {
+		time.Sleep(untilBeat(time.Since(w.since)))
+	}
+	select {
+	case w.out <- a:
+	case <-w.over:
+	}
 }
 
 // note has a refusal recorded. The caller does not wait for it; what cannot be
@@ -75,10 +103,19 @@ func (r *run) note(e *flow.Effect) {
 	r.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
 		defer cancel()
-		if err := r.deps.Notes.Refused(ctx, account, attempt, rule); err != nil {
+		if err := r.refused(ctx, account, attempt, rule); err != nil {
 			r.deps.Log.Error("a refused code could not be recorded", "call", attempt.CallID, "error", err)
 		}
 	})
+}
+
+func (r *run) refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule pin.Rule) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = Survived(cause)
+		}
+	}()
+	return r.deps.Notes.Refused(ctx, a, at, rule)
 }
 
 var errOverdue = errors.New("the store neither answered nor kept to its deadline")
@@ -130,7 +167,7 @@ func (j *job) do(ctx context.Context) (a answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			a = overdue(j.effect.Kind, j.effect.Step)
-			a.err = fmt.Errorf("the store failed: %T at %s", cause, debug.Stack())
+			a.err = Survived(cause)
 		}
 	}()
 	a = answer{step: j.effect.Step, account: j.account}
@@ -182,6 +219,7 @@ func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 // answer tells the flow what the store said, and keeps whose mailbox it is. At
 // the any door the flow is told of the account only with the right code.
 func (r *run) answer(a answer) {
+	r.jobs--
 	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result}
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
 		*r.account = a.account

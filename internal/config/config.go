@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,7 +147,7 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 
 func (l Log) validate() error {
 	switch {
-	case !strings.Contains("|debug|info|warn|error|", "|"+l.Level+"|"):
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level):
 		return fmt.Errorf("level is %q; write debug, info, warn or error", l.Level)
 	case l.Format != "text" && l.Format != "json":
 		return fmt.Errorf("format is %q; write text or json", l.Format)

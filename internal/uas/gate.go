@@ -5,12 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/call"
 )
 
 // gate is the first desk: it sees every message whole, before sipgo does, on the
@@ -57,7 +58,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	// parser panic is dropped here, before it gets there.
 	defer func() {
 		if v := recover(); v != nil {
-			g.log.Error("a message that crashed its reader was dropped; please report it", "panic", fmt.Sprintf("%T", v), "source", from, "stack", places())
+			g.log.Error("a message that crashed its reader was dropped; please report it", "source", from, "error", call.Survived(v))
 			pass, reply = nil, nil
 		}
 	}()

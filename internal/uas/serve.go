@@ -1,11 +1,9 @@
 package uas
 
 import (
-	"fmt"
-	"runtime"
-	"strings"
-
 	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/call"
 )
 
 // serve takes one request from the transaction layer, on a goroutine that sipgo
@@ -116,22 +114,7 @@ func branchOf(req *sip.Request) string {
 	return ""
 }
 
-// survived logs a panic. Its value and the arguments on the stack may hold a
-// digit of a code, so only its type and the places are written.
+// survived logs a panic without what may hold a digit of a code.
 func (s *Server) survived(v any, callID string) {
-	s.log.Error("a call was ended by a program error; please report it", "panic", fmt.Sprintf("%T", v), "call_id", callID, "stack", places())
-}
-
-// places is the stack as functions and lines, without arguments.
-func places() string {
-	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	var b strings.Builder
-	for {
-		f, more := frames.Next()
-		fmt.Fprintf(&b, "%s:%d ", f.Function, f.Line)
-		if !more {
-			return strings.TrimSpace(b.String())
-		}
-	}
+	s.log.Error("a call was ended by a program error; please report it", "call_id", callID, "error", call.Survived(v))
 }
