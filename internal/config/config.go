@@ -90,7 +90,18 @@ func Load(name string) (Config, []strictyaml.Problem) {
 		return c, []strictyaml.Problem{*problem}
 	}
 	c.resolve(filepath.Dir(name))
-	return c, append(c.check(file), c.loadPlan(file)...)
+	problems := append(c.check(file), c.loadPlan(file)...)
+	return c, append(problems, c.agree(file)...)
+}
+
+// agree checks what two owners have to agree on.
+func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
+	if asked, kept := c.Plan.Limits.WrongCodes, c.Lockout.CallTries; asked > kept {
+		return []strictyaml.Problem{file.Problem("$.lockout.call_tries",
+			fmt.Sprintf("The dialplan gives a call %d tries, but lockout.call_tries closes the mailbox to it after %d.", asked, kept),
+			"Raise lockout.call_tries, or lower limits.wrong_codes of the dialplan.")}
+	}
+	return nil
 }
 
 // decode reads twice: the second time over the rules of the preset that the
