@@ -217,6 +217,9 @@ func about(action Action, a mailbox.Account, at mailbox.Attempt) Record {
 		Action: action, Door: at.Door, Intent: at.Intent,
 		Peer: at.Peer, Transport: at.Transport, Source: at.Source, CallID: at.CallID,
 	}
+	if at.Caller != "" {
+		r.Source += " " + at.Caller
+	}
 	if a.ID != "" {
 		r.Backend, r.Domain, r.Mailbox, r.Extension = a.Backend, a.Domain, a.ID, a.Extension
 	}

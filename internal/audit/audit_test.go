@@ -48,7 +48,7 @@ func (s *system) Change(_ context.Context, _ mailbox.Account, _, _ pin.PIN, at m
 var (
 	anna = mailbox.Account{ID: "a1", Backend: "sqlite", Extension: "4001", Domain: "example.org", Name: "Anna"}
 	call = mailbox.Attempt{
-		Door: mailbox.AnyDoor, Peer: "pbx", Transport: "udp", Source: "192.0.2.1 +15550100", CallID: "a84b4c76e66710",
+		Door: mailbox.AnyDoor, Peer: "pbx", Transport: "udp", Source: "192.0.2.1", Caller: "+15550100", CallID: "a84b4c76e66710",
 	}
 	noon = time.Date(2026, 2, 3, 12, 0, 0, 123456789, time.FixedZone("", 3600))
 )

@@ -41,6 +41,7 @@ type Arrival struct {
 	Language  string // BCP 47; empty: the default
 	Peer      string // configured name
 	Transport string // of the INVITE: udp, tcp
-	Source    string // peer address and asserted caller, for audit
+	Source    string // peer address without port
+	Caller    string // believed caller; empty if nobody is believed
 	CallID    string
 }

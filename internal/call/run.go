@@ -17,6 +17,7 @@ type run struct {
 	leg     Leg
 	media   media.Session
 	arrival Arrival
+	number  uint64 // this process's own; a Call-ID may come again
 	began   time.Time
 
 	state   flow.State
@@ -41,7 +42,7 @@ const answersMax = 4
 
 func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
 	return &run{
-		Service: s, leg: leg, media: session, arrival: a, began: time.Now(),
+		Service: s, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
 		state:   flow.New(s.deps.Layout, a.Door),
 		clock:   newClock(),
 		account: new(mailbox.Account),
@@ -243,8 +244,8 @@ func (r *run) close() {
 func (r *run) record() []any {
 	stats := r.media.Stats()
 	return []any{
-		"call", r.arrival.CallID, "end", r.end, "door", r.state.Door(), "peer", r.arrival.Peer, "source", r.arrival.Source,
-		"mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source,
+		"call", r.arrival.CallID, "end", r.end, "door", r.state.Door(), "peer", r.arrival.Peer,
+		"source", r.arrival.Source, "caller", r.arrival.Caller, "mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source,
 		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn,
 	}
 }

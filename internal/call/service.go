@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"star97/internal/flow"
@@ -39,6 +40,8 @@ type Deps struct {
 type Service struct {
 	deps Deps
 	opts Options
+
+	calls atomic.Uint64 // that began
 
 	// work counts store calls in flight: a change goes on after its caller has
 	// hung up, and the process waits for it.

@@ -213,7 +213,9 @@ func (r *run) query(e *flow.Effect) mailbox.Query {
 
 func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 	a := &r.arrival
-	return mailbox.Attempt{Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, CallID: a.CallID}
+	return mailbox.Attempt{
+		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Call: r.number, CallID: a.CallID,
+	}
 }
 
 // answer tells the flow what the store said, and keeps whose mailbox it is. At

@@ -67,7 +67,9 @@ type Attempt struct {
 	Door      Door
 	Peer      string // configured peer's name
 	Transport string // of the INVITE: udp, tcp, tls, ws, wss; for audit
-	Source    string // peer address without port, and asserted caller: the same for each call of one telephone
+	Source    string // peer address without port
+	Caller    string // believed caller: number or user; empty if nobody is believed
+	Call      uint64 // this process's own number of the call; 0: outside a call
 	CallID    string
 	Intent    string // ties the records of one change together; empty outside a change
 }

@@ -2,6 +2,7 @@ package uas
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -57,10 +58,16 @@ func (id identity) caller(req *sip.Request) string {
 			user = addressUser(h.Value())
 		}
 	}
-	if len(user) > userMax || cleaned(user, userMax) != user {
+	if len(user) > userMax || cleaned(user, userMax) != user || slices.Contains(nobodies, strings.ToLower(user)) {
 		return ""
 	}
 	return user
+}
+
+// nobodies are users that stand for a number withheld (RFC 3323 section 4.1.1.3)
+// or not known, as gateways write them: many callers share one.
+var nobodies = []string{
+	"anonymous", "restricted", "private", "withheld", "unavailable", "unknown",
 }
 
 // userMax bounds a believed user; numbers are half as long.

@@ -79,15 +79,11 @@ func (s *Server) arrival(req *sip.Request, p *peer, route dialplan.Route) call.A
 		Door: mailbox.AnyDoor, Domain: route.Domain, Peer: p.name, Transport: strings.ToLower(req.Transport()),
 		Source: sourceOf(req).Addr().String(), CallID: callIDOf(req),
 	}
-	caller := p.identity.caller(req)
-	if caller == "" {
+	a.Caller = p.identity.caller(req)
+	if a.Caller == "" || route.Door != mailbox.OwnDoor {
 		return a
 	}
-	a.Source += " " + caller
-	if route.Door != mailbox.OwnDoor {
-		return a
-	}
-	if number, ok := s.deps.Plan.Mailbox(caller); ok && number != "" {
+	if number, ok := s.deps.Plan.Mailbox(a.Caller); ok && number != "" {
 		a.Door, a.Number = mailbox.OwnDoor, number
 	}
 	return a

@@ -62,6 +62,23 @@ func TestWhoseWordIsBelieved(t *testing.T) {
 	}
 }
 
+func TestAWithheldNumberIsNobody(t *testing.T) {
+	for _, from := range []string{
+		"\"Anonymous\" <sip:anonymous@anonymous.invalid>", "<sip:ANONYMOUS@192.0.2.1>", "<sip:%61nonymous@x>", "<sip:Restricted@x>",
+		"<sip:unavailable@x>", "<sip:unknown;a=b@x>", "<sip:example.org>",
+	} {
+		t.Run(from, func(t *testing.T) {
+			h := newHouse(t, setting{options: func(o *Options) { o.Peers[0].Identity = "from" }})
+			p := h.udp(t)
+			p.write(strings.Replace(p.build("INVITE", offerText, "application/sdp"), "\"Ann\" <sip:4001@example.org>", from, 1))
+			p.expect(200)
+			a := h.calls.next(t).arrival
+			require.Empty(t, a.Caller, "what many callers share must not be counted as one")
+			require.Equal(t, "127.0.0.1", a.Source)
+		})
+	}
+}
+
 func TestTheDialledNumberIsComparedUnescapedWithoutParameters(t *testing.T) {
 	h := newHouse(t, setting{})
 	for uri, want := range map[string]mailbox.Door{
