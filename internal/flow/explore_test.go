@@ -279,7 +279,7 @@ func breaks(before node, e Event, after node, out Effects) string {
 			return "a change without a confirmation"
 		case fx.Kind == End && i != out.N-1:
 			return "something is asked for after the end"
-		case fx.Kind == End && e.Kind != HungUp && e.Kind != LimitHit && before.state.at != Leaving:
+		case fx.Kind == End && e.Kind != HungUp && before.state.at != Ringing && (before.state.at != Leaving || e.Kind != Spoken):
 			return "the call ends without a last sentence"
 		}
 	}

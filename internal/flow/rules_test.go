@@ -191,6 +191,15 @@ func TestTotalTime(t *testing.T) {
 		c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).says(prompt.Changed)
 		c.do(Event{Kind: LimitHit}).at(Announcing)
 	})
+	t.Run("the last sentence is said to its end", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#").do(Event{Kind: LimitHit})
+		c.store(Event{Kind: ChangeDone, Result: mailbox.Doubt(nil)}).says(prompt.Unconfirmed, prompt.Goodbye)
+		for range 3 {
+			require.Empty(t, c.do(Event{Kind: LimitHit}).at(Leaving).out)
+		}
+		c.spoken().at(Ended)
+		require.Equal(t, EndUnconfirmed, c.s.end)
+	})
 }
 
 func TestStaleAnswersAreIgnored(t *testing.T) {

@@ -166,13 +166,12 @@ var table = [numStates][numSignals]rule{
 	},
 	Leaving: {
 		evSpoken:   {sayBye, to(Ended)},
-		evLimit:    {sayBye, to(Ended)},
 		evHungUp:   {gone, to(Ended)},
 		evAnswered: ignore, evAhead: ignore, evLost: ignore, evTyped: ignore, evEntered: ignore, evBroken: ignore,
 		evCleared: ignore, evBack: ignore, evNothing: ignore, evChange: ignore, evRepeat: ignore, evGoodbye: ignore,
 		evOther: ignore, evWaited: ignore, evFound: ignore, evNobody: ignore, evNotReady: ignore, evDown: ignore,
 		evRight: ignore, evMust: ignore, evWrong: ignore, evClosed: ignore, evDone: ignore, evRefused: ignore,
-		evFailed: ignore, evUnknown: ignore,
+		evFailed: ignore, evUnknown: ignore, evLimit: ignore,
 	},
 	Ended: {
 		evAnswered: ignore, evSpoken: ignore, evAhead: ignore, evLost: ignore, evTyped: ignore, evEntered: ignore,
