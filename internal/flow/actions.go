@@ -94,6 +94,8 @@ const (
 func (m *machine) patience() StateID {
 	m.waits++
 	switch {
+	case m.hurried:
+		return m.doubt()
 	case int(m.waits) < m.layout.maxWaits:
 		m.say(prompt.PleaseWait)
 		m.timer(longWait)
@@ -206,8 +208,11 @@ func (m *machine) lostRound() bool {
 }
 
 func (m *machine) giveUp(why prompt.ID) StateID {
-	if m.must {
+	switch {
+	case m.must:
 		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
+	case m.hurried:
+		return m.leave(EndTimeLimit, why, prompt.OldCodeWorks, prompt.Goodbye)
 	}
 	return m.enter(MainMenu, why, prompt.OldCodeWorks)
 }
@@ -232,6 +237,9 @@ func (m *machine) announce() StateID {
 	m.current = m.first
 	m.first.Wipe()
 	m.must = false
+	if m.hurried {
+		return m.leave(EndTimeLimit, prompt.Changed, prompt.TimeLimit, prompt.Goodbye)
+	}
 	m.say(prompt.Changed)
 	return Announcing
 }
@@ -250,7 +258,7 @@ func (m *machine) explain(code mailbox.Code) StateID {
 		why = prompt.RefusedUsedBefore
 	}
 	m.refused++
-	if m.lostRound() {
+	if m.lostRound() || m.hurried {
 		return m.giveUp(why)
 	}
 	return m.enter(NewCode, why, prompt.OldCodeWorks)

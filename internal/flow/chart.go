@@ -70,7 +70,7 @@ func Graph(l *Layout) Chart {
 		var out [numStates]*Edge
 		for sig := signal(1); sig < numSignals; sig++ {
 			r := table[s][sig]
-			if sig == evLimit || sig == evHungUp || isUpkeep(r.do) {
+			if sig == evLimit || sig == evGrace || sig == evHungUp || isUpkeep(r.do) {
 				continue
 			}
 			for _, to := range r.to {
@@ -144,6 +144,7 @@ func keyWord(d dtmf.Digit) string {
 const (
 	tooOften     = "too often"
 	tooOftenMust = "too often, must change"
+	graceOver    = "grace is over"
 )
 
 // because tells apart the states to which one action may lead.
@@ -160,8 +161,10 @@ var because = [numActions][numStates]string{
 	openChange:     {MainMenu: "not allowed"},
 	checkNew:       {NewCode: "refused", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
 	compare:        {Changing: "the same", NewCode: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
-	explainRefusal: {MainMenu: tooOften, Leaving: tooOftenMust},
-	explainFailure: {Leaving: "locked, or must change"},
+	announce:       {Leaving: graceOver},
+	goOn:           {Leaving: graceOver},
+	explainRefusal: {MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
+	explainFailure: {Leaving: "locked, must change, or " + graceOver},
 }
 
 // text lists every cell that does something: state, signal, states that may follow.

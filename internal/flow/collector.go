@@ -32,6 +32,8 @@ func (m *machine) read(e *Event) signal {
 		return m.readAnswer(e)
 	case LimitHit:
 		return evLimit
+	case GraceOver:
+		return evGrace
 	case HungUp:
 		return evHungUp
 	}
@@ -159,5 +161,5 @@ func (m *machine) full() bool {
 
 func (m *machine) clearEntry() {
 	m.entry.Wipe()
-	m.over = false
+	m.over, m.patient = false, false
 }

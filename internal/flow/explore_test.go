@@ -63,7 +63,7 @@ func (c scope) events(s *State) []Event {
 		{Kind: Started, Step: s.saying}, {Kind: Spoken, Step: s.saying}, {Kind: TimedOut, Step: s.timing},
 	}
 	if c.limit {
-		list = append(list, Event{Kind: LimitHit})
+		list = append(list, Event{Kind: LimitHit}, Event{Kind: GraceOver})
 	}
 	if c.ahead {
 		list = append(list, Event{Kind: KeysLost})
@@ -286,7 +286,7 @@ func breaks(before node, e Event, after node, out Effects) string {
 	switch {
 	case before.state.at == Ended && out.N > 0:
 		return "something happens after the end"
-	case before.state.at == Ringing && e.Kind != Answered && e.Kind != LimitHit && e.Kind != HungUp && out.N > 0:
+	case before.state.at == Ringing && e.Kind != Answered && e.Kind != LimitHit && e.Kind != GraceOver && e.Kind != HungUp && out.N > 0:
 		return "something happens before the ACK"
 	case s.at != Ringing && s.at != Ended && s.saying == 0 && s.timing == 0:
 		return "nothing will ever happen again"
@@ -294,6 +294,10 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "a code outlives its use"
 	case s.door == mailbox.AnyDoor && before.truth.right.Empty() && after.truth.right.Empty() && s.account != nil:
 		return "the any door knows a mailbox before its code was verified"
+	case e.Kind == GraceOver && before.state.at != Ringing && s.at < Leaving && s.at != Changing && s.at != Announcing:
+		return "the call goes on when the grace is over"
+	case e.Kind == LimitHit && s.at == Leaving && (!before.state.entry.Empty() || before.state.patient):
+		return "somebody who is typing is cut off"
 	case s.broken && (!s.entry.Empty() || s.queued > 0):
 		return "what a key is missing from is kept"
 	case s.at != Confirm && s.at != Changing && !s.first.Empty():

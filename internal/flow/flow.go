@@ -31,6 +31,7 @@ const (
 	Verified                        // answer to Verify
 	ChangeDone                      // answer to Change
 	LimitHit                        // the call reached its total time, or the service drains past its limit; may be told again
+	GraceOver                       // it was told often enough: the last sentence is due, whoever is typing
 	HungUp                          // the caller is gone
 )
 

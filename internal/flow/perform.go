@@ -43,6 +43,9 @@ const (
 	explainFailure
 	sayDoubt
 	timeUp
+	sayTimeUp
+	hurry
+	goOn
 	stop
 	sayBye
 	gone
@@ -124,6 +127,12 @@ func (m *machine) conclude(do action, e *Event) StateID {
 		return m.doubt()
 	case timeUp:
 		return m.timeUp()
+	case sayTimeUp:
+		return m.late()
+	case hurry:
+		return m.hurry()
+	case goOn:
+		return m.goOn()
 	case stop:
 		return m.hangUp(EndTimeLimit)
 	case sayBye:

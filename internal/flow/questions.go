@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"time"
+
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/prompt"
@@ -57,7 +59,7 @@ func (m *machine) dropAhead() {
 // leave says the last sentence; nothing but its end is waited for.
 func (m *machine) leave(why EndReason, ids ...prompt.ID) StateID {
 	m.Wipe()
-	m.broken, m.asking = false, 0
+	m.broken, m.patient, m.asking = false, false, 0
 	m.end = why
 	m.say(ids...)
 	return Leaving
@@ -99,6 +101,7 @@ func (m *machine) loseAhead() StateID {
 
 // listen lets the caller type: silence, and the time for the next key.
 func (m *machine) listen() StateID {
+	m.patient = false
 	m.hush()
 	m.timer(m.layout.timers.BetweenDigits)
 	return m.at
@@ -119,7 +122,7 @@ func (m *machine) startTimer() StateID {
 
 func (m *machine) cleared() StateID {
 	m.say(prompt.Cleared)
-	m.pause = m.layout.timers.Cleared
+	m.patient, m.pause = true, m.layout.timers.Cleared
 	return m.at
 }
 
@@ -131,7 +134,7 @@ func (m *machine) again(before prompt.ID) StateID {
 	last := m.layout.limits.SilentRounds
 	switch n := int(m.silent); {
 	case m.overrun:
-		return m.leave(EndTimeLimit, prompt.TimeLimit, prompt.Goodbye)
+		return m.late()
 	case n >= last && (m.at == NewCode || m.at == Confirm):
 		return m.leave(EndNoInput, before, prompt.OldCodeWorks, prompt.Goodbye)
 	case n >= last:
@@ -154,14 +157,40 @@ func (m *machine) badExtension() StateID {
 	return m.put(Extension, prompt.EnterExtensionLong)
 }
 
-// timeUp never cuts off somebody who is typing: who typed since it was last told
-// may go on, and is only not asked again.
+// timeUp never cuts off somebody who is typing: who has begun an entry, was given
+// time for one or typed since it was last told may go on, and is only not asked again.
 func (m *machine) timeUp() StateID {
-	if m.typing || !m.listens() {
+	begun := !m.entry.Empty() || m.broken || m.patient
+	if m.typing || begun || !m.listens() {
 		m.typing, m.overrun = false, true
 		return m.at
 	}
+	return m.late()
+}
+
+func (m *machine) late() StateID {
 	return m.leave(EndTimeLimit, prompt.TimeLimit, prompt.Goodbye)
+}
+
+// lastWait is how long a change under way may still take once the grace is over.
+// With the longest last sentence after it, it fits into what the shell still gives.
+const lastWait = 5 * time.Second
+
+// hurry makes what is said next the last: a change under way is still told.
+func (m *machine) hurry() StateID {
+	if m.at == Changing && !m.hurried {
+		m.timer(lastWait)
+	}
+	m.hurried = true
+	return m.at
+}
+
+// goOn leads from a change to what the caller may want next.
+func (m *machine) goOn() StateID {
+	if m.hurried {
+		return m.late()
+	}
+	return m.menu()
 }
 
 // hangUp ends the call now.

@@ -191,6 +191,20 @@ func TestTotalTime(t *testing.T) {
 		c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).says(prompt.Changed)
 		c.do(Event{Kind: LimitHit}).at(Announcing)
 	})
+	t.Run("who has begun an entry has the time between digits", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).press("739")
+		for range 3 {
+			require.Empty(t, c.do(Event{Kind: LimitHit}).at(AccessCode).out)
+		}
+		c.press("152#").at(Verifying)
+	})
+	t.Run("who cleared an entry has the time that was promised", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).press("739*").do(Event{Kind: LimitHit}).spoken()
+		for range 3 {
+			require.Empty(t, c.do(Event{Kind: LimitHit}).at(AccessCode).out)
+		}
+		c.timer().says(prompt.TimeLimit, prompt.Goodbye)
+	})
 	t.Run("the last sentence is said to its end", func(t *testing.T) {
 		c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#").do(Event{Kind: LimitHit})
 		c.store(Event{Kind: ChangeDone, Result: mailbox.Doubt(nil)}).says(prompt.Unconfirmed, prompt.Goodbye)
@@ -199,6 +213,59 @@ func TestTotalTime(t *testing.T) {
 		}
 		c.spoken().at(Ended)
 		require.Equal(t, EndUnconfirmed, c.s.end)
+	})
+}
+
+// When the grace is over too, the call ends with a reason, whoever is typing; what
+// became of a change comes first.
+func TestGraceOver(t *testing.T) {
+	l := layout(t)
+	over := Event{Kind: GraceOver}
+	for name, c := range map[string]*caller{
+		"extension":   answeredCall(t, l, mailbox.AnyDoor).press("40"),
+		"access code": answeredCall(t, l, mailbox.OwnDoor).press("739"),
+		"cleared":     answeredCall(t, l, mailbox.OwnDoor).press("739*"),
+		"finding":     answeredCall(t, l, mailbox.AnyDoor).press("4001#739152#").at(Finding),
+		"verifying":   answeredCall(t, l, mailbox.OwnDoor).press("739152#").at(Verifying),
+		"menu":        answeredCall(t, l, mailbox.OwnDoor).toMenu().press("5"),
+		"new code":    answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482"),
+		"confirm":     answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482").at(Confirm),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.do(over).at(Leaving).says(prompt.TimeLimit, prompt.Goodbye)
+			require.Empty(t, c.do(over).out, "said once")
+			c.spoken().at(Ended)
+			require.Equal(t, EndTimeLimit, c.s.end)
+		})
+	}
+	changing := func() *caller {
+		return answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#").do(over).do(over).at(Changing)
+	}
+	for name, r := range map[string]struct {
+		result mailbox.Result
+		says   []prompt.ID
+	}{
+		"changed":  {mailbox.Proved(), []prompt.ID{prompt.Changed, prompt.TimeLimit, prompt.Goodbye}},
+		"refused":  {mailbox.Refuse(mailbox.Trivial), []prompt.ID{prompt.RefusedTooSimple, prompt.OldCodeWorks, prompt.Goodbye}},
+		"too soon": {mailbox.Refuse(mailbox.TooSoon), []prompt.ID{prompt.TooSoon, prompt.OldCodeWorks, prompt.Goodbye}},
+		"unknown":  {mailbox.Doubt(nil), []prompt.ID{prompt.Unconfirmed, prompt.Goodbye}},
+	} {
+		t.Run("a change under way: "+name, func(t *testing.T) {
+			changing().store(Event{Kind: ChangeDone, Result: r.result}).at(Leaving).says(r.says...).spoken().at(Ended)
+		})
+	}
+	t.Run("a change without an answer", func(t *testing.T) {
+		changing().timer().at(Leaving).says(prompt.Unconfirmed, prompt.Goodbye)
+	})
+	t.Run("changed is heard to its end", func(t *testing.T) {
+		c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
+		c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).says(prompt.Changed).do(over).at(Announcing)
+		require.Empty(t, c.out)
+		c.spoken().at(Leaving).says(prompt.TimeLimit, prompt.Goodbye)
+	})
+	t.Run("before the ACK nothing is said", func(t *testing.T) {
+		c := &caller{t: t, s: New(l, mailbox.OwnDoor)}
+		require.Equal(t, []EffectKind{End}, kinds(c.do(over).at(Ended).out))
 	})
 }
 

@@ -33,6 +33,7 @@ const (
 	evFailed                     // proved: not changed, for another reason
 	evUnknown                    // nobody can say
 	evLimit                      // the time is up
+	evGrace                      // the time is up, and for those who type as well
 	evHungUp                     // the caller is gone
 	numSignals
 )
@@ -44,7 +45,7 @@ var signalWords = [numSignals]string{
 	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "mailbox closed", evDown: "store down",
 	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "mailbox locked or closed",
 	evDone: "done", evRefused: "code refused", evFailed: "change refused", evUnknown: "unknown",
-	evLimit: "time is up", evHungUp: "hung up",
+	evLimit: "time is up", evGrace: "grace is over", evHungUp: "hung up",
 }
 
 // String is the signal's word.

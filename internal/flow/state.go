@@ -81,7 +81,9 @@ type State struct {
 	deaf    bool          // keys are dropped until the phrase's first packet
 	must    bool          // the code has to be changed in this call
 	typing  bool          // a key came since the last LimitHit
+	patient bool          // * cleared the entry: the longer time for its next key was promised
 	overrun bool          // the time is up; a caller who types may finish
+	hurried bool          // the grace is over: what is said next is the last
 
 	silent  uint8 // asks without input in a row
 	wrong   uint8 // wrong current codes in this call

@@ -176,7 +176,7 @@ func (p *picture) paint() string {
 		columns = max(columns, l.column+1)
 	}
 	width := p.left + boxWidth + labelWidth + columns*laneGap + margin
-	height := p.y[Ended] + p.h[Ended] + 3*slotHeight + margin
+	height := p.y[Ended] + p.h[Ended] + 4*slotHeight + margin
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="DejaVu Sans, Verdana, sans-serif" font-size="11">`+"\n", width, height, width, height)
 	b.WriteString(`<title>The flow of a call</title>
 <defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0.5L8 4L0 7.5z" fill="#456"/></marker></defs>
@@ -190,6 +190,7 @@ func (p *picture) paint() string {
 	for i, line := range []string{
 		"In every state: caller hung up → ended; a change that is under way is finished.",
 		"Where the caller is asked something: time is up, and nobody is typing → leaving.",
+		"In every state after the ACK: the grace for who types is over → leaving; a change that is under way is told first.",
 	} {
 		fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#567">%s</text>`+"\n", margin, p.y[Ended]+p.h[Ended]+(i+2)*slotHeight, html.EscapeString(line))
 	}
