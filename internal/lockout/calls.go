@@ -1,62 +1,67 @@
 package lockout
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// maxCalls bounds the calls whose wrong codes are remembered; the oldest is
-// forgotten first. Each takes a wrong code to enter, so a call cannot push itself
-// out before the limits of source and mailbox stop it.
-const maxCalls = 8192
+const (
+	// maxCalls bounds the calls of one generation: more than can be up at a time.
+	maxCalls = 8192
+	// callKept is how long a call's wrong codes are remembered at least: as long as
+	// those of its source.
+	callKept = sourceWindow
+)
 
-// calls counts the tries of each call. A call lives in one process and ends with
-// it, so this count needs no ledger.
+// calls counts the wrong codes of each call. A call lives in one process, and its
+// number there never comes again, so this count needs no ledger. It is kept in two
+// generations: when the younger is full or old enough, the older is forgotten with
+// the calls that tried nothing since.
 type calls struct {
 	limit int
 
-	mu    sync.Mutex
-	tries map[string]int
-	order []string // ring of the keys in tries, oldest at next
-	next  int
+	mu           sync.Mutex
+	since        time.Time // when young began
+	young, older map[uint64]int
 }
 
 func newCalls(limit int) *calls {
-	return &calls{limit: limit, tries: make(map[string]int)}
+	return &calls{limit: limit, young: map[uint64]int{}}
 }
 
-// take reserves one try; false if the call has none left. The empty key is no
-// call and has no limit here.
-func (c *calls) take(key string) bool {
-	if key == "" {
+// take reserves one try; false if the call has none left. The call 0 is none and
+// has no limit here.
+func (c *calls) take(call uint64, now time.Time) bool {
+	if call == 0 {
 		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, known := c.tries[key]
-	if n >= c.limit {
+	if len(c.young) >= maxCalls || now.Sub(c.since).Abs() >= callKept {
+		c.since, c.older, c.young = now, c.young, map[uint64]int{}
+	}
+	if n, ok := c.older[call]; ok {
+		delete(c.older, call)
+		c.young[call] = n
+	}
+	if c.young[call] >= c.limit {
 		return false
 	}
-	if !known {
-		c.remember(key)
-	}
-	c.tries[key] = n + 1
+	c.young[call]++
 	return true
 }
 
-// giveBack returns a try that take gave. The key stays, so that the ring holds
-// each key once.
-func (c *calls) giveBack(key string) {
+// giveBack returns a try that take gave. A call without wrong codes takes no room.
+func (c *calls) giveBack(call uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tries[key] > 0 {
-		c.tries[key]--
+	for _, g := range []map[uint64]int{c.young, c.older} {
+		switch g[call] {
+		case 0:
+		case 1:
+			delete(g, call)
+		default:
+			g[call]--
+		}
 	}
-}
-
-func (c *calls) remember(key string) {
-	if len(c.order) < maxCalls {
-		c.order = append(c.order, key)
-		return
-	}
-	delete(c.tries, c.order[c.next])
-	c.order[c.next] = key
-	c.next = (c.next + 1) % maxCalls
 }

@@ -1,7 +1,6 @@
 package lockout
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -49,27 +48,50 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-// The ring forgets the oldest call first and never holds more than its bound.
+// Between one and two generations of calls are remembered, never more.
 func TestCallsAreBounded(t *testing.T) {
-	c := newCalls(1)
-	key := func(i int) string { return fmt.Sprint(i) }
-	for i := range maxCalls + 10 {
-		require.True(t, c.take(key(i)))
+	c, now := newCalls(1), time.Unix(1_800_000_000, 0)
+	const n = 5 * maxCalls / 2
+	for i := uint64(1); i <= n; i++ {
+		require.True(t, c.take(i, now))
+		require.LessOrEqual(t, len(c.young)+len(c.older), 2*maxCalls)
 	}
-	require.Len(t, c.tries, maxCalls)
-	require.Len(t, c.order, maxCalls)
-	require.False(t, c.take(key(maxCalls+9)), "the newest is remembered")
-	require.False(t, c.take(key(10)), "the oldest that fits too")
-	require.True(t, c.take(key(9)), "the one before is forgotten")
-	c.giveBack("never seen")
-	require.Len(t, c.tries, maxCalls)
+	require.False(t, c.take(n, now), "the last is remembered")
+	require.False(t, c.take(n-maxCalls, now), "so is one of the generation before")
+	require.True(t, c.take(1, now), "the first is forgotten")
+	c.giveBack(1 << 60)
+	c.giveBack(n - maxCalls)
+	require.True(t, c.take(n-maxCalls, now), "a try given back is there again")
+}
+
+func TestCallsAreForgottenByAge(t *testing.T) {
+	c, now := newCalls(1), time.Unix(1_800_000_000, 0)
+	require.True(t, c.take(1, now))
+	require.False(t, c.take(1, now.Add(callKept-time.Second)))
+	require.False(t, c.take(1, now.Add(callKept)), "it takes its tries into the next generation")
+	require.True(t, c.take(2, now.Add(2*callKept)))
+	require.True(t, c.take(1, now.Add(3*callKept)))
+	require.Len(t, c.older, 1)
+}
+
+func TestOnlyWrongCodesTakeRoom(t *testing.T) {
+	c, now := newCalls(3), time.Unix(1_800_000_000, 0)
+	for i := uint64(1); i <= 100; i++ {
+		require.True(t, c.take(i, now))
+		c.giveBack(i)
+	}
+	require.Empty(t, c.young)
+	require.True(t, c.take(7, now))
+	require.True(t, c.take(7, now))
+	c.giveBack(7)
+	require.Equal(t, map[uint64]int{7: 1}, c.young)
 }
 
 func TestNoCallHasNoCallLimit(t *testing.T) {
 	c := newCalls(1)
-	require.True(t, c.take(""))
-	require.True(t, c.take(""))
-	require.Empty(t, c.tries)
+	require.True(t, c.take(0, time.Time{}))
+	require.True(t, c.take(0, time.Time{}))
+	require.Empty(t, c.young)
 }
 
 func TestLongKeysAreBoundedAndStayApart(t *testing.T) {

@@ -25,6 +25,8 @@ type system struct {
 	spent    int // for the zero account
 	changed  int
 
+	work   time.Duration                 // what each verification takes
+	full   error                         // why none can be made now, of whatever account
 	answer error                         // of Verify, instead of the truth
 	result *mailbox.Result               // of Change, instead of the truth
 	during func(a mailbox.Account) error // runs inside Verify
@@ -37,6 +39,14 @@ func (s *system) Lookup(context.Context, mailbox.Query) ([]mailbox.Account, erro
 func (s *system) Verify(_ context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.full != nil {
+		return s.full
+	}
+	if s.work > 0 {
+		s.mu.Unlock()
+		time.Sleep(s.work)
+		s.mu.Lock()
+	}
 	if a.ID == "" {
 		s.spent++
 		return mailbox.Fail("verify", mailbox.WrongPIN, nil)
@@ -135,7 +145,7 @@ func (h *house) call(door mailbox.Door) mailbox.Attempt {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.calls++
-	return mailbox.Attempt{Door: door, Peer: "pbx", Source: "192.0.2.1 4001", CallID: "call-" + string(rune('A'+h.calls%26)) + time.Duration(h.calls).String()}
+	return mailbox.Attempt{Door: door, Peer: "pbx", Source: "192.0.2.1", Caller: "4001", Call: uint64(h.calls), CallID: "the same"}
 }
 
 // tryOnce verifies in a call of its own and returns the answer's Code.

@@ -69,16 +69,17 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 
 // Verify counts the try, then asks the wrapped store. While a limit is reached
 // the answer is Locked whatever the code, after the work of a verification of
-// the zero Account, so that the time taken tells nothing. A ledger that cannot
-// count makes the answer Unavailable: an uncounted try is not made.
+// the zero Account, so that the time taken tells nothing; where that work could
+// not be done, the any door's answer is that of a try which was let in. A ledger
+// that cannot count makes the answer Unavailable: an uncounted try is not made.
 func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	defer code.Wipe()
 	t, err := g.reserve(ctx, a, at)
-	if err != nil {
-		if errors.Is(err, mailbox.Locked) {
-			g.spend(ctx, code, at)
-		}
+	switch {
+	case err != nil:
 		return fail("verify", err)
+	case t.closed != nil:
+		return fail("verify", g.turnAway(ctx, t, code, at))
 	}
 	err = g.store.Verify(ctx, a, code, at)
 	if settled := g.settle(ctx, t, verdictOf(ctx, err)); settled != nil && err == nil {
@@ -88,17 +89,17 @@ func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at 
 }
 
 // Change counts the check of the current code as a try like any other: nothing
-// is sent while a limit is reached (Refused, Locked) or while the ledger cannot
-// count (Refused, Unavailable).
+// is sent while a limit is reached (Refused, as Verify would answer) or while the
+// ledger cannot count (Refused, Unavailable).
 func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	defer current.Wipe()
 	defer next.Wipe()
 	t, err := g.reserve(ctx, a, at)
-	if err != nil {
-		if errors.Is(err, mailbox.Locked) {
-			g.spend(ctx, current, at)
-		}
+	switch {
+	case err != nil:
 		return mailbox.Refuse(fail("change", err))
+	case t.closed != nil:
+		return mailbox.Refuse(fail("change", g.turnAway(ctx, t, current, at)))
 	}
 	r := g.store.Change(ctx, a, current, next, at)
 	if err := g.settle(ctx, t, verdictOfChange(r)); err != nil {
@@ -108,12 +109,19 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 	return r
 }
 
-// spend does the work of a verification whose answer is not wanted.
-func (g *Guard) spend(ctx context.Context, code pin.PIN, at mailbox.Attempt) {
-	_ = g.store.Verify(ctx, mailbox.Account{}, code, at)
+// turnAway answers a try that a limit forbids, after the work of a verification
+// whose answer is not wanted. At the any door trouble with that work is the answer,
+// as it is for a try that was let in: a busy service must not tell which mailboxes
+// are closed.
+func (g *Guard) turnAway(ctx context.Context, t *try, code pin.PIN, at mailbox.Attempt) error {
+	err := g.store.Verify(ctx, mailbox.Account{}, code, at)
+	if inService(mailbox.CodeOf(err)) || at.Door == mailbox.OwnDoor {
+		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
+	}
+	// As in Verify: the answer stands, whatever becomes of the count.
+	_ = g.settle(ctx, t, verdictOf(ctx, err))
+	return err
 }
-
-func locked(c *Closed) error { return mailbox.Fail("reserve", mailbox.Locked, c) }
 
 // fail gives err the operation's name; an error without a code is the ledger's.
 func fail(op string, err error) error {

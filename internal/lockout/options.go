@@ -16,7 +16,8 @@ type Options struct {
 	CloseFirst    time.Duration `yaml:"close_first"`     // how long at first, doubling; wait_first to 24h, default 1h
 	CloseMax      time.Duration `yaml:"close_max"`       // how long at most; close_first to 720h, default 24h
 	HardStop      int           `yaml:"hard_stop"`       // wrong codes in a row over both doors that end all tries until unlocked; close_from to 100, default 100
-	SourcePerHour int           `yaml:"source_per_hour"` // wrong codes an hour from one source over all mailboxes; 3 to 1000, default 30
+	SourcePerHour int           `yaml:"source_per_hour"` // wrong codes an hour from one believed caller over all mailboxes; 3 to 1000, default 30
+	PeerPerHour   int           `yaml:"peer_per_hour"`   // the same from all callers together who are not believed, behind one address of a peer; 3 to 1000, default 600
 }
 
 // DefaultOptions are the documented defaults.
@@ -25,7 +26,7 @@ func DefaultOptions() Options {
 		CallTries: 3,
 		WaitFrom:  5, WaitFirst: 30 * time.Second, WaitMax: time.Hour,
 		CloseFrom: 10, CloseFirst: time.Hour, CloseMax: 24 * time.Hour,
-		HardStop: 100, SourcePerHour: 30,
+		HardStop: 100, SourcePerHour: 30, PeerPerHour: 600,
 	}
 }
 
@@ -40,6 +41,7 @@ func (o Options) Validate() error {
 		{"close_from", o.CloseFrom, o.WaitFrom, 100},
 		{"hard_stop", o.HardStop, o.CloseFrom, 100},
 		{"source_per_hour", o.SourcePerHour, 3, maxRecent},
+		{"peer_per_hour", o.PeerPerHour, 3, maxRecent},
 	} {
 		if c.v < c.low || c.v > c.high {
 			return fmt.Errorf("%s is %d; use %d to %d", c.key, c.v, c.low, c.high)

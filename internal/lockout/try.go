@@ -21,8 +21,9 @@ const (
 
 // try is one reservation.
 type try struct {
-	call   string
-	keys   []string
+	call   uint64
+	keys   []string               // where it is counted
+	closed *Closed                // the limit that forbids it; nil if none does
 	number [numCounters]uint64    // the try's number, at the other door the last one's
 	before [numCounters]time.Time // Last as it was
 	recent int64                  // the source's entry
@@ -37,38 +38,48 @@ const (
 	notTried                // the code was not judged: as if never made
 )
 
-// settleWithin bounds the ledger's work for a try whose caller may be gone.
-const settleWithin = 5 * time.Second
+// SettleWithin bounds the wait for the ledger for a try whose caller may be gone.
+const SettleWithin = 5 * time.Second
 
-// reserve counts one try as wrong or says which limit forbids it (Locked).
+// reserve counts one try as wrong or says which limit closes it. At the any door a
+// try at a closed mailbox is counted too, at its source and its call, where one at
+// no known mailbox is: else the budget of a source would tell which mailboxes exist.
 func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attempt) (*try, error) {
-	t := &try{call: callKey(at), keys: keysOf(a, at)}
-	if !g.calls.take(t.call) {
-		return nil, locked(&Closed{Why: "the call has used up its tries"})
+	t := &try{call: at.Call}
+	if !g.calls.take(at.Call, g.now()) {
+		t.closed = &Closed{Why: "the call has used up its tries"}
+		return t, nil
 	}
-	var closed *Closed
-	err := g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
+	keys := keysOf(a, at)
+	err := g.ledger.Update(ctx, keys, func(c []Counter) bool {
 		now, moved := g.now(), false // read here, so that tries follow each other in time
 		for i := range c {
 			moved = c[i].pull(now) || moved
 		}
 		c[atSource].slide(now)
-		if closed = g.closed(c, at.Door, now); closed != nil {
-			return moved
+		from := g.closedSource(&c[atSource], at)
+		t.keys, t.closed = nil, g.closedMailbox(c, at.Door, now)
+		switch {
+		case t.closed == nil && from == nil:
+			t.keys = keys
+		case from == nil && at.Door != mailbox.OwnDoor:
+			t.keys = keys[:atSource+1]
+		case t.closed == nil:
+			t.closed = from
 		}
-		t.count(c, now)
-		return true
+		if t.counted() {
+			t.count(c[:len(t.keys)], now)
+		}
+		return moved || t.counted()
 	})
-	switch {
-	case err != nil:
-		g.calls.giveBack(t.call)
-		return nil, err
-	case closed != nil:
-		g.calls.giveBack(t.call)
-		return nil, locked(closed)
+	if err != nil || !t.counted() {
+		g.calls.giveBack(at.Call)
 	}
-	return t, nil
+	return t, err
 }
+
+// counted tells whether t is held against anything in the ledger.
+func (t *try) counted() bool { return len(t.keys) > 0 }
 
 func (t *try) count(c []Counter, now time.Time) {
 	t.recent = c[atSource].countRecent(now)
@@ -84,11 +95,11 @@ func (t *try) count(c []Counter, now time.Time) {
 
 // settle says what became of t. A wrong code needs no word: it was counted.
 func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
-	if v == wrong {
+	if v == wrong || !t.counted() {
 		return nil
 	}
 	g.calls.giveBack(t.call)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SettleWithin)
 	defer cancel()
 	return g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
 		now := g.now()
@@ -105,23 +116,33 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 	})
 }
 
-// closed is the limit that forbids a try now, a mailbox's before a source's; nil
-// if none does.
-func (g *Guard) closed(c []Counter, door mailbox.Door, now time.Time) *Closed {
-	if len(c) > 1 {
-		if w := c[atMailbox].Wrong(); w >= g.opts.HardStop {
-			return &Closed{Why: "too many wrong codes in a row over both doors; unlock the mailbox with `star97 mailbox unlock`"}
-		}
-		until := c[atDoor].Last.Add(g.opts.wait(door != mailbox.OwnDoor, c[atDoor].Wrong()))
-		if now.Before(until) {
-			return &Closed{Until: until, Why: "too many wrong codes in a row at this door"}
-		}
+// closedMailbox is the mailbox's limit that forbids a try now; nil if none does.
+func (g *Guard) closedMailbox(c []Counter, door mailbox.Door, now time.Time) *Closed {
+	if len(c) == 1 {
+		return nil
 	}
-	if recent := c[atSource].Recent; len(recent) >= g.opts.SourcePerHour {
-		oldest := recent[len(recent)-g.opts.SourcePerHour]
-		return &Closed{Until: time.UnixMilli(oldest).Add(sourceWindow), Why: "too many wrong codes from this source within an hour"}
+	if w := c[atMailbox].Wrong(); w >= g.opts.HardStop {
+		return &Closed{Why: "too many wrong codes in a row over both doors; unlock the mailbox with `star97 mailbox unlock`"}
+	}
+	until := c[atDoor].Last.Add(g.opts.wait(door != mailbox.OwnDoor, c[atDoor].Wrong()))
+	if now.Before(until) {
+		return &Closed{Until: until, Why: "too many wrong codes in a row at this door"}
 	}
 	return nil
+}
+
+// closedSource is the limit of the try's source, of a believed caller or else of
+// the whole peer; nil if it allows the try.
+func (g *Guard) closedSource(c *Counter, at mailbox.Attempt) *Closed {
+	limit, why := g.opts.SourcePerHour, "too many wrong codes from this caller within an hour"
+	if at.Caller == "" {
+		limit, why = g.opts.PeerPerHour, "too many wrong codes from this peer's unknown callers within an hour"
+	}
+	if len(c.Recent) < limit {
+		return nil
+	}
+	oldest := c.Recent[len(c.Recent)-limit]
+	return &Closed{Until: time.UnixMilli(oldest).Add(sourceWindow), Why: why}
 }
 
 // verdictOf reads the answer to a Verify. A try is given back only where the
@@ -131,10 +152,10 @@ func verdictOf(ctx context.Context, err error) verdict {
 	if err == nil {
 		return right
 	}
-	if ctx.Err() == context.Canceled {
+	if ctx.Err() == context.Canceled || inService(mailbox.CodeOf(err)) {
 		return wrong
 	}
-	return serviceOr(wrong, mailbox.CodeOf(err))
+	return notTried
 }
 
 // verdictOfChange reads the answer to a Change. Done proves the current code; a
@@ -153,35 +174,31 @@ func verdictOfChange(r mailbox.Result) verdict {
 	return wrong
 }
 
-func serviceOr(v verdict, c mailbox.Code) verdict {
+// inService is false of the answers that say that nobody was there to judge a code.
+func inService(c mailbox.Code) bool {
 	switch c {
 	case mailbox.Unavailable, mailbox.Throttled, mailbox.ServiceRefused, mailbox.Busy:
-		return notTried
+		return false
 	}
-	return v
+	return true
 }
 
-// keysOf names the counters of a try. A source has a budget for each door, so
-// that a stranger who shows the owner's number at the any door cannot use up that
-// of the owner's own phone.
+// keysOf names the counters of a try. A source is a believed caller behind a peer's
+// address, or all others behind it together: many people may share a trunk, and no
+// ten of them may close it to the rest. It has a budget for each door, so that a
+// stranger who shows the owner's number at the any door cannot use up that of the
+// owner's own phone.
 func keysOf(a mailbox.Account, at mailbox.Attempt) []string {
 	door, other := "any", "own"
 	if at.Door == mailbox.OwnDoor {
 		door, other = other, door
 	}
-	source := "source-" + door + ":" + bounded(at.Peer+"\n"+at.Source)
+	source := "source-" + door + ":" + bounded(at.Peer+"\n"+at.Source+"\n"+at.Caller)
 	if a.ID == "" {
 		return []string{source}
 	}
 	box := bounded(a.Backend + "\n" + a.ID)
 	return []string{source, door + ":" + box, other + ":" + box, "both:" + box}
-}
-
-func callKey(at mailbox.Attempt) string {
-	if at.CallID == "" {
-		return ""
-	}
-	return bounded(at.Peer + "\n" + at.CallID)
 }
 
 // maxKey bounds the part of a key that comes from outside, in bytes.
