@@ -67,9 +67,9 @@ func New(store mailbox.Store, sink Sink, opts Options, now func() time.Time) (*T
 	return &Trail{store: store, sink: sink, opts: opts, now: now}, nil
 }
 
-// writeWithin bounds the writing of a record about something that has already
+// WriteWithin bounds the writing of a record about something that has already
 // happened, whether or not its caller is still there.
-const writeWithin = 5 * time.Second
+const WriteWithin = 5 * time.Second
 
 // Lookup records only that the system did not answer: what was typed may be a
 // code typed by mistake, and finding a mailbox decides nothing.
@@ -197,7 +197,7 @@ func (t *Trail) end(ctx context.Context, r Record) error {
 
 // write appends what has already happened, also when ctx is over.
 func (t *Trail) write(ctx context.Context, r Record) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), WriteWithin)
 	defer cancel()
 	return t.append(ctx, r)
 }

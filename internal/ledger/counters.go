@@ -99,7 +99,7 @@ func (l *Ledger) prune() {
 		return
 	}
 	l.pruned = now
-	ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), WriteWithin)
 	defer cancel()
 	_ = l.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN

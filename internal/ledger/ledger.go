@@ -50,7 +50,7 @@ func (o Options) Validate() error {
 const (
 	queuedWrites  = 256              // writes waiting for the writer
 	batchedWrites = 64               // writes in one commit
-	writeWithin   = 10 * time.Second // one commit, waiting for other processes included
+	WriteWithin   = 10 * time.Second // one commit, waiting for other processes included
 	pruneEvery    = time.Minute      // at most, and only after a write
 	prunedRows    = 1000             // at a time
 )
@@ -207,7 +207,7 @@ func (l *Ledger) commit(batch []*write) {
 }
 
 func (l *Ledger) transact(batch []*write) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), WriteWithin)
 	defer cancel()
 	return l.db.Write(ctx, func(tx *sql.Tx) error {
 		for _, w := range batch {
