@@ -9,17 +9,21 @@ import (
 const (
 	latchPackets   = 3                      // in a row, before an address that was not signalled is believed
 	latchRebound   = 500 * time.Millisecond // quiet after which the same SSRC may go on from another address
-	latchAbandoned = 10 * time.Second       // quiet after which any source may follow
+	latchAbandoned = 10 * time.Second       // quiet after which another source on the same host may follow
 	latchMoving    = 2 * time.Second        // after a re-negotiation the old source is heard, but not believed again
 	latchStep      = 100                    // largest step of sequence numbers "in a row"
 )
 
 // latch decides which source is the caller and where to send (symmetric RTP, RFC
 // 4961; the choice among sources is ours): the signalled address until something
-// came, then the first source that proves itself. The signalled address wins
-// whenever it is heard; a stranger gets nothing while the caller is heard.
+// came, then the first source that proves itself. Only two hosts may: the signalled
+// one, and the one that signals, which is where the packets of a telephone behind a
+// NAT come from; others only where the peer's setting says so. The signalled address
+// wins whenever it is heard; no other source gets anything while the caller is heard.
 type latch struct {
 	signalled netip.AddrPort // from SDP
+	signaller netip.Addr     // where the SIP messages come from
+	anyHost   bool           // any host may prove itself
 	home      netip.AddrPort // the source first believed, or where its SSRC went on
 	source    netip.AddrPort // the source believed now; not valid before the first
 	ssrc      uint32
@@ -43,7 +47,7 @@ type suitor struct {
 // signal opens the latch for the address of a newly negotiated stream.
 func (l *latch) signal(addr netip.AddrPort, now time.Duration) {
 	old := l.target()
-	*l = latch{signalled: addr, old: old, moved: now}
+	*l = latch{signalled: addr, signaller: l.signaller, anyHost: l.anyHost, old: old, moved: now}
 	if addr == old {
 		l.believe(addr, 0, now)
 	}
@@ -69,9 +73,13 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, now time.Dur
 	case from == l.old && !l.source.IsValid() && now-l.moved < latchMoving:
 		return true
 	}
+	if !l.anyHost && from.Addr() != l.signalled.Addr() && from.Addr() != l.signaller {
+		return false
+	}
 	quiet := now - l.heard
 	rebound := l.source.IsValid() && ssrc == l.ssrc && quiet > latchRebound
-	if l.source.IsValid() && !rebound && quiet <= latchAbandoned {
+	abandoned := quiet > latchAbandoned && from.Addr() == l.source.Addr()
+	if l.source.IsValid() && !rebound && !abandoned {
 		return false
 	}
 	if !l.proves(from, ssrc, seq) {

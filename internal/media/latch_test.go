@@ -12,6 +12,7 @@ var (
 	signalled = netip.MustParseAddrPort("192.0.2.1:4000")
 	mapped    = netip.MustParseAddrPort("198.51.100.1:61000") // the caller behind a NAT
 	rebound   = netip.MustParseAddrPort("198.51.100.1:61001")
+	sibling   = netip.MustParseAddrPort("192.0.2.1:4900") // on the signalled host
 	stranger  = netip.MustParseAddrPort("203.0.113.66:9")
 	moved     = netip.MustParseAddrPort("192.0.2.2:4002")
 )
@@ -29,54 +30,71 @@ type step struct {
 func TestLatch(t *testing.T) {
 	const ms = time.Millisecond
 	tests := []struct {
-		name  string
-		steps []step
+		name    string
+		anyHost bool
+		steps   []step
 	}{
-		{"the signalled address is believed at once", []step{
+		{"the signalled address is believed at once", false, []step{
 			{from: signalled, ssrc: 1, want: true, to: signalled}}},
-		{"another source has to come three times in a row", []step{
+		{"another source has to come three times in a row", false, []step{
 			{from: mapped, ssrc: 1, to: signalled},
 			{after: 20 * ms, from: mapped, ssrc: 1, to: signalled},
 			{after: 20 * ms, from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"a source that changes its SSRC each time proves nothing", []step{
+		{"a source that changes its SSRC each time proves nothing", false, []step{
 			{from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 2, to: signalled},
 			{from: mapped, ssrc: 3, to: signalled},
 			{from: mapped, ssrc: 4, to: signalled}}},
-		{"two sources at the same time do not keep each other from proving themselves", []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: stranger, ssrc: 2, to: signalled},
-			{from: mapped, ssrc: 1, to: signalled}, {from: stranger, ssrc: 2, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped}, {from: stranger, ssrc: 2, to: mapped}}},
-		{"a stranger gets nothing while the caller is heard", []step{
+		{"two sources at the same time do not keep each other from proving themselves", false, []step{
+			{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
+			{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
+			{from: mapped, ssrc: 1, want: true, to: mapped}, {from: sibling, ssrc: 2, to: mapped}}},
+		{"a stranger gets nothing while the caller is heard", false, []step{
 			{from: signalled, ssrc: 1, want: true, to: signalled},
 			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
 			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
 			{after: 5 * time.Second, from: stranger, ssrc: 9, to: signalled},
 			{from: signalled, ssrc: 1, want: true, to: signalled}}},
-		{"a stranger that knows the SSRC gets nothing while the caller is heard", []step{
+		{"a stranger that knows the SSRC gets nothing while the caller is heard", false, []step{
 			{from: signalled, ssrc: 1, want: true, to: signalled},
 			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
 			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled}}},
-		{"the signalled address wins over one that was believed", []step{
+		{"the signalled address wins over one that was believed", false, []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
 			{from: signalled, ssrc: 2, want: true, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"the same SSRC goes on from another address after a NAT forgot it", []step{
+		{"the same SSRC goes on from another address after a NAT forgot it", false, []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
 			{after: 600 * ms, from: rebound, ssrc: 1, to: mapped},
 			{after: 20 * ms, from: rebound, ssrc: 1, to: mapped},
 			{after: 20 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
-		{"after ten quiet seconds anybody may follow, and the caller takes it back", []step{
+		{"after ten quiet seconds another source on the host may follow, and the caller takes it back", false, []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{after: 11 * time.Second, from: stranger, ssrc: 9, to: mapped},
-			{from: stranger, ssrc: 9, to: mapped},
-			{from: stranger, ssrc: 9, want: true, to: stranger},
+			{after: 9 * time.Second, from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
+			{from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
+			{after: 2 * time.Second, from: rebound, ssrc: 10, to: mapped},
+			{from: rebound, ssrc: 10, to: mapped},
+			{from: rebound, ssrc: 10, want: true, to: rebound},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{from: stranger, ssrc: 9, to: mapped}}},
-		{"after a re-negotiation the new address is sent to, the old one still heard", []step{
+			{from: rebound, ssrc: 10, to: mapped}}},
+		{"a stranger never gets anything: not before the caller is heard, not in his silence, not with his SSRC", false, []step{
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{from: signalled, ssrc: 1, want: true, to: signalled},
+			{after: time.Second, from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+			{after: time.Hour, from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled}}},
+		{"where any host may prove itself the first one is the caller, and another host does not follow", true, []step{
+			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+			{from: stranger, ssrc: 9, want: true, to: stranger},
+			{after: time.Hour, from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
+			{from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
+			{from: signalled, ssrc: 2, want: true, to: signalled}}},
+		{"after a re-negotiation the new address is sent to, the old one still heard", false, []step{
 			{from: signalled, ssrc: 1, want: true, to: signalled},
 			{signal: moved, to: moved},
 			{from: signalled, ssrc: 1, want: true, to: moved},
@@ -85,24 +103,24 @@ func TestLatch(t *testing.T) {
 			{from: signalled, ssrc: 1, want: true, to: moved},
 			{from: moved, ssrc: 2, want: true, to: moved},
 			{from: signalled, ssrc: 1, to: moved}}},
-		{"a re-negotiation behind a NAT opens the latch to the new source", []step{
+		{"a re-negotiation behind a NAT opens the latch to the new source", false, []step{
 			{from: signalled, ssrc: 1, want: true, to: signalled},
 			{signal: moved, to: moved},
 			{from: mapped, ssrc: 2, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
 			{from: mapped, ssrc: 2, to: moved}, {from: mapped, ssrc: 2, want: true, to: mapped},
 			{from: signalled, ssrc: 1, to: mapped}}},
-		{"a new description that names the source we know changes nothing", []step{
+		{"a new description that names the source we know changes nothing", false, []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
 			{signal: mapped, to: mapped},
 			{from: stranger, ssrc: 9, to: mapped}, {from: stranger, ssrc: 9, to: mapped},
 			{from: stranger, ssrc: 9, to: mapped}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"the old address is not believed because its first packets come after the re-negotiation", []step{
+		{"the old address is not believed because its first packets come after the re-negotiation", false, []step{
 			{signal: moved, to: moved},
 			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
 			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
 			{from: moved, ssrc: 2, want: true, to: moved}}},
-		{"a source that did not move is believed again after two seconds", []step{
+		{"a source that did not move is believed again after two seconds", false, []step{
 			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 			{from: mapped, ssrc: 1, want: true, to: mapped},
 			{signal: moved, to: moved},
@@ -113,7 +131,7 @@ func TestLatch(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, first := range wrapStarts() {
-				var l latch
+				l := latch{signaller: mapped.Addr(), anyHost: tt.anyHost}
 				now, seq := time.Second, map[netip.AddrPort]uint16{}
 				l.signal(signalled, now)
 				require.Equal(t, signalled, l.target())
@@ -133,7 +151,7 @@ func TestLatch(t *testing.T) {
 }
 
 func TestLatchCopiesAndJumpsProveNothing(t *testing.T) {
-	var l latch
+	l := latch{anyHost: true}
 	l.signal(signalled, 0)
 	for range 5 {
 		require.False(t, l.admit(mapped, 1, 10, 0), "copies of one packet")

@@ -57,6 +57,13 @@ type Stream struct {
 	RedPT      uint8 // RFC 2198 redundancy that carries events; 0: none
 	PTime      time.Duration
 	Send, Recv bool
+	// Signaller is where the stream's SIP messages come from: besides the host of
+	// Remote the only one whose RTP may be the caller's.
+	Signaller netip.Addr
+	// AnyHost lets RTP of any host be the caller's, from Start on: for peers whose
+	// media leave by an address that they do not signal. Whoever can reach the port
+	// first takes the call.
+	AnyHost bool
 }
 
 // Clip is one recorded sentence, ready in every codec (prompt.Audio).

@@ -76,6 +76,7 @@ func (s *session) Set(stream Stream) {
 	s.control.Lock()
 	defer s.control.Unlock()
 	stream.Remote, stream.RemoteRTCP = unmap(stream.Remote), unmap(stream.RemoteRTCP)
+	stream.Signaller = stream.Signaller.Unmap()
 	audio := payloads(s.player.utter, stream.Codec)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +88,7 @@ func (s *session) Set(stream Stream) {
 	s.stream, s.frame = stream, frameTime(stream.PTime)
 	s.setReceive(before, now)
 	s.setCodec(audio)
+	s.latch.signaller, s.latch.anyHost = stream.Signaller, stream.AnyHost && s.started
 	moved := stream.Remote.IsValid() && stream.Remote != s.latch.signalled
 	if moved {
 		s.rtcp.source = netip.AddrPort{}
@@ -149,6 +151,7 @@ func (s *session) Start(lead time.Duration) {
 	}
 	now := s.engine.now()
 	s.started, s.heard = true, now
+	s.latch.anyHost = s.stream.AnyHost
 	s.player.lead = int(max(lead, 0).Milliseconds())
 	s.startAlarms(now)
 	s.turn(now, false)

@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -254,4 +255,70 @@ func testCollision(t *testing.T, w world) {
 	p.forget()
 	require.Equal(t, ours, p.hear().SSRC)
 	require.Equal(t, dropped+4, s.Stats().Dropped)
+}
+
+// testStranger: what a stranger sends is nothing, before the caller's first packet
+// and in the caller's silence.
+func testStranger(t *testing.T, w world) {
+	s, p := w.call(t)
+	thief := w.phone(t, netip.MustParseAddr("127.0.0.9"))
+	thief.to = s.LocalAddr()
+	steal := func() {
+		t.Helper()
+		thief.talk(thief.rtp, 3)
+		thief.press(thief.rtp, 1)
+		thief.report(thief.rtcp, &rtcp.ReceiverReport{SSRC: 1})
+		thief.quiet(60 * time.Millisecond)
+		require.Empty(t, s.Events(), "a stranger's keys are not the caller's")
+	}
+	s.Set(p.stream())
+	steal()
+	s.Start(0)
+	steal()
+	p.hear()
+	p.talk(p.rtp, 1)
+	if w.exact {
+		time.Sleep(11 * time.Second)
+	}
+	steal()
+	require.Equal(t, uint64(1), s.Stats().PacketsIn)
+	require.Zero(t, s.Stats().SourceChanges)
+}
+
+// testSignaller is a telephone behind a NAT: its packets come from where its SIP
+// messages do.
+func testSignaller(t *testing.T, w world) {
+	s, p := w.call(t)
+	outer := w.phone(t, netip.MustParseAddr("127.0.0.9"))
+	outer.to = s.LocalAddr()
+	stream := p.stream()
+	stream.Signaller = outer.addr.Addr()
+	s.Set(stream)
+	s.Start(0)
+	p.hear()
+	outer.talk(outer.rtp, 3)
+	outer.hear()
+	outer.press(outer.rtp, 2)
+	wantKey(t, s, dtmf.Down, 2)
+	wantKey(t, s, dtmf.Up, 2)
+}
+
+// testAnyHost is a peer whose media come from an address that nobody told us.
+func testAnyHost(t *testing.T, w world) {
+	s, p := w.call(t)
+	other := w.phone(t, netip.MustParseAddr("127.0.0.9"))
+	other.to = s.LocalAddr()
+	stream := p.stream()
+	stream.AnyHost = true
+	s.Set(stream)
+	other.talk(other.rtp, 5)
+	other.press(other.rtp, 1)
+	require.Eventually(t, func() bool { return s.Stats().Dropped == 5+7 }, 2*time.Second, time.Millisecond)
+	require.Empty(t, s.Events(), "nobody is believed before Start")
+	s.Start(0)
+	other.talk(other.rtp, 3)
+	other.hear()
+	other.press(other.rtp, 2)
+	wantKey(t, s, dtmf.Down, 2)
+	wantKey(t, s, dtmf.Up, 2)
 }

@@ -225,6 +225,7 @@ type setting struct {
 	act     func(context.Context, *taken)
 	rtp     uint16 // first port; 0: the usual range
 	pairs   uint16
+	media   func(*media.Options)
 }
 
 func testOptions() Options {
@@ -247,6 +248,9 @@ func newHouse(t testing.TB, set setting) *house {
 	mo.PortMin, mo.PortMax = 30000, 38998
 	if set.rtp != 0 {
 		mo.PortMin, mo.PortMax = set.rtp, set.rtp+2*(set.pairs-1)
+	}
+	if set.media != nil {
+		set.media(&mo)
 	}
 	real, err := media.NewPortable(mo)
 	require.NoError(t, err)

@@ -57,6 +57,11 @@ type Peer struct {
 	Lead time.Duration `yaml:"lead"`
 	// MaxCalls of this peer at a time; 0: only the total counts.
 	MaxCalls int `yaml:"max_calls"`
+	// RTPSource says whose RTP may be the caller's: "signalled" (default), which is
+	// the host that SDP names and the one that SIP comes from, or "any", from the
+	// ACK on, for a system whose media leave by an address that it does not signal.
+	// With "any" whoever can reach our ports may take a call that sends nothing.
+	RTPSource string `yaml:"rtp_source"`
 	// RTP and Inband are names kept for the media settings of a peer; today each
 	// has one value: rtp "steady", inband "auto".
 	RTP    string `yaml:"rtp"`
@@ -97,6 +102,9 @@ func DefaultOptions() Options {
 const (
 	refuseStrangers = "refuse"
 	ignoreStrangers = "ignore"
+
+	rtpSignalled = "signalled"
+	rtpAny       = "any"
 )
 
 // Validate returns every problem, one sentence with its key and remedy a line.
@@ -202,6 +210,9 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	}
 	if p.MaxCalls < 0 || p.MaxCalls > 100000 {
 		bad("%s.max_calls is %d; set it between 0 and 100000", at, p.MaxCalls)
+	}
+	if p.RTPSource != "" && p.RTPSource != rtpSignalled && p.RTPSource != rtpAny {
+		bad("%s.rtp_source is %q; write %q or %q, or leave it out", at, p.RTPSource, rtpSignalled, rtpAny)
 	}
 	if p.RTP != "" && p.RTP != "steady" {
 		bad("%s.rtp is %q; only steady is served yet, so leave it out", at, p.RTP)

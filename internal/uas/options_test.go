@@ -34,6 +34,7 @@ func TestOptionsNameWhatIsWrongAndTheRemedy(t *testing.T) {
 		{"digest", func(o *Options) { o.Peers[0].Identity = "digest" }, []string{"peers[0].identity is digest, which is not served yet"}},
 		{"identity", func(o *Options) { o.Peers[0].Identity = "rpid" }, []string{`is "rpid"`, "header NAME"}},
 		{"header without name", func(o *Options) { o.Peers[0].Identity = "header " }, []string{"header NAME"}},
+		{"rtp source", func(o *Options) { o.Peers[0].RTPSource = "all" }, []string{"peers[0].rtp_source is \"all\"", `"any"`}},
 		{"rtp", func(o *Options) { o.Peers[0].RTP = "sparse" }, []string{"peers[0].rtp", "leave it out"}},
 		{"inband", func(o *Options) { o.Peers[0].Inband = "never" }, []string{"peers[0].inband", "leave it out"}},
 		{"lead", func(o *Options) { o.Lead = 3 * time.Second }, []string{"lead is 3s"}},
@@ -64,7 +65,7 @@ func TestOptionsAreYAML(t *testing.T) {
 listen: [{network: udp, address: "0.0.0.0:5060", advertise: 203.0.113.5}]
 local_networks: [10.0.0.0/8]
 peers:
-  - {name: pbx, addresses: [10.0.0.5], transports: [tcp], identity: header X-Ext, lead: 400ms, max_calls: 30, rtp: steady, inband: auto}
+  - {name: pbx, addresses: [10.0.0.5], transports: [tcp], identity: header X-Ext, lead: 400ms, max_calls: 30, rtp_source: any, rtp: steady, inband: auto}
 t1: 250ms
 limits: {calls: 50, message_size: 8192, rate: 100, burst: 200, connections: 8}
 `), &o, yaml.Strict()))

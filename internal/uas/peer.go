@@ -15,6 +15,7 @@ type peer struct {
 	identity   identity
 	lead       time.Duration
 	maxCalls   int64 // 0: no own limit
+	anyRTP     bool  // RTP of any host may be the caller's
 	calls      atomic.Int64
 }
 
@@ -47,7 +48,7 @@ func newPeers(o Options) (*peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls)}
+		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}

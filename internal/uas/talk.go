@@ -97,11 +97,18 @@ func (d *dialog) agree(a sdp.Agreed) {
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate,
 		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
+		Signaller: d.signaller(), AnyHost: d.peer.anyRTP,
 	})
 	// A hint: where the queue is full of keys it is left out.
 	if d.ready && len(d.signals) < keysMax {
 		d.signals <- call.Signal{Kind: call.Renegotiated}
 	}
+}
+
+// signaller is the host that the far end's last message came from.
+func (d *dialog) signaller() netip.Addr {
+	from, _ := netip.ParseAddrPort(d.source) // not valid: nobody
+	return from.Addr().Unmap()
 }
 
 // refuseOffer is 400 for what is no description, 488 with a Warning for one that
