@@ -9,6 +9,12 @@ import (
 // serve takes one request from the transaction layer, on a goroutine that sipgo
 // started for it and that ends with the transaction's final answer.
 func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
+	if s.shut.Load() {
+		// sipgo has made a new socket to answer from if ours was closed already.
+		tx.Terminate()
+		_ = s.transport.Close()
+		return
+	}
 	var d *dialog
 	if !req.IsInvite() { // an INVITE's transaction ends with its ACK, or by accept
 		defer tx.TerminateGracefully()

@@ -73,6 +73,7 @@ type Server struct {
 	calling  context.Context // ends when the callers' time is up
 	overtime context.CancelFunc
 	draining atomic.Bool
+	shut     atomic.Bool // the sockets are closed, or about to be
 
 	ready  chan struct{}
 	mu     sync.Mutex
@@ -173,6 +174,7 @@ func (s *Server) Close() error {
 	_ = s.dialogs.wait(grace)
 	s.dialogs.each(func(d *dialog) { d.abandon() })
 	var failed error
+	s.shut.Store(true)
 	s.mu.Lock()
 	for _, l := range s.bound {
 		failed = errors.Join(failed, l.close())
