@@ -61,6 +61,9 @@ func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o 
 	if err != nil {
 		return err
 	}
+	c.Media.OnPanic = func(cause any) {
+		o.Log.Error("a call's media were ended by a program error; please report it", "error", call.Survived(cause))
+	}
 	engine, err := media.NewPortable(c.Media)
 	if err != nil {
 		return err

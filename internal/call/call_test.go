@@ -288,3 +288,12 @@ func TestRefusalIsRecorded(t *testing.T) {
 		require.Equal(t, pin.Sequence, *r.store.refused.Load())
 	})
 }
+
+func TestACallWhoseMediaAreGoneEnds(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		close(r.session.events)
+		time.Sleep(time.Second)
+		require.Len(t, r.leg.hangups, 1, "nobody would hear a key")
+	})
+}

@@ -73,8 +73,9 @@ func (r *run) loop(ctx context.Context) {
 			}
 			r.signal(s)
 		case e, ok := <-heard:
-			if !ok {
+			if !ok { // the media are gone, and with them the caller's keys
 				heard = nil
+				r.hangup()
 				continue
 			}
 			r.hear(e)

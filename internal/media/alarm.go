@@ -69,6 +69,7 @@ func (s *session) startAlarms(now time.Duration) {
 
 // ring does what is due.
 func (s *session) ring() {
+	defer s.survive()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -36,7 +36,8 @@ type Session interface {
 	Say(u Utterance)
 	// Stop ends the current utterance; silence follows. No Finished comes.
 	Stop()
-	// Events carries what the engine saw; closed after Close.
+	// Events carries what the engine saw; closed after Close, or when the engine
+	// could not go on with this session.
 	Events() <-chan Event
 	// Epoch is the zero of Event.At and of dtmf.Report.At.
 	Epoch() time.Time

@@ -31,6 +31,10 @@ type Options struct {
 	// in-memory network here. A port that is taken is an error that wraps
 	// syscall.EADDRINUSE.
 	Listen func(netip.AddrPort) (PacketConn, error) `yaml:"-"`
+	// OnPanic is told what ended a session that met a program error, within the
+	// deferred call that caught it. The cause can hold a digit of a code: its type
+	// and the stack's places may be logged, its value may not. nil: nobody is told.
+	OnPanic func(cause any) `yaml:"-"`
 }
 
 // DefaultOptions returns the documented defaults.

@@ -118,7 +118,7 @@ func (e *portable) Close() error {
 	}
 	e.mu.Unlock()
 	for _, s := range open {
-		s.end(false)
+		s.end()
 	}
 	for _, p := range e.pacers {
 		close(p.quit)

@@ -74,6 +74,7 @@ func (s *session) ended() bool {
 
 // receive takes one datagram of the RTP port.
 func (s *session) receive(data []byte, from netip.AddrPort, now time.Duration) {
+	defer s.survive()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

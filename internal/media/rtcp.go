@@ -122,6 +122,7 @@ func (s *session) readRTCP() { s.read(s.ports.rtcp, s.receiveRTCP) }
 // receiveRTCP takes one datagram of the RTCP port. A BYE does not end the call: SIP
 // does that.
 func (s *session) receiveRTCP(data []byte, from netip.AddrPort, now time.Duration) {
+	defer s.survive()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

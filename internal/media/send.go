@@ -15,6 +15,7 @@ func (s *session) talk(now time.Duration) {
 // another slot meanwhile, or may not send, lets it pass. One that is late by whole
 // frames leaves them out of its time line and sends one, never a burst.
 func (s *session) tick(at int64, now time.Duration) {
+	defer s.survive()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.due != at {

@@ -192,23 +192,45 @@ func (s *session) Stats() Stats {
 }
 
 // Close implements Session.
-func (s *session) Close() { s.end(true) }
+func (s *session) Close() {
+	s.takeLeave()
+	s.end()
+}
 
-// end closes the session once; bye says whether the far end is told.
-func (s *session) end(bye bool) {
+// takeLeave tells the far end that nothing more will come.
+func (s *session) takeLeave() {
+	defer s.survive()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.due = 0
+		s.sendBye(s.engine.now())
+	}
+}
+
+// end closes the session once, without a word to the far end.
+func (s *session) end() {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
-	}
-	if bye {
-		s.sendBye(s.engine.now())
 	}
 	s.closed, s.due = true, 0
 	s.alarm.stop()
 	close(s.queue.ch)
 	s.mu.Unlock()
 	s.engine.drop(s)
+}
+
+// survive keeps a panic to this call: the session ends, which closes Events, and
+// the engine goes on. Every goroutine of the engine defers it before it takes mu.
+func (s *session) survive() {
+	if cause := recover(); cause != nil {
+		s.end()
+		if tell := s.engine.options.OnPanic; tell != nil {
+			tell(cause)
+		}
+	}
 }
 
 // tell queues an event.
