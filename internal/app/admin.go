@@ -30,11 +30,11 @@ func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Ac
 	}
 	switch len(one) {
 	case 0:
-		return mailbox.Account{}, fmt.Errorf("there is no mailbox %s%s; `star97 mailbox list` shows all", extension, inDomain(domain))
+		return mailbox.Account{}, fmt.Errorf("there is no mailbox %s%s; `star97 mailbox list` shows all", extension, mailbox.InDomain(domain))
 	case 1:
 		return one[0], nil
 	}
-	return mailbox.Account{}, fmt.Errorf("mailbox %s%s exists %d times; remove the wrong ones in the voicemail system", extension, inDomain(domain), len(one))
+	return mailbox.Account{}, fmt.Errorf("mailbox %s%s exists %d times; remove the wrong ones in the voicemail system", extension, mailbox.InDomain(domain), len(one))
 }
 
 // List calls use for every mailbox of one domain, or of all.
@@ -61,19 +61,89 @@ func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Acco
 	}
 }
 
-// Add makes a mailbox and records it.
+// Unfinished is the error of an action that was carried out, or may have been,
+// and after which something else went wrong.
+type Unfinished struct {
+	Action  audit.Action    // Add, Reset or Remove
+	Outcome mailbox.Outcome // Done or Unknown
+	Err     error
+}
+
+// Told says what is in force, or may be.
+func (u *Unfinished) Told() string {
+	words := unfinished[u.Action]
+	if u.Outcome == mailbox.Done {
+		return words.done
+	}
+	return words.unknown
+}
+
+var unfinished = map[audit.Action]struct{ done, unknown string }{
+	audit.Add:    {"the mailbox is added and its code is in force", "the mailbox may be added and its code in force"},
+	audit.Reset:  {"this code is in force", "this code may be in force"},
+	audit.Remove: {"the mailbox is removed", "the mailbox may be removed"},
+}
+
+// Error says first what is in force, then what went wrong.
+func (u *Unfinished) Error() string { return u.Told() + "; but: " + u.Err.Error() }
+
+// Unwrap leads to what went wrong.
+func (u *Unfinished) Unwrap() error { return u.Err }
+
+// OutcomeOf tells from the error of Add, SetCode or Remove what became of it.
+func OutcomeOf(err error) mailbox.Outcome {
+	var u *Unfinished
+	switch {
+	case err == nil:
+		return mailbox.Done
+	case errors.As(err, &u):
+		return u.Outcome
+	}
+	return mailbox.Refused
+}
+
+// administer makes and records a deed, and then, if it is done, what comes after.
+// The error tells what became of the deed: see OutcomeOf.
+func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
+	deed, after func(context.Context) error,
+) error {
+	outcome := mailbox.Refused
+	err := s.Trail.Administer(ctx, action, a, by, reason, func(ctx context.Context) error {
+		err := deed(ctx)
+		switch mailbox.CodeOf(err) {
+		case mailbox.OK:
+			outcome = mailbox.Done
+		case mailbox.OutcomeUnknown:
+			outcome = mailbox.Unknown
+		}
+		return err
+	})
+	if outcome == mailbox.Done {
+		err = errors.Join(err, after(ctx))
+	}
+	if err == nil || outcome == mailbox.Refused {
+		return err
+	}
+	return &Unfinished{Action: action, Outcome: outcome, Err: err}
+}
+
+// Add makes a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by mailbox.Actor) (mailbox.Account, error) {
 	admin, ok := s.Backend.(mailbox.Admin)
 	if !ok {
 		return a, errBackend("add mailboxes")
 	}
-	added := a
-	err := s.Trail.Administer(ctx, audit.Add, a, by, "", func(ctx context.Context) (err error) {
-		added, err = admin.Add(ctx, a, code, by)
+	err := s.administer(ctx, audit.Add, a, by, "", func(ctx context.Context) error {
+		added, err := admin.Add(ctx, a, code, by)
+		if err == nil {
+			a = added
+		}
 		return err
-	})
-	return added, err
+	}, nothing)
+	return a, err
 }
+
+func nothing(context.Context) error { return nil }
 
 // SetCode puts a code in force without the current one, opens the mailbox if
 // wrong codes had closed it, and records both.
@@ -82,30 +152,22 @@ func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, m
 	if !ok {
 		return errBackend("set a code without the current one")
 	}
-	err := s.Trail.Administer(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
+	return s.administer(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
 		return resetter.Reset(ctx, a, code, mustChange, by, reason).Failed("reset")
+	}, func(ctx context.Context) error {
+		return s.Trail.Unlock(ctx, a, by, reason)
 	})
-	if err != nil {
-		return err
-	}
-	return s.Trail.Unlock(ctx, a, by, reason)
 }
 
-// Remove deletes a mailbox with its counters and records it.
+// Remove deletes a mailbox, then its counters, and records it.
 func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
 	admin, ok := s.Backend.(mailbox.Admin)
 	if !ok {
 		return errBackend("remove mailboxes")
 	}
-	err := s.Trail.Administer(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
+	return s.administer(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
 		return admin.Remove(ctx, a, by, reason)
+	}, func(ctx context.Context) error {
+		return s.Guard.Unlock(ctx, a, by, reason)
 	})
-	return errors.Join(err, s.Guard.Unlock(ctx, a, by, reason))
-}
-
-func inDomain(domain string) string {
-	if domain == "" {
-		return ""
-	}
-	return " in domain " + domain
 }

@@ -39,10 +39,12 @@ func (s *Stores) MakeExamples(ctx context.Context, c config.Config) ([]Example, 
 			return made, err
 		}
 		a, err := s.Add(ctx, a, code, exampleActor)
+		if OutcomeOf(err) != mailbox.Refused {
+			made = append(made, Example{Account: a, Code: code})
+		}
 		if err != nil {
 			return made, err
 		}
-		made = append(made, Example{Account: a, Code: code})
 	}
 	return made, nil
 }

@@ -83,13 +83,13 @@ func TestTheWholeGreetingIsHeardAfterARenegotiation(t *testing.T) {
 		calls   int
 	}{
 		"the media address moves 300 ms after the ACK": {
-			caller.Options{}, caller.Stream{MovePort: true}, moved, 50},
+			caller.Options{}, caller.Stream{MovePort: true}, moved, alike},
 		"the media address moves 300 ms after the ACK of a delayed offer": {
-			caller.Options{Delayed: true}, caller.Stream{MovePort: true}, moved, 50},
+			caller.Options{Delayed: true}, caller.Stream{MovePort: true}, moved, alike},
 		"the first offer is inactive": {
-			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, 50},
+			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, alike},
 		"the answer to a delayed offer is inactive": {
-			caller.Options{Delayed: true, Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, 50},
+			caller.Options{Delayed: true, Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv}, resumed, alike},
 		"the first offer is inactive, the address moves, the second offer is ours": {
 			caller.Options{Direction: caller.Inactive}, caller.Stream{Direction: caller.SendRecv, MovePort: true, NoOffer: true}, resumed, 10},
 		"resumed by UPDATE": {
@@ -159,7 +159,7 @@ func greeted(ctx context.Context, o caller.Options, after time.Duration, s calle
 // moment.
 func heardSince(c *caller.Call, id prompt.ID, since time.Time) error {
 	const early = 5 * time.Millisecond // of a beginning that is dated by its arrival
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if slices.ContainsFunc(c.Media().Heard(), func(s caller.Heard) bool {
 			return s.ID == id && s.Complete && !s.At.Before(since.Add(-early))
 		}) {

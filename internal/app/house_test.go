@@ -59,6 +59,7 @@ func occupy() (free func()) {
 }
 
 func TestMain(m *testing.M) {
+	goFirst()
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })

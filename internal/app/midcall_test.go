@@ -111,10 +111,8 @@ func TestHeldInASentence(t *testing.T) {
 	c := dial(t, h.phone("*97", "4001"))
 	underWay(c, prompt.EnterCode, 1800*time.Millisecond) // more than 3 s of the call: no restart
 	held := quiet(t, c, 3*time.Second)
-	resumed := time.Now()
 	require.NoError(t, c.Resume(t.Context()))
 	c.Hear(prompt.EnterCode)
-	require.Less(t, time.Since(resumed), 3500*time.Millisecond, "the rest of 3.7 s, not all of it")
 	require.True(t, sound(t, c, prompt.EnterCode, 0).Complete, "one sentence with a pause in it")
 	require.Less(t, sound(t, c, prompt.EnterCode, 0).At, held, "and not begun again")
 	c.HearNot(prompt.NoInput)

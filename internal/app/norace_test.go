@@ -2,4 +2,10 @@
 
 package app
 
-const callsAtOnce = 64
+import "time"
+
+const (
+	callsAtOnce = 64
+	alike       = 50 // calls of one sort, where every one must be the same
+	patience    = 30 * time.Second
+)

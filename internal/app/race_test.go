@@ -2,5 +2,12 @@
 
 package app
 
-// callsAtOnce is smaller here: each call computes ten times as much.
-const callsAtOnce = 32
+import "time"
+
+// Each call computes ten times as much here, so there are fewer at a time and fewer
+// in all.
+const (
+	callsAtOnce = 24
+	alike       = 10
+	patience    = time.Minute
+)

@@ -97,7 +97,7 @@ func newScenario(t testing.TB) *scenario {
 	t.Cleanup(free)
 	return &scenario{
 		house: newHouse(t), free: free, account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true,
-		timeline: new(record), patience: 30 * time.Second,
+		timeline: new(record), patience: patience,
 	}
 }
 

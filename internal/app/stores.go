@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 	"star97/internal/sqlkit"
 )
 
@@ -36,17 +38,24 @@ const settleReserve = 2 * time.Second
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
 // Errors are sentences with place and remedy.
 func OpenStores(ctx context.Context, c config.Config, dir string) (*Stores, error) {
+	return openWrapped(ctx, c, dir, settled)
+}
+
+// openWrapped is OpenStores with what wrap puts between the lock-out and the backend.
+func openWrapped(ctx context.Context, c config.Config, dir string, wrap func(mailbox.Store) mailbox.Store) (*Stores, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
 	}
 	s := new(Stores)
-	if err := s.open(ctx, c, dir); err != nil {
+	if err := s.open(ctx, c, dir, wrap); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Stores) open(ctx context.Context, c config.Config, dir string) (err error) {
+func settled(backend mailbox.Store) mailbox.Store { return mailbox.Settled(backend, settleReserve) }
+
+func (s *Stores) open(ctx context.Context, c config.Config, dir string, wrap func(mailbox.Store) mailbox.Store) (err error) {
 	if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
 		return err
 	}
@@ -61,12 +70,22 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string) (err err
 		own.Keep(s.Ledger)
 		c.Audit.Atomic = true
 	}
-	if s.Guard, err = lockout.New(mailbox.Settled(s.Backend, settleReserve), s.Ledger, c.Lockout, nil); err != nil {
+	if s.Guard, err = lockout.New(wrap(s.Backend), s.Ledger, c.Lockout, nil); err != nil {
 		return err
 	}
-	c.Audit.Policy = c.Policy.Preset
+	c.Audit.Policy = rulesName(c.Policy)
 	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
 	return err
+}
+
+// rulesName is the preset's name for the audit trail, and where the configuration
+// alters the preset, a mark of the rules as they are.
+func rulesName(p config.Policy) string {
+	if preset, ok := pin.Preset(p.Preset); ok && preset == p.Policy {
+		return p.Preset
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", p.Policy))
+	return fmt.Sprintf("%s+%x", p.Preset, sum[:4])
 }
 
 // journaled is a backend of our own: the ledger lives in its file, so that a
