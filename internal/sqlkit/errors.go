@@ -68,6 +68,9 @@ func (d *DB) explain(err error) error {
 	if errors.As(err, &told) || !errors.As(err, &se) {
 		return err
 	}
+	if se.Code() == sqlite3.SQLITE_IOERR_SHMSIZE { // the file beside the log could not grow
+		return &Error{Kind: ErrFull, Path: d.opt.Path, Cause: err}
+	}
 	if kind, ok := kinds[se.Code()&primaryCode]; ok {
 		return &Error{Kind: kind, Path: d.opt.Path, Cause: err}
 	}
