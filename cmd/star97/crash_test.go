@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,17 +46,6 @@ func kills(t *testing.T) int {
 	require.NoError(t, err, "STAR97_KILLS")
 	return n
 }
-
-// swift is the program without the race detector, which makes a start some five times
-// longer: it is started once for each kill.
-var swift = sync.OnceValues(func() (string, error) {
-	name := filepath.Join(buildFolder(), "swift")
-	out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the program: %w\n%s", err, out)
-	}
-	return name, nil
-})
 
 // instead runs another program in place of the one that is tested elsewhere.
 func instead(program string) []string {
@@ -117,7 +104,7 @@ func openKilled(t *testing.T) *killed {
 	for i := range callersPerHouse {
 		h.codes[fmt.Sprint(4001+i)] = goodCode(fmt.Sprint(4001 + i))
 	}
-	name, err := swift()
+	name, err := swift() // a start for each kill
 	require.NoError(t, err)
 	h.setup = setup{Codes: h.codes, Wrap: instead(name)}
 	h.service = startService(t, h.setup)

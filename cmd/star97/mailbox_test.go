@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+// cli runs mailbox commands on a data folder of its own.
+type cli struct {
+	t    *testing.T
+	data string
+}
+
+func newCLI(t *testing.T) cli { return cli{t, filepath.Join(t.TempDir(), "data")} }
+
+// run runs "star97 mailbox ARGS", which has to end with code, and returns what it wrote.
+func (c cli) run(code int, stdin string, args ...string) (stdout, stderr string) {
+	c.t.Helper()
+	out, errs, exit := star97(c.t, stdin, append(append([]string{"mailbox"}, args...), "--data", c.data)...)
+	require.Equal(c.t, code, exit, "%v: %s%s", args, out, errs)
+	return out, errs
+}
+
+// object reads what a command with --json wrote.
+func object(t *testing.T, text string) (v map[string]any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), &v), text)
+	return v
+}
+
+func TestMailboxIsAddedShownAndRemoved(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	out, errs := c.run(0, "739164\n", "add", "4001", "--name", "Ann Example", "--number", "12125554001", "--number", "5554001",
+		"--language", "en-US", "--domain", "North.Example", "--must-change")
+	require.Equal(t, "Mailbox 4001 is added.\n", out)
+	require.Empty(t, errs)
+
+	_, errs = c.run(1, "", "show", "4001")
+	require.Contains(t, errs, "there is no mailbox 4001", "the default tenant has none")
+	out, _ = c.run(0, "", "show", "4001", "--domain", "north.example")
+	for _, row := range []string{
+		`extension +4001`, `domain +north\.example`, `name +Ann Example`, `language +en-US`,
+		`numbers +12125554001, 5554001`, `state +must change`, `own door +open`, `any door +open`, `id +sqlite \w+`,
+	} {
+		require.Regexp(t, `(?m)^`+row+`$`, out)
+	}
+	out, _ = c.run(0, "", "show", "4001", "--domain", "north.example", "--json")
+	v := object(t, out)
+	require.Equal(t, "4001", v["extension"])
+	require.Equal(t, []any{"must change"}, v["state"])
+	require.Equal(t, []any{"12125554001", "5554001"}, v["numbers"])
+	require.Equal(t, map[string]any{"wrong_codes_in_a_row": 0.0}, v["own_door"])
+	require.Equal(t, false, v["stopped"])
+	require.NotContains(t, out, "739164")
+
+	_, errs = c.run(1, "", "remove", "4001", "--domain", "north.example")
+	require.Contains(t, errs, "say --yes")
+	out, _ = c.run(0, "", "remove", "4001", "--domain", "north.example", "--yes", "--reason", "left")
+	require.Equal(t, "Mailbox 4001 is removed.\n", out)
+	c.run(1, "", "show", "4001", "--domain", "north.example")
+}
+
+func TestMailboxList(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	out, _ := c.run(0, "", "list", "--json")
+	require.JSONEq(t, "[]", out, "an empty list is a list")
+	c.run(0, "", "add", "4001", "--name", "Ann Example", "--no-code")
+	c.run(0, "739164\n", "add", "4002", "--name", "Bob Example", "--domain", "north", "--cannot-change")
+	rows := func(args ...string) []string {
+		out, _ := c.run(0, "", append([]string{"list"}, args...)...)
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		for i, l := range lines {
+			lines[i] = strings.Join(regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(l), -1), "|")
+		}
+		return lines
+	}
+	ann, bob := "4001|-|Ann Example|-|no code", "4002|north|Bob Example|-|cannot change"
+	require.ElementsMatch(t, []string{"EXTENSION|DOMAIN|NAME|LANGUAGE|STATE", ann, bob}, rows())
+	require.NotContains(t, rows("--domain", "north"), ann)
+	require.NotContains(t, rows("--search", "ann"), bob)
+	out, _ = c.run(0, "", "list", "--json", "--search", "bob")
+	var all []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	require.Len(t, all, 1)
+	require.Equal(t, "north", all[0]["domain"])
+	require.Equal(t, []any{"cannot change"}, all[0]["state"])
+}
+
+func TestMailboxCodes(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	out, _ := c.run(0, "", "add", "4001", "--generate")
+	require.Regexp(t, `^Access code of mailbox 4001 \(shown this once\): \d{6}\nMailbox 4001 is added\.\n$`, out)
+	out, errs := c.run(0, "", "set-code", "4001", "--generate", "--json", "--must-change")
+	require.Regexp(t, `^Access code of mailbox 4001 \(shown this once\): \d{6}\n$`, errs, "not into JSON that a program keeps")
+	require.Equal(t, []any{"must change"}, object(t, out)["state"])
+	out, _ = c.run(0, "739164", "set-code", "4001", "--reason", "lost")
+	require.Equal(t, "The code of mailbox 4001 is set.\n", out)
+
+	_, errs = c.run(1, "4001\n", "set-code", "4001")
+	require.Contains(t, errs, `breaks the rule "too-short"`)
+	c.run(0, "4001\n", "set-code", "4001", "--force")
+	_, errs = c.run(1, "73916x\n", "set-code", "4001")
+	require.Contains(t, errs, "digits 0 to 9 only")
+	_, errs = c.run(1, "", "set-code", "4001")
+	require.Contains(t, errs, "no code was given")
+	out, _ = c.run(0, "", "unlock", "4001", "--reason", "identity checked")
+	require.Equal(t, "Mailbox 4001 is open at both doors.\n", out)
+	out, _ = c.run(0, "", "unlock", "4001", "--json")
+	require.Equal(t, "4001", object(t, out)["extension"])
+}
+
+func TestMailboxImport(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	file := filepath.Join(t.TempDir(), "mailboxes.csv")
+	const head = "mailbox,domain,name,language,code\n"
+	write := func(rows string) { require.NoError(t, os.WriteFile(file, []byte(head+rows), 0o600)) }
+
+	write("4001,,\"Example, Ann\",en-US,739164\n4002,north,Bob,,\n4003,,Cem,,111111\n4004,,Dee,,secret\n")
+	out, errs := c.run(1, "", "import", file)
+	require.Empty(t, out)
+	require.Contains(t, errs, file+`:4: its code breaks the rule "same-run"`)
+	require.Contains(t, errs, "star97: "+file+":5: a code consists of the digits")
+	out, _ = c.run(0, "", "list", "--json")
+	require.JSONEq(t, "[]", out, "the whole file is checked before anything is added")
+
+	write("4001,,\"Example, Ann\",en-US,739164\n4002,north,Bob,,\n")
+	out, _ = c.run(0, "", "import", file)
+	require.Equal(t, "2 of 2 mailboxes are added.\n", out)
+	out, _ = c.run(0, "", "list")
+	require.Contains(t, out, "Example, Ann")
+	require.Regexp(t, `4002 +north +Bob +- +no code`, out)
+
+	write("4001,,Ann,,739164\n4005,,Eve,,582907\n")
+	out, errs = c.run(1, "", "import", file, "--json")
+	require.JSONEq(t, `{"added": 1, "failed": 1}`, out, "an import can be repeated")
+	require.Contains(t, errs, ":2: mailbox 4001 is there already")
+	out, _ = c.run(0, head+"4006,,Fay,,111111\n", "import", "-", "--force")
+	require.Equal(t, "1 of 1 mailboxes are added.\n", out)
+	_, errs = c.run(1, "", "import", file+".none")
+	require.Contains(t, errs, "check its name and mode")
+}
+
+// Each command shows its use with an example, and never asks for a code as an argument.
+func TestEveryCommandHasHelpWithExamples(t *testing.T) {
+	t.Parallel()
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
+		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
+		require.Nil(t, cmd.Flags().Lookup("code"), "a code never stands on a command line")
+		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		out, errs, code := star97(t, "", args...)
+		require.Zero(t, code, errs)
+		require.Contains(t, out, "Examples:\n"+cmd.Example, cmd.CommandPath())
+		for _, sub := range cmd.Commands() {
+			if sub.Name() != "help" && sub.Name() != "completion" {
+				visit(sub)
+			}
+		}
+	}
+	visit(rootCommand())
+}
+
+func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "star97.yaml")
+	wrong := filepath.Join(t.TempDir(), "star97.yaml")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	require.NoError(t, os.WriteFile(wrong, []byte("drain: 2h\nlog: {level: loud}\n"), 0o600))
+	for _, row := range []struct {
+		args         []string
+		code         int
+		stdout, errs string // parts; empty: nothing at all
+	}{
+		{[]string{"--version"}, 0, "star97 version", ""},
+		{[]string{}, 0, "Available Commands:", ""},
+		{[]string{"mailbox"}, 0, "Available Commands:", ""},
+		{[]string{"sing"}, 2, "", `star97: unknown command "sing"`},
+		{[]string{"serve", "now"}, 2, "", "write `star97 serve [flags]`"},
+		{[]string{"check"}, 0, "No problem found.", ""},
+		{[]string{"check", "--config", empty}, 0, "No problem found.", ""},
+		{[]string{"check", "--json"}, 0, "[]", ""},
+		{[]string{"check", "--config", wrong}, 1, wrong + ":1: drain is 2h0m0s. Set it between 0s and 1h.", "2 problems found"},
+		{[]string{"check", "--config", wrong}, 1, wrong + ":2: log: level is \"loud\"", "2 problems found"},
+		{[]string{"check", "--config", wrong, "--json"}, 1, `"line": 1`, "2 problems found"},
+		{[]string{"serve", "--config", wrong}, 1, "", "star97: " + wrong + ":2: log: level"},
+		{[]string{"mailbox", "list", "--config", wrong}, 1, "", wrong + ":1: drain"},
+		{[]string{"flow", "--format", "text"}, 0, "menu", ""},
+		{[]string{"flow", "--format", "dot"}, 0, "digraph", ""},
+		{[]string{"flow", "--format", "svg"}, 0, "<svg", ""},
+		{[]string{"flow", "--format", "paint"}, 2, "", "svg, dot or text"},
+	} {
+		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
+			out, errs, code := star97(t, "", row.args...)
+			require.Equal(t, row.code, code, errs)
+			for _, part := range []struct{ want, is string }{{row.stdout, out}, {row.errs, errs}} {
+				if part.want == "" {
+					require.Empty(t, part.is)
+				}
+				require.Contains(t, part.is, part.want)
+			}
+		})
+	}
+}
