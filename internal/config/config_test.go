@@ -1,0 +1,171 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dialplan"
+	"star97/internal/pin"
+)
+
+// written writes a file into a new folder and returns its name.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "star97.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return name
+}
+
+// problems loads a text and returns what is wrong, without the folder.
+func problems(t *testing.T, text string) (all []string) {
+	t.Helper()
+	name := written(t, text)
+	_, found := Load(name)
+	for _, p := range found {
+		all = append(all, strings.ReplaceAll(p.Error(), filepath.Dir(name)+"/", ""))
+	}
+	return all
+}
+
+func TestDefaultsAreValidAndAFileThatSaysNothingIsTheDefaults(t *testing.T) {
+	want := Default()
+	require.Empty(t, want.check(nil), "no default breaks its own range")
+	for name, text := range map[string]string{"empty": "", "a comment": "# nothing yet\n", "an empty section": "sip: {}\n"} {
+		c, found := Load(written(t, text))
+		require.Empty(t, found, name)
+		// The plan's functions aside, everything is equal.
+		require.True(t, reflect.DeepEqual(want.SIP, c.SIP), name)
+		require.Equal(t, want.Policy, c.Policy, name)
+		require.Equal(t, want.Store, c.Store, name)
+		require.Equal(t, dialplan.Default(), c.Plan, name)
+	}
+	c, found := Load("")
+	require.Empty(t, found)
+	require.Equal(t, want.Drain, c.Drain)
+}
+
+func TestWhatAFileSaysReplacesOnlyThat(t *testing.T) {
+	c, found := Load(written(t, "sip: {dscp: 0}\nmedia:\n  port_min: 30000\n  port_max: 30998\ndrain: 5s\nlog: {format: json}\n"))
+	require.Empty(t, found)
+	want := Default()
+	require.Zero(t, c.SIP.DSCP)
+	require.Equal(t, want.SIP.Listen, c.SIP.Listen)
+	require.EqualValues(t, 30000, c.Media.PortMin)
+	require.Equal(t, want.Media.Timeout, c.Media.Timeout)
+	require.Equal(t, 5*time.Second, c.Drain)
+	require.Equal(t, Log{Level: want.Log.Level, Format: "json"}, c.Log)
+}
+
+func TestRulesOfAPresetAreTheBaseOfWhatIsWrittenBesideIt(t *testing.T) {
+	preset, ok := pin.Preset("broadworks-6-10")
+	require.True(t, ok)
+	for name, text := range map[string]string{
+		"preset first": "policy:\n  preset: broadworks-6-10\n  min_length: 7\n",
+		"preset last":  "policy:\n  min_length: 7\n  preset: broadworks-6-10\n",
+	} {
+		c, found := Load(written(t, text))
+		require.Empty(t, found, name)
+		want := preset
+		want.MinLen = 7
+		require.Equal(t, Policy{Preset: "broadworks-6-10", Policy: want}, c.Policy, name)
+	}
+}
+
+func TestFilesAreTakenFromTheFolderOfTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(t.TempDir(), "plan.yaml")
+	for _, name := range []string{filepath.Join(dir, "plan.yaml"), other} {
+		require.NoError(t, os.WriteFile(name, []byte("routes:\n  - {number: \"*11\", door: any}\n"), 0o600))
+	}
+	for _, plan := range []string{"plan.yaml", other} {
+		name := filepath.Join(dir, "star97.yaml")
+		require.NoError(t, os.WriteFile(name, []byte("dialplan: "+plan+"\nprompts: {folder: own}\n"), 0o600))
+		c, found := Load(name)
+		require.Empty(t, found)
+		require.Len(t, c.Plan.Routes, 1)
+		require.Equal(t, "*11", c.Plan.Routes[0].Number)
+		require.Equal(t, filepath.Join(dir, "own"), c.Prompts.Folder)
+	}
+}
+
+// A person mends a file once, not once for each problem.
+func TestEveryProblemOfEveryOwnerIsToldWithItsLine(t *testing.T) {
+	found := problems(t, `sip:
+  dscp: 64
+  strangers: welcome
+  limits:
+    calls: 0
+media:
+  port_min: 7
+call:
+  store_deadline: 1s
+store:
+  sqlite:
+    cost: {memory: 1}
+lockout: {wait_from: 0}
+ledger:
+  max_sources: 1
+audit: {node: ""}
+prompts: {language: "?"}
+policy:
+  max_same_run: 99
+log: {level: loud}
+drain: 2h
+dialplan: none.yaml
+`)
+	for _, want := range []string{
+		"star97.yaml:2: sip: dscp is 64;", "star97.yaml:3: sip: strangers is", "star97.yaml:5: sip: limits.calls is 0;",
+		"star97.yaml:7: media: port_min is 7;", "star97.yaml:9: call: store_deadline is 1s;",
+		"star97.yaml:12: store: sqlite.cost.memory is 1:", "star97.yaml:13: lockout: wait_from is 0;",
+		"star97.yaml:15: ledger: max_sources is 1;", "star97.yaml:16: audit: node is", "star97.yaml:17: prompts: language",
+		"star97.yaml:19: policy: max_same_run is 99:", "star97.yaml:20: log: level is", "star97.yaml:21: drain is 2h0m0s.",
+		"none.yaml: There is no such file. Check the name. It is named in line 22 of the configuration.",
+	} {
+		n := 0
+		for _, p := range found {
+			if strings.HasPrefix(p, want) {
+				n++
+			}
+		}
+		require.Equal(t, 1, n, "%s\nin\n%s", want, strings.Join(found, "\n"))
+	}
+	require.Len(t, found, 14)
+}
+
+func TestAFileThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.yaml")
+	require.NoError(t, os.WriteFile(large, make([]byte, maxFile+1), 0o600))
+	for name, want := range map[string]string{
+		filepath.Join(dir, "none.yaml"): "There is no such file. Check the name.",
+		dir:                             "This is not a file. Name the YAML file itself.",
+		large:                           "The file is larger than 1 MiB.",
+	} {
+		_, found := Load(name)
+		require.Len(t, found, 1)
+		require.Contains(t, found[0].Error(), name+": "+want)
+	}
+}
+
+func TestSyntaxAndUnknownKeysAreOneProblem(t *testing.T) {
+	for text, want := range map[string]string{
+		"sip:\n\tdscp: 1\n":             "star97.yaml:2: A tab stands in the indentation.",
+		"sip:\n  dspc: 1\n":             `star97.yaml:2: The key "dspc" is not known here.`,
+		"plan: {}\n":                    `star97.yaml:1: The key "plan" is not known here.`,
+		"policy: {preset: lax}\n":       `star97.yaml:1: There is no preset named "lax".`,
+		"media: {listen: 3}\n":          `star97.yaml:1: The key "listen" is not known here.`,
+		"audit: {atomic: true}\n":       `star97.yaml:1: The key "atomic" is not known here.`,
+		"drain: soon\n":                 "star97.yaml:1: This must be a length of time.",
+		"sip: {peers: [{adresses: 1}]}": `star97.yaml:1: The key "adresses" is not known here.`,
+	} {
+		found := problems(t, text)
+		require.Len(t, found, 1, text)
+		require.Contains(t, found[0], want)
+	}
+}
