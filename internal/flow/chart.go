@@ -155,6 +155,7 @@ var because = [numActions][numStates]string{
 	findMailbox:    {Extension: "no extension", Leaving: "no extension, too often"},
 	verify:         {AccessCode: "too long", Finding: "not found yet", Leaving: "store down, or last try"},
 	askAgain:       {Leaving: tooOften},
+	askWhole:       {Leaving: tooOften},
 	sayInvalid:     {Leaving: tooOften},
 	bePatient:      {Leaving: "too long"},
 	sayWrong:       {Leaving: "last try"},

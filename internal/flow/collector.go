@@ -65,7 +65,16 @@ func (m *machine) readSilence() signal {
 		return evNothing
 	}
 	m.ended = true
+	if m.unfinished() {
+		return evShort
+	}
 	return evEntered
+}
+
+// unfinished tells whether the new code needs more digits to be legal. A pause in
+// it is a pause, and says nothing of the code that was meant.
+func (m *machine) unfinished() bool {
+	return (m.at == NewCode || m.at == Confirm) && m.entry.Len() < m.policy.MinLen
 }
 
 // readKey is what a key means. A # right after an entry that ended by itself

@@ -16,7 +16,7 @@ import (
 )
 
 // The whole flow, explored: every event in every state that can be reached with
-// codes of one digit, at most one key typed ahead and small limits. Those bounds
+// codes of one or two digits, at most one key typed ahead and small limits. Those bounds
 // make the number of calls finite; they cut off no path of the table.
 
 // node is a call and what an onlooker knows of it.
@@ -36,7 +36,7 @@ type witness struct {
 func smallLayout(t testing.TB) *Layout {
 	plan := dialplan.Default()
 	plan.Limits = dialplan.Limits{WrongCodes: 2, SilentRounds: 2, NewCodeRounds: 2}
-	l, err := NewLayout(plan, pin.Policy{MinLen: 1, MaxLen: 3, Current: true})
+	l, err := NewLayout(plan, pin.Policy{MinLen: 2, MaxLen: 3})
 	require.NoError(t, err)
 	l.maxWaits = 2
 	return l
@@ -88,15 +88,16 @@ func (c scope) events(s *State) []Event {
 	return list
 }
 
-// mayPress keeps the codes short: 1 is the extension and the current code, 1 or 2
-// the new one. An entry of 30 digits may get one more.
+// mayPress keeps the codes short: 1 is the extension and the current code, 11 the
+// new one, and 1 a new one that is too short or not the same. An entry of 30 digits
+// may get one more.
 func (c scope) mayPress(s *State, d dtmf.Digit) bool {
 	full := s.entry.Len() == pin.MaxDigits && !s.over
 	switch s.at {
 	case Extension, AccessCode:
 		return d > 9 || d == 1 && (s.entry.Empty() || full)
 	case NewCode, Confirm:
-		return d > 9 || d < 3 && s.entry.Empty()
+		return d > 9 || d == 1 && s.entry.Len() < 2
 	case MainMenu:
 		return true
 	}

@@ -18,6 +18,7 @@ const (
 	askAfresh
 	sayCleared
 	askAgain
+	askWhole
 	goBack
 	cancel
 	restart
@@ -74,6 +75,8 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.cleared()
 	case askAgain:
 		return m.again(prompt.NoInput)
+	case askWhole:
+		return m.again(prompt.RefusedTooShort)
 	case goBack:
 		return m.goBack()
 	case cancel:

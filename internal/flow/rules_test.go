@@ -132,6 +132,24 @@ func TestAHashThatComesLateBelongsToTheEntryBefore(t *testing.T) {
 	c.press("#").says(prompt.NoInput, prompt.EnterCode)
 }
 
+// The same keys mean the same whether the store was fast, slow or in between.
+func TestKeysAroundAChangeMeanTheSameWhateverTheStoreTakes(t *testing.T) {
+	l := layout(t)
+	const keys = "2*9"
+	for before := range len(keys) + 1 {
+		c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#").press(keys[:before])
+		c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).says(prompt.Changed)
+		for _, k := range keys[before:] {
+			require.Empty(t, c.press(string(k)).at(Announcing).out, "it is heard to its end")
+		}
+		c.spoken().at(MainMenu).says(prompt.MainMenu)
+		require.Zero(t, c.s.queued)
+	}
+	c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
+	c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).press("2").do(Event{Kind: KeysLost})
+	c.spoken().at(MainMenu).says(prompt.DigitsLost, prompt.MainMenu)
+}
+
 func TestExtensionOfFixedLengthEndsAtItsLastDigit(t *testing.T) {
 	plan := dialplan.Default()
 	plan.Limits.ExtensionDigits = 4
@@ -154,6 +172,26 @@ func TestNewCodeOfMostDigitsEndsAtItsLast(t *testing.T) {
 	c.press("#").at(Confirm)
 	require.Empty(t, c.out, "the # belongs to the entry before")
 	c.press("4829153706").at(Changing)
+}
+
+// A pause says nothing of a code that is too short to be one: it costs no round,
+// is no refusal in the records, and the # behind it is not missed.
+func TestAPauseInAShortNewCodeCostsNoRound(t *testing.T) {
+	for _, first := range []string{"", "482915#"} {
+		c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2" + first)
+		at := c.s.at
+		for i := range 3 {
+			c.press("48291").timer().at(at)
+			require.Zero(t, c.s.rounds)
+			require.EqualValues(t, i+1, c.s.silent)
+			require.NotContains(t, kinds(c.out), Note)
+			require.Empty(t, c.press("#").out, "it belongs to what the pause ended")
+		}
+		c.press("48291").timer().at(Leaving).says(prompt.RefusedTooShort, prompt.OldCodeWorks, prompt.Goodbye)
+	}
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("248291#").at(NewCode)
+	require.Contains(t, kinds(c.out), Note, "who says that it is complete is told that it is not")
+	require.EqualValues(t, 1, c.s.rounds)
 }
 
 func TestStarGivesMoreTime(t *testing.T) {

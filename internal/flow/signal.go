@@ -11,6 +11,7 @@ const (
 	evLost                       // a key was lost
 	evTyped                      // a digit continues the entry
 	evEntered                    // the entry is complete
+	evShort                      // a pause in a new code that cannot be complete yet
 	evBroken                     // the entry is complete, but a key of it was lost
 	evCleared                    // * on an entry
 	evBack                       // * on an empty entry
@@ -40,7 +41,7 @@ const (
 
 var signalWords = [numSignals]string{
 	evAnswered: "answered", evSpoken: "spoken", evAhead: "key", evLost: "losing a key", evTyped: "digit",
-	evEntered: "entry complete", evBroken: "a key was lost", evCleared: "* on entry", evBack: "*", evNothing: "no input",
+	evEntered: "entry complete", evShort: "pause, too short", evBroken: "a key was lost", evCleared: "* on entry", evBack: "*", evNothing: "no input",
 	evChange: "key change", evRepeat: "key repeat", evGoodbye: "key goodbye", evOther: "other key",
 	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "mailbox closed", evDown: "store down",
 	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "mailbox locked or closed",
