@@ -14,9 +14,11 @@ import (
 type near struct {
 	network string     // udp, tcp
 	laddr   sip.Addr   // the listener's, to send from (UDP)
-	shown   netip.Addr // in Contact, Via and SDP
+	shown   netip.Addr // in Contact and Via
 	port    int        // in Contact and Via
-	bind    netip.Addr // for media
+	bind    netip.Addr // for media, where its options name none
+
+	advertised bool // shown is the listener's advertise address, which SDP shows too
 }
 
 // nearOf finds the listener that a request came in by.
@@ -40,7 +42,7 @@ func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
 	}
 	n.shown, n.port = n.bind, int(l.addr.Port())
 	if l.advertise.IsValid() && !s.isLocal(source) {
-		n.shown, n.port = l.advertise, l.port
+		n.shown, n.port, n.advertised = l.advertise, l.port, true
 	}
 	return n, nil
 }

@@ -29,9 +29,19 @@ var codecs = []codec.ID{codec.PCMU, codec.PCMA}
 
 func (d *dialog) localSDP(version uint64) sdp.Local {
 	return sdp.Local{
-		Addr:   netip.AddrPortFrom(d.near.shown, d.session.LocalAddr().Port()),
+		Addr:   d.mediaAddr(),
 		Codecs: codecs, SessionID: d.talk.session, Version: version,
 	}
+}
+
+// mediaAddr is where RTP comes to: the address that media is bound to, or what is
+// advertised in its place.
+func (d *dialog) mediaAddr() netip.AddrPort {
+	at := d.session.LocalAddr()
+	if at.Addr().IsUnspecified() || d.near.advertised {
+		return netip.AddrPortFrom(d.near.shown, at.Port())
+	}
+	return at
 }
 
 // versioned makes a description whose version has grown if, and only if, it
