@@ -61,7 +61,7 @@ var actionWords = [...]string{
 }
 
 // String is the action's closed word.
-func (a Action) String() string { return word(actionWords[:], uint8(a)) }
+func (a Action) String() string { return mailbox.Word(actionWords[:], uint8(a)) }
 
 // MarshalText writes the closed word.
 func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
@@ -79,7 +79,7 @@ const (
 var stageWords = [...]string{Whole: "whole", Intended: "intended", Ended: "ended"}
 
 // String is the stage's closed word.
-func (s Stage) String() string { return word(stageWords[:], uint8(s)) }
+func (s Stage) String() string { return mailbox.Word(stageWords[:], uint8(s)) }
 
 // MarshalText writes the closed word.
 func (s Stage) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -192,11 +192,4 @@ func clean(s string, most int) string {
 		return s
 	}
 	return string([]rune(s)[:most-1]) + "…"
-}
-
-func word(words []string, i uint8) string {
-	if int(i) < len(words) && words[i] != "" {
-		return words[i]
-	}
-	return fmt.Sprintf("unnamed-%d", i)
 }

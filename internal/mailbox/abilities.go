@@ -52,6 +52,7 @@ type Admin interface {
 
 // Lagging is a Store whose Verify may answer from an older state than the last Change.
 type Lagging interface {
-	// Lag is how long after a change the old code may still verify.
+	// Lag is how long after Change has returned the old code may still verify,
+	// requests that are in flight then included.
 	Lag() time.Duration
 }

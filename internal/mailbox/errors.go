@@ -3,7 +3,6 @@ package mailbox
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Code is the closed set of reasons that callers of a Store branch on. Numbers
@@ -56,7 +55,7 @@ func Codes() []Code {
 }
 
 // String is the code's closed word for logs, audit and metrics.
-func (c Code) String() string { return word(codeWords[:], uint8(c)) }
+func (c Code) String() string { return Word(codeWords[:], uint8(c)) }
 
 // Error is the same word: a Code can stand as an error's target or whole content.
 func (c Code) Error() string { return c.String() }
@@ -112,11 +111,4 @@ func CodeOf(err error) Code {
 // Expired makes the error of an operation whose context ended before an answer came.
 func Expired(ctx context.Context, op string) error {
 	return Fail(op, Unavailable, context.Cause(ctx))
-}
-
-func word(words []string, i uint8) string {
-	if int(i) < len(words) && words[i] != "" {
-		return words[i]
-	}
-	return fmt.Sprintf("unnamed-%d", i)
 }

@@ -1,7 +1,5 @@
 package mailbox
 
-import "errors"
-
 // Proved is the Result of a change that is in force.
 func Proved() Result { return Result{Outcome: Done} }
 
@@ -20,5 +18,5 @@ func (r Result) Failed(op string) error {
 	if r.Outcome == Done {
 		return nil
 	}
-	return Fail(op, r.Reason, errors.Join(r.Err))
+	return Fail(op, r.Reason, r.Err)
 }

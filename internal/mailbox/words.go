@@ -8,13 +8,13 @@ var (
 )
 
 // String is the outcome's closed word.
-func (o Outcome) String() string { return word(outcomeWords[:], uint8(o)) }
+func (o Outcome) String() string { return Word(outcomeWords[:], uint8(o)) }
 
 // MarshalText writes the closed word.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // String is the door's closed word.
-func (d Door) String() string { return word(doorWords[:], uint8(d)) }
+func (d Door) String() string { return Word(doorWords[:], uint8(d)) }
 
 // MarshalText writes the closed word.
 func (d Door) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -30,4 +30,21 @@ func (d *Door) UnmarshalText(text []byte) error {
 		return fmt.Errorf("door %q is not known: use own or any", text)
 	}
 	return nil
+}
+
+// Word is the closed word of number i, or one that says that it has none.
+func Word(words []string, i uint8) string {
+	if int(i) < len(words) && words[i] != "" {
+		return words[i]
+	}
+	return fmt.Sprintf("unnamed-%d", i)
+}
+
+// InDomain goes on from a mailbox's number in a sentence; nothing for the default
+// domain.
+func InDomain(domain string) string {
+	if domain == "" {
+		return ""
+	}
+	return " in domain " + domain
 }

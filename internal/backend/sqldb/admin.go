@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -42,6 +43,9 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 		}
 	}
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := unshared(ctx, tx, a); err != nil {
+			return err
+		}
 		if err := insert(ctx, tx, a); err != nil || code.Empty() {
 			return err
 		}
@@ -49,12 +53,52 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 	})
 	if sqlkit.IsUnique(err) {
 		return mailbox.Account{}, mailbox.Fail(op, mailbox.Exists,
-			fmt.Errorf("mailbox %s is there already%s: change it, or remove it first", a.Extension, inDomain(a.Domain)))
+			fmt.Errorf("mailbox %s is there already%s: change it, or remove it first", a.Extension, mailbox.InDomain(a.Domain)))
 	}
 	if err != nil {
 		return mailbox.Account{}, fail(op, err)
 	}
 	return a, nil
+}
+
+// unshared refuses numbers by which a would answer for another mailbox, or another
+// one for a: a call from or for such a number would find two. An own number may
+// be that of several mailboxes.
+func unshared(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
+	other, err := first(ctx, tx, `SELECT m.extension FROM mailbox m JOIN number n ON n.mailbox_id = m.id
+WHERE m.domain = ?1 AND n.number = ?2 AND m.extension <> ?2`, a.Domain, a.Extension)
+	switch {
+	case err != nil:
+		return err
+	case other != "":
+		return taken("%s is an own number of mailbox %s%s: take another extension, or that number from the mailbox first",
+			a.Extension, other, mailbox.InDomain(a.Domain))
+	}
+	for _, n := range a.Numbers {
+		other, err := first(ctx, tx, "SELECT extension FROM mailbox WHERE domain = ? AND extension = ? AND extension <> ?",
+			a.Domain, n, a.Extension)
+		switch {
+		case err != nil:
+			return err
+		case other != "":
+			return taken("the own number %s of mailbox %s is the extension of another mailbox%s: leave it out",
+				n, a.Extension, mailbox.InDomain(a.Domain))
+		}
+	}
+	return nil
+}
+
+// first is the text of a query's first row, empty if there is none.
+func first(ctx context.Context, tx *sql.Tx, query string, args ...any) (found string, err error) {
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&found)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return found, err
+}
+
+func taken(format string, args ...any) error {
+	return mailbox.Fail("add", mailbox.Exists, fmt.Errorf(format, args...))
 }
 
 func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
@@ -115,11 +159,4 @@ func bad(code mailbox.Code, format string, args ...any) error {
 
 func isNumber(s string) bool {
 	return s != "" && len(s) <= maxNumber && strings.Trim(s, "0123456789") == ""
-}
-
-func inDomain(domain string) string {
-	if domain == "" {
-		return ""
-	}
-	return " in domain " + domain
 }
