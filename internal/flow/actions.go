@@ -53,33 +53,19 @@ func (m *machine) becomeAny() StateID {
 }
 
 // storeDown: at the any door it waits until the code is complete, as any answer does.
-func (m *machine) storeDown(code mailbox.Code) StateID {
-	if m.at == AccessCode && m.door != mailbox.OwnDoor {
+func (m *machine) storeDown(e *Event) StateID {
+	switch {
+	case m.at == AccessCode && m.door != mailbox.OwnDoor:
 		return m.at
+	case m.door == mailbox.OwnDoor && e.Code == mailbox.Throttled && e.Retry > 0:
+		return m.leaveUntil(EndBusy, prompt.Failed, e.Retry)
 	}
-	return m.unavailable(code)
+	return m.unavailable(e.Code)
 }
 
 func (m *machine) unavailable(code mailbox.Code) StateID {
 	if m.door == mailbox.OwnDoor && (code == mailbox.Busy || code == mailbox.Throttled) {
 		return m.leave(EndBusy, prompt.Busy, prompt.Goodbye)
-	}
-	return m.leave(EndUnavailable, prompt.Unavailable, prompt.Goodbye)
-}
-
-// closed tells an owner why the mailbox cannot be used.
-func (m *machine) closed(code mailbox.Code) StateID {
-	flags := mailbox.Flags{}
-	if m.account != nil {
-		flags = m.account.Flags
-	}
-	switch {
-	case code == mailbox.Locked:
-		return m.leave(EndLocked, prompt.Locked, prompt.Goodbye)
-	case code == mailbox.NoCode || flags.NoCode:
-		return m.leave(EndNoCode, prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye)
-	case code == mailbox.Disabled || flags.Disabled:
-		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
 	}
 	return m.leave(EndUnavailable, prompt.Unavailable, prompt.Goodbye)
 }
@@ -262,30 +248,6 @@ func (m *machine) explain(code mailbox.Code) StateID {
 		return m.giveUp(why)
 	}
 	return m.enter(NewCode, why, prompt.OldCodeWorks)
-}
-
-// failed: the store proved that it changed nothing, and another code would not help.
-func (m *machine) failed(code mailbox.Code) StateID {
-	m.first.Wipe()
-	m.dropAhead()
-	why := prompt.Failed
-	switch code {
-	case mailbox.TooSoon:
-		why = prompt.TooSoon
-	case mailbox.CannotChange, mailbox.Disabled:
-		why = prompt.CannotChange
-	case mailbox.OtherChannel:
-		why = prompt.ManagedElsewhere
-	case mailbox.Busy, mailbox.Throttled:
-		why = prompt.Busy
-	case mailbox.Unavailable, mailbox.ServiceRefused, mailbox.OutcomeUnknown:
-		why = prompt.Unavailable
-	case mailbox.WrongPIN: // another change came first: the old code works no more
-		return m.leave(EndNotChanged, prompt.Failed, prompt.HelpDesk, prompt.Goodbye)
-	case mailbox.Locked:
-		return m.leave(EndLocked, prompt.Locked, prompt.OldCodeWorks, prompt.Goodbye)
-	}
-	return m.giveUp(why)
 }
 
 func (m *machine) doubt() StateID {

@@ -165,7 +165,7 @@ var because = [numActions][numStates]string{
 	announce:       {Leaving: graceOver},
 	goOn:           {Leaving: graceOver},
 	explainRefusal: {MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
-	explainFailure: {Leaving: "locked, must change, or " + graceOver},
+	explainFailure: {Leaving: "not usable now, must change, or " + graceOver},
 }
 
 // text lists every cell that does something: state, signal, states that may follow.

@@ -76,14 +76,16 @@ func (c scope) events(s *State) []Event {
 	for _, box := range []*mailbox.Account{plainBox, mustBox, fixedBox, closedBox} {
 		list = append(list, Event{Kind: Found, Step: s.asking, Account: box}, Event{Kind: Verified, Step: s.asking, Account: box})
 	}
-	for _, code := range []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN, mailbox.Locked, mailbox.Busy, mailbox.Unavailable} {
+	for _, code := range []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN, mailbox.Locked, mailbox.OtherChannel, mailbox.Busy, mailbox.Unavailable} {
 		list = append(list, Event{Kind: Found, Step: s.asking, Code: code}, Event{Kind: Verified, Step: s.asking, Code: code})
 	}
 	for _, r := range []mailbox.Result{
-		{}, {Outcome: mailbox.Done}, {Outcome: mailbox.Refused}, {Outcome: mailbox.Refused, Reason: mailbox.Trivial},
-		{Outcome: mailbox.Refused, Reason: mailbox.TooSoon}, {Outcome: mailbox.Refused, Reason: mailbox.Locked},
+		{}, {Outcome: mailbox.Done}, {Outcome: mailbox.Refused},
 	} {
 		list = append(list, Event{Kind: ChangeDone, Step: s.asking, Result: r})
+	}
+	for _, code := range mailbox.Codes() {
+		list = append(list, Event{Kind: ChangeDone, Step: s.asking, Result: mailbox.Result{Outcome: mailbox.Refused, Reason: code}})
 	}
 	return list
 }
@@ -270,8 +272,12 @@ func breaks(before node, e Event, after node, out Effects) string {
 			return "an effect has no step"
 		case fx.Kind == Say && fx.Phrase[0] == "":
 			return "a phrase is empty"
-		case fx.Kind == Say && slices.Contains(fx.Phrase[:], prompt.Changed) && !(e.Kind == ChangeDone && e.Result.Outcome == mailbox.Done):
+		case fx.Kind == Say && says(fx, prompt.Changed) && !(e.Kind == ChangeDone && e.Result.Outcome == mailbox.Done):
 			return "success is spoken without proof"
+		case fx.Kind == Say && says(fx, prompt.OldCodeWorks) && (before.truth.right.Empty() || disproved(before, e, true)):
+			return "the old code is promised without proof"
+		case fx.Kind == Say && says(fx, prompt.Unavailable) && disproved(before, e, false):
+			return "nothing was changed, it is said, and nobody knows"
 		case fx.Kind == Change && fx.Code != before.truth.right:
 			return "a change with a code that was not verified"
 		case fx.Kind == Change && (fx.Code.Empty() || fx.Next.Empty()):
@@ -305,6 +311,24 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "the first entry outlives the confirmation"
 	}
 	return ""
+}
+
+func says(fx Effect, id prompt.ID) bool { return slices.Contains(fx.Phrase[:], id) }
+
+// disproved tells whether it is untrue, or not known, that a change which is under
+// way changed nothing and, if still, that the old code still opens the mailbox.
+func disproved(before node, e Event, still bool) bool {
+	if before.state.at != Changing {
+		return false
+	}
+	if e.Kind != ChangeDone || e.Result.Outcome != mailbox.Refused {
+		return true
+	}
+	switch e.Result.Reason {
+	case mailbox.WrongPIN, mailbox.NotFound, mailbox.Ambiguous, mailbox.NoCode, mailbox.Disabled, mailbox.Locked:
+		return still
+	}
+	return false
 }
 
 func secretFree(s *State) bool {

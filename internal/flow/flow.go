@@ -44,6 +44,7 @@ type Event struct {
 	Code    mailbox.Code     // Found, Verified: OK or why not
 	Account *mailbox.Account // Verified OK, or Found OK at the own door: whose it is; read-only
 	Result  mailbox.Result   // ChangeDone
+	Retry   time.Duration    // Found, Verified, ChangeDone with Locked or Throttled: when the next try is possible; 0: not known
 }
 
 // EffectKind is what the shell has to do.
@@ -102,7 +103,7 @@ const (
 	EndNoInput                          // silence, or keys that nobody asked for
 	EndWrongCodes                       // the tries of this call are used up
 	EndLocked                           // the mailbox is locked
-	EndDisabled                         // the mailbox may not sign in
+	EndDisabled                         // the mailbox may not sign in, or not by telephone
 	EndNoCode                           // the mailbox has no code yet
 	EndBusy                             // the store had no room
 	EndUnavailable                      // the store did not answer

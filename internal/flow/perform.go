@@ -111,9 +111,9 @@ func (m *machine) conclude(do action, e *Event) StateID {
 	case becomeAny:
 		return m.becomeAny()
 	case explainClosed:
-		return m.closed(e.Code)
+		return m.closed(e)
 	case storeDown:
-		return m.storeDown(e.Code)
+		return m.storeDown(e)
 	case bePatient:
 		return m.patience()
 	case mustChange:
@@ -125,7 +125,7 @@ func (m *machine) conclude(do action, e *Event) StateID {
 	case explainRefusal:
 		return m.explain(e.Result.Reason)
 	case explainFailure:
-		return m.failed(e.Result.Reason)
+		return m.failed(e)
 	case sayDoubt:
 		return m.doubt()
 	case timeUp:
