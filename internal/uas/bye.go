@@ -47,7 +47,7 @@ func (d *dialog) bye() {
 func (s *Server) transact(req *sip.Request, d *dialog) {
 	ctx, cancel := context.WithTimeout(context.Background(), 64*s.opts.T1)
 	defer cancel()
-	tx, err := s.transactions.Request(ctx, req)
+	tx, err := s.request(ctx, req)
 	if err != nil {
 		d.log.Info("the BYE did not reach the far end", "error", err)
 		return
@@ -70,6 +70,27 @@ func (s *Server) transact(req *sip.Request, d *dialog) {
 	}
 }
 
+// request sends a request, over TCP by the connection that is up or by a new one.
+func (s *Server) request(ctx context.Context, req *sip.Request) (*sip.ClientTx, error) {
+	if strings.EqualFold(req.Transport(), "tcp") && !s.connected(req.Destination()) {
+		to, err := s.dialled.reach(ctx, req.Destination())
+		if err != nil {
+			return nil, err
+		}
+		req.SetDestination(to)
+	}
+	return s.transactions.Request(ctx, req)
+}
+
+// connected says whether a TCP connection to an address is up.
+func (s *Server) connected(to string) bool {
+	conn, err := s.transport.GetConnection("tcp", to)
+	if err == nil {
+		_, _ = conn.TryClose() // gives back the reference that the look-up took
+	}
+	return err == nil
+}
+
 // request builds a request within the dialog (section 12.2.1.1).
 func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	d.localSeq++
@@ -87,12 +108,9 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 		}
 	}
 	req := sip.NewRequest(method, uri)
-	network := d.near.network
-	if t, ok := hop.UriParams.Get("transport"); ok && (strings.EqualFold(t, "udp") || strings.EqualFold(t, "tcp")) {
-		network = strings.ToLower(t)
-	}
-	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(network),
-		Host: d.near.shown.String(), Port: d.near.port, Params: sip.NewParams()}
+	way := d.way(hop)
+	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(way.network),
+		Host: way.shown.String(), Port: way.port, Params: sip.NewParams()}
 	via.Params.Add("branch", sip.RFC3261BranchMagicCookie+randomToken())
 	via.Params.Add("rport", "")
 	req.AppendHeader(via)
@@ -107,10 +125,10 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: d.localSeq, MethodName: method})
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
 	req.SetBody(nil)
-	req.SetTransport(strings.ToUpper(network))
-	req.SetDestination(d.destination(hop, network))
-	if network == "udp" && d.near.network == "udp" {
-		req.Laddr = d.near.laddr
+	req.SetTransport(strings.ToUpper(way.network))
+	req.SetDestination(d.destination(hop, way.network))
+	if way.network == "udp" {
+		req.Laddr = way.laddr
 	}
 	return req
 }
@@ -129,11 +147,8 @@ func looseRouter(uri sip.Uri) bool {
 // destination is where the next hop is. On TCP the connection that the far end
 // made is used while it is up, as it may sit behind a NAT or a firewall.
 func (d *dialog) destination(hop sip.Uri, network string) string {
-	if network == "tcp" && d.near.network == "tcp" {
-		if conn, err := d.s.transport.GetConnection("tcp", d.source); err == nil {
-			_, _ = conn.TryClose() // gives back the reference that the look-up took
-			return d.source
-		}
+	if network == "tcp" && d.near.network == "tcp" && d.s.connected(d.source) {
+		return d.source
 	}
 	port := hop.Port
 	if port == 0 {

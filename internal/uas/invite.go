@@ -15,7 +15,7 @@ import (
 
 // invite answers the INVITE that opens a dialog: merge check, route, limits,
 // media, 200. It runs on the goroutine of the transaction.
-func (s *Server) invite(req *sip.Request, tx *sip.ServerTx) {
+func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
 	id, branch := inviteOf(req), branchOf(req)
 	first, fresh := s.dialogs.open(id, branch)
 	if !fresh {
@@ -27,7 +27,7 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx) {
 		tx.Terminate()
 		return
 	}
-	d, refused := s.answer(req, tx)
+	d, refused := s.answer(req, tx, peer)
 	if refused != nil {
 		s.refuse(req, tx, refused)
 	}
@@ -40,11 +40,7 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx) {
 }
 
 // answer takes the call or says why not. Both are nil if a CANCEL was faster.
-func (s *Server) answer(req *sip.Request, tx *sip.ServerTx) (*dialog, *refusal) {
-	peer := s.peers.of(req.Transport(), sourceOf(req).Addr())
-	if peer == nil { // the gate let it in, so this is a peer
-		return nil, refuse(sip.StatusForbidden, "Forbidden")
-	}
+func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, peer *peer) (*dialog, *refusal) {
 	if s.draining.Load() {
 		return nil, shuttingDown()
 	}

@@ -55,6 +55,8 @@ func (s *Server) listen(ctx context.Context) error {
 		// Started by Serve; stops when the socket is closed; owns reading it.
 		s.readers.Go(func() { _ = serve() })
 	}
+	// Started by Serve; stops with dialled; owns taking its connections.
+	s.dialling.Go(func() { _ = s.transport.ServeTCP(s.dialled) })
 	return nil
 }
 

@@ -15,6 +15,11 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		_ = s.transport.Close()
 		return
 	}
+	peer := s.peers.of(req.Transport(), sourceOf(req).Addr())
+	if peer == nil { // the gate lets none such in
+		tx.Terminate()
+		return
+	}
 	var d *dialog
 	if !req.IsInvite() { // an INVITE's transaction ends with its ACK, or by accept
 		defer tx.TerminateGracefully()
@@ -49,7 +54,7 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	case refused != nil:
 		s.refuse(req, tx, refused)
 	case req.Method == sip.INVITE:
-		s.invite(req, tx)
+		s.invite(req, tx, peer)
 	case req.Method == sip.OPTIONS:
 		s.options(req, tx)
 	}

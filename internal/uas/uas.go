@@ -64,11 +64,13 @@ type Server struct {
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
-	local   []netip.Prefix // networks that reach us directly
-	dialogs *registry
-	readers sync.WaitGroup // of the listeners
+	local    []netip.Prefix // networks that reach us directly
+	dialogs  *registry
+	readers  sync.WaitGroup // of the listeners
+	dialling sync.WaitGroup // the reader of dialled
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
+	dialled     *dialled
 
 	calling  context.Context // ends when the callers' time is up
 	overtime context.CancelFunc
@@ -101,11 +103,12 @@ func New(opts Options, deps Deps) (*Server, error) {
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
+	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
 		sip.WithTransportLayerLogger(quiet),
-		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{WriteTimeout: writeTimeout}}))
+		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{WriteTimeout: writeTimeout, DialerCreate: neverDials}}))
 	s.transactions = sip.NewTransactionLayer(s.transport,
 		sip.WithTransactionLayerLogger(quiet),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
@@ -181,9 +184,10 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.transactions.Close()
-	failed = errors.Join(failed, s.transport.Close())
+	failed = errors.Join(failed, s.dialled.Close(), s.transport.Close())
 	s.dialogs.work.Wait()
 	s.readers.Wait()
+	s.dialling.Wait()
 	return failed
 }
 

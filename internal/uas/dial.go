@@ -1,0 +1,141 @@
+package uas
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// sipgo may open no socket itself: one that it did would stand beside the gate,
+// and stay. UDP goes out by our listeners; TCP connections are dialled here.
+func neverDials(net.Addr) net.Dialer {
+	return net.Dialer{ControlContext: func(context.Context, string, string, syscall.RawConn) error {
+		return errors.New("sipgo is to open no connection")
+	}}
+}
+
+// dialled brings connections that we open into sipgo, as a listener that "accepts"
+// them. So they pass the gate as those do that others open.
+type dialled struct {
+	gate *gate
+	dscp int
+	room chan struct{}
+
+	conns  chan handed
+	before chan struct{} // of the connection accepted last
+	closed chan struct{}
+	once   sync.Once
+}
+
+type handed struct {
+	conn net.Conn
+	in   chan struct{} // closed when sipgo finds the connection by its address
+}
+
+func newDialled(g *gate, dscp int, room chan struct{}) *dialled {
+	return &dialled{gate: g, dscp: dscp, room: room, conns: make(chan handed), closed: make(chan struct{})}
+}
+
+// Accept returns the next connection that reach opened. sipgo asks for the next one
+// when it has entered the one before.
+func (d *dialled) Accept() (net.Conn, error) {
+	if d.before != nil {
+		close(d.before)
+		d.before = nil
+	}
+	select {
+	case h := <-d.conns:
+		d.before = h.in
+		return h.conn, nil
+	case <-d.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (d *dialled) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return nil
+}
+
+// Addr is nobody's; sipgo wants one with a port.
+func (d *dialled) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
+
+// reach opens a connection and returns the address that sipgo finds it by.
+func (d *dialled) reach(ctx context.Context, to string) (string, error) {
+	select {
+	case d.room <- struct{}{}:
+	default:
+		return "", errors.New("sip.limits.connections are up")
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", to)
+	if err != nil {
+		<-d.room
+		return "", err
+	}
+	mark(conn, d.dscp)
+	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
+	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, room: d.room}, make(chan struct{})}
+	select {
+	case d.conns <- h:
+		<-h.in
+		return conn.RemoteAddr().String(), nil
+	case <-d.closed:
+		return "", errors.Join(net.ErrClosed, h.conn.Close())
+	}
+}
+
+// way is our end of a request towards hop, by the transport that hop names. UDP
+// needs a listener of the hop's address family; without one TCP stays.
+func (d *dialog) way(hop sip.Uri) near {
+	n := d.near
+	network := n.network
+	if t, ok := hop.UriParams.Get("transport"); ok && (strings.EqualFold(t, "udp") || strings.EqualFold(t, "tcp")) {
+		network = strings.ToLower(t)
+	}
+	is4 := n.bind.Is4()
+	if a, err := netip.ParseAddr(strings.Trim(hop.Host, "[]")); err == nil {
+		is4 = a.Unmap().Is4()
+	}
+	if network == n.network && is4 == n.bind.Is4() {
+		return n
+	}
+	l := d.s.listenerFor(network, is4)
+	if l == nil {
+		if network == "tcp" {
+			n.network = network
+		}
+		return n
+	}
+	outside := n.shown != n.bind
+	n.network, n.laddr, n.port = network, l.from(), int(l.addr.Port())
+	switch {
+	case outside && l.advertise.IsValid():
+		n.shown, n.port = l.advertise, l.port
+	case !l.addr.Addr().IsUnspecified():
+		n.shown = l.addr.Addr().Unmap()
+	}
+	return n
+}
+
+// listenerFor is the first listener of a network and an address family.
+func (s *Server) listenerFor(network string, is4 bool) *listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.bound {
+		if l.network == network && l.addr.Addr().Unmap().Is4() == is4 {
+			return l
+		}
+	}
+	return nil
+}
+
+// from is the name by which sipgo finds the listener to send from.
+func (l *listener) from() sip.Addr {
+	return sip.Addr{IP: net.IP(l.addr.Addr().AsSlice()), Port: int(l.addr.Port())}
+}
