@@ -27,6 +27,7 @@ func TestTheEntryPathAllocatesNothing(t *testing.T) {
 		},
 		"Equal":    func() { code.Equal(&c.Current) },
 		"Reversed": func() { r := code.Reversed(); r.Wipe() },
+		"Stricter": func() { Stricter(p, Policy{MinLen: 8, OwnNumber: NotEqual}) },
 		"Parse":    func() { _, _ = Parse("482915") },
 	} {
 		require.Zero(t, testing.AllocsPerRun(100, f), name)

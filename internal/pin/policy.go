@@ -94,10 +94,10 @@ func (p Policy) Validate() error {
 var ownNumberModes = []OwnNumber{AnyNumber, NotEqual, NotContained}
 
 // Stricter is the policy that accepts what both accept. If they exclude each
-// other, Validate says so and Generate finds nothing.
+// other, Validate says so and Generate finds nothing. It allocates nothing.
 func Stricter(a, b Policy) Policy {
 	for i := range rules {
-		rules[i].tighten(&a, &b)
+		a = rules[i].tighten(a, b)
 	}
 	return a
 }

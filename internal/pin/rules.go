@@ -29,7 +29,7 @@ func Rules() []Rule {
 // field of Policy, and what it looks at a field of facts.
 type rule struct {
 	id      Rule
-	tighten func(a, b *Policy) // makes a's parameter the stricter of both
+	tighten func(a, b Policy) Policy // a, with this parameter the stricter of both; values: a pointer would put a on the heap
 	broken  func(p Policy, f facts) bool
 	vectors []vector // what the row's test checks, each with this rule's parameter alone
 }
@@ -46,7 +46,7 @@ type vector struct {
 var rules = [...]rule{
 	{
 		id:      TooShort,
-		tighten: func(a, b *Policy) { a.MinLen = max(a.MinLen, b.MinLen) },
+		tighten: func(a, b Policy) Policy { a.MinLen = max(a.MinLen, b.MinLen); return a },
 		broken:  func(p Policy, f facts) bool { return f.length < p.MinLen },
 		vectors: []vector{
 			{policy: Policy{MinLen: 6}, ok: []string{"482915", "4829153"}, broken: []string{"", "4", "48291"}},
@@ -54,7 +54,7 @@ var rules = [...]rule{
 	},
 	{
 		id:      TooLong,
-		tighten: func(a, b *Policy) { a.MaxLen = least(a.MaxLen, b.MaxLen) },
+		tighten: func(a, b Policy) Policy { a.MaxLen = least(a.MaxLen, b.MaxLen); return a },
 		broken:  func(p Policy, f facts) bool { return over(f.length, p.MaxLen) },
 		vectors: []vector{
 			{policy: Policy{MaxLen: 10}, ok: []string{"4829153706"}, broken: []string{"48291537064"}},
@@ -62,7 +62,7 @@ var rules = [...]rule{
 	},
 	{
 		id:      SameRun,
-		tighten: func(a, b *Policy) { a.MaxSameRun = least(a.MaxSameRun, b.MaxSameRun) },
+		tighten: func(a, b Policy) Policy { a.MaxSameRun = least(a.MaxSameRun, b.MaxSameRun); return a },
 		broken:  func(p Policy, f facts) bool { return over(f.sameRun, p.MaxSameRun) },
 		vectors: []vector{
 			{policy: Policy{MaxSameRun: 5}, ok: []string{"111112", "211111"}, broken: []string{"111111", "2111111", "1111113"}},
@@ -72,7 +72,7 @@ var rules = [...]rule{
 	},
 	{
 		id:      Sequence,
-		tighten: func(a, b *Policy) { a.MaxSequence = least(a.MaxSequence, b.MaxSequence) },
+		tighten: func(a, b Policy) Policy { a.MaxSequence = least(a.MaxSequence, b.MaxSequence); return a },
 		broken:  func(p Policy, f facts) bool { return over(f.sequence, p.MaxSequence) },
 		vectors: []vector{
 			{
@@ -85,7 +85,7 @@ var rules = [...]rule{
 	},
 	{
 		id:      HasOwnNumber,
-		tighten: func(a, b *Policy) { a.OwnNumber = stricterMode(a.OwnNumber, b.OwnNumber) },
+		tighten: func(a, b Policy) Policy { a.OwnNumber = stricterMode(a.OwnNumber, b.OwnNumber); return a },
 		broken: func(p Policy, f facts) bool {
 			return p.OwnNumber != AnyNumber && f.isNumber || p.OwnNumber == NotContained && f.inNumber
 		},
@@ -105,7 +105,7 @@ var rules = [...]rule{
 	},
 	{
 		id:      IsCurrent,
-		tighten: func(a, b *Policy) { a.Current = a.Current || b.Current },
+		tighten: func(a, b Policy) Policy { a.Current = a.Current || b.Current; return a },
 		broken:  func(p Policy, f facts) bool { return p.Current && f.isCurrent },
 		vectors: []vector{
 			{
