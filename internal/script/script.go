@@ -23,12 +23,13 @@
 //	store lookup|verify|change slow DURATION   the truth, but so late
 //	store lookup|verify|change dead            no answer at all: the deadline passes
 //	store lookup|verify WORD                   a reason's word: wrong locked not-found
-//	                                           disabled no-code unavailable busy throttled
-//	                                           service-refused
+//	                                           disabled no-code cannot-change other-channel
+//	                                           unavailable busy throttled service-refused
 //	store change unknown                       nobody can say what is in force
 //	store change refused WORD                  proved unchanged: any reason's word, as
 //	                                           too-soon cannot-change other-channel in-history
 //	                                           trivial too-short too-long policy-other
+//	                                           not-found disabled no-code
 //
 //	What the caller does:
 //	press KEYS...         0-9 * # A-D, and {old} the code in force, {new} a code that

@@ -30,14 +30,14 @@ var verbs = map[string]verb{
 	"expect":   {usage: "expect changed|unchanged, expect verifies|changes N", check: checkExpect},
 }
 
-// The closed sets of the language.
+// The closed sets of the language. Timers are those that dialplan.Timers.Named knows.
 var (
 	Placeholders  = []string{"old", "new", "other", "wrong", "ext"}
 	MailboxFlags  = []string{"must-change", "cannot-change", "disabled", "no-code", "absent"}
 	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait"}
-	AskReasons    = []string{"wrong", "locked", "not-found", "disabled", "no-code", "unavailable", "busy", "throttled", "service-refused"}
+	AskReasons    = []string{"wrong", "locked", "not-found", "disabled", "no-code", "cannot-change", "other-channel", "unavailable", "busy", "throttled", "service-refused"}
 	RefuseReasons = []string{"too-soon", "cannot-change", "other-channel", "in-history", "trivial", "too-short", "too-long", "not-digits",
-		"policy-other", "locked", "unavailable", "busy", "throttled", "service-refused", "wrong"}
+		"policy-other", "locked", "not-found", "disabled", "no-code", "unavailable", "busy", "throttled", "service-refused", "wrong"}
 )
 
 // told quotes a word of a script for an error, unless it may be a code in the wrong
@@ -124,7 +124,7 @@ func checkGiven(args []string) error {
 
 func checkNumber(s string) error {
 	if s == "" || strings.Trim(s, "0123456789+") != "" {
-		return fmt.Errorf("%q is not a number", s)
+		return fmt.Errorf("%s is not a number", told(s))
 	}
 	return nil
 }
@@ -155,7 +155,7 @@ func checkStore(args []string) error {
 	case answer == "refused":
 		return oneOf("reason of a refusal", rest, RefuseReasons...)
 	}
-	return fmt.Errorf("the store cannot answer %q to a change", answer)
+	return fmt.Errorf("the store cannot answer %s to a change", told(answer))
 }
 
 func checkDurations(args []string) error {
@@ -209,7 +209,7 @@ func isWord(s string) bool {
 func checkExpect(args []string) error {
 	if len(args) == 2 && (args[0] == "verifies" || args[0] == "changes") {
 		if n, err := strconv.Atoi(args[1]); err != nil || n < 0 {
-			return fmt.Errorf("%q is not a count", args[1])
+			return fmt.Errorf("%s is not a count", told(args[1]))
 		}
 		return nil
 	}
