@@ -132,7 +132,7 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	if err != nil {
 		return nil, err
 	}
-	equip := func(p *caller.Player) { p.Value, p.Timer = codes.Value, timer }
+	equip := func(p *caller.Player) { p.Value, p.Timer = codes.Value, dialplan.Default().Timers.Named }
 	if f.script == "change" {
 		if err := f.listen(); err != nil {
 			return nil, err
@@ -168,16 +168,6 @@ func (f *callFlags) leave(ctx context.Context, call *caller.Call) error {
 		return fmt.Errorf("writing the recording: %w", err)
 	}
 	return nil
-}
-
-// timer is the length of one of the default dialplan's timers.
-func timer(name string) (time.Duration, bool) {
-	t := dialplan.Default().Timers
-	d, ok := map[string]time.Duration{
-		"first-digit": t.FirstDigit, "between-digits": t.BetweenDigits, "menu": t.Menu,
-		"cleared": t.Cleared, "please-wait": t.PleaseWait,
-	}[name]
-	return d, ok
 }
 
 // listen makes an ear for a language of the program.

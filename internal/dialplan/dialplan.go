@@ -51,6 +51,24 @@ type Timers struct {
 	Call          time.Duration `yaml:"call"`           // 10m; total; never cuts off somebody who is typing
 }
 
+// Named is the length of a timer by its name in scripts (script.Timers). The total
+// time has none: no script waits for it.
+func (t Timers) Named(name string) (time.Duration, bool) {
+	switch name {
+	case "first-digit":
+		return t.FirstDigit, true
+	case "between-digits":
+		return t.BetweenDigits, true
+	case "menu":
+		return t.Menu, true
+	case "cleared":
+		return t.Cleared, true
+	case "please-wait":
+		return t.PleaseWait, true
+	}
+	return 0, false
+}
+
 // Limits are counts of a call.
 type Limits struct {
 	WrongCodes      int `yaml:"wrong_codes"`      // tries per call, 3

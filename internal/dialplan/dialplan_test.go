@@ -3,6 +3,7 @@ package dialplan
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"star97/dialplans"
 	"star97/internal/mailbox"
+	"star97/internal/script"
 )
 
 func parse(t *testing.T, text string) *Plan {
@@ -35,6 +37,25 @@ func TestEmbeddedPlanShowsEveryOption(t *testing.T) {
 		for i := range reflect.TypeOf(v).NumField() {
 			require.Contains(t, string(dialplans.Default), reflect.TypeOf(v).Field(i).Tag.Get("yaml"))
 		}
+	}
+}
+
+// The names of scripts are the names of the file, and each has its own timer.
+func TestEveryTimerOfScriptsIsNamed(t *testing.T) {
+	var timers Timers
+	fields := reflect.TypeOf(timers)
+	for i := range fields.NumField() {
+		reflect.ValueOf(&timers).Elem().Field(i).SetInt(int64(i + 1))
+		name := strings.ReplaceAll(fields.Field(i).Tag.Get("yaml"), "_", "-")
+		d, ok := timers.Named(name)
+		require.Equal(t, slices.Contains(script.Timers, name), ok, name)
+		if ok {
+			require.EqualValues(t, i+1, d, name)
+		}
+	}
+	for _, name := range script.Timers {
+		_, ok := timers.Named(name)
+		require.True(t, ok, name)
 	}
 }
 

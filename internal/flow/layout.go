@@ -56,12 +56,5 @@ func menuKey(s string) dtmf.Digit {
 	return dtmf.Digit(s[0] - '0')
 }
 
-// Timer is the length of a timer by its name in scripts: first-digit,
-// between-digits, menu, cleared, please-wait.
-func (l *Layout) Timer(name string) (time.Duration, bool) {
-	d, ok := map[string]time.Duration{
-		"first-digit": l.timers.FirstDigit, "between-digits": l.timers.BetweenDigits, "menu": l.timers.Menu,
-		"cleared": l.timers.Cleared, "please-wait": l.timers.PleaseWait,
-	}[name]
-	return d, ok
-}
+// Timer is the length of a timer by its name in scripts.
+func (l *Layout) Timer(name string) (time.Duration, bool) { return l.timers.Named(name) }
