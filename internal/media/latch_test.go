@@ -27,108 +27,110 @@ type step struct {
 	to     netip.AddrPort
 }
 
+const ms = time.Millisecond
+
+var latchTests = []struct {
+	name    string
+	anyHost bool
+	steps   []step
+}{
+	{"the signalled address is believed at once", false, []step{
+		{from: signalled, ssrc: 1, want: true, to: signalled}}},
+	{"another source has to come three times in a row", false, []step{
+		{from: mapped, ssrc: 1, to: signalled},
+		{after: 20 * ms, from: mapped, ssrc: 1, to: signalled},
+		{after: 20 * ms, from: mapped, ssrc: 1, want: true, to: mapped}}},
+	{"a source that changes its SSRC each time proves nothing", false, []step{
+		{from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 2, to: signalled},
+		{from: mapped, ssrc: 3, to: signalled},
+		{from: mapped, ssrc: 4, to: signalled}}},
+	{"two sources at the same time do not keep each other from proving themselves", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
+		{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped}, {from: sibling, ssrc: 2, to: mapped}}},
+	{"a stranger gets nothing while the caller is heard", false, []step{
+		{from: signalled, ssrc: 1, want: true, to: signalled},
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{after: 5 * time.Second, from: stranger, ssrc: 9, to: signalled},
+		{from: signalled, ssrc: 1, want: true, to: signalled}}},
+	{"a stranger that knows the SSRC gets nothing while the caller is heard", false, []step{
+		{from: signalled, ssrc: 1, want: true, to: signalled},
+		{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+		{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled}}},
+	{"the signalled address wins over one that was believed", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{from: signalled, ssrc: 2, want: true, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped}}},
+	{"the same SSRC goes on from another address after a NAT forgot it", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{after: 600 * ms, from: rebound, ssrc: 1, to: mapped},
+		{after: 20 * ms, from: rebound, ssrc: 1, to: mapped},
+		{after: 20 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
+	{"after ten quiet seconds another source on the host may follow, and the caller takes it back", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{after: 9 * time.Second, from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
+		{from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
+		{after: 2 * time.Second, from: rebound, ssrc: 10, to: mapped},
+		{from: rebound, ssrc: 10, to: mapped},
+		{from: rebound, ssrc: 10, want: true, to: rebound},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{from: rebound, ssrc: 10, to: mapped}}},
+	{"a stranger never gets anything: not before the caller is heard, not in his silence, not with his SSRC", false, []step{
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{from: signalled, ssrc: 1, want: true, to: signalled},
+		{after: time.Second, from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+		{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
+		{after: time.Hour, from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled}}},
+	{"where any host may prove itself the first one is the caller, and another host does not follow", true, []step{
+		{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
+		{from: stranger, ssrc: 9, want: true, to: stranger},
+		{after: time.Hour, from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
+		{from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
+		{from: signalled, ssrc: 2, want: true, to: signalled}}},
+	{"after a re-negotiation the new address is sent to, the old one still heard", false, []step{
+		{from: signalled, ssrc: 1, want: true, to: signalled},
+		{signal: moved, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved},
+		{from: moved, ssrc: 2, want: true, to: moved},
+		{from: signalled, ssrc: 1, to: moved}}},
+	{"a re-negotiation behind a NAT opens the latch to the new source", false, []step{
+		{from: signalled, ssrc: 1, want: true, to: signalled},
+		{signal: moved, to: moved},
+		{from: mapped, ssrc: 2, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+		{from: mapped, ssrc: 2, to: moved}, {from: mapped, ssrc: 2, want: true, to: mapped},
+		{from: signalled, ssrc: 1, to: mapped}}},
+	{"a new description that names the source we know changes nothing", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{signal: mapped, to: mapped},
+		{from: stranger, ssrc: 9, to: mapped}, {from: stranger, ssrc: 9, to: mapped},
+		{from: stranger, ssrc: 9, to: mapped}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
+	{"the old address is not believed because its first packets come after the re-negotiation", false, []step{
+		{signal: moved, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+		{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
+		{from: moved, ssrc: 2, want: true, to: moved}}},
+	{"a source that did not move is believed again after two seconds", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{signal: moved, to: moved},
+		{from: mapped, ssrc: 1, want: true, to: moved},
+		{after: 2 * time.Second, from: mapped, ssrc: 1, to: moved},
+		{from: mapped, ssrc: 1, to: moved}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
+}
+
 func TestLatch(t *testing.T) {
-	const ms = time.Millisecond
-	tests := []struct {
-		name    string
-		anyHost bool
-		steps   []step
-	}{
-		{"the signalled address is believed at once", false, []step{
-			{from: signalled, ssrc: 1, want: true, to: signalled}}},
-		{"another source has to come three times in a row", false, []step{
-			{from: mapped, ssrc: 1, to: signalled},
-			{after: 20 * ms, from: mapped, ssrc: 1, to: signalled},
-			{after: 20 * ms, from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"a source that changes its SSRC each time proves nothing", false, []step{
-			{from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 2, to: signalled},
-			{from: mapped, ssrc: 3, to: signalled},
-			{from: mapped, ssrc: 4, to: signalled}}},
-		{"two sources at the same time do not keep each other from proving themselves", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
-			{from: mapped, ssrc: 1, to: signalled}, {from: sibling, ssrc: 2, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped}, {from: sibling, ssrc: 2, to: mapped}}},
-		{"a stranger gets nothing while the caller is heard", false, []step{
-			{from: signalled, ssrc: 1, want: true, to: signalled},
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{after: 5 * time.Second, from: stranger, ssrc: 9, to: signalled},
-			{from: signalled, ssrc: 1, want: true, to: signalled}}},
-		{"a stranger that knows the SSRC gets nothing while the caller is heard", false, []step{
-			{from: signalled, ssrc: 1, want: true, to: signalled},
-			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
-			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled}}},
-		{"the signalled address wins over one that was believed", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{from: signalled, ssrc: 2, want: true, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"the same SSRC goes on from another address after a NAT forgot it", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{after: 600 * ms, from: rebound, ssrc: 1, to: mapped},
-			{after: 20 * ms, from: rebound, ssrc: 1, to: mapped},
-			{after: 20 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
-		{"after ten quiet seconds another source on the host may follow, and the caller takes it back", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{after: 9 * time.Second, from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
-			{from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
-			{after: 2 * time.Second, from: rebound, ssrc: 10, to: mapped},
-			{from: rebound, ssrc: 10, to: mapped},
-			{from: rebound, ssrc: 10, want: true, to: rebound},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{from: rebound, ssrc: 10, to: mapped}}},
-		{"a stranger never gets anything: not before the caller is heard, not in his silence, not with his SSRC", false, []step{
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{from: signalled, ssrc: 1, want: true, to: signalled},
-			{after: time.Second, from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
-			{from: stranger, ssrc: 1, to: signalled}, {from: stranger, ssrc: 1, to: signalled},
-			{after: time.Hour, from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled}}},
-		{"where any host may prove itself the first one is the caller, and another host does not follow", true, []step{
-			{from: stranger, ssrc: 9, to: signalled}, {from: stranger, ssrc: 9, to: signalled},
-			{from: stranger, ssrc: 9, want: true, to: stranger},
-			{after: time.Hour, from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
-			{from: mapped, ssrc: 1, to: stranger}, {from: mapped, ssrc: 1, to: stranger},
-			{from: signalled, ssrc: 2, want: true, to: signalled}}},
-		{"after a re-negotiation the new address is sent to, the old one still heard", false, []step{
-			{from: signalled, ssrc: 1, want: true, to: signalled},
-			{signal: moved, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved},
-			{from: moved, ssrc: 2, want: true, to: moved},
-			{from: signalled, ssrc: 1, to: moved}}},
-		{"a re-negotiation behind a NAT opens the latch to the new source", false, []step{
-			{from: signalled, ssrc: 1, want: true, to: signalled},
-			{signal: moved, to: moved},
-			{from: mapped, ssrc: 2, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
-			{from: mapped, ssrc: 2, to: moved}, {from: mapped, ssrc: 2, want: true, to: mapped},
-			{from: signalled, ssrc: 1, to: mapped}}},
-		{"a new description that names the source we know changes nothing", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{signal: mapped, to: mapped},
-			{from: stranger, ssrc: 9, to: mapped}, {from: stranger, ssrc: 9, to: mapped},
-			{from: stranger, ssrc: 9, to: mapped}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
-		{"the old address is not believed because its first packets come after the re-negotiation", false, []step{
-			{signal: moved, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
-			{from: signalled, ssrc: 1, want: true, to: moved}, {from: signalled, ssrc: 1, want: true, to: moved},
-			{from: moved, ssrc: 2, want: true, to: moved}}},
-		{"a source that did not move is believed again after two seconds", false, []step{
-			{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
-			{from: mapped, ssrc: 1, want: true, to: mapped},
-			{signal: moved, to: moved},
-			{from: mapped, ssrc: 1, want: true, to: moved},
-			{after: 2 * time.Second, from: mapped, ssrc: 1, to: moved},
-			{from: mapped, ssrc: 1, to: moved}, {from: mapped, ssrc: 1, want: true, to: mapped}}},
-	}
-	for _, tt := range tests {
+	for _, tt := range latchTests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, first := range wrapStarts() {
 				l := latch{signaller: mapped.Addr(), anyHost: tt.anyHost}
