@@ -1,13 +1,10 @@
 package sdp
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/pion/sdp/v3"
 
 	"star97/internal/codec"
 )
@@ -15,20 +12,21 @@ import (
 // eventName is the encoding name of RFC 4733 section 7.1.1.
 const eventName = "telephone-event"
 
-// read takes what belongs to an audio line from pion's description. An attribute
-// with a bad value is passed over: it must not cost the call.
-func (m *Media) read(session *sdp.SessionDescription, media *sdp.MediaDescription) error {
-	conn := media.ConnectionInformation
-	if conn == nil {
-		conn = session.ConnectionInformation
+// read takes what belongs to an audio line. An attribute with a bad value is
+// passed over: it must not cost the call.
+func (m *Media) read(session, own section) {
+	conn := own.conn
+	if conn == "" {
+		conn = session.conn
 	}
-	if conn == nil || conn.Address == nil {
-		return fmt.Errorf("%w: no c= line for the audio line", ErrSyntax)
+	if fields := strings.Fields(conn); len(fields) == 3 && fields[0] == "IN" {
+		m.Addr, m.noAddr = address(fields[1], fields[2])
+	} else {
+		m.noAddr = "the audio line has no c= line of the form IN IP4 ADDRESS"
 	}
-	m.Addr, m.noAddr = address(conn.AddressType, conn.Address.Address)
-	for _, list := range [][]sdp.Attribute{session.Attributes, media.Attributes} {
+	for _, list := range [][]attribute{session.attributes, own.attributes} {
 		for _, a := range list {
-			if d, ok := parseDirection(a.Key); ok {
+			if d, ok := parseDirection(a.key); ok {
 				m.dir = d
 			}
 		}
@@ -36,16 +34,9 @@ func (m *Media) read(session *sdp.SessionDescription, media *sdp.MediaDescriptio
 	if m.Addr.IsUnspecified() { // hold of RFC 2543: nothing may be sent there
 		m.dir |= noRecv
 	}
-	m.RTCP = m.control(value(media, "rtcp"))
-	m.PTime = packetTime(value(media, "ptime"), value(media, "maxptime"))
-	m.readTypes(media)
-	return nil
-}
-
-// value is the first value of an attribute, empty without one.
-func value(media *sdp.MediaDescription, key string) string {
-	v, _ := media.Attribute(key)
-	return strings.TrimSpace(v)
+	m.RTCP = m.control(own.value("rtcp"))
+	m.PTime = packetTime(own.value("ptime"), own.value("maxptime"))
+	m.readTypes(own)
 }
 
 // address reads the address of a c= line; the second result says what is wrong.
@@ -57,7 +48,7 @@ func address(family, text string) (netip.Addr, string) {
 		return netip.Addr{}, "the c= line has no IP address; a name is not looked up"
 	case a.Zone() != "":
 		return netip.Addr{}, "the c= line has an address with a zone"
-	case a.Is4() != (family == "IP4"):
+	case a.Is4() && family != "IP4" || a.Is6() && family != "IP6":
 		return netip.Addr{}, "the c= line has an address of the other family"
 	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return netip.Addr{}, "the c= line has a group address"
@@ -103,7 +94,7 @@ func packetTime(ptime, maxptime string) time.Duration {
 
 // readTypes reads the formats of m: the static ones, those that a=rtpmap names,
 // and which events a=fmtp lists.
-func (m *Media) readTypes(media *sdp.MediaDescription) {
+func (m *Media) readTypes(own section) {
 	seen := [128]bool{}
 	for _, f := range m.Formats {
 		n, err := strconv.ParseUint(f, 10, 7)
@@ -112,20 +103,20 @@ func (m *Media) readTypes(media *sdp.MediaDescription) {
 			continue
 		}
 		seen[n] = true
-		if t, ok := mapped(uint8(n), parameter(media, "rtpmap", f)); ok {
-			t.flash = t.codec == codec.None && lists(parameter(media, "fmtp", f), 16)
+		if t, ok := mapped(uint8(n), own.parameter("rtpmap", f)); ok {
+			t.flash = t.codec == codec.None && lists(own.parameter("fmtp", f), 16)
 			m.types = append(m.types, t)
 		}
 	}
 }
 
 // parameter is the value of "a=key:format value", empty without one.
-func parameter(media *sdp.MediaDescription, key, format string) string {
-	for _, a := range media.Attributes {
-		if a.Key != key {
+func (s section) parameter(key, format string) string {
+	for _, a := range s.attributes {
+		if a.key != key {
 			continue
 		}
-		first, rest, _ := strings.Cut(strings.TrimSpace(a.Value), " ")
+		first, rest, _ := strings.Cut(a.value, " ")
 		if first == format {
 			return strings.TrimSpace(rest)
 		}

@@ -30,7 +30,7 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 	w := newWriter(local, d.times)
 	for j := range d.Media {
 		if j == i {
-			w.audio(local, c.formats(), m.PTime, dir)
+			w.audio(local, m.Proto, c.formats(), m.PTime, dir)
 		} else {
 			w.refused(&d.Media[j])
 		}
@@ -42,8 +42,8 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 // and for the scripted telephone. local must be complete: an IP address, a port
 // and known codecs.
 func Offer(local Local) []byte {
-	w := newWriter(local, "0 0")
-	w.audio(local, offered(local), defaultPTime, local.Direction)
+	w := newWriter(local, noTimes)
+	w.audio(local, proto, offered(local), defaultPTime, local.Direction)
 	return w.bytes()
 }
 

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/pion/sdp/v3"
 
 	"star97/internal/codec"
 )
@@ -26,11 +23,11 @@ const (
 // Description is a session description, read and checked.
 type Description struct {
 	Media []Media // every m= line, in order
-	times string  // the t= line's value, which an answer repeats
+	times string  // the t= line's value, which an answer repeats (RFC 3264 section 6)
 }
 
 // Media is one m= line with what belongs to it. Only the first four fields are
-// read of anything but audio over RTP/AVP.
+// read of anything but audio over plain RTP.
 type Media struct {
 	Kind    string // audio, image, ...
 	Port    int    // 0: refused or unused
@@ -54,12 +51,28 @@ type payloadType struct {
 	flash  bool // telephone-event with event 16
 }
 
-// proto is the only transport we speak.
-const proto = "RTP/AVP"
+// noTimes is the t= value of a session without bounds, as calls are.
+const noTimes = "0 0"
 
-// placeholder stands for an m= line that we will refuse: pion knows no fax lines
-// (m=image PORT udptl t38), and nothing of the line is needed.
-const placeholder = "m=application 0 TCP 0"
+// section is what is read of the session or of one m= line. Of other lines nothing
+// is needed, so nothing is asked of them: systems leave them out, fill them with
+// what is no origin or time, and mix their order, and none of that costs a call.
+type section struct {
+	conn       string // the c= line's value; empty without one
+	attributes []attribute
+}
+
+type attribute struct{ key, value string }
+
+// value is the first value of an attribute, empty without one.
+func (s section) value(key string) string {
+	for _, a := range s.attributes {
+		if a.key == key {
+			return a.value
+		}
+	}
+	return ""
+}
 
 // Parse reads a session description. Errors: ErrTooBig, ErrSyntax, which name the
 // line by its number and type.
@@ -67,137 +80,100 @@ func Parse(body []byte) (*Description, error) {
 	if len(body) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooBig, len(body), MaxSize)
 	}
-	s, err := screenLines(body)
-	if err != nil {
-		return nil, err
-	}
-	var raw sdp.SessionDescription
-	if err := raw.UnmarshalString(s.text()); err != nil {
-		return nil, s.blame(err)
-	}
-	d := &Description{Media: s.media, times: s.times}
-	for i := range d.Media {
-		if d.Media[i].rtp() {
-			if err := d.Media[i].read(&raw, raw.MediaDescriptions[i]); err != nil {
+	d := &Description{times: noTimes}
+	var session section
+	var sections []section // of each m= line
+	at := &session
+	number, begun := 0, false
+	for line := range bytes.Lines(bytes.TrimRight(body, "\x00")) {
+		number++
+		kind, text, err := splitLine(line, number)
+		switch {
+		case err != nil:
+			return nil, err
+		case kind == 0: // empty
+			continue
+		case !begun && (kind != 'v' || text != "0"):
+			return nil, syntaxError(number, kind, "stands where v=0 has to")
+		}
+		begun = true
+		switch kind {
+		case 'm':
+			m, err := mediaLine(text, number)
+			if err != nil {
 				return nil, err
 			}
+			if len(d.Media) == MaxMedia {
+				return nil, fmt.Errorf("%w: more than %d m= lines", ErrTooBig, MaxMedia)
+			}
+			d.Media = append(d.Media, m)
+			sections = append(sections, section{})
+			at = &sections[len(sections)-1]
+		case 't':
+			if isTimes(text) && len(d.Media) == 0 && d.times == noTimes {
+				d.times = text
+			}
+		case 'c':
+			at.conn = text
+		case 'a':
+			key, value, _ := strings.Cut(text, ":")
+			at.attributes = append(at.attributes, attribute{strings.TrimSpace(key), strings.TrimSpace(value)})
+		}
+	}
+	if !begun {
+		return nil, fmt.Errorf("%w: no v= line", ErrSyntax)
+	}
+	for i := range d.Media {
+		if d.Media[i].rtp() {
+			d.Media[i].read(session, sections[i])
 		}
 	}
 	return d, nil
 }
 
-// screened is a description after the first pass: only lines that matter.
-type screened struct {
-	lines   []string
-	numbers []int // of each line in the body
-	media   []Media
-	times   string
-}
-
-func (s *screened) text() string { return strings.Join(s.lines, "\r\n") + "\r\n" }
-
-// screenLines enforces the limits, leaves out what we do not use (titles,
-// bandwidth, keys, time zones) and keeps the m= lines for the answer.
-func screenLines(body []byte) (*screened, error) {
-	s := &screened{}
-	number := 0
-	skip := false // inside a media section that we do not read
-	for line := range bytes.Lines(body) {
-		number++
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			continue
-		}
-		if number > MaxLines {
-			return nil, fmt.Errorf("%w: more than %d lines", ErrTooBig, MaxLines)
-		}
-		if len(line) > MaxLine {
-			return nil, fmt.Errorf("%w: line %d has more than %d bytes", ErrTooBig, number, MaxLine)
-		}
-		if len(line) < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z' {
-			return nil, syntaxError(number, "", "is not of the form type=value")
-		}
-		if bytes.ContainsFunc(line, isControl) {
-			return nil, syntaxError(number, string(line[:2]), "has a control character")
-		}
-		text := string(line)
-		switch line[0] {
-		case 'm':
-			m, err := mediaLine(text[2:], number)
-			if err != nil {
-				return nil, err
-			}
-			if len(s.media) == MaxMedia {
-				return nil, fmt.Errorf("%w: more than %d m= lines", ErrTooBig, MaxMedia)
-			}
-			s.media = append(s.media, m)
-			skip = !m.rtp()
-			if skip {
-				s.add(placeholder, number)
-				continue
-			}
-		case 't':
-			if s.times == "" && len(s.media) == 0 {
-				s.times = text[2:]
-			}
-		case 'v', 'o', 's', 'c', 'a':
-		default:
-			continue
-		}
-		if !skip {
-			s.add(text, number)
-		}
+// splitLine splits "type=value" and enforces the limits of a line; the type of an
+// empty line is 0.
+func splitLine(line []byte, number int) (kind byte, value string, err error) {
+	line = bytes.TrimRight(line, "\r\n\t ")
+	switch {
+	case len(line) == 0:
+		return 0, "", nil
+	case number > MaxLines:
+		return 0, "", fmt.Errorf("%w: more than %d lines", ErrTooBig, MaxLines)
+	case len(line) > MaxLine:
+		return 0, "", fmt.Errorf("%w: line %d has more than %d bytes", ErrTooBig, number, MaxLine)
+	case len(line) < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z':
+		return 0, "", syntaxError(number, 0, "is not of the form type=value")
+	case bytes.ContainsFunc(line, isControl):
+		return 0, "", syntaxError(number, line[0], "has a control character")
 	}
-	return s, s.complete()
-}
-
-func (s *screened) add(line string, number int) {
-	s.lines = append(s.lines, line)
-	s.numbers = append(s.numbers, number)
-}
-
-// complete says which line that RFC 4566 section 5 requires is missing.
-func (s *screened) complete() error {
-	for _, kind := range []string{"v=", "o=", "s=", "t="} {
-		found := false
-		for _, line := range s.lines {
-			found = found || strings.HasPrefix(line, kind)
-		}
-		if !found {
-			return fmt.Errorf("%w: no %s line", ErrSyntax, kind)
-		}
-	}
-	return nil
-}
-
-// blame finds the line that pion refuses: the first whose addition makes it fail.
-func (s *screened) blame(cause error) error {
-	i := sort.Search(len(s.lines), func(i int) bool {
-		head := screened{lines: s.lines[:i+1]}
-		var raw sdp.SessionDescription
-		return raw.UnmarshalString(head.text()) != nil
-	})
-	if i == len(s.lines) {
-		return fmt.Errorf("%w: %w", ErrSyntax, cause)
-	}
-	return syntaxError(s.numbers[i], s.lines[i][:2], "has a bad value or stands in the wrong place")
+	return line[0], string(line[2:]), nil
 }
 
 // isControl finds what would end a line for one reader and not for another.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
 
-func syntaxError(number int, kind, problem string) error {
-	if kind != "" {
-		kind = " (" + kind + ")"
+// isTimes says whether a t= value can be repeated: two numbers.
+func isTimes(text string) bool {
+	start, stop, ok := strings.Cut(text, " ")
+	_, bad1 := strconv.ParseUint(start, 10, 64)
+	_, bad2 := strconv.ParseUint(stop, 10, 64)
+	return ok && bad1 == nil && bad2 == nil
+}
+
+func syntaxError(number int, kind byte, problem string) error {
+	of := ""
+	if kind != 0 {
+		of = fmt.Sprintf(" (%c=)", kind)
 	}
-	return fmt.Errorf("%w: line %d%s %s", ErrSyntax, number, kind, problem)
+	return fmt.Errorf("%w: line %d%s %s", ErrSyntax, number, of, problem)
 }
 
 // mediaLine reads the value of an m= line: media port[/count] proto fmt ...
 func mediaLine(value string, number int) (Media, error) {
 	fields := strings.Fields(value)
 	if len(fields) < 4 {
-		return Media{}, syntaxError(number, "m=", "needs media, port, transport and a format")
+		return Media{}, syntaxError(number, 'm', "needs media, port, transport and a format")
 	}
 	if len(fields)-3 > maxFormats {
 		return Media{}, fmt.Errorf("%w: line %d (m=) has more than %d formats", ErrTooBig, number, maxFormats)
@@ -205,10 +181,13 @@ func mediaLine(value string, number int) (Media, error) {
 	first, _, _ := strings.Cut(fields[1], "/")
 	port, err := strconv.ParseUint(first, 10, 16)
 	if err != nil {
-		return Media{}, syntaxError(number, "m=", "has a port that is not 0 to 65535")
+		return Media{}, syntaxError(number, 'm', "has a port that is not 0 to 65535")
 	}
 	return Media{Kind: fields[0], Port: int(port), Proto: fields[2], Formats: fields[3:]}, nil
 }
 
 // rtp says whether m is audio over plain RTP, the only kind that is read.
 func (m *Media) rtp() bool { return m.Kind == "audio" && m.Proto == proto }
+
+// proto is the only transport we speak.
+const proto = "RTP/AVP"

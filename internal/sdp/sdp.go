@@ -1,6 +1,8 @@
-// Package sdp answers and makes offers for one audio stream (RFC 3264, RFC 4566
-// read by pion/sdp): codec choice, telephone-event (RFC 4733 section 2.4.1),
-// ptime, direction and hold, delayed offer. It opens no port and asks no DNS.
+// Package sdp answers and makes offers for one audio stream (RFC 3264, RFC
+// 4566): codec choice, telephone-event (RFC 4733 section 2.4.1), ptime, direction
+// and hold, delayed offer. It opens no port and asks no DNS. It reads the few lines
+// that matter itself: a parser of the whole grammar refuses descriptions of real
+// systems for lines that nobody here needs.
 package sdp
 
 import (

@@ -42,12 +42,12 @@ func (w *writer) line(format string, args ...any) {
 func (w *writer) bytes() []byte { return w.b.Bytes() }
 
 // audio writes our media line.
-func (w *writer) audio(local Local, types []payloadType, ptime time.Duration, dir Direction) {
+func (w *writer) audio(local Local, transport string, types []payloadType, ptime time.Duration, dir Direction) {
 	numbers := make([]string, len(types))
 	for i, t := range types {
 		numbers[i] = fmt.Sprint(t.number)
 	}
-	w.line("m=audio %d %s %s", local.Addr.Port(), proto, strings.Join(numbers, " "))
+	w.line("m=audio %d %s %s", local.Addr.Port(), transport, strings.Join(numbers, " "))
 	for _, t := range types {
 		if t.codec != codec.None {
 			w.line("a=rtpmap:%d %s/%d", t.number, t.codec, t.rate)
