@@ -115,7 +115,7 @@ func randomOffer(r *rand.Rand) []byte {
 	}
 	for range 1 + r.IntN(4) {
 		media := pick("audio", "audio", "audio", "video", "image")
-		transport := pick("RTP/AVP", "RTP/AVP", "RTP/AVP", "RTP/SAVP", "udptl")
+		transport := pick("RTP/AVP", "RTP/AVP", "RTP/AVPF", "RTP/SAVP", "udptl")
 		formats := []string{"0", "8", "9", "18", "96", "97", "98", "101"}
 		r.Shuffle(len(formats), func(i, j int) { formats[i], formats[j] = formats[j], formats[i] })
 		formats = formats[:1+r.IntN(len(formats))]

@@ -186,8 +186,12 @@ func mediaLine(value string, number int) (Media, error) {
 	return Media{Kind: fields[0], Port: int(port), Proto: fields[2], Formats: fields[3:]}, nil
 }
 
-// rtp says whether m is audio over plain RTP, the only kind that is read.
-func (m *Media) rtp() bool { return m.Kind == "audio" && m.Proto == proto }
+// rtp says whether m is audio over plain RTP, the only kind that is read. AVPF is
+// AVP with feedback that may be sent; an answer without a=rtcp-fb agrees to none
+// (RFC 4585 section 4).
+func (m *Media) rtp() bool {
+	return m.Kind == "audio" && (m.Proto == proto || m.Proto == proto+"F")
+}
 
-// proto is the only transport we speak.
+// proto is the transport that we offer.
 const proto = "RTP/AVP"

@@ -160,6 +160,17 @@ func TestTelephoneEvent(t *testing.T) {
 	require.NotContains(t, string(Offer(local)), "telephone-event")
 }
 
+// RFC 4585 section 4: the answer repeats the profile and, without a=rtcp-fb, agrees
+// to no feedback.
+func TestFeedbackProfileIsAnsweredWithoutFeedback(t *testing.T) {
+	offer := strings.Replace(string(offerWith("a=rtcp-fb:* trr-int 1000", "a=sendrecv")), "RTP/AVP", "RTP/AVPF", 1)
+	answer, got, err := Answer([]byte(offer), us())
+	require.NoError(t, err)
+	require.Equal(t, []string{"m=audio 20000 RTP/AVPF 0 101"}, linesOf(answer, "m="))
+	require.NotContains(t, string(answer), "rtcp-fb")
+	require.Equal(t, agreed("198.51.100.1:4000", codec.PCMU, 0, 101), got)
+}
+
 // CUCM's default: its INVITE has no offer, ours goes in the 200, its answer comes
 // in the ACK.
 func TestDelayedOffer(t *testing.T) {
