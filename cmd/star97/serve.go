@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,6 +49,7 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 			err = exitError{1, closing}
 		}
 	}()
+	spareRoom()
 	err = app.Serve(ctx, c, stores, app.Options{
 		Data: data, Log: log,
 		Ready: func(r app.Ready) error {
@@ -63,6 +66,17 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 		return exitError{1, err}
 	}
 	return nil
+}
+
+// spareRoom lets Go run twice as many goroutines at a time as there are cores. A
+// thread that computes the hash of a code gives way in the kernel, but keeps its
+// place in Go's scheduler: with one place a core, packets would wait for it all the
+// same. Called after the stores have counted the cores; the environment's
+// GOMAXPROCS comes first.
+func spareRoom() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
+	}
 }
 
 // announce prints the one ready line.

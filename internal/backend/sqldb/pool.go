@@ -11,7 +11,7 @@ import (
 var errFull = errors.New("too many callers are waiting for a code to be checked")
 
 // pool bounds how many hashes are computed at a time, how many callers wait for
-// that, and how long. The work runs on the caller's goroutine.
+// that, and how long. The caller waits for the work's end.
 type pool struct {
 	seats chan struct{} // one per running or waiting caller
 	slots chan struct{} // one per running caller
@@ -48,6 +48,6 @@ func (p *pool) do(ctx context.Context, op string, work func()) error {
 	if ctx.Err() != nil {
 		return mailbox.Expired(ctx, op)
 	}
-	work()
+	apart(work)
 	return nil
 }
