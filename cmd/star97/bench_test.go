@@ -47,10 +47,21 @@ type hotPath struct {
 
 // report is the file that TestBench writes.
 type report struct {
-	Machine  map[string]any `json:"machine"`
-	HotPaths []hotPath      `json:"hot_paths"`
-	Runs     []outcome      `json:"runs"`
-	Seconds  float64        `json:"seconds"`
+	Machine  machine   `json:"machine"`
+	HotPaths []hotPath `json:"hot_paths"`
+	Runs     []outcome `json:"runs"`
+	Warnings []string  `json:"warnings"` // of the service, 20 at most
+	Seconds  float64   `json:"seconds"`
+}
+
+// machine is what was measured, and on what.
+type machine struct {
+	Version string  `json:"version"` // of the program
+	Go      string  `json:"go"`
+	System  string  `json:"system"`
+	CPU     string  `json:"cpu"`
+	Cores   int     `json:"cores"`
+	Load    float64 `json:"load_average"` // before anything was measured
 }
 
 // benchLine is what `go test -bench` prints for one run.
@@ -143,7 +154,9 @@ func TestFiguresAreJudged(t *testing.T) {
 
 // printHotPaths prints the first table; an allocation is an error.
 func (b *report) printHotPaths(t *testing.T) {
-	fmt.Printf("\n%v\n\n%-44s %5s %10s %21s %6s %7s\n", b.Machine, "hot path, per call of it", "runs", "ns", "lowest - highest", "bytes", "allocs")
+	m := b.Machine
+	fmt.Printf("\nstar97 %s, %s, %s, %d cores of %s, load average %.2f\n", m.Version, m.Go, m.System, m.Cores, m.CPU, m.Load)
+	fmt.Printf("\n%-44s %5s %10s %21s %6s %7s\n", "hot path, one turn of it", "runs", "ns", "lowest, highest", "bytes", "allocs")
 	for _, h := range b.HotPaths {
 		fmt.Printf("%-44s %5d %10.1f %10.1f %10.1f %6d %7d\n", h.Name, h.Runs, h.Nanoseconds, h.Lowest, h.Highest, h.Bytes, h.Allocations)
 		if h.Allocations > 0 {
@@ -169,19 +182,18 @@ func (o *outcome) print() {
 	}
 }
 
-// machine says what was measured on.
-func machine() map[string]any {
-	m := map[string]any{"cores": runtime.NumCPU(), "go": runtime.Version(), "system": runtime.GOOS + "/" + runtime.GOARCH, "load_average": loadAverage()}
+func thisMachine() machine {
+	m := machine{Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Load: loadAverage()}
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(info)) {
 			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				m["cpu"] = strings.TrimSpace(value)
+				m.CPU = strings.TrimSpace(value)
 				break
 			}
 		}
 	}
 	if version, err := exec.Command("git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
-		m["version"] = strings.TrimSpace(string(version))
+		m.Version = strings.TrimSpace(string(version))
 	}
 	return m
 }
@@ -201,7 +213,7 @@ func loadAverage() float64 {
 }
 
 func TestReportIsJSON(t *testing.T) {
-	text, err := json.Marshal(report{Machine: machine(), Runs: []outcome{{Name: "x", Figures: []judged{{told("y", 1, "ms"), met}}}}})
+	text, err := json.Marshal(report{Machine: thisMachine(), Runs: []outcome{{Name: "x", Figures: []judged{{told("y", 1, "ms"), met}}}}})
 	require.NoError(t, err)
 	require.Contains(t, string(text), `{"name":"y","value":1,"unit":"ms","limit":0,"must":false,"verdict":"met"}`)
 }

@@ -92,7 +92,9 @@ func keyFigures(r *caller.LoadReport) []figure {
 		halves("key-down -> next talkspurt", r.Next, 2, r.BeatLate.P99)...),
 		atMost(0, told("keys without a next talkspurt", float64(r.NoNext), "")),
 		atMost(0, told("calls that failed or ended early", float64(r.Failed+r.EndedEarly+r.NoRTP), "")),
-		told("longest gap while callers sign in", r.SetupGap, "ms"))
+		told("while callers sign in: longest gap", r.SetupGap, "ms"),
+		told("while callers sign in: INVITE -> 200 p99", r.Answer.P99, "ms"),
+		told("while callers sign in: ACK -> first RTP p99", r.FirstRTP.P99, "ms"))
 }
 
 func firstFigures(r *caller.LoadReport) []figure {
@@ -174,12 +176,15 @@ func TestBench(t *testing.T) {
 		t.Skip("run by `make bench`")
 	}
 	begun := time.Now()
-	b := report{Machine: machine(), HotPaths: hotPaths(t)}
+	b := report{Machine: thisMachine(), HotPaths: hotPaths(t)}
 	b.printHotPaths(t)
-	house := startService(t, setup{Sections: map[string]string{
-		"sip": benchService, "media": "{port_min: 20000, port_max: 23998}", "log": "{level: info}",
-		"dialplan": benchDialplan(t),
-	}})
+	log := filepath.Join(t.TempDir(), "log")
+	house := startService(t, setup{
+		Sections: map[string]string{
+			"sip": benchService, "media": "{port_min: 20000, port_max: 23998}", "log": "{level: info}", "dialplan": benchDialplan(t),
+		},
+		Wrap: []string{"sh", "-c", `exec "$@" 2>"$0"`, log}, // a file, as a service manager gives it
+	})
 	users := house.population(t)
 	printHead()
 	for _, run := range loadRuns() {
@@ -192,11 +197,24 @@ func TestBench(t *testing.T) {
 			}
 		}
 	}
+	b.Warnings = warnings(t, log)
 	b.Seconds = time.Since(begun).Seconds()
 	text, err := json.MarshalIndent(b, "", "  ")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644))
-	fmt.Printf("\n%.0f s; all figures are in %s\n", b.Seconds, file)
+	fmt.Printf("\nthe service warned:\n%s\n%.0f s; all figures are in %s\n", strings.Join(b.Warnings, ""), b.Seconds, file)
+}
+
+// warnings are the lines of the service's log above level info.
+func warnings(t *testing.T, log string) (lines []string) {
+	text, err := os.ReadFile(log)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, " level=INFO ") && len(lines) < 20 {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func benchDialplan(t *testing.T) string {
