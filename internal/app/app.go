@@ -8,9 +8,12 @@ import (
 	"log/slog"
 	"time"
 
+	"star97/internal/audit"
 	"star97/internal/call"
 	"star97/internal/config"
 	"star97/internal/flow"
+	"star97/internal/ledger"
+	"star97/internal/lockout"
 	"star97/internal/media"
 	"star97/internal/prompt"
 	"star97/internal/strictyaml"
@@ -79,9 +82,11 @@ func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o 
 	return run(ctx, c, server, calls, o)
 }
 
-// run serves until ctx ends; then new calls get 503, those in progress have the
-// drain limit, and changes in flight are finished.
-func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.Service, o Options) error {
+// run serves until ctx ends; then new calls get 503 and those in progress have the
+// drain limit. However it ends, changes in flight are finished first: the stores
+// are closed next.
+func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.Service, o Options) (err error) {
+	defer func() { err = errors.Join(err, settle(c, calls)) }()
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
 	ended := make(chan error, 1)
@@ -104,10 +109,19 @@ func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.S
 	o.Log.Info("draining", "calls", server.Calls(), "limit", c.Drain)
 	drain(server, c.Drain, o.Log)
 	stop()
-	err := <-ended
-	settling, cancel := context.WithTimeout(context.Background(), c.Call.StoreDeadline+time.Second)
+	return <-ended
+}
+
+// settle waits for the store calls in flight: each has its deadline, and after it
+// the lock-out and the trail wait for a commit each.
+func settle(c config.Config, calls *call.Service) error {
+	within, cancel := context.WithTimeout(context.Background(),
+		c.Call.StoreDeadline+lockout.SettleWithin+audit.WriteWithin+2*ledger.WriteWithin)
 	defer cancel()
-	return errors.Join(err, calls.Settle(settling))
+	if err := calls.Settle(within); err != nil {
+		return fmt.Errorf("a change was cut off while the store had not answered; the next start closes it in the audit trail: %w", err)
+	}
+	return nil
 }
 
 func drain(server *uas.Server, limit time.Duration, log *slog.Logger) {
@@ -127,8 +141,12 @@ func drain(server *uas.Server, limit time.Duration, log *slog.Logger) {
 func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) error {
 	closed, err := stores.Trail.CloseOpen(ctx)
 	for _, r := range closed {
-		log.Warn("a change was under way when star97 last stopped; nobody was told that it was made",
-			"mailbox", r.Mailbox, "extension", r.Extension, "call", r.CallID)
+		what := "a change was under way when star97 last stopped; nobody was told that it was made"
+		if r.Actor != "" {
+			what = "an administrator's action was under way when its process ended; look whether it was done"
+		}
+		log.Warn(what, "action", r.Action, "outcome", r.Outcome, "mailbox", r.Mailbox, "extension", r.Extension,
+			"actor", r.Actor, "call", r.CallID)
 	}
 	return err
 }
