@@ -35,7 +35,7 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 			w.refused(&d.Media[j])
 		}
 	}
-	return w.bytes(), m.agreed(c, dir), nil
+	return w.bytes(), m.agreed(c, dir, local), nil
 }
 
 // Offer makes our offer of one audio stream, for an INVITE that came without one
@@ -100,7 +100,7 @@ func (m *Media) accepted(offered *Media, local Local) (Agreed, error) {
 	if c.event.number != 0 {
 		c.event, _ = offered.like(c.event) // at a rate that we did not offer it is none
 	}
-	return m.agreed(c, offered.dir|m.dir.reversed()), nil
+	return m.agreed(c, offered.dir|m.dir.reversed(), local), nil
 }
 
 // choice is what was picked from an audio line; event.number is 0 without one.
@@ -191,6 +191,8 @@ func (m *Media) reachable(local Local) error {
 	switch {
 	case m.noAddr != "":
 		return fmt.Errorf("%w: %s", ErrAddress, m.noAddr)
+	case local.forbids(m.Addr):
+		return fmt.Errorf("%w: it is our own machine's loopback, but the call came from %s", ErrAddress, local.Source)
 	case !m.Addr.IsUnspecified() && m.Addr.Is4() != local.Addr.Addr().Unmap().Is4():
 		return fmt.Errorf("%w: it is of another family than our address %s", ErrAddress, local.Addr.Addr())
 	}
@@ -198,7 +200,7 @@ func (m *Media) reachable(local Local) error {
 }
 
 // agreed joins the far end's media line, what was picked from it and our direction.
-func (m *Media) agreed(c choice, ours Direction) Agreed {
+func (m *Media) agreed(c choice, ours Direction, local Local) Agreed {
 	a := Agreed{
 		Codec:     c.audio.codec,
 		PT:        c.audio.number,
@@ -210,7 +212,9 @@ func (m *Media) agreed(c choice, ours Direction) Agreed {
 	}
 	if !m.Addr.IsUnspecified() {
 		a.Remote = netip.AddrPortFrom(m.Addr, uint16(m.Port))
-		a.RemoteRTCP = m.RTCP
+		if !local.forbids(m.RTCP.Addr()) {
+			a.RemoteRTCP = m.RTCP
+		}
 	}
 	return a
 }

@@ -160,6 +160,41 @@ func TestTelephoneEvent(t *testing.T) {
 	require.NotContains(t, string(Offer(local)), "telephone-event")
 }
 
+// Who calls from elsewhere may not have our packets sent to this machine's loopback.
+func TestLoopbackIsForCallsFromThisMachine(t *testing.T) {
+	for _, c := range []struct {
+		name, addr, rtcp, source string
+		refused                  bool
+		control                  string
+	}{
+		{"from this machine", "127.0.0.1", "127.0.0.1", "127.0.0.1", false, "127.0.0.1:5000"},
+		{"source not known", "127.0.0.1", "127.0.0.1", "", false, "127.0.0.1:5000"},
+		{"from elsewhere", "127.0.0.1", "127.0.0.1", "198.51.100.1", true, ""},
+		{"from elsewhere, another loopback", "127.9.9.9", "127.0.0.1", "198.51.100.1", true, ""},
+		{"from elsewhere in IPv6 form", "127.0.0.1", "127.0.0.1", "::ffff:198.51.100.1", true, ""},
+		{"RTCP alone", "198.51.100.1", "127.0.0.1", "198.51.100.1", false, "invalid AddrPort"},
+		{"none", "198.51.100.1", "198.51.100.2", "198.51.100.1", false, "198.51.100.2:5000"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			local := us()
+			local.Source, _ = netip.ParseAddr(c.source)
+			far := offerWith("c=IN IP4 "+c.addr, "a=rtcp:5000 IN IP4 "+c.rtcp)
+			_, answered, err := Answer(far, local)
+			accepted, acceptErr := Accept(Offer(local), far, local)
+			if c.refused {
+				require.ErrorIs(t, err, ErrAddress)
+				require.ErrorContains(t, err, "loopback")
+				require.ErrorIs(t, acceptErr, ErrAddress)
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, acceptErr)
+			require.Equal(t, c.control, answered.RemoteRTCP.String())
+			require.Equal(t, c.control, accepted.RemoteRTCP.String())
+		})
+	}
+}
+
 // RFC 4585 section 4: the answer repeats the profile and, without a=rtcp-fb, agrees
 // to no feedback.
 func TestFeedbackProfileIsAnsweredWithoutFeedback(t *testing.T) {

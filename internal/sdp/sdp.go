@@ -46,6 +46,14 @@ type Local struct {
 	Version   uint64         // grows with each description that differs
 	Direction Direction      // what we want; an answer grants no more than was offered
 	NoEvents  bool           // neither offer nor accept telephone-event
+	// Source is where the far end's SIP comes from. From elsewhere than this
+	// machine nobody may send our packets to its loopback. Not valid: not checked.
+	Source netip.Addr
+}
+
+// forbids says that the far end may not name a.
+func (l Local) forbids(a netip.Addr) bool {
+	return a.IsLoopback() && l.Source.IsValid() && !l.Source.Unmap().IsLoopback()
 }
 
 // check finds what would make a description that nobody can use.

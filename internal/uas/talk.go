@@ -30,6 +30,7 @@ var codecs = []codec.ID{codec.PCMU, codec.PCMA}
 func (d *dialog) localSDP(version uint64) sdp.Local {
 	return sdp.Local{
 		Addr:   d.mediaAddr(),
+		Source: d.signaller(),
 		Codecs: codecs, SessionID: d.talk.session, Version: version,
 	}
 }

@@ -52,3 +52,17 @@ func TestSDPNamesTheAddressOfTheMedia(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
+	h := newHouse(t, setting{})
+	session, err := h.engine.Open(mustAddr("127.0.0.1"))
+	require.NoError(t, err)
+	defer session.Close()
+	d := &dialog{s: h.Server, session: session, peer: &peer{}, source: "192.0.2.1:5060"}
+	_, refused := d.answerOffer([]byte(offerText))
+	require.Equal(t, 488, refused.status)
+	require.False(t, d.talk.agreed)
+	d.source = "127.0.0.1:5060"
+	_, refused = d.answerOffer([]byte(offerText))
+	require.Nil(t, refused)
+}
