@@ -157,10 +157,14 @@ func (t *Trail) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor,
 	})
 }
 
+// deedWithin is the age up to which an administrator's intent may be that of a
+// process still at work: several of them run beside the one that serves.
+const deedWithin = time.Minute
+
 // CloseOpen ends the intents that a crash of this node left open, as unknown or,
-// where the store is Atomic, as never made, and
-// returns the records that say so. Call it once, before the first call is taken
-// and by the serving process only.
+// where the store is Atomic, as never made, and returns the records that say so.
+// It leaves administrators' young ones open. Call it once, before the first call
+// is taken and by the serving process only.
 func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
 	open, err := t.sink.OpenIntents(ctx, t.opts.Node)
 	if err != nil {
@@ -168,6 +172,9 @@ func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
 	}
 	var closed []Record
 	for _, r := range open {
+		if r.Actor != "" && t.now().Sub(r.Time).Abs() < deedWithin {
+			continue
+		}
 		r.Time, r.Stage, r.Policy = t.now(), Ended, t.opts.Policy
 		r.Outcome, r.Result, r.Reason = mailbox.Unknown, mailbox.OutcomeUnknown, "unknown after crash"
 		if t.opts.Atomic && r.Action == Change {

@@ -48,7 +48,7 @@ func (s *system) Change(_ context.Context, _ mailbox.Account, _, _ pin.PIN, at m
 var (
 	anna = mailbox.Account{ID: "a1", Backend: "sqlite", Extension: "4001", Domain: "example.org", Name: "Anna"}
 	call = mailbox.Attempt{
-		Door: mailbox.AnyDoor, Peer: "pbx", Transport: "udp", Source: "192.0.2.1", Caller: "+15550100", CallID: "a84b4c76e66710",
+		Door: mailbox.AnyDoor, Peer: "pbx", Transport: "udp", Source: "192.0.2.1", Caller: "+15550100", Call: 1, CallID: "a84b4c76e66710",
 	}
 	noon = time.Date(2026, 2, 3, 12, 0, 0, 123456789, time.FixedZone("", 3600))
 )
@@ -243,6 +243,28 @@ func TestIntentsLeftByACrashAreClosedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, again)
 	require.Len(t, h.records(t), 5)
+}
+
+// Administrators work beside a service that starts: what they began a moment ago
+// is not what a crash left.
+func TestAYoungDeedIsLeftToItsAdministrator(t *testing.T) {
+	h := open(t)
+	now := noon
+	trail, err := audit.New(h.sys, h.ledger, audit.DefaultOptions(), func() time.Time { return now })
+	require.NoError(t, err)
+	func() {
+		defer func() { require.NotNil(t, recover()) }()
+		_ = trail.Administer(t.Context(), audit.Add, anna, "root", "", func(context.Context) error { panic("the process dies here") })
+	}()
+	for _, row := range []struct {
+		after  time.Duration
+		closed int
+	}{{0, 0}, {59 * time.Second, 0}, {-59 * time.Second, 0}, {time.Minute + time.Millisecond, 1}, {time.Hour, 0}} {
+		now = noon.Add(row.after)
+		closed, err := trail.CloseOpen(t.Context())
+		require.NoError(t, err)
+		require.Len(t, closed, row.closed, "after %v", row.after)
+	}
 }
 
 func TestARuleOfOursThatRefusesIsRecorded(t *testing.T) {
