@@ -109,7 +109,7 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 }
 
 // replace is the change itself. The flags are asked for again: an administrator
-// may have set one since.
+// may have set one since, and then the code was not wrong.
 func replace(ctx context.Context, tx *sql.Tx, id string, old, fresh *record) error {
 	at := now()
 	done, err := tx.ExecContext(ctx, `
@@ -121,11 +121,31 @@ WHERE mailbox_id = ? AND kid = ? AND salt = ? AND hash = ?
 	if err != nil {
 		return err
 	}
-	if err := one(done, mailbox.Fail("change", mailbox.WrongPIN, errLost)); err != nil {
+	if n, err := done.RowsAffected(); err != nil {
 		return err
+	} else if n != 1 {
+		return unmade(ctx, tx, id)
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE mailbox SET must_change = 0, updated_at = ? WHERE id = ?", at, id)
 	return err
+}
+
+// unmade says why replace met no row.
+func unmade(ctx context.Context, tx *sql.Tx, id string) error {
+	const op = "change"
+	var disabled, cannotChange bool
+	err := tx.QueryRowContext(ctx, "SELECT disabled, cannot_change FROM mailbox WHERE id = ?", id).Scan(&disabled, &cannotChange)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return mailbox.Fail(op, mailbox.NotFound, nil)
+	case err != nil:
+		return err
+	case disabled:
+		return mailbox.Fail(op, mailbox.Disabled, nil)
+	case cannotChange:
+		return mailbox.Fail(op, mailbox.CannotChange, nil)
+	}
+	return mailbox.Fail(op, mailbox.WrongPIN, errLost)
 }
 
 // Reset puts next in force whatever was there. by and reason are the audit

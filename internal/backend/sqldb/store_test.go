@@ -106,12 +106,15 @@ func TestADamagedRecordIsSaidNotComputed(t *testing.T) {
 
 // Between verifying and writing, an administrator may act.
 func TestReplaceAsksAgainInsideItsTransaction(t *testing.T) {
-	for name, statement := range map[string]string{
-		"disabled meanwhile":        "UPDATE mailbox SET disabled = 1 WHERE id = ?",
-		"made unchangeable":         "UPDATE mailbox SET cannot_change = 1 WHERE id = ?",
-		"removed meanwhile":         "DELETE FROM mailbox WHERE id = ?",
-		"code taken away meanwhile": "DELETE FROM code WHERE mailbox_id = ?",
-		"code reset meanwhile":      "UPDATE code SET salt = randomblob(16) WHERE mailbox_id = ?",
+	for name, c := range map[string]struct {
+		statement string
+		reason    mailbox.Code
+	}{
+		"disabled meanwhile":        {"UPDATE mailbox SET disabled = 1 WHERE id = ?", mailbox.Disabled},
+		"made unchangeable":         {"UPDATE mailbox SET cannot_change = 1 WHERE id = ?", mailbox.CannotChange},
+		"removed meanwhile":         {"DELETE FROM mailbox WHERE id = ?", mailbox.NotFound},
+		"code taken away meanwhile": {"DELETE FROM code WHERE mailbox_id = ?", mailbox.WrongPIN},
+		"code reset meanwhile":      {"UPDATE code SET salt = randomblob(16) WHERE mailbox_id = ?", mailbox.WrongPIN},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, cheapOptions(t.TempDir()))
@@ -120,14 +123,45 @@ func TestReplaceAsksAgainInsideItsTransaction(t *testing.T) {
 			old, _, denied, err := s.load(t.Context(), "change", a.ID)
 			require.NoError(t, errors.Join(denied, err))
 			fresh := s.pepper.seal(a.ID, &next, cheap)
-			spoil(t, s, statement, a.ID)
+			spoil(t, s, c.statement, a.ID)
 			r := result("change", s.db.Write(t.Context(), func(tx *sql.Tx) error {
 				return replace(t.Context(), tx, a.ID, &old, &fresh)
 			}))
 			require.Equal(t, mailbox.Refused, r.Outcome)
+			require.Equal(t, c.reason, r.Reason, "a right code is not told as a wrong one")
 			require.Error(t, s.Verify(t.Context(), a, next, at))
 		})
 	}
+}
+
+// A number that leads to two mailboxes leads to none.
+func TestANumberThatWouldLeadToTwoMailboxesIsRefused(t *testing.T) {
+	s := openStore(t, cheapOptions(t.TempDir()))
+	add(t, s, mailbox.Account{Extension: "4001", Numbers: []string{"4001", "5001", "12125550100"}}, pin.PIN{})
+	add(t, s, mailbox.Account{Extension: "4001", Domain: "other", Numbers: []string{"4002"}}, pin.PIN{})
+	for name, c := range map[string]struct {
+		a     mailbox.Account
+		tells string
+	}{
+		"own number is an extension":      {mailbox.Account{Extension: "4002", Numbers: []string{"12125550101", "4001"}}, "the own number 4001 of mailbox 4002"},
+		"extension is an own number":      {mailbox.Account{Extension: "5001"}, "5001 is an own number of mailbox 4001"},
+		"extension is one in the domain":  {mailbox.Account{Extension: "4002", Domain: "OTHER"}, "4002 is an own number of mailbox 4001 in domain other"},
+		"own number is one in the domain": {mailbox.Account{Extension: "4003", Domain: "other", Numbers: []string{"4001"}}, "in domain other"},
+		"the same mailbox a second time":  {mailbox.Account{Extension: "4001", Numbers: []string{"4001"}}, "mailbox 4001 is there already"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.Add(t.Context(), c.a, pin.PIN{}, "test")
+			require.Equal(t, mailbox.Exists, mailbox.CodeOf(err))
+			require.ErrorContains(t, err, c.tells)
+		})
+	}
+	add(t, s, mailbox.Account{Extension: "4002", Numbers: []string{"12125550100"}}, pin.PIN{})
+	found, err := s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	found, err = s.Lookup(t.Context(), mailbox.Query{Number: "12125550100"})
+	require.NoError(t, err)
+	require.Len(t, found, 2, "a line that two people share")
 }
 
 func TestWhatCanGoWrongInAWriteIsTold(t *testing.T) {
