@@ -35,7 +35,7 @@ type Ready struct {
 
 // farewell is how long callers may still hear that their time is up after the
 // drain limit.
-const farewell = 15 * time.Second
+const farewell = 20 * time.Second
 
 // Serve runs the service until ctx ends, drains and stops it. Stores are opened
 // by the caller, who closes them after Serve has returned.

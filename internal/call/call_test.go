@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/dtmf"
+	"star97/internal/lockout"
 	"star97/internal/mailbox"
 	"star97/internal/media"
 	"star97/internal/pin"
@@ -269,14 +270,32 @@ func TestDrainTellsCallersThatTheirTimeIsUp(t *testing.T) {
 	})
 }
 
-func TestSomebodyWhoNeverStopsTypingIsCutOffAfterTheGrace(t *testing.T) {
+func TestSomebodyWhoNeverStopsTypingIsToldAfterTheGrace(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
 		begin := time.Now()
-		for len(r.leg.hangups) == 0 && time.Since(begin) < time.Hour {
-			r.press("1*")
+		for !slices.Contains(r.session.said(), prompt.TimeLimit) && time.Since(begin) < time.Hour {
+			r.press("1")
+			if time.Since(begin).Round(time.Second)%(6*time.Second) == 0 {
+				r.press("*")
+			}
 		}
 		require.InDelta(t, 12*time.Minute, time.Since(begin), float64(10*time.Second))
+		require.Empty(t, r.leg.hangups)
+		told := time.Now()
+		<-r.leg.hangups
+		require.InDelta(t, lastWords, time.Since(told), float64(time.Second), "a phone that never plays it is not waited for")
+	})
+}
+
+func TestOwnDoorHearsHowLongTheLockLasts(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.store.verify = func(context.Context) error {
+			return mailbox.Fail("verify", mailbox.Locked, &lockout.Closed{Until: time.Now().Add(8 * time.Minute)})
+		}
+		r.answer()
+		r.press("482915#")
+		r.says(prompt.Locked, prompt.RetryTenMinutes, prompt.Goodbye)
 	})
 }
 

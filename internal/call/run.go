@@ -19,6 +19,9 @@ type run struct {
 	arrival Arrival
 	number  uint64 // this process's own; a Call-ID may come again
 	began   time.Time
+	late    time.Time     // when the time was first up
+	grace   time.Duration // how long after that somebody may type
+	warned  bool          // the grace was told to be over
 
 	state   flow.State
 	merge   dtmf.Merge
@@ -43,6 +46,7 @@ const answersMax = 4
 func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
 	return &run{
 		Service: s, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
+		grace:   s.opts.HangupGrace,
 		state:   flow.New(s.deps.Layout, a.Door),
 		clock:   newClock(),
 		account: new(mailbox.Account),
@@ -86,8 +90,9 @@ func (r *run) loop(ctx context.Context) {
 			r.answer(a)
 		case <-limit.C:
 			r.overtime(limit)
-		case <-stop:
+		case <-stop: // the service goes down: typing on is no longer possible
 			stop = nil
+			r.grace = min(r.grace, limitAgain)
 			r.overtime(limit)
 		}
 	}
@@ -108,16 +113,28 @@ func (r *run) hearOut(heard <-chan media.Event) {
 	}
 }
 
-// overtime tells the flow that the time is up. The flow may let a caller who is
+const (
+	limitAgain = 5 * time.Second  // between two words to the flow that the time is up
+	lastWords  = 15 * time.Second // for the last sentence, before a BYE without one
+)
+
+// overtime tells the flow that the time is up. The flow lets a caller who is
 // typing go on, so it is told again, until the grace is over.
 func (r *run) overtime(again *time.Timer) {
-	const patience = 5 * time.Second
-	if time.Since(r.began) > r.deps.Limit+r.opts.HangupGrace {
-		r.hangup()
-		return
+	if r.late.IsZero() {
+		r.late = time.Now()
 	}
-	r.step(flow.Event{Kind: flow.LimitHit})
-	again.Reset(patience)
+	switch {
+	case time.Since(r.late) < r.grace:
+		r.step(flow.Event{Kind: flow.LimitHit})
+		again.Reset(limitAgain)
+	case !r.warned:
+		r.warned = true
+		r.step(flow.Event{Kind: flow.GraceOver})
+		again.Reset(lastWords)
+	default:
+		r.hangup()
+	}
 }
 
 // silent ends a call whose BYE was lost. A sign of life by SIP since the engine

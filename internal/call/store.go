@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"star97/internal/flow"
+	"star97/internal/lockout"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -18,6 +19,16 @@ type answer struct {
 	account mailbox.Account
 	result  mailbox.Result
 	err     error // detail for the log
+}
+
+// untilRetry is how long the lock-out closes a mailbox; 0 if it does not, or
+// nobody knows.
+func untilRetry(err error) time.Duration {
+	var closed *lockout.Closed
+	if !errors.As(err, &closed) || closed.Until.IsZero() {
+		return 0
+	}
+	return max(time.Until(closed.Until), 0)
 }
 
 // jobsMax bounds the store calls of one call that have no answer yet: a caller
@@ -222,7 +233,7 @@ func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 // the any door the flow is told of the account only with the right code.
 func (r *run) answer(a answer) {
 	r.jobs--
-	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result}
+	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result, Retry: untilRetry(a.err)}
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
 		*r.account = a.account
 	}
