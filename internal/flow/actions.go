@@ -146,11 +146,13 @@ func (m *machine) cancel() StateID {
 	if m.must {
 		return m.leave(EndNotChanged, prompt.Cancelled, prompt.Goodbye)
 	}
+	m.silent = 0
 	return m.enter(MainMenu, prompt.Cancelled)
 }
 
 func (m *machine) restart() StateID {
 	m.first.Wipe()
+	m.silent = 0
 	return m.enter(NewCode)
 }
 
@@ -173,16 +175,22 @@ func (m *machine) checkNew() StateID {
 	return m.enter(Confirm)
 }
 
-// refuse says which rule, and after the second refusal all of them.
+// refuse says which rule, and after the second refusal the list of them.
 func (m *machine) refuse(why prompt.ID) StateID {
 	m.refused++
 	if m.lostRound() {
 		return m.giveUp(why)
 	}
-	if m.refused == 2 {
+	if m.refused == 2 && m.rulesAreSpoken() {
 		return m.enter(NewCode, why, prompt.NewCodeRules)
 	}
 	return m.enter(NewCode, why)
+}
+
+// rulesAreSpoken tells whether the recorded list of rules is true of this mailbox.
+func (m *machine) rulesAreSpoken() bool {
+	p := &m.policy
+	return p.MaxSequence > 0 && p.MaxSameRun > 0 && p.OwnNumber != pin.AnyNumber
 }
 
 // lostRound counts an entry that came to nothing; true: it was the last.

@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"star97/internal/dialplan"
-	"star97/internal/pin"
 )
 
 func drawn(t *testing.T, format string) string {
@@ -95,10 +92,8 @@ func TestPictureHasRoom(t *testing.T) {
 }
 
 func TestDrawingFollowsTheDialplan(t *testing.T) {
-	plan := dialplan.Default()
-	plan.Menu = dialplan.Menu{Change: "5", Repeat: "", Goodbye: "#"}
-	l, err := NewLayout(plan, pin.DefaultPolicy())
-	require.NoError(t, err)
+	l := layout(t)
+	l.change, l.repeat, l.goodbye = menuKey("5"), menuKey(""), menuKey("#")
 	var b bytes.Buffer
 	require.NoError(t, l.Draw(&b, FormatText))
 	require.Contains(t, b.String(), "key 5 ")

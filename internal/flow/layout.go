@@ -33,6 +33,9 @@ func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, fmt.Errorf("the policy for new codes: %w", err)
 	}
+	if err := spoken(p.Menu); err != nil {
+		return nil, err
+	}
 	l := &Layout{
 		timers: p.Timers, limits: p.Limits, policy: policy,
 		change: menuKey(p.Menu.Change), repeat: menuKey(p.Menu.Repeat), goodbye: menuKey(p.Menu.Goodbye),
@@ -42,6 +45,21 @@ func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
 		l.refusal[r] = prompt.ID("refused-" + string(r))
 	}
 	return l, nil
+}
+
+// spokenMenu is what the recorded menus say. There is one recording of each.
+var spokenMenu = dialplan.Menu{Change: "2", Repeat: "9", Goodbye: "*"}
+
+// spoken refuses keys of which the recorded menus would say something untrue.
+func spoken(m dialplan.Menu) error {
+	for _, k := range []struct{ name, is, said string }{
+		{"change", m.Change, spokenMenu.Change}, {"repeat", m.Repeat, spokenMenu.Repeat}, {"goodbye", m.Goodbye, spokenMenu.Goodbye},
+	} {
+		if k.is != k.said {
+			return fmt.Errorf("the dialplan has %q as the key %s of the menu, but the recorded menu says %q: write that, or leave the key out of the dialplan", k.is, k.name, k.said)
+		}
+	}
+	return nil
 }
 
 func menuKey(s string) dtmf.Digit {

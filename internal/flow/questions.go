@@ -150,7 +150,7 @@ func (m *machine) again(before prompt.ID) StateID {
 // badExtension counts like silence, but no sentence says what was wrong: the
 // longer question has to do.
 func (m *machine) badExtension() StateID {
-	if int(m.silent)+1 >= m.layout.limits.SilentRounds {
+	if m.overrun || int(m.silent)+1 >= m.layout.limits.SilentRounds {
 		return m.again(prompt.HelpDesk)
 	}
 	m.silent++

@@ -307,6 +307,20 @@ func TestGraceOver(t *testing.T) {
 	})
 }
 
+// Who goes back has pressed a key: the ladder of silence begins anew.
+func TestGoingBackEndsTheSilence(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2").spoken().timer().spoken().timer()
+	c.press("*").at(MainMenu).spoken().timer().says(prompt.NoInput, prompt.MainMenu)
+	c = answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2482915#").spoken().timer().spoken().timer()
+	c.press("*").at(NewCode).spoken().timer()
+	require.EqualValues(t, 1, c.s.silent)
+}
+
+func TestAWrongExtensionIsNotAskedAgainWhenTheTimeIsUp(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.AnyDoor).press(strings.Repeat("4", pin.MaxDigits+1))
+	c.do(Event{Kind: LimitHit}).at(Extension).press("#").says(prompt.TimeLimit, prompt.Goodbye)
+}
+
 func TestStaleAnswersAreIgnored(t *testing.T) {
 	l := layout(t)
 	for name, c := range map[string]*caller{
