@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"star97/internal/app"
 	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/strictyaml"
@@ -63,6 +64,8 @@ func plainly(err error) string {
 		if e.Detail != nil {
 			return plainly(e.Detail)
 		}
+	case *app.Unfinished:
+		return e.Told() + "; but: " + plainly(e.Err)
 	case interface{ Unwrap() []error }:
 		var lines []string
 		for _, one := range e.Unwrap() {

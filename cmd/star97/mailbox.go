@@ -228,11 +228,17 @@ func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) 
 	return code, nil
 }
 
-// reveal shows a generated code, this once.
-func (f *codeFrom) reveal(w io.Writer, a mailbox.Account, code pin.PIN) {
-	if f.generate {
-		code.Reveal(func(digits []byte) {
-			fmt.Fprintf(w, "Access code of mailbox %s (shown this once): %s\n", a.Extension, digits)
-		})
+// reveal shows a generated code, this once, unless it is certain that it is not in
+// force: a code in force that nobody has seen locks its owner out.
+func (f *codeFrom) reveal(w io.Writer, a mailbox.Account, code pin.PIN, o mailbox.Outcome) (err error) {
+	if !f.generate || code.Empty() || o == mailbox.Refused {
+		return nil
 	}
+	code.Reveal(func(digits []byte) {
+		_, err = fmt.Fprintf(w, "Access code of mailbox %s (shown this once): %s\n", a.Extension, digits)
+	})
+	if err != nil {
+		return fmt.Errorf("the code of mailbox %s is set but could not be shown; set another one: %w", a.Extension, err)
+	}
+	return nil
 }

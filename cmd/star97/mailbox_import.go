@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, string, error) {
 }
 
 func readRows(in io.Reader, name string, rules pin.Policy, force bool) ([]row, error) {
-	r := csv.NewReader(in)
+	r := csv.NewReader(withoutMark(in))
 	r.FieldsPerRecord = len(importHeader)
 	header, err := r.Read()
 	if err != nil || !slices.Equal(header, importHeader) {
@@ -93,6 +94,17 @@ func readRows(in io.Reader, name string, rules pin.Policy, force bool) ([]row, e
 		}
 		rows = append(rows, one)
 	}
+}
+
+// withoutMark drops the byte order mark that spreadsheet programs begin a file in
+// UTF-8 with.
+func withoutMark(in io.Reader) io.Reader {
+	text := bufio.NewReader(in)
+	const mark = "\uFEFF"
+	if head, err := text.Peek(len(mark)); err == nil && string(head) == mark {
+		_, _ = text.Discard(len(mark)) // what was peeked is there
+	}
+	return text
 }
 
 func readRow(line int, fields []string, rules pin.Policy, force bool) (row, error) {

@@ -36,10 +36,9 @@ func (m *mailboxes) add() *cobra.Command {
 					}
 				}
 				made, err := s.Add(cmd.Context(), a, code, actor())
-				if err != nil {
+				if err := errors.Join(from.reveal(m.notes(cmd), made, code, app.OutcomeOf(err)), err); err != nil {
 					return err
 				}
-				from.reveal(m.notes(cmd), made, code)
 				return m.done(cmd.OutOrStdout(), made, "Mailbox %s is added.", made.Extension)
 			})
 		},
@@ -47,7 +46,7 @@ func (m *mailboxes) add() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&a.Name, "name", "", "the owner's name")
 	f.StringVar(&a.Language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
-	f.StringSliceVar(&a.Numbers, "number", nil, "a number of the owner, digits only; may be repeated")
+	f.StringSliceVar(&a.Numbers, "number", nil, "a number of the owner, digits only: who calls with it comes in by this mailbox's own door; may be repeated")
 	f.BoolVar(&a.Flags.MustChange, "must-change", false, "the owner has to choose another code at the first call")
 	f.BoolVar(&a.Flags.CannotChange, "cannot-change", false, "the code cannot be changed over the phone")
 	f.BoolVar(&noCode, "no-code", false, "leave the mailbox without a code")
@@ -69,10 +68,10 @@ func (m *mailboxes) setCode() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := s.SetCode(cmd.Context(), a, code, mustChange, actor(), m.reason); err != nil {
+				err = s.SetCode(cmd.Context(), a, code, mustChange, actor(), m.reason)
+				if err := errors.Join(from.reveal(m.notes(cmd), a, code, app.OutcomeOf(err)), err); err != nil {
 					return err
 				}
-				from.reveal(m.notes(cmd), a, code)
 				a.Flags.NoCode, a.Flags.MustChange = false, mustChange
 				return m.done(cmd.OutOrStdout(), a, "The code of mailbox %s is set.", a.Extension)
 			})
