@@ -262,8 +262,8 @@ func (r *run) close() {
 func (r *run) record() []any {
 	stats := r.media.Stats()
 	return []any{
-		"call", r.arrival.CallID, "end", r.end, "door", r.state.Door(), "peer", r.arrival.Peer,
-		"source", r.arrival.Source, "caller", r.arrival.Caller, "mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source,
-		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn,
+		"call", r.arrival.CallID, "end", r.end.String(), "door", r.state.Door(), "peer", r.arrival.Peer,
+		"source", r.arrival.Source, "caller", r.arrival.Caller, "mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source.String(),
+		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn.String(),
 	}
 }

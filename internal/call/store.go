@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"star97/internal/flow"
@@ -19,6 +20,15 @@ type answer struct {
 	account mailbox.Account
 	result  mailbox.Result
 	err     error // detail for the log
+}
+
+// levelOf tells troubles that an administrator should look at from the callers' own.
+func levelOf(c mailbox.Code) slog.Level {
+	switch c {
+	case mailbox.Unavailable, mailbox.ServiceRefused, mailbox.OutcomeUnknown, mailbox.Throttled, mailbox.Busy:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 // untilRetry is how long the lock-out closes a mailbox; 0 if it does not, or
@@ -240,9 +250,9 @@ func (r *run) answer(a answer) {
 	if a.code == mailbox.OK && (a.kind == flow.Verified || r.state.Door() == mailbox.OwnDoor) {
 		e.Account = r.account
 	}
-	if a.err != nil && a.code != mailbox.WrongPIN {
-		r.deps.Log.Warn("the store did not do what the caller asked", "call", r.arrival.CallID, "mailbox", r.account.ID,
-			"reason", a.code, "error", a.err)
+	if a.err != nil {
+		r.deps.Log.Log(context.Background(), levelOf(a.code), "the store did not do what the caller asked",
+			"call", r.arrival.CallID, "mailbox", r.account.ID, "reason", a.code, "error", a.err)
 	}
 	r.step(e)
 }
