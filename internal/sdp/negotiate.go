@@ -40,11 +40,29 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 
 // Offer makes our offer of one audio stream, for an INVITE that came without one
 // and for the scripted telephone. local must be complete: an IP address, a port
-// and known codecs.
+// and known codecs. The lines of local.Settled stay, those that we refused too.
 func Offer(local Local) []byte {
+	d, i := local.settled()
 	w := newWriter(local, noTimes)
-	w.audio(local, proto, offered(local), defaultPTime, local.Direction)
+	for j := range d.Media {
+		if m := &d.Media[j]; j == i {
+			w.audio(local, m.Proto, offered(local, m), m.PTime, local.Direction)
+		} else {
+			w.refused(m)
+		}
+	}
 	return w.bytes()
+}
+
+// settled is what an offer goes on from, and its audio line: without an earlier
+// description one line that says nothing yet.
+func (l Local) settled() (*Description, int) {
+	if d, err := Parse(l.Settled); err == nil {
+		if i, _, err := d.choose(l); err == nil {
+			return d, i
+		}
+	}
+	return &Description{Media: []Media{{Proto: proto, PTime: defaultPTime}}}, 0
 }
 
 // Accept reads the answer to our offer. The payload types are those of our offer,

@@ -260,6 +260,60 @@ func TestDelayedOffer(t *testing.T) {
 	}
 }
 
+// RFC 3264 section 8: lines stay, and a payload type keeps its meaning.
+func TestAnOfferGoesOnFromWhatWasSettled(t *testing.T) {
+	head := []string{"v=0", "o=- 1 1 IN IP4 198.51.100.1", "s=-", "c=IN IP4 198.51.100.1", "t=0 0"}
+	opus := []string{"m=audio 4000 RTP/AVP 101 8 96", "a=rtpmap:101 opus/48000/2", "a=rtpmap:96 telephone-event/8000", "a=fmtp:96 0-16", "a=ptime:30"}
+	video := []string{"m=video 4002 RTP/AVP 97 98", "a=rtpmap:97 H264/90000"}
+	fax := []string{"m=image 4004 udptl t38"}
+	full := "m=audio 4000 RTP/AVP 0"
+	for n := range 27 {
+		full += fmt.Sprint(" ", 101+n)
+	}
+	for _, c := range []struct {
+		name    string
+		settled []string
+		lines   []string // m= lines of our offer
+		also    []string
+	}{
+		{"nothing settled", nil, []string{"m=audio 20000 RTP/AVP 0 8 101"}, nil},
+		{"events by a number of theirs", slices.Concat(opus, video), []string{"m=audio 20000 RTP/AVP 8 0 96", "m=video 0 RTP/AVP 97 98"},
+			[]string{"a=rtpmap:96 telephone-event/8000", "a=fmtp:96 0-16", "a=ptime:30"}},
+		{"other lines first", slices.Concat(video, fax, opus),
+			[]string{"m=video 0 RTP/AVP 97 98", "m=image 0 udptl t38", "m=audio 20000 RTP/AVP 8 0 96"}, nil},
+		{"a second audio line", []string{"m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 8"},
+			[]string{"m=audio 20000 RTP/AVP 0 8 101", "m=audio 0 RTP/AVP 8"}, nil},
+		{"no events, 101 taken", []string{"m=audio 4000 RTP/AVP 0 101 102", "a=rtpmap:101 opus/48000/2"},
+			[]string{"m=audio 20000 RTP/AVP 0 8 103"}, []string{"a=rtpmap:103 telephone-event/8000"}},
+		{"no number left", []string{full}, []string{"m=audio 20000 RTP/AVP 0 8"}, nil},
+		{"events at another rate", []string{"m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/48000"},
+			[]string{"m=audio 20000 RTP/AVP 0 8 96"}, []string{"a=rtpmap:96 telephone-event/48000"}},
+		{"PCMU by a number of theirs", []string{"m=audio 4000 RTP/AVP 99", "a=rtpmap:99 PCMU/8000"},
+			[]string{"m=audio 20000 RTP/AVP 99 8 101"}, []string{"a=rtpmap:99 PCMU/8000"}},
+		{"8 is something else", []string{"m=audio 4000 RTP/AVP 0 8", "a=rtpmap:8 opus/48000/2"},
+			[]string{"m=audio 20000 RTP/AVP 0 101"}, nil},
+		{"the feedback profile", []string{"m=audio 4000 RTP/AVPF 0"}, []string{"m=audio 20000 RTP/AVPF 0 8 101"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			local := us()
+			if c.settled != nil {
+				local.Settled = text(slices.Concat(head, c.settled)...)
+			}
+			offer := Offer(local)
+			require.Equal(t, c.lines, linesOf(offer, "m="))
+			for _, line := range c.also {
+				require.Len(t, linesOf(offer, line), 1, line)
+			}
+			theirs := us()
+			theirs.Addr = netip.MustParseAddrPort("198.51.100.1:4000")
+			answer, _, err := Answer(offer, theirs)
+			require.NoError(t, err)
+			_, err = Accept(offer, answer, local)
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	local := us()
 	local.Addr = netip.MustParseAddrPort("[2001:db8::97]:20000")

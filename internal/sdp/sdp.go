@@ -46,6 +46,9 @@ type Local struct {
 	Version   uint64         // grows with each description that differs
 	Direction Direction      // what we want; an answer grants no more than was offered
 	NoEvents  bool           // neither offer nor accept telephone-event
+	// Settled is the far end's last description, if there was one: an offer in a
+	// session that exists keeps its lines and payload types (RFC 3264 section 8).
+	Settled []byte
 	// Source is where the far end's SIP comes from. From elsewhere than this
 	// machine nobody may send our packets to its loopback. Not valid: not checked.
 	Source netip.Addr

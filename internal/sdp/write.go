@@ -70,19 +70,49 @@ func (w *writer) refused(m *Media) {
 	w.line("m=%s 0 %s %s", m.Kind, m.Proto, strings.Join(m.Formats, " "))
 }
 
-// offered is what our offer lists: our codecs, and telephone-event at each of
-// their clock rates.
-func offered(local Local) []payloadType {
-	var types, events []payloadType
-	for i, id := range local.Codecs {
-		f, ok := codec.ByID(id)
-		if !ok || slices.Contains(local.Codecs[:i], id) {
-			continue
-		}
-		types = append(types, payloadType{number: f.PayloadType, codec: id, rate: f.ClockRate})
-		if !local.NoEvents && !slices.ContainsFunc(events, func(e payloadType) bool { return e.rate == f.ClockRate }) {
-			events = append(events, payloadType{number: offeredEventPT + uint8(len(events)), rate: f.ClockRate})
+// offered is what our offer lists for the line m: the codecs that m has and we know,
+// our others, and telephone-event. A payload type keeps the meaning that m gave it
+// (RFC 3264 section 8.3.2).
+func offered(local Local, m *Media) []payloadType {
+	var types []payloadType
+	add := func(t payloadType) {
+		if !slices.ContainsFunc(types, func(o payloadType) bool { return o.codec == t.codec && o.rate == t.rate }) {
+			types = append(types, t)
 		}
 	}
-	return append(types, events...)
+	for _, t := range m.types {
+		if t.codec != codec.None && slices.Contains(local.Codecs, t.codec) {
+			add(t)
+		}
+	}
+	for _, id := range local.Codecs {
+		if f, ok := codec.ByID(id); ok && !m.lists(f.PayloadType) {
+			add(payloadType{number: f.PayloadType, codec: id, rate: f.ClockRate})
+		}
+	}
+	if local.NoEvents {
+		return types
+	}
+	if c, ok := m.common(local); ok && c.event.number != 0 {
+		return append(types, c.event)
+	}
+	for _, t := range types {
+		if n := m.unused(types); n != 0 {
+			add(payloadType{number: n, rate: t.rate})
+		}
+	}
+	return types
 }
+
+// unused is a payload type that neither m nor types give a meaning; 0 if there is none.
+func (m *Media) unused(types []payloadType) uint8 {
+	for n := uint8(offeredEventPT); n <= 127; n++ {
+		if !m.lists(n) && !slices.ContainsFunc(types, func(t payloadType) bool { return t.number == n }) {
+			return n
+		}
+	}
+	return 0
+}
+
+// lists says whether number is one of m's formats.
+func (m *Media) lists(number uint8) bool { return slices.Contains(m.Formats, fmt.Sprint(number)) }

@@ -21,6 +21,7 @@ type talk struct {
 	session uint64 // o= session id
 	version uint64 // of the last description sent
 	sent    []byte // the last description sent
+	settled []byte // the far end's last description that was agreed to
 	agreed  bool   // a stream was agreed at least once
 }
 
@@ -30,7 +31,7 @@ var codecs = []codec.ID{codec.PCMU, codec.PCMA}
 func (d *dialog) localSDP(version uint64) sdp.Local {
 	return sdp.Local{
 		Addr:   d.mediaAddr(),
-		Source: d.signaller(),
+		Source: d.signaller(), Settled: d.talk.settled,
 		Codecs: codecs, SessionID: d.talk.session, Version: version,
 	}
 }
@@ -73,7 +74,7 @@ func (d *dialog) answerOffer(offer []byte) ([]byte, *refusal) {
 	if err != nil {
 		return nil, refuseOffer(err)
 	}
-	d.agree(agreed)
+	d.agree(agreed, offer)
 	return body, nil
 }
 
@@ -98,12 +99,12 @@ func (d *dialog) takeAnswer(req *sip.Request) bool {
 		d.log.Info("the answer in the ACK does not fit our offer; the call is ended", "reason", err)
 		return false
 	}
-	d.agree(agreed)
+	d.agree(agreed, answer)
 	return true
 }
 
-func (d *dialog) agree(a sdp.Agreed) {
-	d.talk.agreed = true
+func (d *dialog) agree(a sdp.Agreed, theirs []byte) {
+	d.talk.agreed, d.talk.settled = true, bytes.Clone(theirs)
 	d.session.Set(media.Stream{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate,

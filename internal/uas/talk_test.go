@@ -2,7 +2,9 @@ package uas
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,4 +67,30 @@ func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
 	d.source = "127.0.0.1:5060"
 	_, refused = d.answerOffer([]byte(offerText))
 	require.Nil(t, refused)
+}
+
+// RFC 3264 section 8 and RFC 3261 section 14.1: a re-INVITE without an offer gets
+// one that goes on from what was agreed.
+func TestOurOfferInADialogKeepsLinesAndPayloadTypes(t *testing.T) {
+	head, _, _ := strings.Cut(offerText, "m=")
+	offer := head + "m=audio 39000 RTP/AVP 101 0 96\r\na=rtpmap:101 opus/48000/2\r\na=rtpmap:96 telephone-event/8000\r\n" +
+		"m=video 39002 RTP/AVP 97\r\na=rtpmap:97 H264/90000\r\n"
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	p.send("INVITE", offer, "application/sdp")
+	p.learn(p.expect(200))
+	p.send("ACK", "", "")
+	s := h.calls.next(t).session.(*spy)
+	before := s.last()
+
+	p.send("INVITE", "", "")
+	ours := p.expect(200).body
+	require.Contains(t, ours, " RTP/AVP 0 8 96\r\n")
+	require.Contains(t, ours, "a=rtpmap:96 telephone-event/8000\r\n")
+	require.Contains(t, ours, "\r\nm=video 0 RTP/AVP 97\r\n")
+	require.Contains(t, ours, " 2 IN IP4 127.0.0.1\r\n", "the version grows")
+	p.send("ACK", head+"m=audio 39000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\nm=video 0 RTP/AVP 97\r\n", "application/sdp")
+	require.Eventually(t, func() bool { return s.sets() == 2 }, 3*time.Second, time.Millisecond)
+	require.Equal(t, before, s.last())
+	require.Equal(t, uint8(96), s.last().EventPT)
 }
