@@ -63,12 +63,26 @@ func walkKeys() (list []Event) {
 }
 
 func walkAccount() *mailbox.Account {
-	return &mailbox.Account{ID: "1", Extension: "4001", Numbers: []string{"12125554001"}}
+	return &mailbox.Account{
+		ID: "1", Extension: "4001", Numbers: []string{"12125554001"}, Rules: &pin.Policy{MinLen: 6, MaxLen: 8, MaxSameRun: 3},
+	}
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
 	l, a, keys := layout(t), walkAccount(), walkKeys()
 	require.Zero(t, testing.AllocsPerRun(100, func() { walk(l, a, keys) }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { typeAhead(l, keys) }), "keys that wait")
+}
+
+// typeAhead presses every key before the ACK.
+func typeAhead(l *Layout, keys []Event) {
+	s := New(l, mailbox.OwnDoor)
+	for _, k := range keys {
+		s, _ = Step(s, k)
+	}
+	if s, _ = Step(s, Event{Kind: Answered}); s.at != Finding {
+		panic("the keys were not used but " + s.at.String())
+	}
 }
 
 // BenchmarkStep reports the mean over all steps of a whole change.

@@ -103,7 +103,7 @@ func (c scope) mayPress(s *State, d dtmf.Digit) bool {
 	case MainMenu:
 		return true
 	}
-	return c.ahead && s.queued == 0 && d != 5 && d != 9
+	return c.ahead && s.ahead.Empty() && d != 5 && d != 9
 }
 
 // starts are both doors, and entries of the most digits.
@@ -305,7 +305,7 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "the call goes on when the grace is over"
 	case e.Kind == LimitHit && s.at == Leaving && (!before.state.entry.Empty() || before.state.patient):
 		return "somebody who is typing is cut off"
-	case s.broken && (!s.entry.Empty() || s.queued > 0):
+	case s.broken && (!s.entry.Empty() || !s.ahead.Empty()):
 		return "what a key is missing from is kept"
 	case s.at != Confirm && s.at != Changing && !s.first.Empty():
 		return "the first entry outlives the confirmation"
@@ -332,7 +332,7 @@ func disproved(before node, e Event, still bool) bool {
 }
 
 func secretFree(s *State) bool {
-	return s.number.Empty() && s.current.Empty() && s.first.Empty() && s.entry.Empty() && s.queued == 0
+	return s.number.Empty() && s.current.Empty() && s.first.Empty() && s.entry.Empty() && s.ahead.Empty()
 }
 
 // alone lets sentences end and timers run out, and nothing else happen. It returns

@@ -51,7 +51,7 @@ func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) State
 // dropAhead empties the queue, and what is still typed in the same breath: keys
 // count again from the first packet of the sentence that follows.
 func (m *machine) dropAhead() {
-	m.forget()
+	m.ahead.Wipe()
 	m.broken = false
 	m.deaf = true
 }
@@ -82,19 +82,14 @@ func (m *machine) greet() StateID {
 // keep puts a key into the queue. One too many is a lost key: none of them can
 // be trusted any more.
 func (m *machine) keep(e *Event) StateID {
-	switch {
-	case m.broken:
-	case m.queued == AheadMax:
+	if !m.broken && !m.ahead.Push(byte(e.Digit)) {
 		return m.loseAhead()
-	default:
-		m.ahead[m.queued] = e.Digit
-		m.queued++
 	}
 	return m.at
 }
 
 func (m *machine) loseAhead() StateID {
-	m.forget()
+	m.ahead.Wipe()
 	m.broken = true
 	return m.at
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -143,7 +144,7 @@ func TestKeysAroundAChangeMeanTheSameWhateverTheStoreTakes(t *testing.T) {
 			require.Empty(t, c.press(string(k)).at(Announcing).out, "it is heard to its end")
 		}
 		c.spoken().at(MainMenu).says(prompt.MainMenu)
-		require.Zero(t, c.s.queued)
+		require.True(t, c.s.ahead.Empty())
 	}
 	c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
 	c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).press("2").do(Event{Kind: KeysLost})
@@ -391,6 +392,29 @@ func TestPrintingACallShowsNoKey(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#77777777")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
 		require.Equal(t, "call at verifying", fmt.Sprintf(verb, c.s))
+	}
+}
+
+// Package fmt goes past every method of what an unexported field holds: what it
+// prints of a call must not depend on which keys were typed ahead, but for bytes
+// that are sealed, nor show how many.
+func TestPrintingWhatHoldsACallShowsNoKey(t *testing.T) {
+	type holder struct{ state State }
+	print := func(verb, keys string) string {
+		s := New(layout(t), mailbox.OwnDoor)
+		for _, k := range keys {
+			s, _ = Step(s, Event{Kind: Key, Digit: digitOf(k)})
+		}
+		return fmt.Sprintf(verb, holder{s})
+	}
+	plain := regexp.MustCompile(`\b7\D+3\D+9\D+1\D+6\b|739164|(?i)07\W*(0x)?03\W*(0x)?09|73\W*(0x)?91|37\W*(0x)?19`)
+	numbers := regexp.MustCompile(`\d+`)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%d", "%x", "%s", "%q"} {
+		got := print(verb, "739164820517")
+		require.NotRegexp(t, plain, got, verb)
+		if verb == "%d" {
+			require.Len(t, numbers.FindAllString(print(verb, "739164"), -1), len(numbers.FindAllString(got, -1)))
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"star97/internal/dtmf"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -45,10 +44,11 @@ func (s StateID) String() string {
 
 // AheadMax is how many keys are kept while nobody can use them yet. One more is
 // a lost key: the next question is asked again.
-const AheadMax = 32
+const AheadMax = pin.MaxKeys
 
 // State is one call as the flow sees it. It is a value: Step takes one and
-// returns the next. Codes in it are sealed and go as soon as nothing needs them.
+// returns the next. Codes and keys in it are sealed and go as soon as nothing
+// needs them.
 type State struct {
 	layout *Layout
 	at     StateID
@@ -71,8 +71,7 @@ type State struct {
 	first   pin.PIN // first entry of the new code
 	entry   pin.PIN // what is being typed
 
-	ahead  [AheadMax]dtmf.Digit
-	queued uint8
+	ahead pin.Keys // typed before anybody can use it
 
 	pause   time.Duration // for the timer that starts when the phrase was spoken
 	over    bool          // the entry has more digits than any code
@@ -114,8 +113,8 @@ func (s *State) At() StateID { return s.at }
 // has become the any door.
 func (s *State) Door() mailbox.Door { return s.door }
 
-// Format shows where the call is and nothing else, whatever the verb: the keys
-// that were typed ahead are in clear.
+// Format shows where the call is and nothing else, whatever the verb: how many
+// rounds were lost is nobody's business.
 func (s State) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "call at %s", s.at) }
 
 // Wipe overwrites every code and key in s. The call is over.
@@ -124,12 +123,6 @@ func (s *State) Wipe() {
 	s.current.Wipe()
 	s.first.Wipe()
 	s.entry.Wipe()
-	s.forget()
+	s.ahead.Wipe()
 	s.at = Ended
-}
-
-// forget drops what was typed ahead.
-func (s *State) forget() {
-	s.ahead = [AheadMax]dtmf.Digit{}
-	s.queued = 0
 }

@@ -3,6 +3,7 @@ package flow
 import (
 	"time"
 
+	"star97/internal/dtmf"
 	"star97/internal/pin"
 	"star97/internal/prompt"
 )
@@ -40,12 +41,12 @@ func (m *machine) apply(sig signal, e *Event) {
 
 // drain uses what was typed ahead for as long as the state can use it.
 func (m *machine) drain() {
-	for m.queued > 0 && m.listens() && !m.deaf {
-		key := m.ahead[0]
-		copy(m.ahead[:], m.ahead[1:m.queued])
-		m.queued--
-		m.ahead[m.queued] = 0
-		if sig := m.readKey(key); sig != 0 {
+	for m.listens() && !m.deaf {
+		key, ok := m.ahead.Take()
+		if !ok {
+			return
+		}
+		if sig := m.readKey(dtmf.Digit(key)); sig != 0 {
 			m.apply(sig, &Event{Kind: Key})
 		}
 	}

@@ -15,10 +15,7 @@ const MaxDigits = 30
 // reflect, and with it %+v of a struct that holds a PIN in an unexported field,
 // goes past those methods; therefore the bytes are sealed (see seal.go). Equal
 // digits have equal bytes within one process and in no other.
-type PIN struct {
-	tag [tagSize]byte
-	box [boxSize]byte
-}
+type PIN sealed
 
 // Parse reads ASCII digits, none at all included; errors are ErrNotDigits and
 // ErrTooLong and never quote the input.

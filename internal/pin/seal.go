@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	keySize = 16
-	tagSize = 16
-	boxSize = sha256.Size
+	keySize   = 16
+	tagSize   = 16
+	blockSize = MaxDigits + 1 // what is sealed at once
+	boxSize   = sha256.Size   // a block, filled up by key stream
 )
 
 // key lives as long as the process and is never written anywhere.
@@ -39,26 +40,15 @@ func (w *plain) push(c byte) bool {
 //go:noinline
 func (w *plain) wipe() { *w = plain{} }
 
-// seal builds a synthetic-IV cipher from SHA-256 under key (the construction of
-// RFC 5297, with fixed-length input): the tag depends on every digit, the box is
-// digits and length under a key stream made from the tag. Two codes that differ
-// in one digit, or an entry before and after a key, have nothing in common.
-// Sealing is deterministic, so that flow.Step stays a function of its arguments.
-func (w *plain) seal() (p PIN) {
+// seal hides the code. The block is its digits and their number.
+func (w *plain) seal() PIN {
 	if w.n == 0 {
 		return PIN{}
 	}
-	var in [keySize + 1 + MaxDigits + 1]byte
-	copy(in[:], key[:])
-	in[keySize] = 'T'
-	copy(in[keySize+1:], w.digits[:])
-	in[keySize+1+MaxDigits] = w.n
-	sum := sha256.Sum256(in[:])
-	p.tag = [tagSize]byte(sum[:])
-	p.box = p.stream()
-	for i, c := range in[keySize+1:] {
-		p.box[i] ^= c
-	}
+	var in [blockSize]byte
+	copy(in[:], w.digits[:])
+	in[MaxDigits] = w.n
+	p := PIN(enclose(codeKind, &in))
 	wipe(in[:])
 	return p
 }
@@ -69,19 +59,61 @@ func (p *PIN) open(w *plain) {
 		*w = plain{}
 		return
 	}
-	s := p.stream()
-	for i := range w.digits {
-		w.digits[i] = p.box[i] ^ s[i]
-	}
-	w.n = p.box[MaxDigits] ^ s[MaxDigits]
-	wipe(s[:])
+	var out [blockSize]byte
+	(*sealed)(p).disclose(codeKind, &out)
+	copy(w.digits[:], out[:])
+	w.n = out[MaxDigits]
+	wipe(out[:])
 }
 
-func (p *PIN) stream() [boxSize]byte {
+// sealed is a block that shows nothing of itself.
+type sealed struct {
+	tag [tagSize]byte
+	box [boxSize]byte
+}
+
+// What is sealed. The inputs for tag and stream differ in length, so one letter
+// serves both.
+const (
+	codeKind = 'C'
+	keysKind = 'K'
+)
+
+// enclose builds a synthetic-IV cipher from SHA-256 under key (the construction of
+// RFC 5297, with fixed-length input): the tag depends on every byte, the box is
+// the block under a key stream made from the tag. Two codes that differ in one
+// digit, or an entry before and after a key, have nothing in common. Sealing is
+// deterministic, so that flow.Step stays a function of its arguments. kind keeps
+// apart what is sealed for different uses.
+func enclose(kind byte, block *[blockSize]byte) (s sealed) {
+	var in [keySize + 1 + blockSize]byte
+	copy(in[:], key[:])
+	in[keySize] = kind
+	copy(in[keySize+1:], block[:])
+	sum := sha256.Sum256(in[:])
+	s.tag = [tagSize]byte(sum[:])
+	s.box = s.stream(kind)
+	for i, c := range block {
+		s.box[i] ^= c
+	}
+	wipe(in[:])
+	return s
+}
+
+// disclose is the block that was enclosed for that kind.
+func (s *sealed) disclose(kind byte, block *[blockSize]byte) {
+	stream := s.stream(kind)
+	for i := range block {
+		block[i] = s.box[i] ^ stream[i]
+	}
+	wipe(stream[:])
+}
+
+func (s *sealed) stream(kind byte) [boxSize]byte {
 	var in [keySize + 1 + tagSize]byte
 	copy(in[:], key[:])
-	in[keySize] = 'S'
-	copy(in[keySize+1:], p.tag[:])
+	in[keySize] = kind
+	copy(in[keySize+1:], s.tag[:])
 	return sha256.Sum256(in[:])
 }
 
