@@ -58,3 +58,24 @@ func TestOvertakenPressesDoNotDriveOutTheOpenOne(t *testing.T) {
 	require.Equal(t, "5", strings.ReplaceAll(trace(out), "!", ""))
 	require.EqualValues(t, 40, d.Stats().Lost)
 }
+
+// Sequence numbers of audio are not seen: once 2^16 packets have passed, an event
+// carries one that the last key had, or one shortly before.
+func TestAKeyAfterMinutesOfAudioIsNotLate(t *testing.T) {
+	for _, minutes := range []time.Duration{5, 10, 11, 22} { // a quarter, half and the whole of the numbers
+		for _, keys := range []string{"56", "55"} {
+			for before := range 110 {
+				var p phone
+				first := p.press(keys[0], 100*ms)
+				full := minutes * 65536 / 22 * 20 * ms
+				p.now = full - time.Duration(before)*20*ms
+				in := joined(first, p.press(keys[1], 100*ms))
+				for _, seq := range starts.seq {
+					var d EventDecoder
+					require.Equal(t, keys[:1]+"'"+keys[1:]+"'", trace(feed(&d, in, seq, 0)), "%d minutes, %d numbers before, from %d", minutes, before, seq)
+					require.Zero(t, d.Stats().Late)
+				}
+			}
+		}
+	}
+}

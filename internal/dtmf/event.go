@@ -33,6 +33,11 @@ const (
 	// maxMisorder is how far back a packet may be late; further back the sender
 	// has started a new sequence (RFC 3550 appendix A.1).
 	maxMisorder = 100
+	// forgetting is how long a sequence number of an event says what is late.
+	// Audio is numbered in between, unseen here: after 21.8 minutes of it, in
+	// packets of 20 ms, the next event would seem to come just before the last one.
+	// A packet that is late by more than this is past maxMisorder too.
+	forgetting = 2 * time.Second
 	// wrapFrom is the duration from which a fall means a 16-bit wrap.
 	wrapFrom = 60000
 	// segmentFrom is the least duration after which a new segment may begin.
@@ -69,9 +74,10 @@ type EventDecoder struct {
 	rate     int
 	interval time.Duration
 
-	started bool   // ssrc and high are valid
-	ssrc    uint32 // of the latest packet
-	high    uint16 // highest sequence number of ssrc
+	started bool          // ssrc and high are valid
+	ssrc    uint32        // of the latest packet
+	high    uint16        // highest sequence number of ssrc
+	heard   time.Duration // when the latest packet came
 
 	keys [recentKeys]eventKey
 	next int // where the next key is stored
@@ -133,7 +139,7 @@ func (d *EventDecoder) Expire(now time.Duration, out []Report) []Report {
 
 // Decode appends what p tells at time now: up to MaxReports. Times must not fall.
 func (d *EventDecoder) Decode(p Packet, now time.Duration, out []Report) []Report {
-	return d.decode(p, d.advance(p), now, d.Expire(now, out))
+	return d.decode(p, d.advance(p, now), now, d.Expire(now, out))
 }
 
 // decode reads the events of one payload.
@@ -168,11 +174,12 @@ func (d *EventDecoder) decode(p Packet, ahead int, now time.Duration, out []Repo
 
 // advance notes p's SSRC and sequence number and returns how far p is ahead of
 // all packets before.
-func (d *EventDecoder) advance(p Packet) int {
+func (d *EventDecoder) advance(p Packet, now time.Duration) int {
 	ahead := int(int16(p.Seq - d.high))
-	if !d.started || p.SSRC != d.ssrc || ahead <= -maxMisorder {
+	if !d.started || p.SSRC != d.ssrc || ahead <= -maxMisorder || now-d.heard > forgetting {
 		ahead = maxMisorder
 	}
+	d.heard = now
 	if ahead > 0 {
 		d.started, d.ssrc, d.high = true, p.SSRC, p.Seq
 	}

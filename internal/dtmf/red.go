@@ -74,7 +74,7 @@ func (d *EventDecoder) DecodeRED(p Packet, eventPT uint8, now time.Duration, out
 		d.stats.Bad++
 		return out
 	}
-	ahead := d.advance(p)
+	ahead := d.advance(p, now)
 	out = d.Expire(now, out)
 	for i, b := range blocks {
 		if b.PT != eventPT || len(b.Payload) == 0 {
