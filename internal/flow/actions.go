@@ -27,9 +27,9 @@ func (m *machine) verify() StateID {
 	}
 	m.current = m.entry
 	m.clearEntry()
+	m.timer(m.layout.timers.PleaseWait)
 	switch m.store {
 	case pending:
-		m.timer(m.layout.timers.PleaseWait)
 		return Finding
 	case down:
 		return m.unavailable(mailbox.Unavailable)
@@ -37,9 +37,10 @@ func (m *machine) verify() StateID {
 	return m.verifyFound()
 }
 
+// verifyFound leaves the timer alone: "one moment" comes when the caller has waited
+// for so long, whatever the store was busy with.
 func (m *machine) verifyFound() StateID {
 	m.ask(Verify, m.number, m.current, pin.PIN{})
-	m.timer(m.layout.timers.PleaseWait)
 	return Verifying
 }
 

@@ -19,6 +19,7 @@ type call struct {
 	state   flow.State
 	store   *fakeStore
 	now     time.Duration
+	entered time.Duration // when the current code was complete
 	up      bool
 	gone    bool
 	end     flow.EndReason
@@ -79,10 +80,18 @@ func (c *call) step(e flow.Event) {
 		return
 	}
 	var out flow.Effects
+	waited := c.waitsForCode()
 	c.state, out = flow.Step(c.state, e)
+	if c.waitsForCode() && !waited {
+		c.entered = c.now
+	}
 	for _, fx := range out.List[:out.N] {
 		c.perform(fx)
 	}
+}
+
+func (c *call) waitsForCode() bool {
+	return c.state.At() == flow.Finding || c.state.At() == flow.Verifying
 }
 
 func (c *call) perform(fx flow.Effect) {
@@ -99,7 +108,11 @@ func (c *call) perform(fx flow.Effect) {
 		}
 	case flow.Lookup, flow.Verify, flow.Change:
 		took, e := c.store.answer(fx)
-		c.add(event{c.now + took, "store", e})
+		at := c.now + took
+		if fx.Kind == flow.Verify && fx.Door == mailbox.AnyDoor {
+			at = c.entered + beat(at-c.entered)
+		}
+		c.add(event{at, "store", e})
 	case flow.End:
 		c.end = fx.End
 		c.drop("phrase")
