@@ -265,5 +265,6 @@ func (r *run) record() []any {
 		"call", r.arrival.CallID, "end", r.end.String(), "door", r.state.Door(), "peer", r.arrival.Peer,
 		"source", r.arrival.Source, "caller", r.arrival.Caller, "mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source.String(),
 		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn.String(),
+		"dropped_in", stats.Dropped, "source_changes", stats.SourceChanges, "lost_out", stats.RemoteLost, "round_trip", stats.RoundTrip.String(),
 	}
 }

@@ -112,8 +112,6 @@ type Stats struct {
 	JitterIn                time.Duration
 	RemoteLost              uint64 // from the peer's RTCP reports
 	RoundTrip               time.Duration
-	Events, DupEnd, Late    uint64
-	ZeroDuration, ReusedTS  uint64
-	ForcedEnd, LeakSwallow  uint64
 	SourceChanges, Overruns uint64
+	Keys                    dtmf.Stats // what the event decoder met
 }

@@ -182,7 +182,5 @@ func (r *receiver) count(st *Stats) {
 	st.PacketsIn, st.Dropped = r.got, r.dropped
 	st.LostIn = r.in.past + r.in.lost()
 	st.JitterIn = time.Duration(r.in.jitter>>4) * time.Millisecond / time.Duration(max(r.in.perMs, 1))
-	d := r.decoder.Stats()
-	st.Events, st.DupEnd, st.Late, st.ZeroDuration = d.Events, d.DupEnd, d.Late, d.ZeroDur
-	st.ReusedTS, st.ForcedEnd, st.LeakSwallow = d.ReusedTS, d.ForcedEnd, d.LeakSuppressed
+	st.Keys = r.decoder.Stats()
 }

@@ -39,7 +39,7 @@ func testKeys(t *testing.T, w world) {
 	p.pressAs(p.rtp, 3, eventPT, 6)
 	wantKey(t, s, dtmf.Down, 3) // the first packet is enough
 	st := s.Stats()
-	require.Equal(t, uint64(16*2), st.DupEnd)
+	require.Equal(t, uint64(16*2), st.Keys.DupEnd)
 	require.Zero(t, st.Dropped)
 	require.Zero(t, st.LostIn)
 }
@@ -80,7 +80,7 @@ func testForcedUp(t *testing.T, w world) {
 			require.Equal(t, 150*time.Millisecond, up.At-down.At)
 		}
 	}
-	require.Equal(t, uint64(3), s.Stats().ForcedEnd)
+	require.Equal(t, uint64(3), s.Stats().Keys.ForcedEnd)
 }
 
 func testPayloadTypes(t *testing.T, w world) {
