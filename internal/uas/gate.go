@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -24,9 +25,10 @@ type gate struct {
 	log       *slog.Logger
 	limit     int
 	silent    bool
-	flow      *buckets // messages of listed peers
-	strangers *buckets // answers to strangers
-	crowd     *buckets // answers to all strangers together, one slot used
+	shut      atomic.Bool // nothing passes any more
+	flow      *buckets    // messages of listed peers
+	strangers *buckets    // answers to strangers
+	crowd     *buckets    // answers to all strangers together, one slot used
 }
 
 // Answers to strangers a second: from one address, and altogether. Forged
@@ -62,6 +64,9 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 			pass, reply = nil, nil
 		}
 	}()
+	if g.shut.Load() {
+		return nil, nil, from
+	}
 	if g.peers.of(network, from.Addr()) == nil {
 		return nil, g.stranger(from, msg, now), g.towards(from, msg)
 	}

@@ -15,6 +15,8 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		_ = s.transport.Close()
 		return
 	}
+	s.serving.Add(1)
+	defer s.serving.Add(-1)
 	peer := s.peers.of(req.Transport(), sourceOf(req).Addr())
 	if peer == nil { // the gate lets none such in
 		tx.Terminate()

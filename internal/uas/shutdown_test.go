@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,5 +37,32 @@ func TestRequestsThatCrossTheEndLeaveNoSocket(t *testing.T) {
 			<-sent
 		})
 		require.NoError(t, goleak.Find(before))
+	}
+}
+
+// Our own BYEs, too, would make sipgo open a socket if they came after the end.
+func TestHangingUpAtTheEndUnderLoadLeavesNoSocket(t *testing.T) {
+	for range 10 {
+		h := newHouse(t, setting{})
+		p := h.udp(t)
+		begun(t, h, p)
+		stop := make(chan struct{})
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, _ = p.conn.Write([]byte(strings.ReplaceAll(strings.ReplaceAll(plain("OPTIONS"), "BRANCH", fmt.Sprint(i)), "CALLID", "load")))
+			}
+		})
+		time.Sleep(20 * time.Millisecond)
+		h.dialogs.each(func(d *dialog) { d.Hangup(); d.abandon() })
+		require.NoError(t, h.Close())
+		require.Zero(t, h.transport.Pool("udp").Size())
+		close(stop)
+		sender.Wait()
 	}
 }

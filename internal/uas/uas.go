@@ -67,6 +67,7 @@ type Server struct {
 	local    []netip.Prefix // networks that reach us directly
 	dialogs  *registry
 	readers  sync.WaitGroup // of the listeners
+	serving  atomic.Int64   // requests being handled
 	dialling sync.WaitGroup // the reader of dialled
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
@@ -176,8 +177,9 @@ func (s *Server) Close() error {
 	defer cancel()
 	_ = s.dialogs.wait(grace)
 	s.dialogs.each(func(d *dialog) { d.abandon() })
-	var failed error
+	s.quiesce()
 	s.shut.Store(true)
+	var failed error
 	s.mu.Lock()
 	for _, l := range s.bound {
 		failed = errors.Join(failed, l.close())
@@ -185,10 +187,26 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	s.transactions.Close()
 	failed = errors.Join(failed, s.dialled.Close(), s.transport.Close())
-	s.dialogs.work.Wait()
 	s.readers.Wait()
 	s.dialling.Wait()
 	return failed
+}
+
+// quiesce returns when nothing that sipgo does can ask for a listener any more: for
+// one that is gone it would open a socket of its own.
+func (s *Server) quiesce() {
+	s.gate.shut.Store(true)
+	s.dialogs.work.Wait() // our own requests
+	// What was let in last is on a goroutine of sipgo's that tells nobody until it
+	// comes to serve. It needs to be scheduled once; each round is one more chance,
+	// also where the whole process was held up.
+	end := time.Now().Add(closeWait)
+	for round := 0; round < 10 && time.Now().Before(end); round++ {
+		time.Sleep(2 * time.Millisecond)
+		if s.serving.Load() > 0 {
+			round = 0
+		}
+	}
 }
 
 const (
