@@ -48,7 +48,7 @@ func bannedCalls(d *folder, used map[string]bool) (found []finding) {
 				key += ": " + fn.Name.Name
 			}
 			ast.Inspect(decl, func(n ast.Node) bool {
-				id, name := banReference(n, names)
+				id, name := banReference(n, names, banned)
 				why, bad := banned[id]
 				if !bad {
 					return true
@@ -65,9 +65,9 @@ func bannedCalls(d *folder, used map[string]bool) (found []finding) {
 	return found
 }
 
-// banReference names what n refers to as banned does: pkg.Func, pkg.* or a builtin
+// banReference names what n refers to as table does: pkg.Func, pkg.* or a builtin
 // that is called.
-func banReference(n ast.Node, imports map[string]string) (id, name string) {
+func banReference(n ast.Node, imports, table map[string]string) (id, name string) {
 	switch n := n.(type) {
 	case *ast.SelectorExpr:
 		x, ok := n.X.(*ast.Ident)
@@ -75,7 +75,7 @@ func banReference(n ast.Node, imports map[string]string) (id, name string) {
 			return "", ""
 		}
 		pkg := imports[x.Name]
-		if _, all := banned[pkg+".*"]; all {
+		if _, all := table[pkg+".*"]; all {
 			return pkg + ".*", pkg + "." + n.Sel.Name
 		}
 		return pkg + "." + n.Sel.Name, pkg + "." + n.Sel.Name
@@ -127,6 +127,46 @@ func TestBannedCallRuleCanFail(t *testing.T) {
 	bannedCallRule.allows(t, "internal/x/x.go", in(`import "log/slog"`, `slog.Default().Info("")`))
 	bannedCallRule.allows(t, "internal/x/x.go", in(`import "os"`, `_, _ = os.Open("")`))
 	bannedCallRule.allows(t, "cmd/x/x.go", in(`import "os"`, `os.Exit(1)`))
+}
+
+// stacks are the calls that write whole stacks, in any folder.
+var stacks = map[string]string{
+	"runtime.Stack":                "shows arguments",
+	"runtime/debug.Stack":          "shows arguments",
+	"runtime/debug.PrintStack":     "shows arguments",
+	"runtime/debug.SetTraceback":   "lets a crash show more",
+	"runtime/pprof.*":              "can write the stacks of all goroutines",
+	"net/http/pprof.*":             "shows the stacks of all goroutines to whoever asks",
+	"runtime/debug.SetCrashOutput": "keeps the stacks of a crash",
+}
+
+var stackRule = rule{
+	check: eachSource(func(f *file) (found []finding) {
+		names := importNames(f)
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if id, name := banReference(n, names, stacks); stacks[id] != "" {
+				found = append(found, f.at(n.Pos(), "%s %s", name, stacks[id]))
+			}
+			return true
+		})
+		return found
+	}),
+	remedy: "Log call.Survived, which names functions and lines: among the arguments in a stack can be digits of a code",
+}
+
+func TestNobodyWritesStacks(t *testing.T) { stackRule.holds(t) }
+
+func TestStackRuleCanFail(t *testing.T) {
+	in := func(imports, body string) string { return "package x\n" + imports + "\nfunc g() { " + body + " }" }
+	for _, path := range []string{"internal/call/panic.go", "cmd/x/x.go"} {
+		stackRule.refuses(t, path, in(`import "runtime/debug"`, `_ = debug.Stack()`), "debug.Stack shows")
+		stackRule.refuses(t, path, in(`import d "runtime/debug"`, `d.PrintStack()`), "debug.PrintStack shows")
+		stackRule.refuses(t, path, in(`import "runtime"`, `runtime.Stack(nil, true)`), "runtime.Stack shows")
+		stackRule.refuses(t, path, in(`import "runtime/pprof"`, `pprof.Lookup("goroutine")`), "pprof.Lookup can write")
+		stackRule.allows(t, path, in(`import "runtime"`, `runtime.Callers(0, nil)`))
+		stackRule.allows(t, path, in(`import "runtime/debug"`, `debug.ReadBuildInfo()`))
+	}
+	stackRule.allows(t, "internal/x/x_test.go", in(`import "runtime/debug"`, `_ = debug.Stack()`))
 }
 
 // inits that are allowed, by file, each with its reason.

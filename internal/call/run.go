@@ -248,6 +248,7 @@ func (r *run) hangup() {
 		return
 	}
 	r.leaving = true
+	// The BYE: started by hangup when the last packet was played; stops at once.
 	time.AfterFunc(r.opts.PlayOut, r.leg.Hangup)
 }
 

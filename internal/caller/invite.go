@@ -57,6 +57,8 @@ func (c *Call) exchangeInvite(ctx context.Context, r *request) (*sip.Response, e
 	inner, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	cancelled := make(chan struct{})
+	// The canceller: started when ctx ends before the exchange, stops when the CANCEL
+	// is answered or given up; the exchange waits for it.
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cancelled)
 		c.cancel(inner, r)

@@ -140,6 +140,7 @@ func (l *load) dialAll(ctx context.Context) error {
 			break
 		}
 		l.lateBy(time.Since(due))
+		// One caller: started here at its time; stops when it is signed in or has failed.
 		dialing.Go(func() error {
 			if c := l.dial(ctx, n); c != nil {
 				l.mu.Lock()
@@ -257,6 +258,7 @@ func (l *load) hangUpAll(ctx context.Context) {
 	var leaving errgroup.Group
 	leaving.SetLimit(maxHangups)
 	for _, c := range l.calls {
+		// One BYE: started here, at most maxHangups at a time; stops when it is answered.
 		leaving.Go(func() error {
 			l.leave(ctx, c)
 			return nil

@@ -25,6 +25,7 @@ type alarm struct {
 // init names the function that the timer calls in a goroutine of its own; that
 // goroutine ends with the call.
 func (a *alarm) init(ring func()) {
+	// The ring: started by the timer; stops when ring returns, and the timer with the call.
 	a.timer = time.AfterFunc(time.Hour, ring)
 	a.timer.Stop()
 }

@@ -35,7 +35,7 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
 		s.dialogs.forget(id)
 		return
 	}
-	// An INVITE may come again for 64*T1 (section 17.1.1.2).
+	// An INVITE may come again for 64*T1 (section 17.1.1.2). Started then; stops at once.
 	time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
 }
 

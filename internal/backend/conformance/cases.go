@@ -165,6 +165,7 @@ func changeRace(t *testing.T, s *suite) {
 	ready.Add(1)
 	for i := range callers {
 		current, mine, ctx := Code(t, first), Code(t, next(i)), s.ctx(t)
+		// One caller: started here; stops when the change is answered.
 		done.Go(func() {
 			ready.Wait()
 			results[i] = s.Store.Change(ctx, a, current, mine, s.at)
