@@ -26,7 +26,6 @@ func TestTheEntryPathAllocatesNothing(t *testing.T) {
 			entry.Wipe()
 		},
 		"Equal":    func() { code.Equal(&c.Current) },
-		"Reversed": func() { r := code.Reversed(); r.Wipe() },
 		"Stricter": func() { Stricter(p, Policy{MinLen: 8, OwnNumber: NotEqual}) },
 		"Parse":    func() { _, _ = Parse("482915") },
 	} {

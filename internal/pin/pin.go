@@ -65,18 +65,6 @@ func (p *PIN) Equal(q *PIN) bool {
 		subtle.ConstantTimeCompare(p.box[:], q.box[:]) == 1
 }
 
-// Reversed is the code read from its last digit to its first.
-func (p *PIN) Reversed() PIN {
-	var w, r plain
-	defer w.wipe()
-	defer r.wipe()
-	p.open(&w)
-	for i := range w.n {
-		r.push(w.digits[w.n-1-i])
-	}
-	return r.seal()
-}
-
 // Wipe empties p and overwrites its bytes.
 func (p *PIN) Wipe() { *p = PIN{} }
 

@@ -60,13 +60,6 @@ func TestEqual(t *testing.T) {
 	require.True(t, zero.Equal(&PIN{}))
 }
 
-func TestReversed(t *testing.T) {
-	for in, want := range map[string]string{"": "", "7": "7", "0123": "3210", "482915": "519284"} {
-		p := parse(t, in)
-		require.Equal(t, want, reveal(p.Reversed()))
-	}
-}
-
 func TestWipeLeavesTheZeroValue(t *testing.T) {
 	p := parse(t, "482915")
 	p.Wipe()
