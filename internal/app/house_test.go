@@ -17,18 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"star97/internal/audit"
-	"star97/internal/backend"
 	"star97/internal/caller"
 	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/dialplan"
-	"star97/internal/ledger"
-	"star97/internal/lockout"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/prompt/ear"
-	"star97/internal/sqlkit"
 	"star97/internal/uas"
 )
 
@@ -167,20 +162,9 @@ func (h *house) stop() {
 
 // openFaulty is OpenStores with the faults between lock-out and backend.
 func openFaulty(t testing.TB, c config.Config, f *faults) *Stores {
-	ctx, dir := t.Context(), furnished(t)
-	s := new(Stores)
-	var err error
-	s.Backend, err = backend.Open(ctx, c.Store.In(dir))
-	require.NoError(t, err)
-	o := sqlkit.DefaultOptions()
-	o.Path = filepath.Join(dir, "ledger.db")
-	s.db, err = sqlkit.Open(ctx, o)
-	require.NoError(t, err)
-	s.Ledger, err = ledger.New(ctx, s.db, c.Ledger, nil)
-	require.NoError(t, err)
-	s.Guard, err = lockout.New(asked{mailbox.Settled(faulty{s.Backend}, settleReserve), f}, s.Ledger, c.Lockout, nil)
-	require.NoError(t, err)
-	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
+	s, err := openWrapped(t.Context(), c, furnished(t), func(backend mailbox.Store) mailbox.Store {
+		return asked{settled(faulty{backend}), f}
+	})
 	require.NoError(t, err)
 	return s
 }
