@@ -5,7 +5,7 @@ package app
 import "time"
 
 const (
-	callsAtOnce = 64
+	callsAtOnce = 96
 	alike       = 50 // calls of one sort, where every one must be the same
 	patience    = 30 * time.Second
 )
