@@ -12,6 +12,9 @@ import (
 // eventName is the encoding name of RFC 4733 section 7.1.1.
 const eventName = "telephone-event"
 
+// redName is that of RFC 2198 section 5.
+const redName = "red"
+
 // read takes what belongs to an audio line. An attribute with a bad value is
 // passed over: it must not cost the call.
 func (m *Media) read(session, own section) {
@@ -103,7 +106,14 @@ func (m *Media) readTypes(own section) {
 			continue
 		}
 		seen[n] = true
-		if t, ok := mapped(uint8(n), own.parameter("rtpmap", f)); ok {
+		rtpmap := own.parameter("rtpmap", f)
+		if name, rate, _ := strings.Cut(rtpmap, "/"); strings.EqualFold(name, redName) && n != 0 {
+			rate, _, _ = strings.Cut(rate, "/") // without channels
+			hz, _ := strconv.Atoi(rate)
+			m.reds = append(m.reds, red{uint8(n), hz, strings.Split(own.parameter("fmtp", f), "/")})
+			continue
+		}
+		if t, ok := mapped(uint8(n), rtpmap); ok {
 			t.flash = t.codec == codec.None && lists(own.parameter("fmtp", f), 16)
 			m.types = append(m.types, t)
 		}

@@ -58,6 +58,7 @@ func requireFitting(t *testing.T, offer, answer []byte, got Agreed, local Local)
 	require.Equal(t, got.PT, back.PT)
 	require.Equal(t, got.EventPT, back.EventPT)
 	require.Equal(t, got.EventRate, back.EventRate)
+	require.Equal(t, got.RedPT, back.RedPT)
 	require.Equal(t, got.PTime, back.PTime)
 	require.Equal(t, got.Send, back.Recv)
 	require.Equal(t, got.Recv, back.Send)
@@ -122,10 +123,10 @@ func randomOffer(r *rand.Rand) []byte {
 		lines = append(lines, fmt.Sprintf("m=%s %d %s %s", media, r.IntN(3)*4000, transport, strings.Join(formats, " ")))
 		for _, f := range []string{"96", "97", "98", "101"} {
 			if r.IntN(4) > 0 {
-				lines = append(lines, "a=rtpmap:"+f+" "+pick("PCMU/8000", "pcma/8000/1", "telephone-event/8000", "telephone-event/48000", "opus/48000/2"))
+				lines = append(lines, "a=rtpmap:"+f+" "+pick("PCMU/8000", "pcma/8000/1", "telephone-event/8000", "telephone-event/48000", "opus/48000/2", "red/8000"))
 			}
 		}
-		for _, extra := range []string{"a=fmtp:101 0-16", "a=fmtp:97 0-15", "a=ptime:30", "a=maxptime:40", "a=sendonly", "a=recvonly", "a=rtcp:7", "c=IN IP4 203.0.113.7"} {
+		for _, extra := range []string{"a=fmtp:101 0-16", "a=fmtp:97 0-15", "a=fmtp:98 97/97", "a=ptime:30", "a=maxptime:40", "a=sendonly", "a=recvonly", "a=rtcp:7", "c=IN IP4 203.0.113.7"} {
 			if r.IntN(4) == 0 {
 				lines = append(lines, extra)
 			}

@@ -30,7 +30,7 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 	w := newWriter(local, d.times)
 	for j := range d.Media {
 		if j == i {
-			w.audio(local, m.Proto, c.formats(), m.PTime, dir)
+			w.audio(local, m.Proto, c.formats(), c.red, m.PTime, dir)
 		} else {
 			w.refused(&d.Media[j])
 		}
@@ -46,7 +46,8 @@ func Offer(local Local) []byte {
 	w := newWriter(local, noTimes)
 	for j := range d.Media {
 		if m := &d.Media[j]; j == i {
-			w.audio(local, m.Proto, offered(local, m), m.PTime, local.Direction)
+			types, red := offered(local, m)
+			w.audio(local, m.Proto, types, red, m.PTime, local.Direction)
 		} else {
 			w.refused(m)
 		}
@@ -118,11 +119,18 @@ func (m *Media) accepted(offered *Media, local Local) (Agreed, error) {
 	if c.event.number != 0 {
 		c.event, _ = offered.like(c.event) // at a rate that we did not offer it is none
 	}
+	if c.red != offered.redOf(c.event) {
+		c.red = 0
+	}
 	return m.agreed(c, offered.dir|m.dir.reversed(), local), nil
 }
 
-// choice is what was picked from an audio line; event.number is 0 without one.
-type choice struct{ audio, event payloadType }
+// choice is what was picked from an audio line; event.number and red are 0
+// without one.
+type choice struct {
+	audio, event payloadType
+	red          uint8 // redundancy of event (RFC 4733 section 2.6.2)
+}
 
 func (c choice) formats() []payloadType {
 	if c.event.number == 0 {
@@ -201,7 +209,19 @@ func (m *Media) common(local Local) (choice, bool) {
 			c.event = t
 		}
 	}
+	c.red = m.redOf(c.event)
 	return c, true
+}
+
+// redOf is m's redundancy for event; 0 if there is none.
+func (m *Media) redOf(event payloadType) uint8 {
+	i := slices.IndexFunc(m.reds, func(r red) bool {
+		return event.number != 0 && r.rate == event.rate && slices.Contains(r.of, fmt.Sprint(event.number))
+	})
+	if i < 0 {
+		return 0
+	}
+	return m.reds[i].number
 }
 
 // reachable says why we cannot send to m's address.
@@ -224,6 +244,7 @@ func (m *Media) agreed(c choice, ours Direction, local Local) Agreed {
 		PT:        c.audio.number,
 		EventPT:   c.event.number,
 		EventRate: c.event.rate,
+		RedPT:     c.red,
 		PTime:     m.PTime,
 		Send:      ours&noSend == 0,
 		Recv:      ours&noRecv == 0,

@@ -41,6 +41,7 @@ type Media struct {
 	noAddr string // why Addr is not valid, for the error
 	dir    Direction
 	types  []payloadType // in the order of Formats
+	reds   []red
 }
 
 // payloadType is one usable RTP format of an audio line.
@@ -49,6 +50,13 @@ type payloadType struct {
 	codec  codec.ID // None for telephone-event
 	rate   int
 	flash  bool // telephone-event with event 16
+}
+
+// red is a format that repeats older packets of others (RFC 2198).
+type red struct {
+	number uint8
+	rate   int
+	of     []string // the formats that its a=fmtp lists
 }
 
 // noTimes is the t= value of a session without bounds, as calls are.

@@ -1,8 +1,8 @@
-// Package sdp answers and makes offers for one audio stream (RFC 3264, RFC
-// 4566): codec choice, telephone-event (RFC 4733 section 2.4.1), ptime, direction
-// and hold, delayed offer. It opens no port and asks no DNS. It reads the few lines
-// that matter itself: a parser of the whole grammar refuses descriptions of real
-// systems for lines that nobody here needs.
+// Package sdp answers and makes offers for one audio stream (RFC 3264, RFC 4566):
+// codec choice, telephone-event (RFC 4733 section 2.4.1) and its redundancy (RFC
+// 2198), ptime, direction and hold, delayed offer. It opens no port and asks no
+// DNS. It reads the few lines that matter itself: a parser of the whole grammar
+// refuses descriptions of real systems for lines that nobody here needs.
 package sdp
 
 import (
@@ -34,6 +34,7 @@ type Agreed struct {
 	PT         uint8 // payload type we send and expect
 	EventPT    uint8 // telephone-event payload type; 0 if none agreed
 	EventRate  int   // its clock rate
+	RedPT      uint8 // RFC 2198 redundancy that carries telephone-event; 0 if none agreed
 	PTime      time.Duration
 	Send, Recv bool // our direction
 }

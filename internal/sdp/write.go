@@ -41,11 +41,14 @@ func (w *writer) line(format string, args ...any) {
 
 func (w *writer) bytes() []byte { return w.b.Bytes() }
 
-// audio writes our media line.
-func (w *writer) audio(local Local, transport string, types []payloadType, ptime time.Duration, dir Direction) {
+// audio writes our media line. red, if not 0, repeats the last of types, an event.
+func (w *writer) audio(local Local, transport string, types []payloadType, red uint8, ptime time.Duration, dir Direction) {
 	numbers := make([]string, len(types))
 	for i, t := range types {
 		numbers[i] = fmt.Sprint(t.number)
+	}
+	if red != 0 {
+		numbers = append(numbers, fmt.Sprint(red))
 	}
 	w.line("m=audio %d %s %s", local.Addr.Port(), transport, strings.Join(numbers, " "))
 	for _, t := range types {
@@ -60,6 +63,11 @@ func (w *writer) audio(local Local, transport string, types []payloadType, ptime
 		}
 		w.line("a=fmtp:%d 0-%d", t.number, last)
 	}
+	if red != 0 {
+		event := types[len(types)-1]
+		w.line("a=rtpmap:%d %s/%d", red, redName, event.rate)
+		w.line("a=fmtp:%d %d/%d", red, event.number, event.number)
+	}
 	w.line("a=ptime:%d", ptime.Milliseconds())
 	w.line("a=%s", dir)
 }
@@ -71,10 +79,9 @@ func (w *writer) refused(m *Media) {
 }
 
 // offered is what our offer lists for the line m: the codecs that m has and we know,
-// our others, and telephone-event. A payload type keeps the meaning that m gave it
-// (RFC 3264 section 8.3.2).
-func offered(local Local, m *Media) []payloadType {
-	var types []payloadType
+// our others, and telephone-event with its redundancy. A payload type keeps the
+// meaning that m gave it (RFC 3264 section 8.3.2).
+func offered(local Local, m *Media) (types []payloadType, red uint8) {
 	add := func(t payloadType) {
 		if !slices.ContainsFunc(types, func(o payloadType) bool { return o.codec == t.codec && o.rate == t.rate }) {
 			types = append(types, t)
@@ -91,17 +98,17 @@ func offered(local Local, m *Media) []payloadType {
 		}
 	}
 	if local.NoEvents {
-		return types
+		return types, 0
 	}
 	if c, ok := m.common(local); ok && c.event.number != 0 {
-		return append(types, c.event)
+		return append(types, c.event), c.red
 	}
 	for _, t := range types {
 		if n := m.unused(types); n != 0 {
 			add(payloadType{number: n, rate: t.rate})
 		}
 	}
-	return types
+	return types, 0
 }
 
 // unused is a payload type that neither m nor types give a meaning; 0 if there is none.

@@ -107,7 +107,7 @@ func (d *dialog) agree(a sdp.Agreed, theirs []byte) {
 	d.talk.agreed, d.talk.settled = true, bytes.Clone(theirs)
 	d.session.Set(media.Stream{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
-		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate,
+		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate, RedPT: a.RedPT,
 		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
 		Signaller: d.signaller(), AnyHost: d.peer.anyRTP,
 	})

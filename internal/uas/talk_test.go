@@ -69,6 +69,14 @@ func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
 	require.Nil(t, refused)
 }
 
+func TestRedundancyOfEventsIsAgreed(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	p.send("INVITE", strings.Replace(offerText, "0 101", "0 101 121", 1)+"a=rtpmap:121 red/8000\r\na=fmtp:121 101/101\r\n", "application/sdp")
+	require.Contains(t, p.expect(200).body, "a=fmtp:121 101/101\r\n")
+	require.Equal(t, uint8(121), h.calls.next(t).session.(*spy).last().RedPT)
+}
+
 // RFC 3264 section 8 and RFC 3261 section 14.1: a re-INVITE without an offer gets
 // one that goes on from what was agreed.
 func TestOurOfferInADialogKeepsLinesAndPayloadTypes(t *testing.T) {
