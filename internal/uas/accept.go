@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"errors"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -23,6 +24,10 @@ type accepted struct {
 // accept sends a 2xx and starts its repetition. It fails if a CANCEL was faster.
 func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
 	if err := d.s.send(l.tx, res); err != nil {
+		if errors.Is(err, sip.ErrTransactionCanceled) {
+			// Repeats of the final answer are to be the 487, not our late 2xx.
+			_ = l.tx.Respond(response(l.req, sip.StatusRequestTerminated, "Request Terminated", d.id.local))
+		}
 		return err
 	}
 	d.s.dialogs.work.Add(1)

@@ -401,3 +401,28 @@ func TestABrokenTCPConnectionDoesNotEndTheCall(t *testing.T) {
 	h.over(t)
 	require.NoError(t, conn.Close())
 }
+
+func TestACancelledReINVITELeavesTheCallAsItWas(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c := begun(t, h, p)
+	before := c.session.(*spy).sets()
+	const branch = "z9hG4bK-again"
+	p.contact = "<sip:4001@192.0.2.1>"
+	p.write(p.buildAs("INVITE", 3, branch, offerAs(39777, ""), "application/sdp")) // 2 is missing: it waits
+	require.Eventually(t, func() bool { return h.serving.Load() == 1 }, 3*time.Second, time.Millisecond)
+	p.write(p.buildAs("CANCEL", 3, branch, "", ""))
+	require.Equal(t, "3 CANCEL", p.expect(200).get("CSeq"))
+	for begin := time.Now(); time.Since(begin) < reorderWait+600*time.Millisecond; {
+		if m, ok := p.read(100 * time.Millisecond); ok {
+			require.Equal(t, 487, m.status(), "and no 2xx")
+		}
+	}
+	p.write(p.buildAs("ACK", 3, branch, "", ""))
+	require.Equal(t, before, c.session.(*spy).sets())
+	p.cseq = 3
+	p.contact = "<sip:4001@" + p.conn.LocalAddr().String() + ">"
+	c.leg.Hangup()
+	p.reply(p.expectRequest("BYE"), "200 OK") // at the old target
+	h.over(t)
+}

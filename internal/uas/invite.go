@@ -128,10 +128,11 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 // open answers the INVITE with 200 and starts the dialog and its call. A refusal
 // of status 0 means that the caller cancelled.
 func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) *refusal {
-	res, offer, refused := d.invited(req)
+	res, offer, settle, refused := d.invited(req)
 	if refused != nil {
 		return refused
 	}
+	settle()
 	if !d.s.dialogs.add(d, d.s.opts.Limits.Calls) {
 		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("sip.limits.calls are up")
 	}
@@ -140,8 +141,6 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 		d.s.dialogs.remove(d)
 		d.s.dialogs.work.Add(-dialogWork)
 		if errors.Is(err, sip.ErrTransactionCanceled) {
-			// Repeats of the final answer are to be the 487, not our late 200.
-			_ = tx.Respond(response(req, sip.StatusRequestTerminated, "Request Terminated", d.id.local))
 			d.log.Info("the caller hung up before the answer")
 			return &refusal{}
 		}

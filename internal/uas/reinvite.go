@@ -5,20 +5,22 @@ import (
 )
 
 // invited makes the 2xx to an INVITE, with an answer to its offer, or with our
-// offer if it has none (RFC 3261 section 13.3.1).
-func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, refused *refusal) {
+// offer if it has none (RFC 3261 section 13.3.1). settle sets the stream to what
+// was answered.
+func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, settle func(), refused *refusal) {
 	var body []byte
+	settle = func() {}
 	if theirs := offerOf(req); theirs != nil {
-		body, refused = d.answerOffer(theirs)
+		body, settle, refused = d.answerOffer(theirs)
 	} else {
 		body, refused = d.makeOffer()
 		offer = body
 	}
 	if refused != nil {
-		return nil, nil, refused
+		return nil, nil, nil, refused
 	}
 	headers := []string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: ", "Server: " + product}
-	return withSDP(response(req, sip.StatusOK, "OK", d.id.local, headers...), body), offer, nil
+	return withSDP(response(req, sip.StatusOK, "OK", d.id.local, headers...), body), offer, settle, nil
 }
 
 // offerOpen says that our offer still waits for its answer.
@@ -35,38 +37,45 @@ func glare() *refusal {
 
 // reinvite renews target and stream. One that comes before the ACK of the last
 // INVITE is taken if no offer is open: the ACK was lost or overtaken (RFC 5407
-// section 3.1.4).
+// section 3.1.4). One that is cancelled leaves the call as it was (RFC 3261 section
+// 9.2).
 func (d *dialog) reinvite(l *letter) {
 	if d.offerOpen() {
 		d.refuse(l, glare())
 		return
 	}
-	res, offer, refused := d.invited(l.req)
+	before := d.talk
+	res, offer, settle, refused := d.invited(l.req)
 	if refused != nil {
 		d.refuse(l, refused)
 		return
 	}
-	d.retarget(l.req)
 	if err := d.accept(l, res, offer); err != nil {
+		d.talk = before
 		d.log.Debug("a re-INVITE ended before its answer", "error", err)
+		return
 	}
+	d.retarget(l.req)
+	settle()
 }
 
 // update renews target and stream without an ACK (RFC 3311).
 func (d *dialog) update(l *letter) {
 	var body []byte
+	settle := func() {}
 	if theirs := offerOf(l.req); theirs != nil {
 		if d.offerOpen() {
 			d.refuse(l, glare())
 			return
 		}
 		var refused *refusal
-		if body, refused = d.answerOffer(theirs); refused != nil {
+		if body, settle, refused = d.answerOffer(theirs); refused != nil {
 			d.refuse(l, refused)
 			return
 		}
 	}
 	d.retarget(l.req)
+	settle()
 	d.answer(l, withSDP(response(l.req, sip.StatusOK, "OK", d.id.local, "Contact: "+d.near.contact()), body))
 }
 

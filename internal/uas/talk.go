@@ -64,18 +64,17 @@ func (d *dialog) versioned(describe func(sdp.Local) ([]byte, error)) ([]byte, er
 	return body, nil
 }
 
-// answerOffer answers the far end's offer and sets the stream.
-func (d *dialog) answerOffer(offer []byte) ([]byte, *refusal) {
+// answerOffer answers the far end's offer; settle sets the stream to it.
+func (d *dialog) answerOffer(offer []byte) (body []byte, settle func(), refused *refusal) {
 	var agreed sdp.Agreed
 	body, err := d.versioned(func(local sdp.Local) (body []byte, err error) {
 		body, agreed, err = sdp.Answer(offer, local)
 		return body, err
 	})
 	if err != nil {
-		return nil, refuseOffer(err)
+		return nil, nil, refuseOffer(err)
 	}
-	d.agree(agreed, offer)
-	return body, nil
+	return body, func() { d.agree(agreed, offer) }, nil
 }
 
 // makeOffer is ours, for a request that brought none.

@@ -61,11 +61,11 @@ func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
 	require.NoError(t, err)
 	defer session.Close()
 	d := &dialog{s: h.Server, session: session, peer: &peer{}, source: "192.0.2.1:5060"}
-	_, refused := d.answerOffer([]byte(offerText))
+	_, _, refused := d.answerOffer([]byte(offerText))
 	require.Equal(t, 488, refused.status)
 	require.False(t, d.talk.agreed)
 	d.source = "127.0.0.1:5060"
-	_, refused = d.answerOffer([]byte(offerText))
+	_, _, refused = d.answerOffer([]byte(offerText))
 	require.Nil(t, refused)
 }
 
