@@ -77,6 +77,16 @@ func (c *taken) hear(t testing.TB) call.Signal {
 	}
 }
 
+// silent fails if a signal was told; its test has seen a later request answered.
+func (c *taken) silent(t testing.TB) {
+	t.Helper()
+	select {
+	case s := <-c.heard:
+		require.FailNow(t, "a signal came unasked", "kind %d", s.Kind)
+	default:
+	}
+}
+
 func (c *taken) quiet(t testing.TB, wait time.Duration) {
 	t.Helper()
 	select {
@@ -151,7 +161,8 @@ func (s *spy) isClosed() bool {
 // engine is the real portable engine behind a spy.
 type engine struct {
 	media.Engine
-	open func() error // asked first, may block or fail
+	open  func() error // asked first, may block or fail
+	onSet func()       // of every session from now on
 }
 
 func (e *engine) Open(local netip.Addr) (media.Session, error) {
@@ -164,7 +175,7 @@ func (e *engine) Open(local netip.Addr) (media.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spy{Session: s}, nil
+	return &spy{Session: s, onSet: e.onSet}, nil
 }
 
 type plan struct {
@@ -222,6 +233,7 @@ type setting struct {
 	options func(*Options)
 	plan    Plan
 	open    func() error
+	onSet   func()
 	act     func(context.Context, *taken)
 	rtp     uint16 // first port; 0: the usual range
 	pairs   uint16
@@ -256,7 +268,7 @@ func newHouse(t testing.TB, set setting) *house {
 	require.NoError(t, err)
 	h := &house{
 		calls:  &recorder{calls: make(chan *taken, 1000), act: set.act},
-		engine: &engine{Engine: real, open: set.open},
+		engine: &engine{Engine: real, open: set.open, onSet: set.onSet},
 		log:    &syncBuffer{},
 	}
 	if set.plan == nil {

@@ -27,16 +27,19 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
 		tx.Terminate()
 		return
 	}
+	var d *dialog
+	defer func() {
+		if d == nil { // its transaction absorbs what comes again
+			s.dialogs.forget(id)
+			return
+		}
+		// An INVITE may come again for 64*T1 (section 17.1.1.2). Started then; stops at once.
+		time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
+	}()
 	d, refused := s.answer(req, tx, peer)
 	if refused != nil {
 		s.refuse(req, tx, refused)
 	}
-	if d == nil { // its transaction absorbs what comes again
-		s.dialogs.forget(id)
-		return
-	}
-	// An INVITE may come again for 64*T1 (section 17.1.1.2). Started then; stops at once.
-	time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
 }
 
 // answer takes the call or says why not. Both are nil if a CANCEL was faster.
@@ -52,19 +55,28 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, peer *peer) (*dialog
 	if !peer.enter() {
 		return nil, refuse(sip.StatusBusyHere, "Busy Here", "Retry-After: 10").because(fmt.Sprintf("peer %s has max_calls calls up", peer.name))
 	}
+	var d *dialog
+	opened := false
+	defer func() { // also after a panic
+		if opened {
+			return
+		}
+		if d != nil {
+			d.session.Close()
+		}
+		peer.leave()
+	}()
 	d, refused := s.newDialog(req, tx, peer)
 	if refused != nil {
-		peer.leave()
 		return nil, refused
 	}
 	if refused = d.open(req, tx, s.arrival(req, peer, route)); refused != nil {
-		d.session.Close()
-		peer.leave()
 		if refused.status == 0 {
 			refused = nil // cancelled: the transaction layer has said 487
 		}
 		return nil, refused
 	}
+	opened = true
 	return d, nil
 }
 
@@ -136,10 +148,15 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 	if !d.s.dialogs.add(d, d.s.opts.Limits.Calls) {
 		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("sip.limits.calls are up")
 	}
+	started := false
+	defer func() { // also after a panic
+		if !started {
+			d.s.dialogs.remove(d)
+			d.s.dialogs.work.Add(-dialogWork)
+		}
+	}()
 	l := &letter{req: req, tx: tx}
 	if err := d.accept(l, res, offer); err != nil {
-		d.s.dialogs.remove(d)
-		d.s.dialogs.work.Add(-dialogWork)
 		if errors.Is(err, sip.ErrTransactionCanceled) {
 			d.log.Info("the caller hung up before the answer")
 			return &refusal{}
@@ -149,6 +166,7 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 	d.log.Debug("call answered", "source", req.Source())
 	go d.run()
 	go d.converse(arrival)
+	started = true
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,6 +212,23 @@ func TestAPanicEndsOneCallOnly(t *testing.T) {
 		healthy(t, h)
 		require.Contains(t, h.log.String(), "uas.(*Server).answer")
 		require.NotContains(t, h.log.String(), "secret")
+	})
+	t.Run("while its media are set, which costs the peer no place", func(t *testing.T) {
+		for _, where := range []string{"open", "set"} {
+			var once sync.Once
+			boom := func() { once.Do(func() { panic("secret 1234") }) }
+			set := setting{options: func(o *Options) { o.Peers[0].MaxCalls = 1 }, onSet: boom}
+			if where == "open" {
+				set.open = func() error { boom(); return nil }
+			}
+			h := newHouse(t, set)
+			p := h.udp(t)
+			p.send("INVITE", offerText, "application/sdp")
+			p.expect(500)
+			begun(t, h, h.udp(t))
+			require.Equal(t, 1, h.Calls())
+			require.NotContains(t, h.log.String(), "secret")
+		}
 	})
 	t.Run("within the dialog", func(t *testing.T) {
 		h := newHouse(t, setting{})
