@@ -48,14 +48,15 @@ func (id identity) caller(req *sip.Request) string {
 	user := ""
 	switch id.kind {
 	case asserted:
-		user = firstAsserted(req)
+		user = assertedUser(req)
 	case fromHeader:
 		if from := req.From(); from != nil {
 			user = userOf(from.Address)
 		}
 	case headerNamed:
-		if h := req.GetHeader(id.header); h != nil {
-			user = addressUser(h.Value())
+		// One that the caller added beside the PBX's own must not be taken for it.
+		if all := req.GetHeaders(id.header); len(all) == 1 {
+			user = addressUser(all[0].Value())
 		}
 	}
 	if len(user) > userMax || cleaned(user, userMax) != user || slices.Contains(nobodies, strings.ToLower(user)) {
@@ -73,17 +74,36 @@ var nobodies = []string{
 // userMax bounds a believed user; numbers are half as long.
 const userMax = 64
 
-// firstAsserted is the first SIP, SIPS or tel URI of P-Asserted-Identity: one or
-// two values, in one header line or two (RFC 3325 section 9.1).
-func firstAsserted(req *sip.Request) string {
+// assertedUser is the user of P-Asserted-Identity's SIP or SIPS URI, else the number
+// of its tel URI. It may hold one of each, in one header line or two (RFC 3325
+// section 9.1); two of a kind mean that not all are the PBX's word, so nobody.
+func assertedUser(req *sip.Request) string {
+	users := map[bool]string{} // by whether it is a tel URI
 	for _, h := range req.GetHeaders("P-Asserted-Identity") {
 		for _, value := range splitList(h.Value()) {
-			if user := addressUser(value); user != "" {
-				return user
+			user, tel := addressUser(value), isTel(value)
+			if user == "" {
+				continue
 			}
+			if users[tel] != "" {
+				return ""
+			}
+			users[tel] = user
 		}
 	}
-	return ""
+	if users[false] != "" {
+		return users[false]
+	}
+	return users[true]
+}
+
+// isTel says whether the URI of a name-addr or an addr-spec is a tel URI.
+func isTel(value string) bool {
+	if open := strings.LastIndexByte(value, '<'); open >= 0 {
+		value = value[open+1:]
+	}
+	scheme, _, _ := strings.Cut(strings.TrimSpace(value), ":")
+	return strings.EqualFold(scheme, "tel")
 }
 
 // addressUser is the user of a name-addr or an addr-spec, or a bare word; empty
