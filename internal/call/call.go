@@ -24,6 +24,7 @@ const (
 	Confirmed    SignalKind = iota + 1 // the ACK with our To tag came
 	InfoKey                            // Report holds a key from SIP INFO
 	Renegotiated                       // the stream was agreed again: keys may come by another road now
+	Stirred                            // another request came: a sign of life; left out where others wait
 	Gone                               // BYE, CANCEL, or no ACK in 64*T1
 )
 

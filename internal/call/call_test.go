@@ -244,9 +244,11 @@ func TestLostKeysAreAskedForAgain(t *testing.T) {
 func TestLostMediaEndsTheCall(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
+		r.leg.signals <- Signal{Kind: Stirred}
+		synctest.Wait()
 		r.session.tell(media.Event{Kind: media.Silent})
 		synctest.Wait()
-		require.Empty(t, r.leg.hangups, "the ACK was a sign of life")
+		require.Empty(t, r.leg.hangups, "any request is a sign of life")
 		r.session.tell(media.Event{Kind: media.Silent})
 		<-r.leg.hangups
 	})
@@ -314,5 +316,13 @@ func TestACallWhoseMediaAreGoneEnds(t *testing.T) {
 		close(r.session.events)
 		time.Sleep(time.Second)
 		require.Len(t, r.leg.hangups, 1, "nobody would hear a key")
+	})
+}
+
+func TestTheACKIsNoSignOfLaterLife(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		r.session.tell(media.Event{Kind: media.Silent})
+		<-r.leg.hangups
 	})
 }

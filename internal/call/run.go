@@ -148,7 +148,7 @@ func (r *run) silent() {
 }
 
 func (r *run) signal(s Signal) {
-	r.stirred = true
+	r.stirred = s.Kind != Confirmed // what the engine calls silence begins with the ACK
 	switch s.Kind {
 	case Confirmed:
 		r.step(flow.Event{Kind: flow.Answered})

@@ -254,6 +254,15 @@ func (d *dialog) attend(l *letter) {
 		d.refuse(l, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
 	default:
 		d.serve(l)
+		d.stir()
+	}
+}
+
+// stir tells the call of a sign of life, be it only a question. What waits in the
+// queue says as much already.
+func (d *dialog) stir() {
+	if d.ready && d.phase == up && len(d.signals) == 0 {
+		d.signals <- call.Signal{Kind: call.Stirred}
 	}
 }
 

@@ -428,3 +428,19 @@ func TestACancelledReINVITELeavesTheCallAsItWas(t *testing.T) {
 	p.reply(p.expectRequest("BYE"), "200 OK") // at the old target
 	h.over(t)
 }
+
+func TestEveryRequestOfACallIsASignOfLife(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c := begun(t, h, p)
+	for i, method := range []string{"OPTIONS", "UPDATE", "INFO", "INVITE"} {
+		require.EqualValues(t, i, c.stirs.Load())
+		body, kind := "", ""
+		if method == "INVITE" {
+			body, kind = offerText, "application/sdp"
+		}
+		p.send(method, body, kind)
+		p.expect(200)
+		require.Eventually(t, func() bool { return int(c.stirs.Load()+c.again.Load()) > i }, 3*time.Second, time.Millisecond, method)
+	}
+}

@@ -32,8 +32,9 @@ type taken struct {
 	leg     call.Leg
 	session media.Session
 	arrival call.Arrival
-	heard   chan call.Signal // without the renegotiations, which are counted
+	heard   chan call.Signal // without renegotiations and stirs, which are counted
 	again   atomic.Int32
+	stirs   atomic.Int32
 }
 
 func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session, a call.Arrival) {
@@ -44,11 +45,14 @@ func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session,
 		return
 	}
 	for s := range leg.Signals() {
-		if s.Kind == call.Renegotiated {
+		switch s.Kind {
+		case call.Renegotiated:
 			t.again.Add(1)
-			continue
+		case call.Stirred:
+			t.stirs.Add(1)
+		default:
+			t.heard <- s
 		}
-		t.heard <- s
 	}
 	close(t.heard)
 }
