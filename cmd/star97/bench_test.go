@@ -152,6 +152,15 @@ func TestFiguresAreJudged(t *testing.T) {
 	}
 }
 
+func TestADisturbedRunMissesNothing(t *testing.T) {
+	o := outcome{Figures: []judged{{Verdict: met}, {Verdict: missed}, {}}}
+	o.doubt()
+	require.Equal(t, missed, o.Figures[1].Verdict)
+	o.Figures[0].Verdict = noVerdict
+	o.doubt()
+	require.Equal(t, []judged{{Verdict: noVerdict}, {Verdict: noVerdict}, {}}, o.Figures)
+}
+
 // printHotPaths prints the first table; an allocation is an error.
 func (b *report) printHotPaths(t *testing.T) {
 	m := b.Machine

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -159,12 +160,19 @@ type judged struct {
 }
 
 func (o *outcome) settled() bool {
-	for _, f := range o.Figures {
-		if f.Verdict == noVerdict {
-			return false
+	return !slices.ContainsFunc(o.Figures, func(f judged) bool { return f.Verdict == noVerdict })
+}
+
+// doubt takes back what was missed in a run that was disturbed.
+func (o *outcome) doubt() {
+	if o.settled() {
+		return
+	}
+	for i := range o.Figures {
+		if o.Figures[i].Verdict == missed {
+			o.Figures[i].Verdict = noVerdict
 		}
 	}
-	return true
 }
 
 // TestBench is `make bench`: it measures the real program with callers in another
@@ -260,6 +268,7 @@ func (v *service) measure(t *testing.T, run loadRun, users string, until time.Ti
 		for _, f := range run.figures(o.Report) {
 			o.Figures = append(o.Figures, judged{f, f.verdict(o.Report.Usage.Stolen)})
 		}
+		o.doubt()
 		if o.settled() || try == maxTries || time.Now().Add(time.Since(began)).After(until) {
 			return o
 		}

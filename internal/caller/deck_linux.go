@@ -19,6 +19,8 @@ const (
 	slotTime  = 5 * time.Millisecond
 	packTime  = slots * slotTime
 	maxSilent = 60 * 8 // bytes of a silence packet, 60 ms
+
+	tooLate = 200 * time.Millisecond // before the end of the measurement
 )
 
 // deck carries the RTP of every call of a load run on one locked thread: in a call's
@@ -80,6 +82,9 @@ func (d *deck) post(work func()) {
 // measure begins (true) and ends the measurement.
 func (d *deck) measure(on bool) {
 	d.post(func() {
+		if !on {
+			d.lastLook()
+		}
 		d.measuring, d.over = on, !on
 		if on {
 			d.total.measured()
@@ -93,6 +98,21 @@ func (d *deck) measure(on bool) {
 			}
 		}
 	})
+}
+
+// lastLook takes what came until the end of the measurement, and forgets the keys
+// that went down too late for an answer to be seen.
+func (d *deck) lastLook() {
+	late := time.Now().Add(-tooLate).UnixNano()
+	for _, streams := range d.slot {
+		for _, s := range streams {
+			d.read(s)
+			if s.got.waiting && s.got.keyDown > late {
+				s.got.waiting = false
+				d.total.keys--
+			}
+		}
+	}
 }
 
 // open makes the RTP side of one call.
