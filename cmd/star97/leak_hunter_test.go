@@ -81,7 +81,7 @@ func (h *hunter) encodings(text []byte) {
 			fmt.Fprintf(&b, format, c)
 		}
 		s := b.String()
-		h.add(form, []byte(s[:len(s)-len(s)+strings.LastIndexAny(s, "0123456789abcdefABCDEF")+1]), folded)
+		h.add(form, []byte(s[:strings.LastIndexAny(s, "0123456789abcdefABCDEF")+1]), folded)
 	}
 	for _, format := range []string{"%02x", "%02x ", "%02x:", "%02x-", "%02x,", `\x%02x`, "0x%02x,", "0x%02x, ", "%%%02x", `\u%04x`, "&#x%02x;"} {
 		each("hex "+format, format, true)

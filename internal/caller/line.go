@@ -34,7 +34,6 @@ type Line struct {
 	mu      sync.Mutex
 	calls   map[string]*Call
 	streams map[netip.AddrPort]*stream // TCP connections by far address
-	failure error                      // the first read error that means "nobody there"
 	closed  bool
 	wg      sync.WaitGroup
 }

@@ -23,6 +23,10 @@ func (m *machine) read(e *Event) signal {
 			return 0
 		}
 		m.timing = 0
+		if m.deaf {
+			m.deaf = false
+			return 0
+		}
 		return m.readSilence()
 	case Found, Verified, ChangeDone:
 		if m.asking == 0 || e.Step != m.asking || e.Kind != m.awaited {
@@ -40,17 +44,12 @@ func (m *machine) read(e *Event) signal {
 	return 0
 }
 
-// readSound: the first packet of a sentence is the moment from which a caller can
-// have meant it, so it ends deafness.
+// readSound: whoever still typed when the sentence was over means it now.
 func (m *machine) readSound(e *Event) signal {
-	if m.saying == 0 || e.Step != m.saying {
+	if m.saying == 0 || e.Step != m.saying || e.Kind == Started {
 		return 0
 	}
-	m.deaf = false
-	if e.Kind == Started {
-		return 0
-	}
-	m.saying = 0
+	m.deaf, m.saying = false, 0
 	return evSpoken
 }
 
@@ -85,6 +84,7 @@ func (m *machine) readKey(d dtmf.Digit) signal {
 		return 0
 	case m.deaf:
 		m.ended = m.ended && d != dtmf.Pound
+		m.timer(breath)
 		return 0
 	case !m.listens():
 		return evAhead

@@ -49,7 +49,7 @@ func TestTheListOfRulesIsSaidWhereItIsTrue(t *testing.T) {
 			l, err := NewLayout(dialplan.Default(), policy)
 			require.NoError(t, err)
 			call := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("248#")
-			call.do(Event{Kind: Started, Step: call.s.saying}).press("48#")
+			call.timer().press("48#")
 			ask, _ := prompt.NewCodeAsk(6, 10)
 			if c.said {
 				call.says(prompt.RefusedTooShort, prompt.NewCodeRules, ask)

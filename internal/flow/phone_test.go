@@ -25,9 +25,7 @@ type call struct {
 	end     flow.EndReason
 	due     []event
 	said    []sentence
-	cursor  int  // sentences before it were matched by hear
-	current int  // number of sentences of the phrase that is being said
-	broken  bool // an effect came after the end
+	cursor  int // sentences before it were matched by hear
 }
 
 // event is due at a time. what tells which running thing it belongs to.

@@ -48,8 +48,13 @@ func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) State
 	return at
 }
 
+// breath is the pause that ends what a caller typed in one go: the rest of keys
+// meant for another situation is no entry, least of all a try at a code.
+const breath = time.Second
+
 // dropAhead empties the queue, and what is still typed in the same breath: keys
-// count again from the first packet of the sentence that follows.
+// count again when the sentence that follows was begun, and a breath passed
+// without a key.
 func (m *machine) dropAhead() {
 	m.ahead.Wipe()
 	m.broken = false
@@ -59,7 +64,7 @@ func (m *machine) dropAhead() {
 // leave says the last sentence; nothing but its end is waited for.
 func (m *machine) leave(why EndReason, ids ...prompt.ID) StateID {
 	m.Wipe()
-	m.broken, m.patient, m.asking = false, false, 0
+	m.broken, m.deaf, m.patient, m.asking = false, false, false, 0
 	m.end = why
 	m.say(ids...)
 	return Leaving
@@ -191,7 +196,7 @@ func (m *machine) goOn() StateID {
 // hangUp ends the call now.
 func (m *machine) hangUp(why EndReason) StateID {
 	m.Wipe()
-	m.end, m.bye = why, true
+	m.end, m.bye, m.deaf = why, true, false
 	m.saying, m.timing, m.asking = 0, 0, 0
 	return Ended
 }

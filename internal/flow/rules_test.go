@@ -107,8 +107,23 @@ func TestOneKeyTooManyTypedAheadVoidsThemAll(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").at(Verifying)
 	c.press(strings.Repeat("2", AheadMax+1)).store(Event{Kind: Verified, Account: plainBox})
 	c.at(MainMenu).says(prompt.DigitsLost, prompt.MainMenu)
-	c.press("2").at(MainMenu) // typed before that sentence began
-	c.do(Event{Kind: Started, Step: c.s.saying}).press("2").at(NewCode)
+	c.do(Event{Kind: Started, Step: c.s.saying})
+	c.press("222").at(MainMenu) // typed in the same breath
+	c.timer().press("2").at(NewCode)
+}
+
+// A slip in a code typed ahead of everything else costs one try, not all of them.
+func TestTheRestOfABreathIsNoTry(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("268413#").store(Event{Kind: Verified, Code: mailbox.WrongPIN})
+	c.says(prompt.WrongCode, prompt.EnterCode).do(Event{Kind: Started, Step: c.s.saying})
+	c.press("2482915#482915#").at(AccessCode)
+	require.EqualValues(t, 1, c.s.wrong)
+	c.timer().toMenu()
+}
+
+func TestASentenceHeardToItsEndEndsTheBreath(t *testing.T) {
+	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("268413#").store(Event{Kind: Verified, Code: mailbox.WrongPIN})
+	c.press("2").spoken().toMenu()
 }
 
 func TestAheadMaxKeysTypedAheadAreAllUsed(t *testing.T) {
@@ -213,7 +228,9 @@ func TestAnyDoorTellsNothing(t *testing.T) {
 			keep()
 			c.store(Event{Kind: Verified, Code: verified, Account: box})
 			keep()
-			c.do(Event{Kind: Started, Step: c.s.saying})
+			if c.s.at == AccessCode {
+				c.timer() // a breath
+			}
 		}
 		c.spoken()
 		keep()

@@ -77,7 +77,7 @@ type State struct {
 	over    bool          // the entry has more digits than any code
 	broken  bool          // a key was lost: the entry, or what was typed ahead, is void
 	ended   bool          // the last entry ended by itself: a # that follows belongs to it
-	deaf    bool          // keys are dropped until the phrase's first packet
+	deaf    bool          // keys are dropped until a breath has passed without one
 	must    bool          // the code has to be changed in this call
 	typing  bool          // a key came since the last LimitHit
 	patient bool          // * cleared the entry: the longer time for its next key was promised

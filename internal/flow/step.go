@@ -80,6 +80,9 @@ func (m *machine) say(ids ...prompt.ID) {
 	copy(m.phrase[:], ids)
 	m.speak, m.quiet, m.saying = true, false, m.step
 	m.timer(0)
+	if m.deaf {
+		m.timer(breath)
+	}
 }
 
 // hush stops the phrase; what this step was about to say is not said.
