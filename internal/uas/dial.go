@@ -80,7 +80,7 @@ func (d *dialled) reach(ctx context.Context, to string) (string, error) {
 	}
 	mark(conn, d.dscp)
 	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, room: d.room}, make(chan struct{})}
+	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, leave: func() { <-d.room }}, make(chan struct{})}
 	select {
 	case d.conns <- h:
 		<-h.in

@@ -242,7 +242,9 @@ func (d *dialog) attend(l *letter) {
 			panic(v)
 		}
 	}()
-	d.source = l.req.Source()
+	if from := l.req.Source(); from != d.source {
+		d.s.dialogs.moved(d, from)
+	}
 	switch {
 	case l.req.IsAck():
 		d.acknowledge(l.req)

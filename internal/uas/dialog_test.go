@@ -410,9 +410,14 @@ func TestACancelledReINVITELeavesTheCallAsItWas(t *testing.T) {
 	c := begun(t, h, p)
 	before := c.session.(*spy).sets()
 	const branch = "z9hG4bK-again"
+	serving := func(n int64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return h.serving.Load() == n }, 3*time.Second, time.Millisecond)
+	}
+	serving(0) // the INVITE and its ACK
 	p.contact = "<sip:4001@192.0.2.1>"
 	p.write(p.buildAs("INVITE", 3, branch, offerAs(39777, ""), "application/sdp")) // 2 is missing: it waits
-	require.Eventually(t, func() bool { return h.serving.Load() == 1 }, 3*time.Second, time.Millisecond)
+	serving(1)
 	p.write(p.buildAs("CANCEL", 3, branch, "", ""))
 	require.Equal(t, "3 CANCEL", p.expect(200).get("CSeq"))
 	for begin := time.Now(); time.Since(begin) < reorderWait+600*time.Millisecond; {

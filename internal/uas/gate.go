@@ -19,16 +19,19 @@ import (
 // goroutine that reads the socket. What it turns away leaves no state behind:
 // sipgo never learns the address of a stranger.
 type gate struct {
-	peers     *peers
-	parser    *sip.Parser
-	tags      tagger
-	log       *slog.Logger
-	limit     int
-	silent    bool
-	shut      atomic.Bool // nothing passes any more
-	flow      *buckets    // messages of listed peers
-	strangers *buckets    // answers to strangers
-	crowd     *buckets    // answers to all strangers together, one slot used
+	peers  *peers
+	parser *sip.Parser
+	tags   tagger
+	log    *slog.Logger
+	limit  int
+	silent bool
+	shut   atomic.Bool // nothing passes any more
+
+	partWait, idleWait time.Duration
+	inUse              func(source string) bool // a call came from there and is up
+	flow               *buckets                 // messages of listed peers
+	strangers          *buckets                 // answers to strangers
+	crowd              *buckets                 // answers to all strangers together, one slot used
 }
 
 // Answers to strangers a second: from one address, and altogether. Forged
@@ -43,6 +46,8 @@ const (
 func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 	return &gate{
 		peers: p, tags: tags, log: log,
+		partWait: partWait, idleWait: idleWait,
+		inUse:     func(string) bool { return false },
 		parser:    sip.NewParser(),
 		limit:     o.Limits.MessageSize,
 		silent:    o.Strangers == ignoreStrangers,

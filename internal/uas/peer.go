@@ -17,6 +17,7 @@ type peer struct {
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
 	calls      atomic.Int64
+	streams    atomic.Int64 // TCP connections that it opened
 }
 
 // enter counts a call in; false if the peer has its fill.

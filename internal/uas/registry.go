@@ -20,6 +20,7 @@ type registry struct {
 	mu       sync.Mutex
 	dialogs  map[dialogID]*dialog
 	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
+	sources  map[string]int      // dialogs by the address that their last request came from
 	changed  chan struct{}       // closed and replaced whenever a dialog goes
 	shut     bool                // no dialog may be added any more
 	work     sync.WaitGroup      // goroutines of dialogs
@@ -29,6 +30,7 @@ func newRegistry() *registry {
 	return &registry{
 		dialogs:  make(map[dialogID]*dialog),
 		openings: make(map[inviteID]string),
+		sources:  make(map[string]int),
 		changed:  make(chan struct{}),
 	}
 }
@@ -67,6 +69,7 @@ func (r *registry) add(d *dialog, limit int) bool {
 		return false
 	}
 	r.dialogs[d.id] = d
+	r.sources[d.source]++
 	r.work.Add(dialogWork)
 	return true
 }
@@ -85,8 +88,31 @@ func (r *registry) remove(d *dialog) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.dialogs, d.id)
+	r.left(d.source)
 	close(r.changed)
 	r.changed = make(chan struct{})
+}
+
+// moved tells that a dialog's requests now come from elsewhere. Its goroutine calls it.
+func (r *registry) moved(d *dialog, source string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left(d.source)
+	d.source = source
+	r.sources[source]++
+}
+
+// left takes a dialog off a source; the caller holds mu.
+func (r *registry) left(source string) {
+	if r.sources[source]--; r.sources[source] == 0 {
+		delete(r.sources, source)
+	}
+}
+
+func (r *registry) inUse(source string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sources[source] > 0
 }
 
 func (r *registry) find(id dialogID) *dialog {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -32,20 +34,41 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			continue
 		}
 		from, ok := conn.RemoteAddr().(*net.TCPAddr)
-		if !ok || l.gate.peers.of("tcp", from.AddrPort().Addr()) == nil {
+		if !ok {
 			_ = conn.Close()
 			continue
 		}
-		select {
-		case l.room <- struct{}{}:
-		default:
-			l.gate.log.Warn("TCP connection refused: sip.limits.connections are up", "source", from)
+		peer := l.gate.peers.of("tcp", from.AddrPort().Addr())
+		if peer == nil {
+			_ = conn.Close()
+			continue
+		}
+		if !l.enter(peer) {
+			l.gate.log.Warn("TCP connection refused: sip.limits.connections, or this peer's share of them, are up", "peer", peer.name, "source", from)
 			_ = conn.Close()
 			continue
 		}
 		mark(conn, l.dscp)
-		return &gatedStream{Conn: conn, gate: l.gate, from: from.AddrPort(), room: l.room}, nil
+		return &gatedStream{Conn: conn, gate: l.gate, from: from.AddrPort(), leave: func() { peer.streams.Add(-1); <-l.room }}, nil
 	}
+}
+
+// enter takes a place for a connection. A peer among several leaves a quarter of
+// the places to the others.
+func (l *gatedListener) enter(p *peer) bool {
+	share := cap(l.room)
+	if len(l.gate.peers.all) > 1 {
+		share -= share / 4
+	}
+	if p.streams.Add(1) <= int64(share) {
+		select {
+		case l.room <- struct{}{}:
+			return true
+		default:
+		}
+	}
+	p.streams.Add(-1)
+	return false
 }
 
 func mark(conn net.Conn, dscp int) {
@@ -61,18 +84,29 @@ func mark(conn net.Conn, dscp int) {
 // calls Read.
 type gatedStream struct {
 	net.Conn
-	gate *gate
-	from netip.AddrPort
-	room chan struct{}
+	gate  *gate
+	from  netip.AddrPort
+	leave func() // gives its place back
 
-	buf    []byte // received, not yet framed
-	whole  []byte // admitted, not yet handed over
+	buf    []byte    // received, not yet framed
+	began  time.Time // when the message in buf began; zero: none
+	whole  []byte    // admitted, not yet handed over
 	lent   []byte
 	closed sync.Once
+
+	writers atomic.Int32
+	writing sync.Mutex
 }
 
-// partWait is how long the rest of a message may take once it has begun.
-const partWait = 10 * time.Second
+// Bounds of a connection.
+const (
+	// partWait is how long a message may take from its first byte to its last.
+	partWait = 10 * time.Second
+	// idleWait is how long a connection without a call is kept in silence.
+	idleWait = 5 * time.Minute
+	// writersMax are the messages that may wait to be written.
+	writersMax = 256
+)
 
 var errFraming = errors.New("the stream has no message boundary to go on from")
 
@@ -96,12 +130,18 @@ func (c *gatedStream) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads once more. A message that has begun must end in partWait; between
-// messages a connection may be idle for ever.
+// fill reads once more. Between messages a connection may be silent as long as a
+// call came by it.
 func (c *gatedStream) fill() error {
-	deadline := time.Time{}
-	if len(c.buf) > 0 {
-		deadline = time.Now().Add(partWait)
+	now := time.Now()
+	deadline := now.Add(c.gate.idleWait)
+	if len(c.buf) == 0 {
+		c.began = time.Time{}
+	} else {
+		if c.began.IsZero() {
+			c.began = now
+		}
+		deadline = c.began.Add(c.gate.partWait)
 	}
 	if err := c.Conn.SetReadDeadline(deadline); err != nil {
 		return err
@@ -111,6 +151,9 @@ func (c *gatedStream) fill() error {
 	c.buf = append(c.buf, part[:n]...)
 	clear(part[:n])
 	if n > 0 {
+		return nil
+	}
+	if len(c.buf) == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.gate.inUse(c.RemoteAddr().String()) {
 		return nil
 	}
 	return err
@@ -155,6 +198,7 @@ func (c *gatedStream) take(n int) {
 	}
 	clear(pass)
 	clear(msg)
+	c.began = time.Time{} // what follows is another message
 	rest := copy(c.buf, c.buf[n:])
 	clear(c.buf[rest:])
 	c.buf = c.buf[:rest]
@@ -184,13 +228,31 @@ func (c *gatedStream) giveUp(raw *rawRequest, status int, reason string) error {
 	return errFraming
 }
 
-func (c *gatedStream) send(b []byte) {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, _ = c.Conn.Write(b)
+func (c *gatedStream) send(b []byte) { _, _ = c.Write(b) }
+
+// Write writes one message whole, or closes the connection: after a part of one
+// the far end could make nothing of the next. A far end that stops reading is
+// given up after writeTimeout, or when too much waits for it.
+func (c *gatedStream) Write(b []byte) (int, error) {
+	defer c.writers.Add(-1)
+	if c.writers.Add(1) > writersMax {
+		return 0, errors.Join(errors.New("the far end does not read"), c.Close())
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		_ = c.Close()
+	}
+	return n, err
 }
 
 // Close frees the connection's place once.
 func (c *gatedStream) Close() error {
-	c.closed.Do(func() { <-c.room })
+	c.closed.Do(c.leave)
 	return c.Conn.Close()
 }

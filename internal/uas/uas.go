@@ -104,12 +104,13 @@ func New(opts Options, deps Deps) (*Server, error) {
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
+	s.gate.inUse = s.dialogs.inUse
 	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
 		sip.WithTransportLayerLogger(quiet),
-		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{WriteTimeout: writeTimeout, DialerCreate: neverDials}}))
+		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{DialerCreate: neverDials}}))
 	s.transactions = sip.NewTransactionLayer(s.transport,
 		sip.WithTransactionLayerLogger(quiet),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
