@@ -8,10 +8,13 @@ import (
 // order puts the requests of a dialog into the order of their CSeq (RFC 3261
 // section 12.2.2). sipgo gives every message a goroutine of its own, so even on
 // TCP they come as the scheduler likes; on UDP a lost one comes again after T1.
-// A gap that nobody fills within wait is legal, and passed over.
+// A gap that nobody fills within wait is legal, and passed over. A far end that
+// counts in larger steps leaves one each time, so after one that nobody filled the
+// next are waited for only shortly, until a request does come late.
 type order struct {
 	next   uint32
 	wait   time.Duration
+	steps  bool      // the last gap stayed one
 	since  time.Time // when the gap was first seen; zero: none
 	parked []*letter // by CSeq, all above next
 	passed []span    // gaps that were passed over, the latest last
@@ -25,8 +28,10 @@ const (
 	// which a lost request comes again, and than a busy machine leaves a goroutine
 	// unscheduled.
 	reorderWait = 750 * time.Millisecond
-	parkedMax   = 64
-	passedMax   = 8
+	// stepWait is the wait once the far end is seen to count in larger steps.
+	stepWait  = 50 * time.Millisecond
+	parkedMax = 64
+	passedMax = 8
 )
 
 // put takes a request and returns those whose turn it is now, in order; late if
@@ -34,6 +39,7 @@ const (
 func (o *order) put(l *letter, now time.Time) (ready []*letter, late bool) {
 	switch seq := l.seq(); {
 	case seq < o.next:
+		o.steps = false
 		return nil, true
 	case seq == o.next:
 		o.next++
@@ -78,6 +84,9 @@ func (o *order) deadline() time.Time {
 	if o.since.IsZero() {
 		return time.Time{}
 	}
+	if o.steps {
+		return o.since.Add(min(o.wait, stepWait))
+	}
 	return o.since.Add(o.wait)
 }
 
@@ -90,6 +99,7 @@ func (o *order) giveUp(now time.Time) []*letter {
 }
 
 func (o *order) skip(now time.Time) []*letter {
+	o.steps = true
 	o.passed = append(o.passed, span{o.next, o.parked[0].seq()})
 	if len(o.passed) > passedMax {
 		o.passed = slices.Delete(o.passed, 0, 1)

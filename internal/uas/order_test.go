@@ -59,8 +59,8 @@ func TestOrderPassesOverAGap(t *testing.T) {
 		_, _ = o.put(request(6), now)
 		_, _ = o.put(request(8), now)
 		require.Equal(t, []uint32{6}, seqs(o.giveUp(after(time.Second))))
-		require.Empty(t, o.giveUp(after(1900*time.Millisecond)))
-		require.Equal(t, []uint32{8}, seqs(o.giveUp(after(2*time.Second))))
+		require.Empty(t, o.giveUp(after(time.Second+stepWait-1)))
+		require.Equal(t, []uint32{8}, seqs(o.giveUp(after(time.Second+stepWait))))
 	})
 	t.Run("and remembers what it passed over, once each", func(t *testing.T) {
 		o := order{next: 5, wait: time.Second}
@@ -83,6 +83,19 @@ func TestOrderPassesOverAGap(t *testing.T) {
 			out = append(out, seqs(ready)...)
 		}
 		require.Len(t, out, parkedMax+1)
+	})
+	t.Run("larger steps are waited for once, until one comes late", func(t *testing.T) {
+		o := order{next: 5, wait: time.Second}
+		_, _ = o.put(request(7), now)
+		require.Empty(t, o.giveUp(after(999*time.Millisecond)))
+		require.Equal(t, []uint32{7}, seqs(o.giveUp(after(time.Second))))
+		_, _ = o.put(request(9), after(2*time.Second))
+		require.Empty(t, o.giveUp(after(2*time.Second+stepWait-1)))
+		require.Equal(t, []uint32{9}, seqs(o.giveUp(after(2*time.Second+stepWait))))
+		_, late := o.put(request(8), after(3*time.Second))
+		require.True(t, late)
+		_, _ = o.put(request(11), after(3*time.Second))
+		require.Empty(t, o.giveUp(after(3*time.Second+stepWait)), "the whole wait again")
 	})
 	t.Run("a double of a waiting one is late", func(t *testing.T) {
 		o := order{next: 5, wait: time.Hour}
