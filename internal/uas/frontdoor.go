@@ -64,21 +64,23 @@ func checkMethod(req *sip.Request, _ bool) *refusal {
 }
 
 // checkHops: a request that arrives with no hop left has been going round (section
-// 16.3). Within a dialog it is served: a BYE must not be lost over it.
+// 16.3). Within a dialog it is served: a BYE must not be lost over it; and OPTIONS is
+// (section 11), since it may be meant for whoever is at that hop.
 func checkHops(req *sip.Request, known bool) *refusal {
-	if h := req.MaxForwards(); h != nil && h.Val() == 0 && !known {
+	if h := req.MaxForwards(); h != nil && h.Val() == 0 && !known && req.Method != sip.OPTIONS {
 		return refuse(sip.StatusTooManyHops, "Too Many Hops")
 	}
 	return nil
 }
 
 // checkRequire: no extension is served that a request could depend on (section
-// 8.2.2.3).
+// 8.2.2.3), but for 100rel: we send no provisional answer that would need a PRACK
+// (RFC 3262 section 3).
 func checkRequire(req *sip.Request, _ bool) *refusal {
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" {
+			if tag = strings.TrimSpace(tag); tag != "" && !strings.EqualFold(tag, "100rel") {
 				tags = append(tags, tag)
 			}
 		}
