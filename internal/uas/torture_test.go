@@ -33,7 +33,7 @@ var torture = map[string]int{
 	"mismatch02": 400, "bigcode": 0,
 	// 3.2 to 3.4, transactions and applications
 	"badbranch": 200, "insuf": 400, "unkscm": 416, "novelsc": 416, "unksm2": 405, "bext01": 420,
-	"invut": 415, "regaut01": 405, "multi01": 400, "mcl01": 400, "bcast": 0, "zeromf": 483,
+	"invut": 415, "regaut01": 405, "multi01": 400, "mcl01": 400, "bcast": 0, "zeromf": 200,
 	"cparam01": 405, "cparam02": 405, "regescrt": 405, "sdp01": 200,
 	"inv2543": 400, // may be refused: our INVITE needs a From tag
 }
