@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +51,7 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 			err = exitError{1, closing}
 		}
 	}()
+	signal.Ignore(syscall.SIGPIPE) // calls go on when nobody reads the log any more
 	spareRoom()
 	err = app.Serve(ctx, c, stores, app.Options{
 		Data: data, Log: log,

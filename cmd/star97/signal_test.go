@@ -17,6 +17,20 @@ import (
 	"star97/internal/prompt"
 )
 
+// Whoever reads the log may go away: calls are answered all the same.
+func TestALogThatNobodyReadsEndsNoCall(t *testing.T) {
+	t.Parallel()
+	v := startService(t, setup{
+		Sections: map[string]string{"log": "{level: debug}"},
+		Wrap:     []string{"bash", "-c", `exec "$@" 2> >(:)`, "bash"}, // the reader is gone at once
+	})
+	for range 2 {
+		requireAnswers(t, v)
+	}
+	v.stop()
+	require.Empty(t, v.Stderr.String(), "the log went where nobody reads")
+}
+
 // The first Ctrl-C waits for calls, the second waits for nothing.
 func TestASecondInterruptEndsAtOnce(t *testing.T) {
 	t.Parallel()
