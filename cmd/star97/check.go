@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -13,16 +14,17 @@ import (
 
 func checkCommand() *cobra.Command {
 	var file string
-	var asJSON bool
+	var asJSON, show bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, the dialplan and the prompts",
 		Long: "Reads what serve would read and starts nothing. Prints every problem with file,\n" +
-			"line and remedy; exit code 1 if there is any.",
-		Example: "  star97 check --config /etc/star97/star97.yaml",
+			"line and remedy; exit code 1 if there is any. With --print it prints every option\n" +
+			"with the value in force, as a configuration file, if there is none.",
+		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			problems := check(file)
+			c, problems := check(file)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				if problems == nil {
@@ -39,6 +41,8 @@ func checkCommand() *cobra.Command {
 				return failed("1 problem found")
 			case len(problems) > 0:
 				return failed("%d problems found", len(problems))
+			case show:
+				return printConfig(out, c)
 			case !asJSON:
 				fmt.Fprintln(out, "No problem found.")
 			}
@@ -47,19 +51,30 @@ func checkCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); none: the built-in defaults")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
+	cmd.Flags().BoolVar(&show, "print", false, "print the configuration in force, defaults included, as YAML")
+	cmd.MarkFlagsMutuallyExclusive("json", "print")
 	return cmd
 }
 
 // check gathers the problems of the configuration and, as far as it could be
 // read, of what it names.
-func check(file string) []strictyaml.Problem {
+func check(file string) (config.Config, []strictyaml.Problem) {
 	c, problems := config.Load(file)
 	_, more := app.LoadVoice(c)
 	if problems = append(problems, more...); len(problems) > 0 {
-		return problems
+		return c, problems
 	}
 	if _, err := flow.NewLayout(c.Plan, c.Policy.Policy); err != nil {
-		return []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
+		return c, []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
 	}
-	return nil
+	return c, nil
+}
+
+func printConfig(w io.Writer, c config.Config) error {
+	text, err := c.YAML()
+	if err != nil {
+		return failed("the configuration cannot be printed: %w", err)
+	}
+	_, err = w.Write(text)
+	return err
 }

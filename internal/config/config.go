@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
+
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/call"
@@ -51,6 +53,26 @@ type Config struct {
 type Policy struct {
 	Preset     string `yaml:"preset"`
 	pin.Policy `yaml:",inline"`
+}
+
+// shortestCode is how short a code may be that a telephone sets: whoever may try
+// ten codes finds one of three digits in a hundredth of all mailboxes.
+const shortestCode = 4
+
+// validate is stricter than pin's own: there, a rule that is 0 asks for nothing,
+// which is how an adapter leaves it to the voicemail system.
+func (p Policy) validate() error {
+	if err := p.Policy.Validate(); err != nil {
+		return err
+	}
+	var short, long error
+	if p.MinLen < shortestCode {
+		short = fmt.Errorf("min_length is %d; write %d or more, shorter codes are soon guessed", p.MinLen, shortestCode)
+	}
+	if p.MaxLen == 0 {
+		long = fmt.Errorf("max_length is 0; write the most digits that a code may have, min_length to %d", pin.MaxDigits)
+	}
+	return errors.Join(short, long)
 }
 
 // Log says what is written to standard error.
@@ -104,6 +126,21 @@ func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
 	return nil
 }
 
+// YAML is the configuration as a file that Load reads to the same, wherever it lies.
+func (c Config) YAML() ([]byte, error) {
+	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder} {
+		if *name == "" {
+			continue
+		}
+		whole, err := filepath.Abs(*name)
+		if err != nil {
+			return nil, err
+		}
+		*name = whole
+	}
+	return yaml.Marshal(c)
+}
+
 // decode reads twice: the second time over the rules of the preset that the
 // first time has found.
 func (c *Config) decode(name string, data []byte) (*strictyaml.File, *strictyaml.Problem) {
@@ -145,7 +182,7 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 		{"ledger", c.Ledger.Validate()},
 		{"audit", c.Audit.Validate()},
 		{"prompts", c.Prompts.Validate()},
-		{"policy", c.Policy.Validate()},
+		{"policy", c.Policy.validate()},
 		{"log", c.Log.validate()},
 	} {
 		all = append(all, locate(file, owner.key, owner.err)...)
@@ -157,13 +194,14 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 }
 
 func (l Log) validate() error {
-	switch {
-	case !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level):
-		return fmt.Errorf("level is %q; write debug, info, warn or error", l.Level)
-	case l.Format != "text" && l.Format != "json":
-		return fmt.Errorf("format is %q; write text or json", l.Format)
+	var level, format error
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level) {
+		level = fmt.Errorf("level is %q; write debug, info, warn or error", l.Level)
 	}
-	return nil
+	if l.Format != "text" && l.Format != "json" {
+		format = fmt.Errorf("format is %q; write text or json", l.Format)
+	}
+	return errors.Join(level, format)
 }
 
 // leadingKey is how every owner begins the sentence about one of its options.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 
 	"star97/internal/dialplan"
 	"star97/internal/pin"
+	"star97/internal/uas"
 )
 
 // written writes a file into a new folder and returns its name.
@@ -115,7 +117,7 @@ audit: {node: ""}
 prompts: {language: "?"}
 policy:
   max_same_run: 99
-log: {level: loud}
+log: {level: loud, format: xml}
 drain: 2h
 dialplan: none.yaml
 `)
@@ -124,7 +126,7 @@ dialplan: none.yaml
 		"star97.yaml:7: media: port_min is 7;", "star97.yaml:9: call: store_deadline is 1s;",
 		"star97.yaml:12: store: sqlite.cost.memory is 1:", "star97.yaml:13: lockout: wait_from is 0;",
 		"star97.yaml:15: ledger: max_sources is 1;", "star97.yaml:16: audit: node is", "star97.yaml:17: prompts: language",
-		"star97.yaml:19: policy: max_same_run is 99:", "star97.yaml:20: log: level is", "star97.yaml:21: drain is 2h0m0s.",
+		"star97.yaml:19: policy: max_same_run is 99:", "star97.yaml:20: log: level is", "star97.yaml:20: log: format is", "star97.yaml:21: drain is 2h0m0s.",
 		"none.yaml: There is no such file. Check the name. It is named in line 22 of the configuration.",
 	} {
 		n := 0
@@ -135,7 +137,7 @@ dialplan: none.yaml
 		}
 		require.Equal(t, 1, n, "%s\nin\n%s", want, strings.Join(found, "\n"))
 	}
-	require.Len(t, found, 14)
+	require.Len(t, found, 15)
 }
 
 func TestAFileThatCannotBeUsed(t *testing.T) {
@@ -167,5 +169,63 @@ func TestSyntaxAndUnknownKeysAreOneProblem(t *testing.T) {
 		found := problems(t, text)
 		require.Len(t, found, 1, text)
 		require.Contains(t, found[0], want)
+	}
+}
+
+func TestRulesThatPermitCodesSoonGuessedAreRefused(t *testing.T) {
+	for text, want := range map[string][]string{
+		"policy: {min_length: 0}":                             {"star97.yaml:1: policy: min_length is 0; write 4 or more"},
+		"policy: {min_length: 3}":                             {"star97.yaml:1: policy: min_length is 3; write 4 or more"},
+		"policy:\n  max_length: 0":                            {"star97.yaml:2: policy: max_length is 0; write the most digits"},
+		"policy:\n  min_length: 1\n  max_length: 0":           {"star97.yaml:2: policy: min_length", "star97.yaml:3: policy: max_length"},
+		"policy: {min_length: 4, max_length: 4}":              nil,
+		"policy: {preset: netsapiens-default, min_length: 4}": nil,
+	} {
+		found := problems(t, text)
+		require.Len(t, found, len(want), text)
+		for i := range want {
+			require.Contains(t, found[i], want[i], text)
+		}
+	}
+}
+
+func TestAPrintedConfigurationIsReadToTheSame(t *testing.T) {
+	for name, text := range map[string]string{
+		"defaults": "",
+		"most of it": `sip:
+  listen: [{network: tcp, address: "[::1]:0", advertise: "192.0.2.1"}]
+  local_networks: [192.0.2.0/24]
+  peers:
+  - {name: pbx, addresses: ["192.0.2.7", "2001:db8::/32"], transports: [tcp], identity: from, lead: 300ms, max_calls: 7}
+media: {bind: ["127.0.0.1", "::1"], timeout: 45s}
+policy: {preset: broadworks-6-10, own_number: "", not_current: false, min_length: 7}
+store: {sqlite: {pepper_file: "/var/lib/a: b # c"}}
+prompts: {folder: own}
+dialplan: plan.yaml
+drain: 0s
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := written(t, text)
+			require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(first), "plan.yaml"), []byte("routes:\n  - {number: \"*11\", door: any}\n"), 0o600))
+			want, found := Load(first)
+			require.Empty(t, found)
+			printed, err := want.YAML()
+			require.NoError(t, err)
+			got, found := Load(written(t, string(printed)))
+			require.Empty(t, found, "%s", printed)
+			again, err := got.YAML()
+			require.NoError(t, err)
+			require.Equal(t, string(printed), string(again))
+			for _, c := range []*Config{&want, &got} { // a list of nothing and no list are the same
+				c.Media.Bind, c.SIP.Peers = append([]netip.Addr{}, c.Media.Bind...), append([]uas.Peer{}, c.SIP.Peers...)
+				for i := range c.SIP.Peers {
+					c.SIP.Peers[i].Transports = append([]string{}, c.SIP.Peers[i].Transports...)
+				}
+				c.SIP.LocalNetworks = append([]string{}, c.SIP.LocalNetworks...)
+				c.Plan = nil
+			}
+			require.Equal(t, want, got)
+		})
 	}
 }
