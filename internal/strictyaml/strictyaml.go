@@ -46,6 +46,7 @@ type File struct {
 // not there leave its fields as they are. A nil *Problem means that the syntax,
 // the keys and the kinds of the values are right; values are the owner's to check.
 func Decode(name string, data []byte, into any) (*File, *Problem) {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // a byte order mark, YAML 1.2.2 section 5.2
 	if p := notText(data); p != nil {
 		return nil, p.in(name)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-const lookAgain = "Correct the line; `star97 check` reads the file without starting anything."
+const lookAgain = "Correct the line."
 
 // describe says what the library means in the words of somebody who edits a file.
 func describe(err error) *Problem {
@@ -63,12 +63,21 @@ var syntaxWords = []struct{ has, text, remedy string }{
 	{"could not find end character", "A quotation mark is not closed.", "Add the second quotation mark."},
 }
 
+// starred is what the library makes of *97 without quotation marks: an alias, YAML
+// 1.2.2 section 7.1.
+var starred = regexp.MustCompile(`could not find alias "(.*)"`)
+
 var doubled = regexp.MustCompile(`mapping key (".*") already defined at \[(\d+):`)
 
 func (p *Problem) syntax(message string) {
 	if m := doubled.FindStringSubmatch(message); m != nil {
 		p.Text = "The key " + m[1] + " stands here a second time; the first is in line " + m[2] + "."
 		p.Remedy = "Remove one of the two."
+		return
+	}
+	if m := starred.FindStringSubmatch(message); m != nil {
+		p.Text = "A text that begins with * must stand in quotation marks."
+		p.Remedy = fmt.Sprintf(`Write "*%s".`, m[1])
 		return
 	}
 	for _, w := range syntaxWords {
