@@ -16,6 +16,7 @@ import (
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
 	"star97/internal/script"
+	"star97/internal/strictyaml"
 	"star97/prompts"
 )
 
@@ -26,7 +27,8 @@ taken for anything. The time line goes to standard output, one line or, with
 --json, one object per event. It never shows which keys were pressed.
 
 A script has one step a line:
-  hear ID...        wait until these sentences were heard to their end
+  hear ID...        wait until these sentences were heard to their end, such as
+                    welcome or menu; an unknown name is answered with the known ones
   hear-not ID...    none of these was heard so far
   press KEYS        0-9 * # A-D, or {old} {new} {other} {wrong} {ext} of the codes file
   wait DURATION     do nothing; silence DURATION: and nothing may be said meanwhile
@@ -46,8 +48,8 @@ Exit codes:
   7  no audio came
   8  --timeout ran out`
 
-const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.yaml
-  printf 'hear enter-code\npress {old}#\nhear menu\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.yaml
+const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.txt
+  printf 'hear enter-code\npress {old}#\nhear menu\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.txt
   star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav`
 
 // callFlags are what the command line says.
@@ -55,6 +57,7 @@ type callFlags struct {
 	script, codes, record, transport, language string
 	json, info                                 bool
 	timeout                                    time.Duration
+	sentences                                  []prompt.ID // of the language
 	words                                      func(prompt.ID) string
 	caller.Options
 }
@@ -149,6 +152,9 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	if err := f.listen(); err != nil {
 		return nil, err
 	}
+	if err := f.possible(lines, codes); err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, p *caller.Player) error {
 		equip(p)
 		return p.Run(ctx, lines)
@@ -180,6 +186,7 @@ func (f *callFlags) listen() error {
 	if len(catalogue.IDs(f.language)) == 0 {
 		return fmt.Errorf("there is no language %q; there is %s", f.language, strings.Join(catalogue.Languages(), ", "))
 	}
+	f.sentences = catalogue.IDs(f.language)
 	f.Ear = ear.Of(catalogue, f.language)
 	f.words = func(id prompt.ID) string {
 		a, ok := catalogue.Audio(f.language, id)
@@ -223,5 +230,9 @@ func readScript(cmd *cobra.Command, name string) ([]script.Line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the script cannot be read: %w; name the file itself", err)
 	}
-	return script.Parse(name, data)
+	lines, err := script.Parse(name, data)
+	if err == nil && len(lines) == 0 {
+		return nil, strictyaml.Problem{File: name, Text: "The script has no step.", Remedy: "Write one a line, such as: hear welcome."}
+	}
+	return lines, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,12 @@ func TestCallThatCannotBegin(t *testing.T) {
 		"unknown transport":    {"", []string{nobody, "--script", good, "--transport", "smoke"}, 2, "use udp or tcp"},
 		"script is missing":    {"", []string{nobody, "--script", filepath.Join(dir, "none")}, 2, "no such file"},
 		"script with an error": {"press 12\nsing loudly\n", []string{nobody, "--script", "-"}, 2, `-:2: There is no verb "sing"`},
+		"empty script":         {"# nothing\n", []string{nobody, "--script", "-"}, 2, "-: The script has no step. Write one a line"},
+		"unknown sentence":     {"hear welcome\nhear enter-cod\n", []string{nobody, "--script", "-"}, 2, `-:2: There is no sentence "enter-cod" in en-US. Use one of enter-code`},
+		"code as a sentence":   {"hear x5550199\n", []string{nobody, "--script", "-"}, 2, "There is no sentence a word with digits in en-US."},
+		"sentence like none":   {"hear-not bonjour\n", []string{nobody, "--script", "-"}, 2, "welcome"},
+		"code nobody named":    {"press {new}#\n", []string{nobody, "--script", "-", "--codes", codes}, 2, "-:1: For this press nobody said what {new} is. Write it to the file of --codes."},
+		"too many keys":        {"press 1\npress " + strings.Repeat("{old}", 10) + "\n", []string{nobody, "--script", "-", "--codes", codes}, 2, "-:2: These are more than 64 keys."},
 		"codes file broken":    {"", []string{nobody, "--script", good, "--codes", write("broken", "5550199", 0o600)}, 2, "This line names no code"},
 		"language unknown":     {"", []string{nobody, "--script", good, "--language", "tlh"}, 2, `there is no language "tlh"`},
 		"timeout of nothing":   {"", []string{nobody, "--script", good, "--timeout", "0s"}, 2, "--timeout must be"},

@@ -130,7 +130,7 @@ func parseLine(name string, number int, text string) (Line, bool, error) {
 	line := Line{Number: number, Verb: words[0], Args: words[1:]}
 	v, known := verbs[line.Verb]
 	if !known {
-		return Line{}, false, problem(name, number, fmt.Sprintf("There is no verb %s.", told(line.Verb)), "The verbs are "+strings.Join(Verbs(), ", ")+".")
+		return Line{}, false, problem(name, number, fmt.Sprintf("There is no verb %s.", Told(line.Verb)), "The verbs are "+strings.Join(Verbs(), ", ")+".")
 	}
 	if err := v.check(line.Args); err != nil {
 		return Line{}, false, problem(name, number, sentence(err), "Write it as: "+v.usage+".")
@@ -220,5 +220,5 @@ func Wait(arg string, timer func(name string) (time.Duration, bool)) (time.Durat
 	if d, ok := timer(arg); ok {
 		return d, nil
 	}
-	return 0, fmt.Errorf("there is no timer %s", told(arg))
+	return 0, fmt.Errorf("there is no timer %s", Told(arg))
 }

@@ -40,9 +40,9 @@ var (
 		"policy-other", "locked", "not-found", "disabled", "no-code", "unavailable", "busy", "throttled", "service-refused", "wrong"}
 )
 
-// told quotes a word of a script for an error, unless it may be a code in the wrong
+// Told quotes a word of a script for an error, unless it may be a code in the wrong
 // place.
-func told(word string) string {
+func Told(word string) string {
 	digits := 0
 	for _, c := range word {
 		if digits++; c < '0' || c > '9' {
@@ -119,12 +119,12 @@ func checkGiven(args []string) error {
 	case "domain":
 		return count(args[1:], 1)
 	}
-	return fmt.Errorf("there is no fact %s", told(args[0]))
+	return fmt.Errorf("there is no fact %s", Told(args[0]))
 }
 
 func checkNumber(s string) error {
 	if s == "" || strings.Trim(s, "0123456789+") != "" {
-		return fmt.Errorf("%s is not a number", told(s))
+		return fmt.Errorf("%s is not a number", Told(s))
 	}
 	return nil
 }
@@ -155,13 +155,13 @@ func checkStore(args []string) error {
 	case answer == "refused":
 		return oneOf("reason of a refusal", rest, RefuseReasons...)
 	}
-	return fmt.Errorf("the store cannot answer %s to a change", told(answer))
+	return fmt.Errorf("the store cannot answer %s to a change", Told(answer))
 }
 
 func checkDurations(args []string) error {
 	for _, a := range args {
 		if d, err := time.ParseDuration(a); err != nil || d < 0 || d > maxWait {
-			return fmt.Errorf("%s is not a duration from 0s to %s", told(a), maxWait)
+			return fmt.Errorf("%s is not a duration from 0s to %s", Told(a), maxWait)
 		}
 	}
 	return nil
@@ -186,7 +186,7 @@ func checkIDs(args []string) error {
 	}
 	for _, id := range args {
 		if !isWord(id) {
-			return fmt.Errorf("%s is not the name of a sentence: a small letter, then such letters, digits and hyphens", told(id))
+			return fmt.Errorf("%s is not the name of a sentence: a small letter, then such letters, digits and hyphens", Told(id))
 		}
 	}
 	return nil
@@ -197,7 +197,7 @@ func checkEnd(args []string) error {
 		return err
 	}
 	if !isWord(args[0]) {
-		return fmt.Errorf("%s is not the word of an end", told(args[0]))
+		return fmt.Errorf("%s is not the word of an end", Told(args[0]))
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func isWord(s string) bool {
 func checkExpect(args []string) error {
 	if len(args) == 2 && (args[0] == "verifies" || args[0] == "changes") {
 		if n, err := strconv.Atoi(args[1]); err != nil || n < 0 {
-			return fmt.Errorf("%s is not a count", told(args[1]))
+			return fmt.Errorf("%s is not a count", Told(args[1]))
 		}
 		return nil
 	}
@@ -221,7 +221,7 @@ func oneOf(what string, args []string, set ...string) error {
 		return err
 	}
 	if !slices.Contains(set, args[0]) {
-		return fmt.Errorf("%s is no %s; there are %s", told(args[0]), what, strings.Join(set, ", "))
+		return fmt.Errorf("%s is no %s; there are %s", Told(args[0]), what, strings.Join(set, ", "))
 	}
 	return nil
 }
