@@ -15,7 +15,7 @@ type buckets struct {
 	seed        maphash.Seed
 
 	mu    sync.Mutex
-	slots [bucketSlots]bucket
+	slots []bucket
 }
 
 const bucketSlots = 2048
@@ -26,13 +26,18 @@ type bucket struct {
 }
 
 func newBuckets(rate, burst float64) *buckets {
-	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed()}
+	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed(), slots: make([]bucket, bucketSlots)}
+}
+
+// oneBucket is for all sources together.
+func oneBucket(rate, burst float64) *buckets {
+	return &buckets{rate: rate, burst: burst, seed: maphash.MakeSeed(), slots: make([]bucket, 1)}
 }
 
 // take reports whether one more message of this source is within its rate.
 func (b *buckets) take(from netip.Addr, now time.Time) bool {
 	a := from.As16()
-	i := maphash.Bytes(b.seed, a[:]) % bucketSlots
+	i := maphash.Bytes(b.seed, a[:]) % uint64(len(b.slots))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &b.slots[i]

@@ -104,7 +104,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if !raw.answerable() {
 		return nil, nil, from
 	}
-	return nil, raw.reply(status, reason, g.tags.raw(&raw), from, extraFor(status)...), raw.replyPort(from)
+	return nil, raw.reply(status, reason, g.tags.raw(&raw), from), raw.replyPort(from)
 }
 
 // readable says whether sipgo reads a request, with all that a transaction and a
@@ -133,14 +133,6 @@ func (g *gate) towards(from netip.AddrPort, msg []byte) netip.AddrPort {
 		return raw.replyPort(from)
 	}
 	return from
-}
-
-// extraFor are the headers that a status without state owes.
-func extraFor(status int) []string {
-	if status == sip.StatusMethodNotAllowed {
-		return []string{"Allow: " + allowed}
-	}
-	return nil
 }
 
 // tagger makes the To tags of answers without state: the same for the same

@@ -209,7 +209,7 @@ func (r *rawRequest) answerable() bool {
 // reply is the whole answer without state: Via, From, To, Call-ID and CSeq come
 // back as they came (RFC 3261 section 8.2.6), with To tagged and the top Via
 // telling where the request came from (sections 18.2.1, RFC 3581 section 4).
-func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort, extra ...string) []byte {
+func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", status, reason)
 	for i, via := range r.vias {
@@ -226,9 +226,6 @@ func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort, 
 		if h[1] != "" {
 			b.WriteString(h[0] + ": " + h[1] + "\r\n")
 		}
-	}
-	for _, line := range extra {
-		b.WriteString(line + "\r\n")
 	}
 	b.WriteString("Content-Length: 0\r\n\r\n")
 	return b.Bytes()

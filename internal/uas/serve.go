@@ -55,6 +55,9 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		d.deliver(req, tx, refused)
 	case refused != nil:
 		s.refuse(req, tx, refused)
+		if !req.IsInvite() {
+			tx.Terminate() // asked again it is refused again, so nothing is kept
+		}
 	case req.Method == sip.INVITE:
 		s.invite(req, tx, peer)
 	case req.Method == sip.OPTIONS:
