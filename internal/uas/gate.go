@@ -31,8 +31,13 @@ type gate struct {
 	inUse              func(source string) bool // a call came from there and is up
 	flow               *buckets                 // messages of listed peers
 	strangers          *buckets                 // answers to strangers
-	crowd              *buckets                 // answers to all strangers together, one slot used
+	total              *buckets                 // messages of all listed peers together
+	crowd              *buckets                 // answers to all strangers together
 }
+
+// totalShare is how many addresses may be at their full rate at a time: a peer is
+// often a prefix, whose addresses over UDP are anybody's to forge.
+const totalShare = 4
 
 // Answers to strangers a second: from one address, and altogether. Forged
 // addresses would make star97 send to others, so both are small.
@@ -53,7 +58,8 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 		silent:    o.Strangers == ignoreStrangers,
 		flow:      newBuckets(float64(o.Limits.Rate), float64(o.Limits.Burst)),
 		strangers: newBuckets(strangerRate, strangerBurst),
-		crowd:     newBuckets(crowdRate, crowdBurst),
+		total:     oneBucket(totalShare*float64(o.Limits.Rate), totalShare*float64(o.Limits.Burst)),
+		crowd:     oneBucket(crowdRate, crowdBurst),
 	}
 }
 
@@ -75,7 +81,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if g.peers.of(network, from.Addr()) == nil {
 		return nil, g.stranger(from, msg, now), g.towards(from, msg)
 	}
-	if !g.flow.take(from.Addr(), now) {
+	if !g.flow.take(from.Addr(), now) || !g.total.take(from.Addr(), now) {
 		return nil, nil, from
 	}
 	raw, isRequest := scanRequest(msg)
@@ -121,7 +127,7 @@ func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) []byte {
 		return nil
 	}
 	raw, isRequest := scanRequest(msg)
-	if !isRequest || !raw.answerable() || !g.strangers.take(from.Addr(), now) || !g.crowd.take(netip.IPv4Unspecified(), now) {
+	if !isRequest || !raw.answerable() || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
 		return nil
 	}
 	g.log.Info("stranger refused", "status", sip.StatusForbidden, "source", from, "reason", "no peer lists this address", "call_id", cleaned(raw.callID, callIDShown))

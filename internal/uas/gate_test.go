@@ -2,7 +2,9 @@ package uas
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -332,4 +334,33 @@ func TestIPv6(t *testing.T) {
 		p.reply(bye, "200 OK")
 		h.over(t)
 	}
+}
+
+func TestManyAddressesOfPeersShareOneRate(t *testing.T) {
+	o := DefaultOptions()
+	o.Limits.Rate, o.Limits.Burst = 10, 20
+	p, err := newPeers(o)
+	require.NoError(t, err)
+	g := newGate(o, p, newTagger(), slog.New(slog.DiscardHandler))
+	passed, now := 0, time.Now()
+	for i := range 500 {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 5060)
+		if pass, _, _ := g.admit("udp", from, []byte(plain("OPTIONS")), now); pass != nil {
+			passed++
+		}
+	}
+	require.Equal(t, totalShare*20, passed)
+}
+
+func TestARefusalOutsideOfACallLeavesNothingBehind(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	bye := p.build("BYE", "", "")
+	var tags []string
+	for range 2 { // a transaction that was kept would answer the second itself
+		p.write(bye)
+		tags = append(tags, p.expect(481).get("To"))
+	}
+	require.Equal(t, tags[0], tags[1])
+	require.Equal(t, 2, strings.Count(h.log.String(), "status=481"))
 }
