@@ -236,6 +236,7 @@ func TestLostKeysAreAskedForAgain(t *testing.T) {
 		r.session.tell(media.Event{Kind: media.Overrun})
 		r.press("15#")
 		r.says(prompt.DigitsLost, prompt.EnterCode)
+		time.Sleep(time.Second) // a breath
 		r.press("482915#")
 		r.says(prompt.MainMenu)
 	})
