@@ -127,6 +127,15 @@ func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.
 	return &Unfinished{Action: action, Outcome: outcome, Err: err}
 }
 
+// Check tells what Add would refuse of an account whatever else is stored, as far
+// as the backend can tell.
+func (s *Stores) Check(a mailbox.Account) error {
+	if checker, ok := s.Backend.(interface{ Check(mailbox.Account) error }); ok {
+		return checker.Check(a)
+	}
+	return nil
+}
+
 // Add makes a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by mailbox.Actor) (mailbox.Account, error) {
 	admin, ok := s.Backend.(mailbox.Admin)

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -26,6 +28,12 @@ const (
 // tagShape is RFC 5646 section 2.1 as far as languages of prompts need it. What is
 // no tag is not kept: a code in the wrong column of an import must not be either.
 var tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+// domainShape is what a host in a SIP URI can be, RFC 3261 section 25.1, and "_".
+var domainShape = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+
+// Check tells what Add would refuse of an account whatever else is stored.
+func (s *Store) Check(a mailbox.Account) error { return check(a) }
 
 // Add makes a mailbox; the domain is kept in lower case. by is the audit trail's.
 func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Actor) (mailbox.Account, error) {
@@ -143,8 +151,12 @@ func check(a mailbox.Account) error {
 		return bad(mailbox.TooLong, "mailbox %s has more than %d own numbers", a.Extension, maxNumbers)
 	case len(a.Name) > maxName:
 		return bad(mailbox.TooLong, "the name of mailbox %s is longer than %d bytes", a.Extension, maxName)
+	case !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, unicode.IsControl):
+		return bad(mailbox.PolicyOther, "the name of mailbox %s has a control character or is not UTF-8; write it without", a.Extension)
 	case len(a.Domain) > maxDomain:
 		return bad(mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
+	case a.Domain != "" && !domainShape.MatchString(a.Domain):
+		return bad(mailbox.PolicyOther, "the domain of mailbox %s is none; write letters, digits, dots and hyphens, as in north.example", a.Extension)
 	case len(a.Language) > maxLanguage:
 		return bad(mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", a.Extension, maxLanguage)
 	case a.Language != "" && !tagShape.MatchString(a.Language):
