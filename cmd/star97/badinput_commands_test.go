@@ -48,7 +48,6 @@ func badCommands(v *service) []bad {
 		{"an import with an open quotation mark", csv(head + "4777,,\"Ann,en-US,739164\n"), 1, []string{"standard input:2:", "each line has 5 fields"}},
 		{"an import with a code of letters", csv(head + "4777,,Ann,en-US,secret\n"), 1, []string{"standard input:2: a code consists of the digits 0 to 9 only"}},
 		{"an import with a code that breaks a rule", csv(head + "4777,,Ann,en-US,111111\n"), 1, []string{`standard input:2: its code breaks the rule "same-run"`, "say --force"}},
-		{"an import of a mailbox that is there", csv(head + "4001,,Ann,en-US,739164\n"), 1, []string{"standard input:2: mailbox 4001 is there already", "remove it first"}},
 		{"an import with a code in the column of the language", csv(head + "4777,,Ann,739164,\n"), 1,
 			[]string{"standard input:2: the language of mailbox 4777 is no BCP 47 tag", "like en-US"}},
 		{"a code on the command line", refused(v, "", "set-code", "4001", "739164"), 2, []string{"accepts 1 arg(s), received 2", "star97 mailbox set-code EXTENSION"}},

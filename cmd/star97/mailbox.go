@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -49,12 +51,17 @@ func mailboxCommand() *cobra.Command {
 	return cmd
 }
 
-// open runs use on the stores and closes them; what goes wrong is exit code 1.
+// open runs use on the stores, made if there are none yet, and closes them; what
+// goes wrong is exit code 1.
 func (m *mailboxes) open(ctx context.Context, use func(*app.Stores, config.Config) error) error {
 	c, err := m.load()
 	if err != nil {
 		return err
 	}
+	return m.opened(ctx, c, use)
+}
+
+func (m *mailboxes) opened(ctx context.Context, c config.Config, use func(*app.Stores, config.Config) error) error {
 	s, err := app.OpenStores(ctx, c, m.data)
 	if err != nil {
 		return exitError{1, err}
@@ -65,9 +72,22 @@ func (m *mailboxes) open(ctx context.Context, use func(*app.Stores, config.Confi
 	return nil
 }
 
+// existing is open for what only looks at, or changes, what is there: it makes no
+// data folder.
+func (m *mailboxes) existing(ctx context.Context, use func(*app.Stores, config.Config) error) error {
+	c, err := m.load()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(m.data); errors.Is(err, fs.ErrNotExist) {
+		return failed("there is no data folder %s; name the service's with --data, or make one with `star97 mailbox add`", m.data)
+	}
+	return m.opened(ctx, c, use)
+}
+
 // on runs use on the mailbox of an extension.
 func (m *mailboxes) on(ctx context.Context, extension string, use func(*app.Stores, config.Config, mailbox.Account) error) error {
-	return m.open(ctx, func(s *app.Stores, c config.Config) error {
+	return m.existing(ctx, func(s *app.Stores, c config.Config) error {
 		a, err := s.Find(ctx, extension, m.domain)
 		if err != nil {
 			return err
@@ -96,7 +116,7 @@ func (m *mailboxes) list() *cobra.Command {
 		Example: "  star97 mailbox list\n  star97 mailbox list --search ann --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			page := mailbox.Page{Domain: m.domain, AllDomains: all || !cmd.Flags().Changed("domain"), Search: search}
-			return m.open(cmd.Context(), func(s *app.Stores, _ config.Config) error {
+			return m.existing(cmd.Context(), func(s *app.Stores, _ config.Config) error {
 				return m.printList(cmd.Context(), cmd.OutOrStdout(), s, page)
 			})
 		},
@@ -107,9 +127,18 @@ func (m *mailboxes) list() *cobra.Command {
 }
 
 func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p mailbox.Page) error {
+	each := func(use func(view) error) error {
+		return s.List(ctx, p, func(a mailbox.Account) error {
+			state, err := s.Guard.State(ctx, a)
+			if err != nil {
+				return err
+			}
+			return use(viewOf(a).with(state))
+		})
+	}
 	if m.json {
 		views := []view{}
-		if err := s.List(ctx, p, func(a mailbox.Account) error { views = append(views, viewOf(a)); return nil }); err != nil {
+		if err := each(func(v view) error { views = append(views, v); return nil }); err != nil {
 			return err
 		}
 		return printJSON(w, views)
@@ -117,9 +146,8 @@ func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "EXTENSION\tDOMAIN\tNAME\tLANGUAGE\tSTATE")
 	n := 0
-	err := s.List(ctx, p, func(a mailbox.Account) error {
+	err := each(func(v view) error {
 		n++
-		v := viewOf(a)
 		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Extension, dash(v.Domain), dash(v.Name), dash(v.Language), strings.Join(v.State, ", "))
 		return err
 	})
@@ -229,16 +257,31 @@ func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) 
 }
 
 // reveal shows a generated code, this once, unless it is certain that it is not in
-// force: a code in force that nobody has seen locks its owner out.
-func (f *codeFrom) reveal(w io.Writer, a mailbox.Account, code pin.PIN, o mailbox.Outcome) (err error) {
+// force: a code in force that nobody has seen locks its owner out. JSON is the
+// mailbox with its code, and then all that there is to say.
+func (m *mailboxes) reveal(w io.Writer, f codeFrom, a mailbox.Account, code pin.PIN, o mailbox.Outcome) (shown bool, err error) {
 	if !f.generate || code.Empty() || o == mailbox.Refused {
-		return nil
+		return false, nil
 	}
 	code.Reveal(func(digits []byte) {
+		if m.json {
+			err = printJSON(w, codeView{viewOf(a), string(digits)})
+			return
+		}
 		_, err = fmt.Fprintf(w, "Access code of mailbox %s (shown this once): %s\n", a.Extension, digits)
 	})
 	if err != nil {
-		return fmt.Errorf("the code of mailbox %s is set but could not be shown; set another one: %w", a.Extension, err)
+		return false, fmt.Errorf("the code of mailbox %s is set but could not be shown; set another one: %w", a.Extension, err)
 	}
-	return nil
+	return true, nil
+}
+
+// coded tells what became of a mailbox whose code was set: the code, if it was
+// generated, then what went wrong or that all is well.
+func (m *mailboxes) coded(w io.Writer, f codeFrom, a mailbox.Account, code pin.PIN, err error, format string) error {
+	shown, unseen := m.reveal(w, f, a, code, app.OutcomeOf(err))
+	if err := errors.Join(unseen, err); err != nil || shown && m.json {
+		return err
+	}
+	return m.done(w, a, format, a.Extension)
 }

@@ -2,15 +2,21 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"star97/internal/app"
 	"star97/internal/config"
@@ -33,7 +39,8 @@ func (m *mailboxes) importCSV() *cobra.Command {
 		Use: "import FILE|-", Short: "Add mailboxes from a CSV file", Args: cobra.ExactArgs(1),
 		Long: "The first line is " + strings.Join(importHeader, ",") + ". An empty code leaves the\n" +
 			"mailbox without one. The whole file is checked before the first mailbox is added;\n" +
-			"every problem is printed with its line.",
+			"every problem is printed with its line. Mailboxes that are there already are left\n" +
+			"as they are, so an import can be repeated.",
 		Example: "  star97 mailbox import mailboxes.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, name, err := openInput(args[0], cmd.InOrStdin())
@@ -42,7 +49,7 @@ func (m *mailboxes) importCSV() *cobra.Command {
 			}
 			defer in.Close()
 			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
-				rows, err := readRows(in, name, c.Policy.Policy, force)
+				rows, err := (&reader{name: name, rules: c.Policy.Policy, force: force, check: s.Check}).read(in)
 				if err != nil {
 					return err
 				}
@@ -65,34 +72,87 @@ func openInput(name string, stdin io.Reader) (io.ReadCloser, string, error) {
 	return f, name, nil
 }
 
-func readRows(in io.Reader, name string, rules pin.Policy, force bool) ([]row, error) {
-	r := csv.NewReader(withoutMark(in))
-	r.FieldsPerRecord = len(importHeader)
-	header, err := r.Read()
-	if err != nil || !slices.Equal(header, importHeader) {
-		return nil, fmt.Errorf("%s:1: the first line must be %s", name, strings.Join(importHeader, ","))
+// reader reads the rows of one file and gathers what is wrong with them.
+type reader struct {
+	name     string
+	rules    pin.Policy
+	force    bool
+	check    func(mailbox.Account) error
+	rows     []row
+	seen     map[mailboxKey]int // line
+	problems []error
+}
+
+// mailboxKey is what no two mailboxes have in common.
+type mailboxKey struct{ domain, extension string }
+
+func keyOf(a mailbox.Account) mailboxKey {
+	return mailboxKey{strings.ToLower(a.Domain), a.Extension}
+}
+
+func (r *reader) wrong(line int, err error) {
+	r.problems = append(r.problems, fmt.Errorf("%s:%d: %s", r.name, line, plainly(err)))
+}
+
+// read returns all rows, or every problem of the file.
+func (r *reader) read(in io.Reader) ([]row, error) {
+	file := csv.NewReader(withoutMark(in))
+	file.FieldsPerRecord = len(importHeader)
+	header, err := file.Read()
+	if err != nil || !slices.EqualFunc(header, importHeader, isColumn) {
+		return nil, fmt.Errorf("%s:1: the first line must be %s", r.name, strings.Join(importHeader, ","))
 	}
-	var rows []row
-	var problems []error
+	r.seen = map[mailboxKey]int{}
 	for {
-		fields, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, errors.Join(problems...)
-		}
-		if err != nil {
-			var wrong *csv.ParseError
-			if errors.As(err, &wrong) {
-				err = fmt.Errorf("%s:%d: %w; each line has %d fields", name, wrong.Line, wrong.Err, len(importHeader))
+		fields, err := file.Read()
+		var broken *csv.ParseError
+		switch {
+		case errors.Is(err, io.EOF):
+			return r.rows, errors.Join(r.problems...)
+		case errors.As(err, &broken):
+			r.wrong(broken.StartLine, fmt.Errorf("%w; each line has %d fields", broken.Err, len(importHeader)))
+			if !errors.Is(err, csv.ErrFieldCount) { // where the next line begins is not certain
+				return nil, errors.Join(r.problems...)
 			}
-			return nil, errors.Join(append(problems, err)...)
+		case err != nil:
+			return nil, errors.Join(append(r.problems, fmt.Errorf("%s cannot be read: %w", r.name, err))...)
+		default:
+			line, _ := file.FieldPos(0)
+			r.row(line, fields)
 		}
-		line, _ := r.FieldPos(0)
-		one, err := readRow(line, fields, rules, force)
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: %w", name, line, err))
-			continue
+	}
+}
+
+func isColumn(written, name string) bool { return strings.EqualFold(strings.TrimSpace(written), name) }
+
+// row takes one mailbox, or notes everything that is wrong with it.
+func (r *reader) row(line int, fields []string) {
+	for i := range fields {
+		fields[i] = strings.Trim(fields[i], " \t")
+	}
+	one := row{line: line, account: mailbox.Account{
+		Extension: fields[0], Domain: fields[1], Name: fields[2], Language: fields[3],
+	}}
+	before := len(r.problems)
+	if err := r.check(one.account); err != nil {
+		r.wrong(line, err)
+	}
+	var err error
+	if one.code, err = pin.Parse(fields[4]); err != nil {
+		r.wrong(line, err)
+	} else if !one.code.Empty() && !r.force {
+		if broken := r.rules.Check(one.code, pin.Context{Extension: one.account.Extension}); broken != pin.Pass {
+			r.wrong(line, fmt.Errorf("its code breaks the rule %q for new codes; choose another one, or say --force", broken))
 		}
-		rows = append(rows, one)
+	}
+	key := keyOf(one.account)
+	if first, twice := r.seen[key]; twice {
+		r.wrong(line, fmt.Errorf("this mailbox stands in line %d already; remove one of the two", first))
+	} else {
+		r.seen[key] = line
+	}
+	if len(r.problems) == before {
+		r.rows = append(r.rows, one)
 	}
 }
 
@@ -107,48 +167,89 @@ func withoutMark(in io.Reader) io.Reader {
 	return text
 }
 
-func readRow(line int, fields []string, rules pin.Policy, force bool) (row, error) {
-	one := row{line: line, account: mailbox.Account{
-		Extension: fields[0], Domain: fields[1], Name: fields[2], Language: fields[3],
-	}}
-	var err error
-	if one.code, err = pin.Parse(fields[4]); err != nil || one.code.Empty() {
-		return one, err
-	}
-	broken := rules.Check(one.code, pin.Context{Extension: one.account.Extension})
-	if broken != pin.Pass && !force {
-		return one, fmt.Errorf("its code breaks the rule %q for new codes; choose another one, or say --force", broken)
-	}
-	return one, nil
+// missing leaves out the rows whose mailboxes are there already.
+func missing(ctx context.Context, s *app.Stores, rows []row) ([]row, error) {
+	there := map[mailboxKey]bool{}
+	err := s.List(ctx, mailbox.Page{AllDomains: true}, func(a mailbox.Account) error {
+		there[keyOf(a)] = true
+		return nil
+	})
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return there[keyOf(r.account)] }), err
 }
 
-// progressEvery is how many mailboxes are added between two signs of life.
-const progressEvery = 100
+// Signs of life: after so many mailboxes, and after so long.
+const (
+	progressEvery = 100
+	progressAfter = 2 * time.Second
+)
 
-// addRows goes on after a mailbox that exists, so an import can be repeated.
+// adding is one import under way.
+type adding struct {
+	mu       sync.Mutex
+	notes    io.Writer
+	all      int
+	done     int
+	told     time.Time
+	problems map[int]error // by line
+}
+
+func (a *adding) ended(line int, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.problems[line] = err
+	}
+	a.done++
+	if a.done%progressEvery == 0 || time.Since(a.told) >= progressAfter {
+		a.told = time.Now()
+		fmt.Fprintf(a.notes, "%d of %d mailboxes\n", a.done, a.all)
+	}
+}
+
+// addRows adds the mailboxes that are not there, one a core at a time, so an import
+// that was interrupted can be repeated.
 func (m *mailboxes) addRows(cmd *cobra.Command, s *app.Stores, name string, rows []row) error {
-	var problems []error
-	added := 0
-	for i, one := range rows {
-		if err := cmd.Context().Err(); err != nil {
-			problems = append(problems, fmt.Errorf("stopped before line %d of %s; start again with the same file", one.line, name))
+	ctx := cmd.Context()
+	fresh, err := missing(ctx, s, rows)
+	if err != nil {
+		return err
+	}
+	a := &adding{notes: cmd.ErrOrStderr(), all: len(fresh), told: time.Now(), problems: map[int]error{}}
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var stopped error
+	for _, one := range fresh {
+		if ctx.Err() != nil {
+			stopped = fmt.Errorf("stopped before line %d of %s; start again with the same file", one.line, name)
 			break
 		}
-		if _, err := s.Add(cmd.Context(), one.account, one.code, actor()); err != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: %s", name, one.line, plainly(err)))
-		} else {
-			added++
-		}
-		if (i+1)%progressEvery == 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d mailboxes\n", i+1, len(rows))
-		}
+		group.Go(func() error {
+			_, err := s.Add(ctx, one.account, one.code, actor())
+			a.ended(one.line, err)
+			return nil
+		})
 	}
+	_ = group.Wait() // what went wrong is in a
+	var problems []error
+	for _, line := range slices.Sorted(maps.Keys(a.problems)) {
+		problems = append(problems, fmt.Errorf("%s:%d: %s", name, line, plainly(a.problems[line])))
+	}
+	told := m.imported(cmd.OutOrStdout(), a.done-len(problems), len(rows)-len(fresh), len(problems), len(rows))
+	return errors.Join(append(problems, stopped, told)...)
+}
+
+// imported tells how many mailboxes were added, were there, and could not be added.
+func (m *mailboxes) imported(w io.Writer, added, there, failed, all int) error {
 	if m.json {
-		if err := printJSON(cmd.OutOrStdout(), map[string]int{"added": added, "failed": len(problems)}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(cmd.OutOrStdout(), "%d of %d mailboxes are added.\n", added, len(rows))
+		return printJSON(w, map[string]int{"added": added, "there": there, "failed": failed})
 	}
-	return errors.Join(problems...)
+	already := ""
+	switch {
+	case there == 1:
+		already = "; 1 was there already"
+	case there > 1:
+		already = fmt.Sprintf("; %d were there already", there)
+	}
+	_, err := fmt.Fprintf(w, "%d of %d mailboxes are added%s.\n", added, all, already)
+	return err
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,13 +84,23 @@ func TestWhenACodeIsShown(t *testing.T) {
 	require.NoError(t, err)
 	a := mailbox.Account{Extension: "4001"}
 	generated := codeFrom{generate: true}
+	reveal := func(w io.Writer, asJSON bool, from codeFrom, o mailbox.Outcome) error {
+		is, err := (&mailboxes{json: asJSON}).reveal(w, from, a, code, o)
+		require.Equal(t, is, err == nil && from.generate && o != mailbox.Refused)
+		return err
+	}
 	for o, want := range map[mailbox.Outcome]bool{mailbox.Done: true, mailbox.Unknown: true, mailbox.Refused: false} {
 		var out bytes.Buffer
-		require.NoError(t, generated.reveal(&out, a, code, o))
+		require.NoError(t, reveal(&out, false, generated, o))
 		require.Equal(t, want, shown.MatchString(out.String()), o)
-		require.NoError(t, new(codeFrom).reveal(brokenPipe{}, a, code, o), "a code that was typed is not shown")
+		out.Reset()
+		require.NoError(t, reveal(&out, true, generated, o))
+		require.Equal(t, want, strings.Contains(out.String(), `"code": "739164"`), o)
+		require.NoError(t, reveal(brokenPipe{}, false, codeFrom{}, o), "a code that was typed is not shown")
 	}
-	require.ErrorContains(t, generated.reveal(brokenPipe{}, a, code, mailbox.Done), "could not be shown; set another one")
+	for _, asJSON := range []bool{false, true} {
+		require.ErrorContains(t, reveal(brokenPipe{}, asJSON, generated, mailbox.Done), "could not be shown; set another one")
+	}
 	require.Equal(t, "this code may be in force; but: disk error", plainly(&app.Unfinished{
 		Action: audit.Reset, Outcome: mailbox.Unknown, Err: mailbox.Fail("reset", mailbox.OutcomeUnknown, errors.New("disk error")),
 	}))

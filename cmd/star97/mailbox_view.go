@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,33 @@ func viewOf(a mailbox.Account) view {
 	return v
 }
 
+// codeView is a mailbox with the code that was generated for it, shown this once.
+type codeView struct {
+	view
+	Code string `json:"code"`
+}
+
+// with adds to a view which doors wrong codes have closed.
+func (v view) with(s lockout.State) view {
+	own, anyDoor := !s.Own.ClosedUntil.IsZero(), !s.Any.ClosedUntil.IsZero()
+	word := ""
+	switch {
+	case s.Stopped || own && anyDoor:
+		word = "closed"
+	case own:
+		word = "own door closed"
+	case anyDoor:
+		word = "any door closed"
+	default:
+		return v
+	}
+	if slices.Equal(v.State, []string{"ok"}) {
+		v.State = nil
+	}
+	v.State = append(v.State, word)
+	return v
+}
+
 // detail is a view with what the lock-out holds against the mailbox.
 type detail struct {
 	view
@@ -60,7 +88,7 @@ type doorView struct {
 }
 
 func detailOf(a mailbox.Account, s lockout.State) detail {
-	return detail{view: viewOf(a), OwnDoor: doorOf(s.Own), AnyDoor: doorOf(s.Any), Stopped: s.Stopped}
+	return detail{view: viewOf(a).with(s), OwnDoor: doorOf(s.Own), AnyDoor: doorOf(s.Any), Stopped: s.Stopped}
 }
 
 func doorOf(s lockout.DoorState) doorView {
@@ -96,7 +124,10 @@ func (d doorView) String() string {
 	if d.ClosedUntil != nil {
 		s = "closed until " + d.ClosedUntil.Format(time.RFC3339)
 	}
-	if d.WrongCodes > 0 {
+	switch {
+	case d.WrongCodes == 1:
+		s += ", 1 wrong code"
+	case d.WrongCodes > 1:
 		s += fmt.Sprintf(", %d wrong codes in a row", d.WrongCodes)
 	}
 	return s

@@ -36,10 +36,7 @@ func (m *mailboxes) add() *cobra.Command {
 					}
 				}
 				made, err := s.Add(cmd.Context(), a, code, actor())
-				if err := errors.Join(from.reveal(m.notes(cmd), made, code, app.OutcomeOf(err)), err); err != nil {
-					return err
-				}
-				return m.done(cmd.OutOrStdout(), made, "Mailbox %s is added.", made.Extension)
+				return m.coded(cmd.OutOrStdout(), from, made, code, err, "Mailbox %s is added.")
 			})
 		},
 	}
@@ -51,6 +48,8 @@ func (m *mailboxes) add() *cobra.Command {
 	f.BoolVar(&a.Flags.CannotChange, "cannot-change", false, "the code cannot be changed over the phone")
 	f.BoolVar(&noCode, "no-code", false, "leave the mailbox without a code")
 	from.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("no-code", "generate")
+	cmd.MarkFlagsMutuallyExclusive("must-change", "cannot-change")
 	return cmd
 }
 
@@ -69,11 +68,8 @@ func (m *mailboxes) setCode() *cobra.Command {
 					return err
 				}
 				err = s.SetCode(cmd.Context(), a, code, mustChange, actor(), m.reason)
-				if err := errors.Join(from.reveal(m.notes(cmd), a, code, app.OutcomeOf(err)), err); err != nil {
-					return err
-				}
 				a.Flags.NoCode, a.Flags.MustChange = false, mustChange
-				return m.done(cmd.OutOrStdout(), a, "The code of mailbox %s is set.", a.Extension)
+				return m.coded(cmd.OutOrStdout(), from, a, code, err, "The code of mailbox %s is set.")
 			})
 		},
 	}
@@ -81,14 +77,6 @@ func (m *mailboxes) setCode() *cobra.Command {
 	from.flags(cmd)
 	m.reasonFlag(cmd)
 	return cmd
-}
-
-// notes is where a generated code is shown: not into JSON that a program keeps.
-func (m *mailboxes) notes(cmd *cobra.Command) io.Writer {
-	if m.json {
-		return cmd.ErrOrStderr()
-	}
-	return cmd.OutOrStdout()
 }
 
 // maxCodeLine bounds what is read for a code, in bytes.
