@@ -169,6 +169,7 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 		},
 		"no such mailbox": func(t *testing.T) {
 			p := keysOf(t, v, "*97", "4999", caller.Info)
+			p.Hear(prompt.EnterExtension)
 			p.Press(b.code("") + "#")
 			p.Hear(prompt.EnterCode)
 			p.Press(b.code("") + "#")
