@@ -223,6 +223,7 @@ func (m *mailboxes) addRows(cmd *cobra.Command, s *app.Stores, name string, rows
 			stopped = fmt.Errorf("stopped before line %d of %s; start again with the same file", one.line, name)
 			break
 		}
+		// One a core: started here, stops when its mailbox is added, owns nothing.
 		group.Go(func() error {
 			_, err := s.Add(ctx, one.account, one.code, actor())
 			a.ended(one.line, err)
