@@ -25,13 +25,15 @@ const (
 	InfoKey                            // Report holds a key from SIP INFO
 	Renegotiated                       // the stream was agreed again: keys may come by another road now
 	Stirred                            // another request came: a sign of life; left out where others wait
+	Referred                           // the one answer to Refer: Status is its final status
 	Gone                               // BYE, CANCEL, or no ACK in 64*T1
 )
 
 // Signal is one act of the far end.
 type Signal struct {
 	Kind   SignalKind
-	Report dtmf.Report
+	Report dtmf.Report // InfoKey
+	Status int         // Referred: as in SIP; 200 that the caller is connected elsewhere, 408 that nobody said
 }
 
 // Arrival is what the signalling side knows of a call before its first prompt.
@@ -39,7 +41,9 @@ type Arrival struct {
 	Door      mailbox.Door
 	Number    string // own door: the mailbox's number; empty at the any door
 	Domain    string
+	Layout    string // a layout of the dialplan
 	Language  string // BCP 47; empty: the default
+	Slow      bool   // the caller gets twice the time
 	Peer      string // configured name
 	Transport string // of the INVITE: udp, tcp
 	Source    string // peer address without port
