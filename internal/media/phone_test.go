@@ -19,7 +19,14 @@ const (
 	eventPT = 101
 	redPT   = 121
 	frame   = 20 * time.Millisecond
+
+	// patience is how long something is waited for that comes at once unless the
+	// machine is busy.
+	patience = 20 * time.Second
 )
+
+// mark is a datagram of the phone to itself.
+var mark = []byte("mark")
 
 // phone is the far end of a session. Its sockets are read all the time.
 type phone struct {
@@ -30,6 +37,7 @@ type phone struct {
 	header            rtp.Header
 	packets           chan heard
 	reports           chan []rtcp.Packet
+	marks             chan struct{}
 }
 
 // heard is one packet as it came.
@@ -40,7 +48,7 @@ type heard struct {
 
 func (w world) phone(t testing.TB, local netip.Addr) *phone {
 	t.Helper()
-	p := &phone{t: t, world: w, packets: make(chan heard, 5000), reports: make(chan []rtcp.Packet, 500),
+	p := &phone{t: t, world: w, packets: make(chan heard, 5000), reports: make(chan []rtcp.Packet, 500), marks: make(chan struct{}, 2),
 		header: rtp.Header{Version: 2, SSRC: 0x51515151, SequenceNumber: 65530, Timestamp: 0xFFFFFF00}}
 	p.rtp, p.addr = w.socket(t, local)
 	p.rtcp, p.control = w.socket(t, local)
@@ -63,7 +71,9 @@ func (p *phone) readRTP() {
 			return
 		}
 		h := heard{at: time.Now()}
-		if h.Unmarshal(bytes.Clone(buf[:n])) == nil {
+		if bytes.Equal(buf[:n], mark) {
+			p.marks <- struct{}{}
+		} else if h.Unmarshal(bytes.Clone(buf[:n])) == nil {
 			select {
 			case p.packets <- h:
 			default: // nobody listens
@@ -79,7 +89,9 @@ func (p *phone) readRTCP() {
 			return
 		}
 		var c rtcp.CompoundPacket // checks the rules of RFC 3550 section 6.1
-		if c.Unmarshal(bytes.Clone(buf[:n])) == nil {
+		if bytes.Equal(buf[:n], mark) {
+			p.marks <- struct{}{}
+		} else if c.Unmarshal(bytes.Clone(buf[:n])) == nil {
 			select {
 			case p.reports <- c:
 			default: // nobody listens
@@ -107,7 +119,7 @@ func (p *phone) hear() heard {
 	select {
 	case h := <-p.packets:
 		return h
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(p.t, "no RTP came")
 		return heard{}
 	}
@@ -118,14 +130,33 @@ func (p *phone) quiet(d time.Duration) {
 	p.t.Helper()
 	p.forget()
 	time.Sleep(d)
+	p.catchUp()
 	require.Empty(p.t, p.packets, "RTP came")
 }
 
 // forget drops what came so far and what is on its way.
 func (p *phone) forget() {
+	p.t.Helper()
 	time.Sleep(5 * time.Millisecond)
+	p.catchUp()
 	for len(p.packets) > 0 {
 		<-p.packets
+	}
+}
+
+// catchUp waits until the phone has read what is in its sockets by now.
+func (p *phone) catchUp() {
+	p.t.Helper()
+	for _, to := range []netip.AddrPort{p.addr, p.control} {
+		_, err := p.rtp.WriteToUDPAddrPort(mark, to)
+		require.NoError(p.t, err)
+	}
+	for range 2 {
+		select {
+		case <-p.marks:
+		case <-time.After(patience):
+			require.FailNow(p.t, "the phone does not read")
+		}
 	}
 }
 
@@ -156,6 +187,17 @@ func (p *phone) follows(a, b heard, units int) {
 	}
 	require.False(p.t, b.Marker)
 	require.Equal(p.t, uint32(units), step)
+}
+
+// onClock checks the stamp of a talkspurt that was begun between from and its
+// arrival: the media clock has run since the first packet, which was sent between
+// began and its arrival. A frame sent by slot is stamped up to half a slot ahead.
+func (p *phone) onClock(first, spurt heard, began, from time.Time) {
+	p.t.Helper()
+	units := func(d time.Duration) int64 { return d.Milliseconds() * 8 }
+	step := int64(spurt.Timestamp - first.Timestamp)
+	require.GreaterOrEqual(p.t, step, units(from.Sub(first.at))-8)
+	require.LessOrEqual(p.t, step, units(spurt.at.Sub(began))+8+20)
 }
 
 // talk sends n packets of audio from c at once.
@@ -221,6 +263,9 @@ func (c clip) Payload(id codec.ID) []byte {
 	}
 	return out
 }
+
+// bytesOf is ms milliseconds of the same byte.
+func bytesOf(b byte, ms int) clip { return bytes.Repeat([]byte{b}, ms*8) }
 
 // sentence is ms milliseconds whose frames count from first.
 func sentence(ms int, first byte) clip {

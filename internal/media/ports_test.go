@@ -3,6 +3,7 @@ package media
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -23,8 +24,30 @@ func closePair(p pair) {
 	p.rtcp.Close()
 }
 
+// FreePorts finds the first of n pairs of ports that nobody holds, below the range
+// from which the system takes the ports of others.
+func FreePorts(t testing.TB, n int) uint16 {
+	t.Helper()
+	for range 1000 {
+		first := uint16(31000 + 2*rand.IntN(800))
+		free := true
+		for port := first; port < first+2*uint16(n) && free; port++ {
+			c, err := listenUDP(netip.AddrPortFrom(loopback, port), 0)
+			if free = err == nil; free {
+				c.Close()
+			}
+		}
+		if free {
+			return first
+		}
+	}
+	require.FailNow(t, "no free ports")
+	return 0
+}
+
 func TestPortsAreEvenPairsAndRunOut(t *testing.T) {
-	p := systemPorts(43100, 43106)
+	first := FreePorts(t, 4)
+	p := systemPorts(first, first+6)
 	seen := map[uint16]bool{}
 	for range 4 {
 		got, err := p.open(loopback)
@@ -36,11 +59,12 @@ func TestPortsAreEvenPairsAndRunOut(t *testing.T) {
 	}
 	_, err := p.open(loopback)
 	require.ErrorIs(t, err, ErrPortsExhausted)
-	require.EqualError(t, err, "media: no free RTP port pair in 43100-43107 at 127.0.0.1; widen port_min to port_max")
+	require.EqualError(t, err, fmt.Sprintf("media: no free RTP port pair in %d-%d at 127.0.0.1; widen port_min to port_max", first, first+7))
 }
 
 func TestPortsAreUsedAgainLast(t *testing.T) {
-	p := systemPorts(43200, 43206)
+	first := FreePorts(t, 4)
+	p := systemPorts(first, first+6)
 	var order []uint16
 	for range 8 {
 		got, err := p.open(loopback)
@@ -51,7 +75,7 @@ func TestPortsAreUsedAgainLast(t *testing.T) {
 	}
 	require.Equal(t, order[:4], order[4:])
 	slices.Sort(order[:4])
-	require.Equal(t, []uint16{43200, 43202, 43204, 43206}, order[:4])
+	require.Equal(t, []uint16{first, first + 2, first + 4, first + 6}, order[:4])
 }
 
 func TestPortsStartAtRandom(t *testing.T) {
@@ -63,14 +87,15 @@ func TestPortsStartAtRandom(t *testing.T) {
 }
 
 func TestPortsHeldByOthersAreSkipped(t *testing.T) {
-	for _, taken := range []uint16{43300, 43301} { // RTP, RTCP
-		t.Run(fmt.Sprint(taken), func(t *testing.T) {
-			other, err := listenUDP(netip.AddrPortFrom(loopback, taken), 0)
+	for taken, name := range []string{"RTP", "RTCP"} {
+		t.Run(name, func(t *testing.T) {
+			first := FreePorts(t, 2)
+			other, err := listenUDP(netip.AddrPortFrom(loopback, first+uint16(taken)), 0)
 			require.NoError(t, err)
-			p := systemPorts(43300, 43302)
+			p := systemPorts(first, first+2)
 			got, err := p.open(loopback)
 			require.NoError(t, err)
-			require.Equal(t, uint16(43302), got.port)
+			require.Equal(t, first+2, got.port)
 			_, err = p.open(loopback)
 			require.ErrorIs(t, err, ErrPortsExhausted)
 			other.Close()

@@ -89,14 +89,21 @@ func testLead(t *testing.T, w world) {
 	first := p.hear()
 	time.Sleep(5 * time.Millisecond)
 	s.Say(speak(1, sentence(40, 1)))
-	last := first
-	for _, b := range []byte{0xFF, 0xFF, 1, 2, 0xFF} {
-		h := p.hear()
-		require.Equal(t, b, h.Payload[0], "the lead is kept")
-		p.follows(last, h, 160)
-		last = h
+	last, lead := first, 0
+	for ; last.Payload[0] == 0xFF; lead++ {
+		last = p.hear()
+	}
+	require.GreaterOrEqual(t, lead, 3, "the lead is kept")
+	for _, b := range []byte{1, 2, 0xFF} {
+		require.Equal(t, b, last.Payload[0])
+		if b != 0xFF {
+			h := p.hear()
+			p.follows(last, h, 160)
+			last = h
+		}
 	}
 	if w.exact {
+		require.Equal(t, 3, lead, "and not longer")
 		require.InDelta(t, 100*time.Millisecond, last.at.Sub(first.at), float64(2500*time.Microsecond))
 	}
 }
@@ -104,6 +111,7 @@ func testLead(t *testing.T, w world) {
 func testSayAtOnce(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
+	began := time.Now()
 	s.Start(0)
 	first := p.hear()
 	time.Sleep(107 * time.Millisecond)
@@ -111,15 +119,13 @@ func testSayAtOnce(t *testing.T, w world) {
 		p.forget()
 		time.Sleep(time.Duration(rand.N(25000)) * time.Microsecond)
 		said := time.Now()
-		s.Say(speak(uint32(n), sentence(40, 1), sentence(100, 20)))
+		s.Say(speak(uint32(n), sentence(40, 1), bytesOf(20, 5000)))
 		h := p.until(1)
 		require.True(t, h.Marker)
-		clock := first.Timestamp + uint32(h.at.Sub(first.at)*8/time.Millisecond)
+		p.onClock(first, h, began, said)
 		if w.exact {
 			require.Equal(t, said, h.at, "the first packet leaves from Say itself")
-			require.InDelta(t, clock, h.Timestamp, 20, "the media clock at the moment of sending")
 		}
-		require.InDelta(t, clock, h.Timestamp, 400)
 		next := p.hear()
 		require.Equal(t, byte(2), next.Payload[0])
 		p.follows(h, next, 160)
@@ -134,7 +140,7 @@ func testSayAtOnce(t *testing.T, w world) {
 func testStop(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
-	s.Say(speak(1, sentence(2000, 1)))
+	s.Say(speak(1, sentence(5000, 1)))
 	s.Start(0)
 	p.until(3)
 	s.Stop()
@@ -152,6 +158,7 @@ func testStop(t *testing.T, w world) {
 func testHold(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
+	began := time.Now()
 	s.Start(0)
 	first := p.hear()
 	s.Set(p.held())
@@ -160,12 +167,12 @@ func testHold(t *testing.T, w world) {
 	p.quiet(100 * time.Millisecond)
 	require.Empty(t, s.Events(), "Started waits for the first packet")
 	s.Set(p.held())
+	resumed := time.Now()
 	s.Set(p.stream())
 	h := p.hear()
 	require.Equal(t, byte(1), h.Payload[0])
 	require.True(t, h.Marker)
-	require.InDelta(t, first.Timestamp+uint32(h.at.Sub(first.at)*8/time.Millisecond), h.Timestamp, 400,
-		"the media clock ran on while we were held")
+	p.onClock(first, h, began, resumed) // it ran on while we were held
 	want(t, s, media.Resumed, media.Started, media.Finished)
 	require.Equal(t, h.SequenceNumber+1, p.hear().SequenceNumber)
 }
@@ -174,7 +181,7 @@ func testHold(t *testing.T, w world) {
 func testHoldByAddress(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
-	s.Say(speak(3, sentence(2000, 1)))
+	s.Say(speak(3, sentence(5000, 1)))
 	s.Start(0)
 	p.hear()
 	mapped := w.phone(t, home)
@@ -218,7 +225,7 @@ func testInactiveFirstAnswer(t *testing.T, w world) {
 func testEarlyChange(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
-	s.Say(speak(3, sentence(400, 1)))
+	s.Say(speak(3, sentence(1500, 1)))
 	s.Start(20 * time.Millisecond)
 	p.until(5)
 	s.Set(p.held())
@@ -236,7 +243,7 @@ func testEarlyChange(t *testing.T, w world) {
 	other.until(5)
 	s.Set(other.stream())
 	require.Equal(t, byte(6), other.hear().Payload[0], "a refresh changes nothing")
-	other.until(20)
+	other.until(75)
 	want(t, s, media.Finished)
 }
 
@@ -262,7 +269,7 @@ func testLateChange(t *testing.T, w world) {
 func testCodecChange(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
-	s.Say(speak(3, sentence(400, 1)))
+	s.Say(speak(3, sentence(1500, 1)))
 	s.Start(0)
 	h := p.until(5)
 	st := p.stream()

@@ -24,6 +24,8 @@ type world struct {
 	socket func(t testing.TB, local netip.Addr) (media.PacketConn, netip.AddrPort)
 	// options prepares an engine for this network.
 	options func() media.Options
+	// pair finds a free pair of ports.
+	pair func(t testing.TB) uint16
 	// exact: the clock stands still while anybody works, so times can be compared.
 	exact bool
 }
@@ -34,7 +36,7 @@ func loopback(build func(media.Options) (media.Engine, error)) world {
 		o := media.DefaultOptions()
 		o.PortMin, o.PortMax = 41000, 42998
 		return o
-	}}
+	}, pair: func(t testing.TB) uint16 { return media.FreePorts(t, 1) }}
 }
 
 func loopbackSocket(t testing.TB, local netip.Addr) (media.PacketConn, netip.AddrPort) {
@@ -60,7 +62,7 @@ func memory(build func(media.Options) (media.Engine, error)) world {
 		c, err := n.listen(at)
 		require.NoError(t, err)
 		return c, at
-	}}
+	}, pair: func(testing.TB) uint16 { return 43900 }}
 }
 
 type network struct {
@@ -219,7 +221,7 @@ func event(t testing.TB, s media.Session) media.Event {
 	case e, ok := <-s.Events():
 		require.True(t, ok, "Events is closed")
 		return e
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "no event came")
 		return media.Event{}
 	}
