@@ -74,7 +74,7 @@ type Clip interface {
 }
 
 // MaxClips bounds an utterance.
-const MaxClips = 3
+const MaxClips = 11
 
 // Utterance is what is said in one breath. Tag comes back in Started and Finished.
 type Utterance struct {

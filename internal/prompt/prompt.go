@@ -5,8 +5,9 @@ package prompt
 // ID names one sentence; manifest.yaml of each language gives its words.
 type ID string
 
-// MaxParts is the number of sentences one phrase can join.
-const MaxParts = 3
+// MaxParts is the number of sentences one phrase can join: two before a menu, what
+// the menu says first, and its eight options.
+const MaxParts = 11
 
 // Phrase is what is said in one breath: up to MaxParts sentences in order; the
 // first empty ID ends it.
@@ -36,8 +37,10 @@ const (
 	RepeatNewCode      ID = "repeat-new-code"
 	RepeatNewCodeLong  ID = "repeat-new-code-long"
 	Mismatch           ID = "mismatch"
+	StillDifferent     ID = "still-different" // the last entries differ too
 	NoInput            ID = "no-input"
-	HelpDesk           ID = "help-desk" // the offer of help before goodbye
+	TakeYourTime       ID = "take-your-time" // instead of the first NoInput, for who needs longer
+	HelpDesk           ID = "help-desk"      // the offer of help before goodbye
 	Cleared            ID = "cleared"
 	DigitsLost         ID = "digits-lost"
 	PleaseWait         ID = "please-wait"
@@ -46,6 +49,10 @@ const (
 	OldCodeWorks       ID = "old-code-works"
 	Unconfirmed        ID = "unconfirmed"
 	Busy               ID = "busy"
+	TooManyTries       ID = "too-many-tries" // the limit of this line, not of the mailbox
+	Transferring       ID = "transferring"
+	TransferFailed     ID = "transfer-failed"
+	LineCheck          ID = "line-check" // what the check door does
 	Unavailable        ID = "unavailable"
 	Locked             ID = "locked"
 	CannotChange       ID = "cannot-change"
