@@ -25,7 +25,9 @@ type Page struct {
 
 // Lister lists mailboxes.
 type Lister interface {
-	// List returns one page; a page shorter than Limit is the last one.
+	// List returns one page; a page shorter than Limit is the last one. Where several
+	// stores are listed together, an error that comes with a page tells whose mailboxes
+	// are not in it.
 	List(ctx context.Context, p Page) ([]Account, error)
 }
 
@@ -50,9 +52,26 @@ type Admin interface {
 	Remove(ctx context.Context, a Account, by Actor, reason string) error
 }
 
+// Edit says what of a mailbox becomes another; nil leaves it as it is.
+type Edit struct {
+	Name         *string
+	Language     *string
+	Disabled     *bool
+	MustChange   *bool
+	CannotChange *bool
+	Slow         *bool
+}
+
+// Editor alters a mailbox and leaves its code alone.
+type Editor interface {
+	// Edit returns the mailbox as it is then. Errors: NotFound, TooLong, PolicyOther,
+	// Unavailable, OutcomeUnknown.
+	Edit(ctx context.Context, a Account, e Edit, by Actor) (Account, error)
+}
+
 // Lagging is a Store whose Verify may answer from an older state than the last Change.
 type Lagging interface {
-	// Lag is how long after Change has returned the old code may still verify,
+	// Lag is how long after a Change of a has returned the old code may still verify,
 	// requests that are in flight then included.
-	Lag() time.Duration
+	Lag(a Account) time.Duration
 }

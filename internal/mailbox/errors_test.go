@@ -73,10 +73,10 @@ func TestResults(t *testing.T) {
 
 func TestWordsInJSON(t *testing.T) {
 	b, err := json.Marshal(map[string]any{
-		"code": WrongPIN, "outcomes": []Outcome{Unknown, Done, Refused}, "doors": []Door{0, OwnDoor, AnyDoor},
+		"code": WrongPIN, "outcomes": []Outcome{Unknown, Done, Refused}, "doors": []Door{0, OwnDoor, AnyDoor, CheckDoor},
 	})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"code":"wrong-pin","outcomes":["unknown","done","refused"],"doors":["none","own","any"]}`, string(b))
+	require.JSONEq(t, `{"code":"wrong-pin","outcomes":["unknown","done","refused"],"doors":["none","own","any","check"]}`, string(b))
 	require.Equal(t, "unnamed-9", Outcome(9).String())
 	require.Equal(t, "unnamed-9", Door(9).String())
 }
@@ -85,6 +85,8 @@ func TestDoorReadsItsWords(t *testing.T) {
 	var d Door
 	require.NoError(t, d.UnmarshalText([]byte("any")))
 	require.Equal(t, AnyDoor, d)
-	require.ErrorContains(t, d.UnmarshalText([]byte("Any")), "use own or any")
+	require.NoError(t, d.UnmarshalText([]byte("check")))
+	require.Equal(t, CheckDoor, d)
+	require.ErrorContains(t, d.UnmarshalText([]byte("Any")), "use own, any or check")
 	require.Error(t, d.UnmarshalText([]byte("none")))
 }

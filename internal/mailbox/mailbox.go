@@ -17,8 +17,8 @@ type Store interface {
 	Lookup(ctx context.Context, q Query) ([]Account, error)
 	// Verify returns nil if code is the account's current code. Errors: WrongPIN,
 	// Locked, NotFound, NoCode, Disabled, Unavailable, Throttled, ServiceRefused,
-	// OutcomeUnknown, Busy. The zero Account stands for a mailbox that does not
-	// exist: the answer is WrongPIN, after the same work as for one that does.
+	// OutcomeUnknown, Busy. An Account without ID stands for a mailbox that does not
+	// exist in its Domain: the answer is WrongPIN, after the same work as for one that does.
 	Verify(ctx context.Context, a Account, code pin.PIN, at Attempt) error
 	// Change sets next where current is in force. The zero Result claims nothing.
 	// Refused because of WrongPIN says that current is not in force, which another
@@ -34,10 +34,10 @@ type Query struct {
 
 // Account is one mailbox as its backend describes it. It carries no code.
 type Account struct {
-	ID        string // immutable within Backend
-	Backend   string
+	ID        string // immutable within Backend; empty: no mailbox that exists
+	Backend   string // one name for each store of a configuration
 	Extension string
-	Domain    string
+	Domain    string // as Query says, in lower case
 	Name      string
 	Language  string   // BCP 47 tag, empty if unset
 	Numbers   []string // the owner's own numbers, digits only
@@ -51,15 +51,17 @@ type Flags struct {
 	NoCode       bool
 	MustChange   bool
 	CannotChange bool
+	Slow         bool // the owner gets twice the time
 }
 
 // Door is where a caller came in.
 type Door uint8
 
-// The two doors of a call. The zero value is no door.
+// The doors of a call. The zero value is no door.
 const (
-	OwnDoor Door = iota + 1 // mailbox is the caller's believed identity
-	AnyDoor                 // mailbox is asked for
+	OwnDoor   Door = iota + 1 // mailbox is the caller's believed identity
+	AnyDoor                   // mailbox is asked for
+	CheckDoor                 // line check: no mailbox, and no store is asked
 )
 
 // Attempt says who tries, for lock-out and audit.

@@ -33,7 +33,7 @@ func Settle(ctx context.Context, s Store, a Account, current, next pin.PIN, at A
 	defer cancel()
 	var sure time.Time // from when on a refusal can be believed
 	if l, ok := s.(Lagging); ok {
-		sure = time.Now().Add(l.Lag())
+		sure = time.Now().Add(l.Lag(a))
 	}
 	for round := 1; ; round++ {
 		asked := time.Now()

@@ -25,7 +25,7 @@ type slate struct {
 	changed time.Time
 }
 
-func (s *slate) Lag() time.Duration { return s.lag }
+func (s *slate) Lag(Account) time.Duration { return s.lag }
 
 func (s *slate) Lookup(context.Context, Query) ([]Account, error) { return nil, nil }
 

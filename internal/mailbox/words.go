@@ -4,7 +4,7 @@ import "fmt"
 
 var (
 	outcomeWords = [...]string{Unknown: "unknown", Done: "done", Refused: "refused"}
-	doorWords    = [...]string{0: "none", OwnDoor: "own", AnyDoor: "any"}
+	doorWords    = [...]string{0: "none", OwnDoor: "own", AnyDoor: "any", CheckDoor: "check"}
 )
 
 // String is the outcome's closed word.
@@ -19,15 +19,17 @@ func (d Door) String() string { return Word(doorWords[:], uint8(d)) }
 // MarshalText writes the closed word.
 func (d Door) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads "own" or "any".
+// UnmarshalText reads "own", "any" or "check".
 func (d *Door) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "own":
 		*d = OwnDoor
 	case "any":
 		*d = AnyDoor
+	case "check":
+		*d = CheckDoor
 	default:
-		return fmt.Errorf("door %q is not known: use own or any", text)
+		return fmt.Errorf("door %q is not known: use own, any or check", text)
 	}
 	return nil
 }
