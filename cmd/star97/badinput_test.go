@@ -151,7 +151,7 @@ func badConfigurations() []bad {
 		row("a deadline that leaves no time", "call: {store_deadline: 1s}\n", "star97.yaml:1: call: store_deadline is 1s", "between 4s"),
 		row("a dialplan that is missing", "drain: 1s\ndialplan: none.yaml\n", "none.yaml: There is no such file.", "line 2 of the configuration"),
 		{"a dialplan with an unknown door", dialplan("routes:\n  - number: \"*97\"\n    door: front\n"), 1,
-			[]string{`plan.yaml:3: Door "front" is not known`, "use own or any"}},
+			[]string{`plan.yaml:3: Door "front" is not known`, "use own, any or check"}},
 		{"a dialplan with one key for two things", dialplan("menu:\n  change: \"2\"\n  repeat: \"2\"\n"), 1, []string{"plan.yaml:3: The key 2 is both change and repeat.", "own key"}},
 	}
 }

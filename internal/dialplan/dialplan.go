@@ -1,10 +1,12 @@
-// Package dialplan reads a site's numbers, doors, keys, lengths and timers from
-// YAML, validates them and answers which route a dialled number takes. It knows
-// no SIP message and no state machine.
+// Package dialplan reads a site's numbers, doors, tenants, layouts, targets, timers
+// and limits from YAML, validates them and decides what a call gets: route, door,
+// mailbox and domain. Numbers are compared by RFC 3261 section 19.1.4 and RFC 3966
+// section 5. It knows no SIP message, no state machine and no recording.
 package dialplan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"star97/dialplans"
@@ -14,31 +16,55 @@ import (
 
 // Plan is one validated dialplan file. It is read-only after Parse.
 type Plan struct {
-	Routes     []Route    `yaml:"routes"`
-	Identities []Identity `yaml:"identities"`
-	Menu       Menu       `yaml:"menu"`
-	Timers     Timers     `yaml:"timers"`
-	Limits     Limits     `yaml:"limits"`
+	Routes     []Route           `yaml:"routes"`
+	Domains    []Domain          `yaml:"domains"` // none: only the default tenant ""
+	Identities []Identity        `yaml:"identities"`
+	Layouts    map[string]Layout `yaml:"layouts"` // by name; DefaultLayout is always there
+	Targets    map[string]string `yaml:"targets"` // NAME -> SIP URI of a transfer
+	Menu       Menu              `yaml:"menu"`
+	Timers     Timers            `yaml:"timers"`
+	Limits     Limits            `yaml:"limits"`
 }
 
 // Route leads a dialled number to a door.
 type Route struct {
-	Number string       `yaml:"number"` // as compared: unescaped, without user parameters; "*97"; x is any digit
-	Door   mailbox.Door `yaml:"door"`
-	Domain string       `yaml:"domain"` // tenant; empty: the default one
+	Number      string       `yaml:"number"`       // digits, *, # and x for any digit; or a name
+	Door        mailbox.Door `yaml:"door"`         // own, any or check
+	Layout      string       `yaml:"layout"`       // empty: DefaultLayout
+	Domain      string       `yaml:"domain"`       // tenant; empty: the default one
+	DomainFrom  string       `yaml:"domain_from"`  // where the tenant's host stands: FromRequest, FromIdentity; empty: nowhere
+	Language    string       `yaml:"language"`     // BCP 47 tag; empty: the service's own
+	Words       Words        `yaml:"words"`        // what the sentences call things
+	Slow        bool         `yaml:"slow"`         // every wait twice as long
+	MailboxFrom string       `yaml:"mailbox_from"` // whose mailbox an own call is for: FromIdentity (or empty), FromDiversion, FromHistory
+	Redirect    string       `yaml:"redirect"`     // SIP URI: the caller is sent there with 302, nothing is answered
+}
+
+// Where a route may find the host of its tenant, or the owner of the mailbox.
+const (
+	FromRequest   = "request"      // Request-URI
+	FromIdentity  = "identity"     // believed identity
+	FromDiversion = "diversion"    // RFC 5806
+	FromHistory   = "history-info" // RFC 7044
+)
+
+// Words choose between the recordings of a sentence. Empty is the first of each.
+type Words struct {
+	Code      string `yaml:"code"`      // access-code, pin, passcode
+	Extension string `yaml:"extension"` // extension, mailbox, account
+}
+
+// Domain is a tenant: the hosts that stand for it and the store of its mailboxes.
+type Domain struct {
+	Name  string   `yaml:"name"`
+	Hosts []string `yaml:"hosts"`
+	Store string   `yaml:"store"` // name in the configuration's stores; empty: the default one
 }
 
 // Identity turns what a telephone system calls a caller into a mailbox number.
 type Identity struct {
 	Identity string `yaml:"identity"` // "+1212555xxxx"; x is any digit
 	Mailbox  string `yaml:"mailbox"`  // "xxxx": the last digits that an x stood for
-}
-
-// Menu says which key of the main menu does what. An empty key offers nothing.
-type Menu struct {
-	Change  string `yaml:"change"`
-	Repeat  string `yaml:"repeat"`
-	Goodbye string `yaml:"goodbye"`
 }
 
 // Timers are the waits of a call, counted from the end of the prompt or the last key.
@@ -49,6 +75,8 @@ type Timers struct {
 	Cleared       time.Duration `yaml:"cleared"`        // 20s after * cleared an entry
 	PleaseWait    time.Duration `yaml:"please_wait"`    // 1.2s after # until "one moment"
 	Call          time.Duration `yaml:"call"`           // 10m; total; never cuts off somebody who is typing
+	Transfer      time.Duration `yaml:"transfer"`       // 30s for the outcome of a transfer
+	LineCheck     time.Duration `yaml:"line_check"`     // 60s at the check door
 }
 
 // Named is the length of a timer by its name in scripts (script.Timers). The total
@@ -75,15 +103,44 @@ type Limits struct {
 	SilentRounds    int `yaml:"silent_rounds"`    // asks without input before goodbye, 4
 	NewCodeRounds   int `yaml:"new_code_rounds"`  // rounds of new code before "your old code still works", 3
 	ExtensionDigits int `yaml:"extension_digits"` // fixed extension length; 0: variable
+	// TransfersPerHour bounds transfers of one mailbox, and of one caller and source
+	// before a code was given, 20.
+	TransfersPerHour int `yaml:"transfers_per_hour"`
 }
 
-// Default is the embedded plan.
+// Default is the embedded plan with the shipped layouts.
 func Default() *Plan {
-	p, problems := read(new(Plan), "default.yaml", dialplans.Default)
+	layouts, problem := shipped()
+	p := &Plan{Layouts: layouts}
+	problems := []strictyaml.Problem{problem}
+	if problem.Text == "" {
+		p, problems = read(p, "default.yaml", dialplans.Default)
+	}
 	if len(problems) > 0 {
 		panic("the embedded dialplan is wrong: " + problems[0].Error()) // a test reads it
 	}
 	return p
+}
+
+// shipped reads the embedded layouts: each file is one, under the file's name.
+func shipped() (map[string]Layout, strictyaml.Problem) {
+	layouts := map[string]Layout{}
+	files, err := dialplans.Layouts.ReadDir("layouts")
+	if err != nil {
+		return nil, strictyaml.Problem{File: "layouts", Text: err.Error()}
+	}
+	for _, f := range files {
+		data, err := dialplans.Layouts.ReadFile("layouts/" + f.Name())
+		if err != nil {
+			return nil, strictyaml.Problem{File: f.Name(), Text: err.Error()}
+		}
+		var l Layout
+		if _, problem := strictyaml.Decode(f.Name(), data, &l); problem != nil {
+			return nil, *problem
+		}
+		layouts[strings.TrimSuffix(f.Name(), ".yaml")] = l
+	}
+	return layouts, strictyaml.Problem{}
 }
 
 // Parse reads a plan; what the file leaves out is as in the embedded one. The plan
@@ -92,14 +149,25 @@ func Parse(name string, data []byte) (*Plan, []strictyaml.Problem) {
 	return read(Default(), name, data)
 }
 
-// read lays a file over a plan. A list in the file replaces the plan's.
+// read lays a file over a plan. A list in the file replaces the plan's; layouts are
+// added, or take the place of one of the same name.
 func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 	if len(data) > maxFileBytes {
 		return nil, []strictyaml.Problem{{File: name, Text: fmt.Sprintf("The dialplan is larger than %d bytes.", maxFileBytes), Remedy: "Use patterns with x instead of one line for each number."}}
 	}
+	known := p.Layouts
+	p.Layouts = nil
 	file, problem := strictyaml.Decode(name, data, p)
 	if problem != nil {
 		return nil, []strictyaml.Problem{*problem}
+	}
+	if p.Layouts == nil {
+		p.Layouts = map[string]Layout{}
+	}
+	for name, l := range known {
+		if _, ok := p.Layouts[name]; !ok {
+			p.Layouts[name] = l
+		}
 	}
 	if problems := p.check(file); len(problems) > 0 {
 		return nil, problems

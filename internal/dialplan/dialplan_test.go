@@ -23,12 +23,15 @@ func parse(t *testing.T, text string) *Plan {
 
 func TestEmbeddedPlan(t *testing.T) {
 	p := Default()
-	require.Equal(t, Menu{Change: "2", Repeat: "9", Goodbye: "*"}, p.Menu)
+	require.Equal(t, Layout{Main: "main", Menus: map[string]Menu{"main": {Keys: map[string]Choice{
+		"1": {Action: DoMessages}, "2": {Action: DoChange}, "0": {Action: DoOperator}, "9": {Action: DoRepeat}, "*": {Action: DoGoodbye},
+	}}}}, p.Layouts[DefaultLayout])
 	require.Equal(t, Timers{
 		FirstDigit: 7 * time.Second, BetweenDigits: 4 * time.Second, Menu: 6 * time.Second,
 		Cleared: 20 * time.Second, PleaseWait: 1200 * time.Millisecond, Call: 10 * time.Minute,
+		Transfer: 30 * time.Second, LineCheck: time.Minute,
 	}, p.Timers)
-	require.Equal(t, Limits{WrongCodes: 3, SilentRounds: 4, NewCodeRounds: 3}, p.Limits)
+	require.Equal(t, Limits{WrongCodes: 3, SilentRounds: 4, NewCodeRounds: 3, TransfersPerHour: 20}, p.Limits)
 }
 
 // An option that the embedded file does not show is an option nobody finds.
