@@ -52,14 +52,12 @@ type Admin interface {
 	Remove(ctx context.Context, a Account, by Actor, reason string) error
 }
 
-// Edit says what of a mailbox becomes another; nil leaves it as it is.
+// Edit says what of a mailbox is altered; nil leaves it as it is.
 type Edit struct {
-	Name         *string
-	Language     *string
-	Disabled     *bool
-	MustChange   *bool
-	CannotChange *bool
-	Slow         *bool
+	Name     *string
+	Language *string
+	Disabled *bool
+	Slow     *bool
 }
 
 // Editor alters a mailbox and leaves its code alone.

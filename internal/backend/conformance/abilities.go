@@ -17,8 +17,9 @@ func abilities(t *testing.T, open func(t *testing.T) Harness) {
 	_, resets := store.(mailbox.Resetter)
 	_, unlocks := store.(mailbox.Unlocker)
 	_, admin := store.(mailbox.Admin)
+	_, edits := store.(mailbox.Editor)
 	_, lags := store.(mailbox.Lagging)
-	t.Logf("abilities: list %v, reset %v, unlock %v, add and remove %v, lag %v", lists, resets, unlocks, admin, lags)
+	t.Logf("abilities: list %v, reset %v, unlock %v, add and remove %v, edit %v, lag %v", lists, resets, unlocks, admin, edits, lags)
 	if lists {
 		t.Run("List", func(t *testing.T) { list(t, fresh(t)) })
 	}
@@ -27,6 +28,9 @@ func abilities(t *testing.T, open func(t *testing.T) Harness) {
 	}
 	if admin {
 		t.Run("Add and Remove", func(t *testing.T) { addRemove(t, fresh(t)) })
+	}
+	if edits {
+		t.Run("Edit", func(t *testing.T) { edit(t, fresh(t)) })
 	}
 }
 
@@ -120,4 +124,40 @@ func addRemove(t *testing.T, s *suite) {
 	require.NotEqual(t, a.ID, b.ID, "an id is never used again")
 	require.NotEqual(t, mailbox.OK, s.verify(t, a, second))
 	s.inForce(t, b, second, first)
+}
+
+func edit(t *testing.T, s *suite) {
+	editor := s.Store.(mailbox.Editor)
+	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", Language: "en-US", Flags: mailbox.Flags{MustChange: true}}, Code(t, first))
+	other := s.put(t, "4002", second)
+	name, language, empty, yes, no := "Ada Sample", "es-ES", "", true, false
+	for _, step := range []struct {
+		edit  mailbox.Edit
+		alter func(*mailbox.Account)
+	}{
+		{mailbox.Edit{}, func(*mailbox.Account) {}},
+		{mailbox.Edit{Name: &name}, func(a *mailbox.Account) { a.Name = name }},
+		{mailbox.Edit{Language: &language, Slow: &yes}, func(a *mailbox.Account) { a.Language, a.Flags.Slow = language, true }},
+		{mailbox.Edit{Disabled: &yes, Slow: &no}, func(a *mailbox.Account) { a.Flags.Disabled, a.Flags.Slow = true, false }},
+		{mailbox.Edit{Disabled: &no, Language: &empty}, func(a *mailbox.Account) { a.Flags.Disabled, a.Language = false, "" }},
+	} {
+		before := a
+		step.alter(&a)
+		got, err := editor.Edit(s.ctx(t), before, step.edit, "conformance")
+		require.NoError(t, err)
+		require.Equal(t, a, got, "what is not named stays")
+		require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", ""))
+	}
+	s.inForce(t, a, first, second)
+	require.Equal(t, []mailbox.Account{other}, s.lookup(t, "4002", ""))
+	bad := "one\ntwo"
+	for code, e := range map[mailbox.Code]mailbox.Edit{mailbox.PolicyOther: {Name: &bad, Slow: &yes}, mailbox.NotFound: {Slow: &yes}} {
+		of := a
+		if code == mailbox.NotFound {
+			of = mailbox.Account{ID: "no-such-mailbox", Backend: a.Backend}
+		}
+		_, err := editor.Edit(s.ctx(t), of, e, "conformance")
+		require.Equal(t, code, mailbox.CodeOf(err))
+	}
+	require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", ""), "refused as a whole")
 }

@@ -70,7 +70,9 @@ func verify(t *testing.T, s *suite) {
 
 func verifyAbsent(t *testing.T, s *suite) {
 	s.put(t, "4001", first)
-	require.Equal(t, mailbox.WrongPIN, s.verify(t, mailbox.Account{}, first), "the zero Account")
+	for _, nobody := range []mailbox.Account{{}, {Domain: s.OtherDomain}, {Domain: "no-such-tenant.example"}} {
+		require.Equal(t, mailbox.WrongPIN, s.verify(t, nobody, first), "an Account without ID")
+	}
 	gone := mailbox.Account{ID: "no-such-mailbox", Extension: "4099"}
 	require.Contains(t, []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN}, s.verify(t, gone, first))
 	require.Equal(t, mailbox.Refused, s.change(t, gone, first, second).Outcome)

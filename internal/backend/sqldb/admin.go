@@ -112,9 +112,10 @@ func taken(format string, args ...any) error {
 func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
 	at := now()
 	_, err := tx.ExecContext(ctx, `
-INSERT INTO mailbox (id, domain, extension, name, language, disabled, must_change, cannot_change, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.ID, a.Domain, a.Extension, a.Name, a.Language, a.Flags.Disabled, a.Flags.MustChange, a.Flags.CannotChange, at, at)
+INSERT INTO mailbox (id, domain, extension, name, language, disabled, must_change, cannot_change, slow, created_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.ID, a.Domain, a.Extension, a.Name, a.Language,
+		a.Flags.Disabled, a.Flags.MustChange, a.Flags.CannotChange, a.Flags.Slow, at, at)
 	for _, n := range a.Numbers {
 		if err != nil {
 			return err
@@ -122,6 +123,33 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		_, err = tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES (?, ?)", a.ID, n)
 	}
 	return err
+}
+
+// Edit alters a mailbox; what e leaves out stays as it is in the database, whatever
+// a says. by is the audit trail's.
+func (s *Store) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, _ mailbox.Actor) (mailbox.Account, error) {
+	const op = "edit"
+	if err := checkTexts(op, a.Extension, e.Name, e.Language); err != nil {
+		return mailbox.Account{}, err
+	}
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `
+UPDATE mailbox SET name = coalesce(?, name), language = coalesce(?, language), disabled = coalesce(?, disabled),
+       slow = coalesce(?, slow), updated_at = ?
+WHERE id = ?`, e.Name, e.Language, e.Disabled, e.Slow, now(), a.ID)
+		if err != nil {
+			return err
+		}
+		a, err = scan(tx.QueryRowContext(ctx, selectAccounts+"WHERE m.id = ?", a.ID))
+		if errors.Is(err, sql.ErrNoRows) {
+			return mailbox.Fail(op, mailbox.NotFound, nil)
+		}
+		return err
+	})
+	if err != nil {
+		return mailbox.Account{}, fail(op, err)
+	}
+	return a, nil
 }
 
 // Remove deletes a mailbox, its numbers and its code. by and reason are the audit trail's.
@@ -138,35 +166,49 @@ func (s *Store) Remove(ctx context.Context, a mailbox.Account, _ mailbox.Actor, 
 
 // check tells the first thing in a that cannot be stored.
 func check(a mailbox.Account) error {
+	const op = "add"
 	if !isNumber(a.Extension) {
-		return bad(mailbox.NotDigits, "the extension must have 1 to %d digits and nothing else", maxNumber)
+		return bad(op, mailbox.NotDigits, "the extension must have 1 to %d digits and nothing else", maxNumber)
 	}
 	for _, n := range a.Numbers {
 		if !isNumber(n) {
-			return bad(mailbox.NotDigits, "an own number of mailbox %s must have 1 to %d digits and nothing else, no + or spaces", a.Extension, maxNumber)
+			return bad(op, mailbox.NotDigits, "an own number of mailbox %s must have 1 to %d digits and nothing else, no + or spaces", a.Extension, maxNumber)
 		}
 	}
 	switch {
 	case len(a.Numbers) > maxNumbers:
-		return bad(mailbox.TooLong, "mailbox %s has more than %d own numbers", a.Extension, maxNumbers)
-	case len(a.Name) > maxName:
-		return bad(mailbox.TooLong, "the name of mailbox %s is longer than %d bytes", a.Extension, maxName)
-	case !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, unicode.IsControl):
-		return bad(mailbox.PolicyOther, "the name of mailbox %s has a control character or is not UTF-8; write it without", a.Extension)
+		return bad(op, mailbox.TooLong, "mailbox %s has more than %d own numbers", a.Extension, maxNumbers)
 	case len(a.Domain) > maxDomain:
-		return bad(mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
+		return bad(op, mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
 	case a.Domain != "" && !domainShape.MatchString(a.Domain):
-		return bad(mailbox.PolicyOther, "the domain of mailbox %s is none; write letters, digits, dots and hyphens, as in north.example", a.Extension)
-	case len(a.Language) > maxLanguage:
-		return bad(mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", a.Extension, maxLanguage)
-	case a.Language != "" && !tagShape.MatchString(a.Language):
-		return bad(mailbox.PolicyOther, "the language of mailbox %s is no BCP 47 tag; write one like en-US", a.Extension)
+		return bad(op, mailbox.PolicyOther, "the domain of mailbox %s is none; write letters, digits, dots and hyphens, as in north.example", a.Extension)
+	}
+	return checkTexts(op, a.Extension, &a.Name, &a.Language)
+}
+
+// checkTexts tells what is wrong with a name or a language; nil is neither.
+func checkTexts(op, extension string, name, language *string) error {
+	if name != nil {
+		switch {
+		case len(*name) > maxName:
+			return bad(op, mailbox.TooLong, "the name of mailbox %s is longer than %d bytes", extension, maxName)
+		case !utf8.ValidString(*name) || strings.ContainsFunc(*name, unicode.IsControl):
+			return bad(op, mailbox.PolicyOther, "the name of mailbox %s has a control character or is not UTF-8; write it without", extension)
+		}
+	}
+	if language != nil {
+		switch {
+		case len(*language) > maxLanguage:
+			return bad(op, mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", extension, maxLanguage)
+		case *language != "" && !tagShape.MatchString(*language):
+			return bad(op, mailbox.PolicyOther, "the language of mailbox %s is no BCP 47 tag; write one like en-US", extension)
+		}
 	}
 	return nil
 }
 
-func bad(code mailbox.Code, format string, args ...any) error {
-	return mailbox.Fail("add", code, fmt.Errorf(format, args...))
+func bad(op string, code mailbox.Code, format string, args ...any) error {
+	return mailbox.Fail(op, code, fmt.Errorf(format, args...))
 }
 
 func isNumber(s string) bool {

@@ -27,7 +27,7 @@ const Name = "sqlite"
 var migrations embed.FS
 
 // Store is a mailbox.Store on one SQLite file. It is also a mailbox.Lister,
-// Resetter and Admin.
+// Resetter, Admin and Editor.
 type Store struct {
 	db      *sqlkit.DB
 	pepper  *pepper
@@ -55,6 +55,7 @@ var (
 	_ mailbox.Lister   = (*Store)(nil)
 	_ mailbox.Resetter = (*Store)(nil)
 	_ mailbox.Admin    = (*Store)(nil)
+	_ mailbox.Editor   = (*Store)(nil)
 )
 
 // Open opens or makes the database and, at the first start, its pepper file.

@@ -2,15 +2,18 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/backend/conformance"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
+	"star97/internal/sqlkit"
 )
 
 // cheap makes hashing fast where its cost is not what a test is about.
@@ -59,6 +62,28 @@ func TestReopenedStoreKnowsItsCodes(t *testing.T) {
 	s = openStore(t, o)
 	require.NoError(t, s.Verify(t.Context(), a, second, mailbox.Attempt{}))
 	require.ErrorIs(t, s.Verify(t.Context(), a, first, mailbox.Attempt{}), mailbox.WrongPIN)
+}
+
+// A database of the first version keeps its mailboxes; nobody in it is slow.
+func TestADatabaseOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
+	o := cheapOptions(t.TempDir())
+	first, err := migrations.ReadFile("migrations/00001_mailboxes.sql")
+	require.NoError(t, err)
+	db, err := sqlkit.Open(t.Context(), o.Database)
+	require.NoError(t, err)
+	require.NoError(t, db.Migrate(t.Context(), "mailbox", fstest.MapFS{"00001_mailboxes.sql": {Data: first}}))
+	require.NoError(t, db.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO mailbox VALUES ('a1', '', '4001', 'Ada', 'en-US', 0, 1, 0, 1, 1)")
+		return err
+	}))
+	require.NoError(t, db.Close())
+	s := openStore(t, o)
+	found, err := s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Equal(t, []mailbox.Account{{
+		ID: "a1", Backend: Name, Extension: "4001", Name: "Ada", Language: "en-US",
+		Flags: mailbox.Flags{NoCode: true, MustChange: true},
+	}}, found)
 }
 
 // The service and the command line may be started at the same moment on a new data folder.
