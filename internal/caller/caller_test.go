@@ -27,7 +27,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 func dial(t *testing.T, p *peer, o Options) *Call {
 	t.Helper()
 	o.URI = p.uri()
-	c, err := Dial(within(t, 10*time.Second), o)
+	c, err := Dial(within(t, patience), o)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -54,9 +54,9 @@ func TestCallFromInviteToBye(t *testing.T) {
 			require.Equal(t, "star97", ack.Recipient.User, "the ACK goes to the Contact")
 			require.NotEqual(t, branchOf(invite), branchOf(ack))
 
-			require.NoError(t, c.Press(within(t, 5*time.Second), "12#"))
-			require.Equal(t, "12#", p.presses())
-			require.NoError(t, c.Hangup(within(t, 5*time.Second)))
+			require.NoError(t, c.Press(within(t, patience), "12#"))
+			p.heardKeys("12#")
+			require.NoError(t, c.Hangup(within(t, patience)))
 			require.Greater(t, p.got(sip.BYE, 1).CSeq().SeqNo, invite.CSeq().SeqNo)
 			require.Equal(t, WeHungUp, c.End())
 		})
@@ -67,7 +67,7 @@ func TestRefusalEndsTheCallWithItsStatus(t *testing.T) {
 	for _, status := range []int{302, 403, 486, 503, 603} {
 		p := newPeer(t, UDP, "127.0.0.1")
 		p.when(sip.INVITE, func(req *sip.Request) { p.reply(req, status, `Warning: 399 here "not you"`, "") })
-		_, err := Dial(within(t, 5*time.Second), Options{URI: p.uri()})
+		_, err := Dial(within(t, patience), Options{URI: p.uri()})
 		var refused *Refused
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, status, refused.Status)
@@ -80,27 +80,37 @@ func TestRefusalEndsTheCallWithItsStatus(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	far, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	addr := gone.LocalAddr().String()
-	gone.Close()
+	defer far.Close()
 	for _, transport := range []Transport{UDP, TCP} {
+		// The port of a socket that speaks with somebody else: nobody listens there.
+		busy, err := net.Dial(string(transport), far.Addr().String())
+		require.NoError(t, err)
+		defer busy.Close()
 		begin := time.Now()
-		_, err := Dial(within(t, 5*time.Second), Options{URI: "sip:*97@" + addr, Transport: transport})
+		_, err = Dial(within(t, time.Minute), Options{URI: "sip:*97@" + busy.LocalAddr().String(), Transport: transport})
 		require.ErrorIs(t, err, ErrUnreachable, transport)
 		require.Equal(t, Unreachable, OutcomeOf(err))
-		require.Less(t, time.Since(begin), 2*time.Second, "the system knows at once")
+		require.Less(t, time.Since(begin), 20*time.Second, "the system knows at once; no transaction has to time out")
 	}
 }
 
 func TestSilenceIsNoAnswer(t *testing.T) {
 	p := newPeer(t, UDP, "127.0.0.1")
-	_, err := Dial(within(t, 5*time.Second), Options{URI: p.uri(), Answer: 1200 * time.Millisecond})
+	begin := time.Now()
+	_, err := Dial(within(t, patience), Options{URI: p.uri(), Answer: 1200 * time.Millisecond})
 	require.ErrorIs(t, err, ErrNoAnswer)
-	require.Equal(t, 2, p.count(sip.INVITE), "once more after T1; the next would be after 1.5 s")
+	most := 0
+	for at, gap := t1, 2*t1; at <= time.Since(begin); at, gap = at+gap, 2*gap {
+		most++
+	}
+	require.Eventually(t, func() bool { return p.repeated(sip.INVITE) >= 1 }, patience, time.Millisecond, "once more after T1")
+	require.LessOrEqual(t, p.repeated(sip.INVITE), most, "the next after twice the time")
 }
 
 func TestGivenUpCallIsCancelled(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t, UDP, "127.0.0.1")
 	var invite *sip.Request
 	p.when(sip.INVITE, func(req *sip.Request) {
@@ -111,7 +121,7 @@ func TestGivenUpCallIsCancelled(t *testing.T) {
 		p.reply(req, 200, "", "")
 		p.reply(invite, 487, "", "")
 	})
-	_, err := Dial(within(t, 300*time.Millisecond), Options{URI: p.uri()})
+	_, err := Dial(within(t, 1500*time.Millisecond), Options{URI: p.uri()})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, OutOfTime, OutcomeOf(err))
 	cancel := p.got(sip.CANCEL, 1)
@@ -123,6 +133,7 @@ func TestGivenUpCallIsCancelled(t *testing.T) {
 }
 
 func TestAnswerThatCrossesTheCancelIsHungUp(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t, UDP, "127.0.0.1").answering()
 	var invite *sip.Request
 	p.when(sip.INVITE, func(req *sip.Request) {
@@ -133,7 +144,7 @@ func TestAnswerThatCrossesTheCancelIsHungUp(t *testing.T) {
 		p.reply(invite, 200, p.contact(), p.description("sendrecv"))
 		p.reply(req, 200, "", "")
 	})
-	_, err := Dial(within(t, 300*time.Millisecond), Options{URI: p.uri()})
+	_, err := Dial(within(t, 1500*time.Millisecond), Options{URI: p.uri()})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	p.got(sip.ACK, 1)
 	require.Equal(t, peerTag, p.got(sip.BYE, 1).To().Params.GetOr("tag", ""))
@@ -143,9 +154,10 @@ func TestRepeated2xxIsAcknowledgedAgain(t *testing.T) {
 	p := newPeer(t, UDP, "127.0.0.1").answering()
 	c := dial(t, p, Options{})
 	p.reply(p.got(sip.INVITE, 1), 200, p.contact(), p.description("sendrecv"))
-	first, again := p.got(sip.ACK, 1), p.got(sip.ACK, 2)
-	require.Equal(t, first.String(), again.String())
-	require.Equal(t, 1, c.Repeated2xx())
+	repeats := func() int { return 1 + p.repeated(sip.INVITE) }
+	require.Eventually(t, func() bool { return p.repeated(sip.ACK) == repeats() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Repeated2xx() == repeats() }, patience, time.Millisecond)
+	require.Equal(t, 1, p.count(sip.ACK), "byte by byte the same")
 }
 
 func TestAckCanBeWithheldOrDelayed(t *testing.T) {
@@ -153,7 +165,7 @@ func TestAckCanBeWithheldOrDelayed(t *testing.T) {
 	c := dial(t, p, Options{Ack: Ack{Withhold: true}})
 	p.reply(p.got(sip.INVITE, 1), 200, p.contact(), p.description("sendrecv"))
 	p.sendRTP(c.Media().LocalAddr(), make([]byte, 160), true)
-	require.Eventually(t, func() bool { return c.Media().Stats().BeforeAck == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Media().Stats().BeforeAck == 1 }, patience, time.Millisecond)
 	require.Zero(t, p.count(sip.ACK))
 	require.Empty(t, p.rtpSoFar(), "media waits for the ACK")
 
@@ -176,7 +188,7 @@ func TestDelayedOfferAnswersInTheAck(t *testing.T) {
 func TestStreamIsRenegotiated(t *testing.T) {
 	p := newPeer(t, UDP, "127.0.0.1").answering()
 	c := dial(t, p, Options{NoEvents: true, PTime: 30 * time.Millisecond})
-	ctx := within(t, 10*time.Second)
+	ctx := within(t, patience)
 	offer := string(p.got(sip.INVITE, 1).Body())
 	require.NotContains(t, offer, "telephone-event")
 	require.Contains(t, offer, "RTP/AVP 0 8\r\n")
@@ -216,12 +228,12 @@ func TestFarEndsRequestsInsideTheCall(t *testing.T) {
 	p.ask(invite, "INVITE", 2, p.description("sendonly"))
 	require.Contains(t, string(p.answered(2).Body()), "a=recvonly")
 	require.False(t, c.Agreed().Send)
-	require.ErrorIs(t, c.Press(within(t, time.Second), "1"), ErrHeld)
+	require.ErrorIs(t, c.Press(within(t, patience), "1"), ErrHeld)
 
 	p.ask(invite, "INVITE", 3, "")
 	require.True(t, isSDP(p.answered(3)), "an offer of ours")
 	p.ask(invite, "ACK", 3, p.description("sendrecv"))
-	require.Eventually(t, func() bool { return c.Agreed().Send }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.Agreed().Send }, patience, time.Millisecond)
 
 	p.ask(invite, "UPDATE", 4, strings.Replace(p.description("sendrecv"), "RTP/AVP 0 101", "RTP/AVP 99", 1))
 	require.Equal(t, 488, p.answered(4).StatusCode)
@@ -234,9 +246,9 @@ func TestFarEndsRequestsInsideTheCall(t *testing.T) {
 	require.Equal(t, 200, p.answered(7).StatusCode)
 	<-c.Done()
 	require.Equal(t, TheyHung, c.End())
-	require.NoError(t, c.Hangup(within(t, time.Second)), "it is over already")
+	require.NoError(t, c.Hangup(within(t, patience)), "it is over already")
 	require.Zero(t, p.count(sip.BYE))
-	require.ErrorIs(t, c.Press(within(t, time.Second), "1"), ErrEnded)
+	require.ErrorIs(t, c.Press(within(t, patience), "1"), ErrEnded)
 }
 
 func TestRequestOutsideAnyCallIsToldSo(t *testing.T) {
@@ -262,7 +274,7 @@ func TestRouteSetIsFollowed(t *testing.T) {
 		routes = append(routes, h.Value())
 	}
 	require.Equal(t, []string{"<sip:near@" + proxy.addr() + ";lr>", "<sip:far@203.0.113.1;lr>"}, routes, "RFC 3261 section 12.1.2: reversed")
-	require.NoError(t, c.Hangup(within(t, 5*time.Second)))
+	require.NoError(t, c.Hangup(within(t, patience)))
 	proxy.got(sip.BYE, 1)
 	require.Zero(t, p.count(sip.BYE))
 }

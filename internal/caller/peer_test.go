@@ -28,6 +28,7 @@ type peer struct {
 	mu       sync.Mutex
 	far      netip.AddrPort // of the last message
 	requests []*sip.Request
+	repeats  map[sip.RequestMethod]int // of requests that came before, byte by byte
 	answers  []*sip.Response
 	packets  []rtp.Packet
 	froms    []netip.AddrPort // of packets
@@ -42,7 +43,7 @@ const peerTag = "peer-tag"
 
 // newPeer starts a peer that answers nothing until told how.
 func newPeer(t *testing.T, transport Transport, ip string) *peer {
-	p := &peer{t: t, on: map[sip.RequestMethod]func(*sip.Request){}}
+	p := &peer{t: t, on: map[sip.RequestMethod]func(*sip.Request){}, repeats: map[sip.RequestMethod]int{}}
 	var err error
 	if transport == TCP {
 		p.tcp, err = net.Listen("tcp", net.JoinHostPort(ip, "0"))
@@ -154,8 +155,14 @@ func (p *peer) take(msg sip.Message) {
 		act(req)
 	}
 	p.mu.Lock() // after act: the parser fills in headers as they are asked for
+	defer p.mu.Unlock()
+	for _, old := range p.requests {
+		if old.Method == req.Method && old.String() == req.String() {
+			p.repeats[req.Method]++
+			return
+		}
+	}
 	p.requests = append(p.requests, req)
-	p.mu.Unlock()
 }
 
 func (p *peer) readRTP() {
@@ -246,6 +253,10 @@ func (p *peer) ask(invite *sip.Request, method string, cseq int, sdp string) {
 	p.write(r.bytes())
 }
 
+// patience is how long something is waited for that comes at once unless the machine
+// is busy.
+const patience = 30 * time.Second
+
 // got waits for the n-th request of a method.
 func (p *peer) got(method sip.RequestMethod, n int) *sip.Request {
 	p.t.Helper()
@@ -263,7 +274,7 @@ func (p *peer) got(method sip.RequestMethod, n int) *sip.Request {
 			}
 		}
 		return false
-	}, 6*time.Second, 5*time.Millisecond, "%s number %d never came", method, n)
+	}, patience, 5*time.Millisecond, "%s number %d never came", method, n)
 	return found
 }
 
@@ -278,6 +289,13 @@ func (p *peer) count(method sip.RequestMethod) (n int) {
 	return n
 }
 
+// repeated is how often a request of a method came once more.
+func (p *peer) repeated(method sip.RequestMethod) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.repeats[method]
+}
+
 // answered waits for the n-th response.
 func (p *peer) answered(n int) *sip.Response {
 	p.t.Helper()
@@ -289,7 +307,7 @@ func (p *peer) answered(n int) *sip.Response {
 			found = p.answers[n-1]
 		}
 		return found != nil
-	}, 6*time.Second, 5*time.Millisecond, "answer %d never came", n)
+	}, patience, 5*time.Millisecond, "answer %d never came", n)
 	return found
 }
 
@@ -307,6 +325,13 @@ func (p *peer) sendRTP(to netip.AddrPort, payload []byte, marker bool) {
 	raw, err := packet.Marshal()
 	require.NoError(p.t, err)
 	_, _ = p.rtp.WriteToUDPAddrPort(raw, to)
+}
+
+// heardKeys waits until these keys and no others have gone down.
+func (p *peer) heardKeys(keys string) {
+	p.t.Helper()
+	eventually(func() bool { return p.presses() == keys }, patience)
+	require.Equal(p.t, keys, p.presses())
 }
 
 // presses decodes the telephone-events that came, one per key-down.

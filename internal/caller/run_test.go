@@ -2,6 +2,7 @@ package caller
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"net/netip"
@@ -36,7 +37,7 @@ var knowing = sync.OnceValue(func() *ear.Ear { return ear.Of(masters(), language
 // samples, not seconds.
 func (p *peer) say(to netip.AddrPort, ids ...prompt.ID) {
 	for _, id := range ids {
-		audio, ok := masters().Audio(language, id)
+		audio, ok := masters().Audio(language, id, prompt.Words{})
 		if !ok {
 			p.t.Errorf("there is no sentence %s", id)
 			return
@@ -66,7 +67,7 @@ func (p *peer) rest(n int) {
 
 // typed waits until so many presses came in all.
 func (p *peer) typed(n int) bool {
-	return eventually(func() bool { return len(p.presses()) >= n }, 10*time.Second)
+	return eventually(func() bool { return len(p.presses()) >= n }, patience)
 }
 
 func eventually(is func() bool, within time.Duration) bool {
@@ -84,7 +85,7 @@ func listening(t *testing.T) (*peer, *Call, *Player, *bytes.Buffer) {
 	c := dial(t, p, Options{Ear: knowing(), Press: Press{Length: 40 * time.Millisecond, Gap: 20 * time.Millisecond}})
 	p.ears = c.media.ears
 	var out bytes.Buffer
-	return p, c, &Player{Call: c, Timeline: &Timeline{W: &out}, Patience: 10 * time.Second}, &out
+	return p, c, &Player{Call: c, Timeline: &Timeline{W: &out}, Patience: patience}, &out
 }
 
 func lines(t *testing.T, text string) []script.Line {
@@ -101,21 +102,23 @@ func TestScriptIsPlayedAndNoKeyIsTold(t *testing.T) {
 	require.NoError(t, err)
 	play.Value = codes.Value
 	play.Timer = func(name string) (time.Duration, bool) { return time.Millisecond, name == "menu" }
+	up := make(chan struct{})
+	play.Other = func(context.Context, script.Line) error { close(up); return nil }
 	go func() {
 		p.say(c.Media().LocalAddr(), prompt.Welcome, prompt.EnterCode)
 		p.typed(len(secretCode) + 1)
 		p.say(c.Media().LocalAddr(), prompt.Changed)
-		p.typed(len(secretCode) + 1 + 5)
-		time.Sleep(300 * time.Millisecond) // the last key is up by then
+		<-up // the last key
 		p.ask(p.got(sip.INVITE, 1), "BYE", 9, "")
 	}()
-	err = play.Run(within(t, 30*time.Second), lines(t, `
+	err = play.Run(within(t, 3*patience), lines(t, `
 		hear welcome enter-code
 		press {old}#
 		hear changed
 		hear-not wrong-code
 		wait menu
 		press {ext}#
+		store verify dead
 		end done`))
 	require.NoError(t, err, out.String())
 	require.Equal(t, secretCode+"#4001#", p.presses())
@@ -142,53 +145,73 @@ func TestScriptThatGoesWrong(t *testing.T) {
 		}
 		p.play(to, hiss)
 	}
+	// What the far end does is over before the script begins, or goes on beside it.
+	type act func(p *peer, to netip.AddrPort)
+	type farEnd func(p *peer, c *Call) (wait func())
+	before := func(do act) farEnd {
+		return func(p *peer, c *Call) func() {
+			do(p, c.Media().LocalAddr())
+			eventually(func() bool { return c.Media().Stats().Received >= uint64(p.seq) && len(p.ears.frames) == 0 }, patience)
+			return func() {}
+		}
+	}
+	beside := func(do act) farEnd {
+		return func(p *peer, c *Call) func() {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				do(p, c.Media().LocalAddr())
+			}()
+			return func() { <-done }
+		}
+	}
+	nothing := before(func(*peer, netip.AddrPort) {})
 	for name, road := range map[string]struct {
 		script  string
-		far     func(p *peer, to netip.AddrPort)
+		far     farEnd
 		outcome Outcome
 		says    string
 	}{
-		"another sentence": {"hear changed", func(p *peer, to netip.AddrPort) { p.say(to, prompt.WrongCode) }, Unheard,
+		"another sentence": {"hear changed", before(func(p *peer, to netip.AddrPort) { p.say(to, prompt.WrongCode) }), Unheard,
 			"line 1: changed was not heard to its end; heard instead: wrong-code"},
-		"only its beginning": {"hear changed", func(p *peer, to netip.AddrPort) {
-			audio, _ := masters().Audio(language, prompt.Changed)
+		"only its beginning": {"hear changed", before(func(p *peer, to netip.AddrPort) {
+			audio, _ := masters().Audio(language, prompt.Changed, prompt.Words{})
 			p.play(to, audio.Payload(codec.PCMU)[:8000])
 			p.play(to, bytes.Repeat([]byte{0xFF}, 8000))
-		}, Unheard, "heard instead: changed (cut)"},
-		"order": {"hear enter-code\nhear welcome", func(p *peer, to netip.AddrPort) { p.say(to, prompt.Welcome, prompt.EnterCode) }, Unheard, "line 2: welcome was not heard"},
-		"noise": {"hear changed", noise, Unheard, "something that is no sentence of ours"},
-		"silent audio": {"hear changed", func(p *peer, to netip.AddrPort) { p.play(to, bytes.Repeat([]byte{0xFF}, 1600)) }, Unheard,
+		}), Unheard, "heard instead: changed (cut)"},
+		"order": {"hear enter-code\nhear welcome", before(func(p *peer, to netip.AddrPort) { p.say(to, prompt.Welcome, prompt.EnterCode) }), Unheard, "line 2: welcome was not heard"},
+		"noise": {"hear changed", before(noise), Unheard, "something that is no sentence of ours"},
+		"silent audio": {"hear changed", before(func(p *peer, to netip.AddrPort) { p.play(to, bytes.Repeat([]byte{0xFF}, 1600)) }), Unheard,
 			"the audio was silent all the time"},
-		"no packet": {"hear changed", func(*peer, netip.AddrPort) {}, Mute, "no audio came"},
-		"hung up early": {"hear changed", func(p *peer, to netip.AddrPort) {
+		"no packet": {"hear changed", nothing, Mute, "no audio came"},
+		"hung up early": {"hear changed", before(func(p *peer, to netip.AddrPort) {
 			p.say(to, prompt.Goodbye)
 			p.ask(p.got(sip.INVITE, 1), "BYE", 9, "")
-		}, EndedEarly, "line 1: the far end hung up before changed was heard"},
-		"hung up in a wait": {"wait 5s", func(p *peer, _ netip.AddrPort) { p.ask(p.got(sip.INVITE, 1), "BYE", 9, "") }, EndedEarly, "line 1: the far end hung up early"},
-		"hung up in a press": {"press 12345678901234567890", func(p *peer, _ netip.AddrPort) {
+		}), EndedEarly, "line 1: the far end hung up before changed was heard"},
+		"hung up in a wait": {"wait 5s", beside(func(p *peer, _ netip.AddrPort) { p.ask(p.got(sip.INVITE, 1), "BYE", 9, "") }), EndedEarly, "line 1: the far end hung up early"},
+		"hung up in a press": {"press " + strings.Repeat("1234567890", 6), beside(func(p *peer, _ netip.AddrPort) {
 			p.typed(1)
 			p.ask(p.got(sip.INVITE, 1), "BYE", 9, "")
-		}, EndedEarly, "line 1: the far end hung up early"},
-		"what must not come": {"hear goodbye\nhear-not wrong-code", func(p *peer, to netip.AddrPort) { p.say(to, prompt.WrongCode, prompt.Goodbye) }, Unheard,
+		}), EndedEarly, "line 1: the far end hung up early"},
+		"what must not come": {"hear goodbye\nhear-not wrong-code", before(func(p *peer, to netip.AddrPort) { p.say(to, prompt.WrongCode, prompt.Goodbye) }), Unheard,
 			"line 2: wrong-code was heard and must not be"},
-		"speech in a silence": {"silence 700ms", func(p *peer, to netip.AddrPort) { p.say(to, prompt.Goodbye) }, Unheard,
+		"speech in a silence": {"silence 3s", beside(func(p *peer, to netip.AddrPort) {
+			time.Sleep(300 * time.Millisecond) // into the silence
+			p.say(to, prompt.Goodbye)
+		}), Unheard,
 			"line 1: silence was expected, but goodbye was heard"},
-		"nobody hangs up":     {"end done", func(*peer, netip.AddrPort) {}, Unheard, "the far end did not hang up"},
-		"unknown placeholder": {"press {new}#", func(*peer, netip.AddrPort) {}, BadScript, "nobody said what {new} is"},
-		"unknown timer":       {"wait menu", func(*peer, netip.AddrPort) {}, BadScript, `there is no timer "menu"`},
-		"a scenario's line":   {"store verify dead", func(*peer, netip.AddrPort) {}, BadScript, `"store" is for the scenario tests`},
+		"nobody hangs up":     {"end done", nothing, Unheard, "the far end did not hang up"},
+		"unknown placeholder": {"press {new}#", nothing, BadScript, "nobody said what {new} is"},
+		"unknown timer":       {"wait menu", nothing, BadScript, `there is no timer "menu"`},
+		"a scenario's line":   {"store verify dead", nothing, BadScript, `"store" is for the scenario tests`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, c, play, out := listening(t)
 			play.Patience = 1500 * time.Millisecond
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				road.far(p, c.Media().LocalAddr())
-			}()
-			err := play.Run(within(t, 20*time.Second), lines(t, road.script))
-			<-done
+			wait := road.far(p, c)
+			err := play.Run(within(t, 2*patience), lines(t, road.script))
+			wait()
 			require.ErrorContains(t, err, road.says, out.String())
 			require.Equal(t, road.outcome, OutcomeOf(err))
 		})
@@ -198,18 +221,18 @@ func TestScriptThatGoesWrong(t *testing.T) {
 func TestBargeInShowsWhereASentenceWasCut(t *testing.T) {
 	p, c, play, out := listening(t)
 	go func() {
-		audio, _ := masters().Audio(language, prompt.EnterCode)
+		audio, _ := masters().Audio(language, prompt.EnterCode, prompt.Words{})
 		p.play(c.Media().LocalAddr(), audio.Payload(codec.PCMU)[:12000])
 		p.say(c.Media().LocalAddr(), prompt.WrongCode)
 	}()
-	require.NoError(t, play.Run(within(t, 20*time.Second), lines(t, "hear wrong-code")))
+	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear wrong-code")))
 	require.Contains(t, out.String(), "heard enter-code (cut at 1.5 s)")
 }
 
 func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 	p, c, play, _ := listening(t)
 	go func() {
-		audio, _ := masters().Audio(language, prompt.MainMenu)
+		audio, _ := masters().Audio(language, prompt.MainMenu, prompt.Words{})
 		payload := audio.Payload(codec.PCMU)
 		for i := 0; i+160 <= len(payload); i += 160 {
 			if i/160%20 == 7 {
@@ -221,7 +244,7 @@ func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 		}
 		p.say(c.Media().LocalAddr(), prompt.Goodbye)
 	}()
-	require.NoError(t, play.Run(within(t, 20*time.Second), lines(t, "hear menu goodbye")))
+	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear menu goodbye")))
 	require.Positive(t, c.Media().Stats().Lost)
 }
 
@@ -230,7 +253,7 @@ func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 func TestASentenceGoesOnWithTheNextTalkspurt(t *testing.T) {
 	for name, pause := range map[string]uint32{"late by a frame": 160, "late by half a second": 4000, "held for a minute": 480000, "sooner than the last frame is over": ^uint32(119)} {
 		t.Run(name, func(t *testing.T) {
-			audio, _ := masters().Audio(language, prompt.Failed)
+			audio, _ := masters().Audio(language, prompt.Failed, prompt.Words{})
 			payload := audio.Payload(codec.PCMU)
 			e := newEars(knowing())
 			f := frame{at: time.Now(), marker: true}
@@ -297,14 +320,14 @@ func TestBuiltInChange(t *testing.T) {
 			play.Value = codes.Value
 			go road.far(p, c.Media().LocalAddr())
 			begin := time.Now()
-			err := play.Change(within(t, 30*time.Second))
+			err := play.Change(within(t, 6*patience))
 			require.Equal(t, road.keys, p.presses(), out.String())
 			if road.says == "" {
 				require.NoError(t, err)
 				return
 			}
 			require.ErrorContains(t, err, road.says)
-			require.Less(t, time.Since(begin), 9*time.Second, "a sentence that leaves the road is not waited out")
+			require.Less(t, time.Since(begin), patience, "a sentence that leaves the road is not waited out")
 		})
 	}
 }

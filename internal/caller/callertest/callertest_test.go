@@ -85,7 +85,7 @@ func bye(invite *sip.Request, uri string) string {
 // sayGoodbye plays the sentence faster than it was spoken.
 func sayGoodbye(t *testing.T, conn *net.UDPConn, offer string) {
 	catalogue, _ := prompt.Load(prompts.FS)
-	audio, ok := catalogue.Audio("en-US", prompt.Goodbye)
+	audio, ok := catalogue.Audio("en-US", prompt.Goodbye, prompt.Words{})
 	if !ok {
 		t.Error("there is no goodbye")
 		return
@@ -122,9 +122,10 @@ func TestPhoneWaitsForTheFarEndsBye(t *testing.T) {
 }
 
 func TestCallThatIsRefused(t *testing.T) {
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	// The port of a socket that speaks with somebody else: nobody listens there.
+	busy, err := net.Dial("udp", "127.0.0.1:9")
 	require.NoError(t, err)
-	gone.Close()
-	_, err = callertest.TryDial(t, caller.Options{URI: "sip:*97@" + gone.LocalAddr().String()})
+	defer busy.Close()
+	_, err = callertest.TryDial(t, caller.Options{URI: "sip:*97@" + busy.LocalAddr().String()})
 	require.ErrorIs(t, err, caller.ErrUnreachable)
 }
