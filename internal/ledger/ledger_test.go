@@ -21,8 +21,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func database(t testing.TB, path string) *sqlkit.DB {
 	t.Helper()
+	return databaseThatWaits(t, path, 30*time.Second)
+}
+
+func databaseThatWaits(t testing.TB, path string, busy time.Duration) *sqlkit.DB {
+	t.Helper()
 	o := sqlkit.DefaultOptions()
-	o.Path, o.BusyTimeout = path, time.Second
+	o.Path, o.BusyTimeout = path, busy
 	db, err := sqlkit.Open(context.Background(), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -135,7 +140,7 @@ func hold(l *Ledger) (release func()) {
 
 func queued(t *testing.T, l *Ledger, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(l.writes) == n }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.writes) == n }, 30*time.Second, time.Millisecond)
 }
 
 func TestABadWriteDoesNotHarmItsBatch(t *testing.T) {

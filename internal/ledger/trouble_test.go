@@ -46,7 +46,7 @@ func TestAFullDisk(t *testing.T) {
 
 func TestALockedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l := openOn(t, database(t, path), nil)
+	l := openOn(t, databaseThatWaits(t, path, time.Second), nil)
 	other := database(t, path)
 	require.NoError(t, other.Write(t.Context(), func(tx *sql.Tx) error {
 		_, err := l.Append(t.Context(), audit.Record{Action: audit.Login})

@@ -90,7 +90,7 @@ func TestALockedDatabase(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	require.ErrorIs(t, write(d, ctx, "x"), context.DeadlineExceeded)
-	require.Less(t, time.Since(start), 5*time.Second, "the caller's deadline ends the wait")
+	require.Less(t, time.Since(start), 30*time.Second, "the caller's deadline ends the wait")
 
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, write(d, t.Context(), "x"))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,7 @@ var cheap = Cost{Memory: 64, Passes: 1, Threads: 1}
 
 func cheapOptions(dir string) Options {
 	o := DefaultOptions().In(dir)
-	o.Cost = cheap
+	o.Cost, o.Database.BusyTimeout = cheap, 30*time.Second
 	return o
 }
 
