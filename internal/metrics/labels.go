@@ -39,7 +39,7 @@ type sets struct{ ends, doors, transports, operations, codes, outcomes, reasons 
 func newSets(w Words) sets {
 	return sets{
 		ends: setOf(w.Ends), doors: setOf(w.Doors), transports: setOf(w.Transports), operations: setOf(w.Operations),
-		codes: setOf(w.Codes), outcomes: setOf(w.Outcomes), reasons: setOf(append(slices.Clone(w.Codes), noReason)),
+		codes: setOf(w.Answers), outcomes: setOf(w.Outcomes), reasons: setOf(append(slices.Clone(w.Answers), noReason)),
 	}
 }
 

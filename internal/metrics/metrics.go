@@ -23,7 +23,7 @@ type Words struct {
 	Transports []string // of the INVITE
 	Sources    []string // the roads of a key
 	Operations []string // of a store
-	Codes      []string // a store's answers
+	Answers    []string // codes of a store's answers
 	Outcomes   []string // of a change
 	Rules      []string // for new codes
 	Refusals   []string // of the front door

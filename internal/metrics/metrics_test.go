@@ -13,7 +13,7 @@ import (
 func words() Words {
 	return Words{
 		Ends: []string{"goodbye", "hung-up"}, Doors: []string{"own", "any"}, Transports: []string{"udp", "tcp"},
-		Sources: []string{"event", "info"}, Operations: []string{"verify", "change"}, Codes: []string{"ok", "wrong-pin"},
+		Sources: []string{"event", "info"}, Operations: []string{"verify", "change"}, Answers: []string{"ok", "wrong-pin"},
 		Outcomes: []string{"done", "refused", "unknown"}, Rules: []string{"sequence"}, Refusals: []string{"stranger"}, Version: "1.2.3",
 	}
 }
