@@ -189,7 +189,7 @@ func (f *callFlags) listen() error {
 	f.sentences = catalogue.IDs(f.language)
 	f.Ear = ear.Of(catalogue, f.language)
 	f.words = func(id prompt.ID) string {
-		a, ok := catalogue.Audio(f.language, id)
+		a, ok := catalogue.Audio(f.language, id, prompt.Words{})
 		if !ok {
 			return ""
 		}

@@ -181,7 +181,7 @@ func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
 	for _, step := range steps {
 		wait := playing + thinking
 		for _, id := range step.sentences {
-			a, ok := recordings().Audio(prompt.DefaultOptions().Language, id)
+			a, ok := recordings().Audio(prompt.DefaultOptions().Language, id, prompt.Words{})
 			require.True(t, ok, "no sentence %s", id)
 			wait += a.Duration()
 		}

@@ -107,7 +107,7 @@ const enough = 0.8
 
 // whole tells that a sentence was heard to its end.
 func whole(s ear.Sound) bool {
-	a, ok := recordings().Audio(prompt.DefaultOptions().Language, s.ID)
+	a, ok := recordings().Audio(prompt.DefaultOptions().Language, s.ID, prompt.Words{})
 	return s.Complete || ok && s.Ended && s.Heard.Seconds() >= enough*a.Duration().Seconds()
 }
 

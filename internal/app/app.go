@@ -162,7 +162,7 @@ type Voice struct{ catalogue *prompt.Catalogue }
 
 // Clip finds a sentence.
 func (v Voice) Clip(language string, id prompt.ID) (media.Clip, bool) {
-	a, ok := v.catalogue.Audio(language, id)
+	a, ok := v.catalogue.Audio(language, id, prompt.Words{})
 	if !ok {
 		return nil, false
 	}

@@ -155,33 +155,54 @@ func (c *Catalogue) at(tag string) *language {
 }
 
 // Audio finds a sentence in the language that fits lang best: the same tag, else
-// the same primary language (RFC 5646 section 2.2.1), else the default. A sentence
-// that the language lacks comes from the default language. False: nobody has it.
-func (c *Catalogue) Audio(lang string, id ID) (*Audio, bool) {
+// the same primary language (RFC 5646 section 2.2.1), else the default. Of a sentence
+// with variants it is that of the route's words. What the language lacks comes from
+// the default language; not so a qualified id, TAG/id, which names its language.
+// False: nobody has it.
+func (c *Catalogue) Audio(lang string, id ID, words Words) (*Audio, bool) {
+	if tag, plain, qualified := strings.Cut(string(id), "/"); qualified {
+		l := c.speaks(tag)
+		if l == nil {
+			return nil, false
+		}
+		return l.audio(ID(plain), words)
+	}
 	if l := c.fit(lang); l != nil {
-		if a, ok := l.audio(id); ok {
+		if a, ok := l.audio(id, words); ok {
 			return a, true
 		}
 	}
 	if c.fallback == nil {
 		return nil, false
 	}
-	return c.fallback.audio(id)
+	return c.fallback.audio(id, words)
 }
 
-// fit compares tags without regard to case (RFC 5646 section 2.1.1).
+// fit is the language for a tag, the default one if none speaks it.
 func (c *Catalogue) fit(lang string) *language {
+	if l := c.speaks(lang); l != nil {
+		return l
+	}
+	return c.fallback
+}
+
+// speaks compares tags without regard to case (RFC 5646 section 2.1.1). Of several
+// languages with the same primary one the default is taken, else the first. Nil: none.
+func (c *Catalogue) speaks(lang string) *language {
 	for _, l := range c.languages {
 		if strings.EqualFold(l.tag, lang) {
 			return l
 		}
+	}
+	if c.fallback != nil && strings.EqualFold(primary(c.fallback.tag), primary(lang)) {
+		return c.fallback
 	}
 	for _, l := range c.languages {
 		if strings.EqualFold(primary(l.tag), primary(lang)) {
 			return l
 		}
 	}
-	return c.fallback
+	return nil
 }
 
 func primary(tag string) string {
@@ -211,7 +232,8 @@ func (c *Catalogue) Languages() []string {
 	return tags
 }
 
-// IDs are the sentences that the language with exactly this tag has, sorted.
+// IDs are the sentences that the language with exactly this tag has, variants among
+// them, sorted.
 func (c *Catalogue) IDs(lang string) []ID {
 	for _, l := range c.languages {
 		if l.tag == lang {

@@ -157,13 +157,13 @@ func TestOrphanFileIsTold(t *testing.T) {
 func TestDefaultLanguageMustExist(t *testing.T) {
 	cat, problems := Load(newTree("de-DE", Required()...).fsys)
 	require.NotNil(t, find(problems, "default language has no manifest"))
-	_, ok := cat.Audio("fr-FR", Busy)
+	_, ok := cat.Audio("fr-FR", Busy, Words{})
 	require.False(t, ok)
 	require.Empty(t, cat.Prepare("xx"))
 
 	cat, problems = Load(fstest.MapFS{})
 	require.Len(t, problems, 1)
-	_, ok = cat.Audio("en-US", Busy)
+	_, ok = cat.Audio("en-US", Busy, Words{})
 	require.False(t, ok)
 }
 
@@ -181,14 +181,82 @@ func TestLanguageIsFoundByTagThenPrimaryThenDefault(t *testing.T) {
 		"de-DE": "de-DE", "de-AT": "de-DE", "de": "de-DE", "DE-de": "de-DE", "fr-CA": "fr-FR",
 		"en-GB": "en-US", "it-IT": "en-US", "": "en-US", "d": "en-US",
 	} {
-		a, ok := cat.Audio(tag, Busy)
+		a, ok := cat.Audio(tag, Busy, Words{})
 		require.True(t, ok)
 		require.Equal(t, want, a.Language(), tag)
 		require.Equal(t, "Words of busy in "+want+".", a.Text())
 		require.Equal(t, Busy, a.ID())
 	}
-	_, ok := cat.Audio("de-DE", "no-such-sentence")
+	_, ok := cat.Audio("de-DE", "no-such-sentence", Words{})
 	require.False(t, ok)
+}
+
+// Two languages of one primary tag: the default stands for what neither is.
+func TestOfTwoEnglishesTheDefaultIsMeant(t *testing.T) {
+	all := newTree("en-GB", Required()...).fsys
+	for name, f := range newTree("en-US", Required()...).fsys {
+		all[name] = f
+	}
+	cat, problems := Load(all)
+	require.Empty(t, problems)
+	for tag, want := range map[string]string{"en": "en-US", "en-AU": "en-US", "en-gb": "en-GB", "en-US": "en-US"} {
+		a, _ := cat.Audio(tag, Busy, Words{})
+		require.Equal(t, want, a.Language(), tag)
+	}
+}
+
+func TestWordsOfARouteChooseTheVariant(t *testing.T) {
+	ids := append(Required(), "welcome@pin", "enter-extension@mailbox", "busy@pin")
+	all := newTree("en-US", ids...).fsys
+	for name, f := range newTree("fr-FR", append(Required(), "welcome@passcode")...).fsys {
+		all[name] = f
+	}
+	cat, problems := Load(all)
+	require.Empty(t, problems)
+	cases := []struct {
+		lang  string
+		id    ID
+		words Words
+		want  ID
+	}{
+		{"en-US", Welcome, Words{}, Welcome},
+		{"en-US", Welcome, Words{Code: "access-code"}, Welcome},
+		{"en-US", Welcome, Words{Code: "pin"}, "welcome@pin"},
+		{"en-US", Welcome, Words{Code: "passcode"}, Welcome},
+		{"en-US", Welcome, Words{Extension: "mailbox"}, Welcome},
+		{"en-US", EnterExtension, Words{Code: "pin", Extension: "mailbox"}, "enter-extension@mailbox"},
+		{"en-US", EnterExtension, Words{Code: "pin", Extension: "account"}, EnterExtension},
+		{"en-US", "welcome@pin", Words{}, "welcome@pin"},
+		{"fr-FR", Welcome, Words{Code: "passcode"}, "welcome@passcode"},
+		{"fr-FR", Busy, Words{Code: "pin"}, Busy},
+		{"en-US", "fr-FR/welcome", Words{Code: "passcode"}, "welcome@passcode"},
+	}
+	for _, c := range cases {
+		a, ok := cat.Audio(c.lang, c.id, c.words)
+		require.True(t, ok)
+		require.Equal(t, c.want, a.ID(), "%v", c)
+	}
+	a, _ := cat.Audio("fr-FR", Busy, Words{Code: "pin"})
+	require.Equal(t, "fr-FR", a.Language(), "the language counts more than the word")
+}
+
+func TestQualifiedIDNamesItsLanguage(t *testing.T) {
+	all := newTree("en-US", append(Required(), "only-english")...).fsys
+	for name, f := range newTree("es-ES", Required()...).fsys {
+		all[name] = f
+	}
+	cat, problems := Load(all)
+	require.Empty(t, problems)
+	for _, id := range []ID{"es-ES/busy", "es/busy", "es-MX/busy"} {
+		a, ok := cat.Audio("en-US", id, Words{})
+		require.True(t, ok, "%s", id)
+		require.Equal(t, "es-ES", a.Language())
+		require.Equal(t, Busy, a.ID())
+	}
+	for _, id := range []ID{"fr-FR/busy", "es-ES/only-english", "/busy", "es-ES/"} {
+		_, ok := cat.Audio("en-US", id, Words{})
+		require.False(t, ok, "%s: no other language stands in", id)
+	}
 }
 
 func TestOverlayReplacesSentencesAndAddsLanguages(t *testing.T) {
@@ -205,7 +273,7 @@ func TestOverlayReplacesSentencesAndAddsLanguages(t *testing.T) {
 	require.Equal(t, []ID{Busy}, cat.IDs("nl-NL"))
 
 	text := func(lang string, id ID) string {
-		a, ok := cat.Audio(lang, id)
+		a, ok := cat.Audio(lang, id, Words{})
 		require.True(t, ok)
 		return a.Text()
 	}
@@ -259,7 +327,7 @@ func TestOtherLanguagesAreReadAtFirstUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			a, ok := cat.Audio("de-DE", Busy)
+			a, ok := cat.Audio("de-DE", Busy, Words{})
 			require.True(t, ok)
 			require.NotEmpty(t, a.Payload(codec.PCMU))
 		})
@@ -304,7 +372,7 @@ func TestMastersOfEveryRateSoundAlike(t *testing.T) {
 	require.Empty(t, problems)
 	want := sine(1000, 8000, time.Second, Rate)
 	for i := range WAVRates {
-		a, _ := cat.Audio("en-US", Required()[i])
+		a, _ := cat.Audio("en-US", Required()[i], Words{})
 		require.Equal(t, time.Second, a.Duration())
 		got := a.PCM8k()
 		var noise float64
@@ -319,9 +387,10 @@ func TestMastersOfEveryRateSoundAlike(t *testing.T) {
 func TestLookupAllocatesNothing(t *testing.T) {
 	cat, _ := Load(shipped)
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		a, _ := cat.Audio("de-AT", MainMenu)
+		a, _ := cat.Audio("de-AT", MainMenu, Words{})
 		a.Payload(codec.PCMA)
 		a.Duration()
+		cat.Audio("en-US", "en-US/welcome", Words{Code: "pin", Extension: "account"})
 	}))
 }
 
@@ -329,7 +398,7 @@ func BenchmarkLookup(b *testing.B) {
 	cat, _ := Load(shipped)
 	b.ReportAllocs()
 	for b.Loop() {
-		a, _ := cat.Audio("en-US", MainMenu)
+		a, _ := cat.Audio("en-US", MainMenu, Words{})
 		a.Payload(codec.PCMU)
 	}
 }

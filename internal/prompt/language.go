@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +48,14 @@ type language struct {
 	once      sync.Once
 	ready     atomic.Bool // sentences and problems may be read
 	sentences map[ID]*Audio
+	variants  map[variant]*Audio
 	problems  []strictyaml.Problem
+}
+
+// variant names a recording id@word.
+type variant struct {
+	id   ID
+	word string
 }
 
 // add takes in the sentences of a manifest; the last source wins.
@@ -71,9 +79,14 @@ func (l *language) missing() []strictyaml.Problem {
 	return problems
 }
 
-func (l *language) audio(id ID) (*Audio, bool) {
+func (l *language) audio(id ID, words Words) (*Audio, bool) {
 	if !l.ready.Load() {
 		l.prepare()
+	}
+	for _, word := range [...]string{words.Code, words.Extension} {
+		if a, ok := l.variants[variant{id, word}]; ok {
+			return a, true
+		}
 	}
 	a, ok := l.sentences[id]
 	return a, ok
@@ -83,6 +96,7 @@ func (l *language) audio(id ID) (*Audio, bool) {
 func (l *language) prepare() {
 	l.once.Do(func() {
 		l.sentences = make(map[ID]*Audio, len(l.entries))
+		l.variants = map[variant]*Audio{}
 		e := encoder{decimators: map[int]*decimator{}}
 		for _, id := range sorted(l.entries) {
 			a, problem := e.encode(id, l.entries[id])
@@ -92,6 +106,9 @@ func (l *language) prepare() {
 			}
 			a.language = l.tag
 			l.sentences[id] = a
+			if plain, word, ok := strings.Cut(string(id), "@"); ok {
+				l.variants[variant{ID(plain), word}] = a
+			}
 		}
 		l.ready.Store(true)
 	})

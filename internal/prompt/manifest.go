@@ -66,7 +66,7 @@ func sentencePath(id ID, field string) string {
 }
 
 var (
-	idShape  = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	idShape  = regexp.MustCompile(`^[a-z][a-z0-9-]*(@[a-z][a-z-]*)?$`) // id or id@WORD
 	shaShape = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
@@ -127,7 +127,7 @@ func (m *Manifest) checkSentence(id ID, owner map[string]ID, report func(path, t
 	s := m.Sentences[id]
 	at := sentencePath(id, "")
 	if !idShape.MatchString(string(id)) {
-		report(at, fmt.Sprintf("%q is no sentence id.", id), "Use small letters, digits and hyphens.")
+		report(at, fmt.Sprintf("%q is no sentence id.", id), "Use small letters, digits and hyphens; a variant is id@word.")
 		return
 	}
 	if strings.TrimSpace(s.Text) == "" {

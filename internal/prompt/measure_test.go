@@ -42,7 +42,7 @@ func TestActiveLevelLeavesPausesOut(t *testing.T) {
 
 func TestActiveLevelFollowsGain(t *testing.T) {
 	cat, _ := Load(shipped)
-	a, _ := cat.Audio("en-US", MainMenu)
+	a, _ := cat.Audio("en-US", MainMenu, Words{})
 	pcm := a.PCM8k()
 	before := ActiveLevel(pcm, Rate)
 	for i := range pcm {

@@ -3,7 +3,19 @@
 package prompt
 
 // ID names one sentence; manifest.yaml of each language gives its words.
+//
+//	welcome         the sentence, in the language of the call
+//	welcome@pin     the same for routes that say PIN (Words)
+//	es-ES/welcome   the Spanish one, whatever the language of the call
 type ID string
+
+// Words are what a route calls things. A sentence that names one of them is recorded
+// once for each word, as id@WORD; the plain recording is the one for the first word,
+// for "" and for a word that nobody recorded.
+type Words struct {
+	Code      string // access-code, pin, passcode
+	Extension string // extension, mailbox, account
+}
 
 // MaxParts is the number of sentences one phrase can join: two before a menu, what
 // the menu says first, and its eight options.
@@ -52,7 +64,8 @@ const (
 	TooManyTries       ID = "too-many-tries" // the limit of this line, not of the mailbox
 	Transferring       ID = "transferring"
 	TransferFailed     ID = "transfer-failed"
-	LineCheck          ID = "line-check" // what the check door does
+	LineCheck          ID = "line-check"        // what the check door does
+	AttendantWelcome   ID = "attendant-welcome" // before the menu of who has not signed in
 	Unavailable        ID = "unavailable"
 	Locked             ID = "locked"
 	CannotChange       ID = "cannot-change"
@@ -87,14 +100,16 @@ const (
 	RefusedUsedBefore ID = "refused-used-before"
 )
 
-// required are the sentences every language must have.
+// required are the sentences every language must have, but for those of newCodeAsks,
+// options and lineHeard.
 var required = []ID{
 	Welcome, EnterExtension, EnterExtensionLong, EnterCode, EnterCodeLong, WrongCode,
 	MainMenu, MainMenuLong, InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
-	RepeatNewCode, RepeatNewCodeLong, Mismatch, NoInput, HelpDesk, Cleared, DigitsLost,
-	PleaseWait, Changed, Failed, OldCodeWorks, Unconfirmed, Busy, Unavailable, Locked,
-	CannotChange, ManagedElsewhere, TooSoon, NotAccepted, MustChange, NoCodeYet,
-	Cancelled, TimeLimit, Goodbye,
+	RepeatNewCode, RepeatNewCodeLong, Mismatch, StillDifferent, NoInput, TakeYourTime,
+	HelpDesk, Cleared, DigitsLost, PleaseWait, Changed, Failed, OldCodeWorks, Unconfirmed,
+	Busy, TooManyTries, Unavailable, Locked, CannotChange, ManagedElsewhere, TooSoon,
+	NotAccepted, MustChange, NoCodeYet, Cancelled, TimeLimit, Goodbye,
+	AttendantWelcome, Transferring, TransferFailed, LineCheck,
 	RetryOneMinute, RetryTenMinutes, RetryOneHour, RetryOneDay,
 	RefusedTooShort, RefusedTooLong, RefusedSameRun, RefusedSequence, RefusedOwnNumber,
 	RefusedCurrent, RefusedTooSimple, RefusedUsedBefore,
@@ -124,12 +139,49 @@ func NewCodeAsk(min, max int) (short, long ID) {
 	return EnterNewCode, EnterNewCodeLong
 }
 
-// Required lists the sentences every language must have, those of NewCodeAsk among
-// them.
+// options are the actions of menus and the keys that each is recorded with.
+var options = []struct{ name, keys string }{
+	{"change", "0123456789"}, {"messages", "1"}, {"operator", "0"}, {"sign-in", "5"},
+	{"repeat", "9*"}, {"goodbye", "*#"}, {"back", "*0"},
+	{"options", "0"}, {"advanced", "5"}, {"setup", "4"}, {"preferences", "3"},
+	{"language", "23456789"},
+}
+
+// Option is the sentence "to do this, press that key". name is the action's, or that
+// of the menu or target which the key leads to; "language" offers the language of
+// whose recordings it is. key is one of 0-9 * #.
+func Option(name string, key byte) ID {
+	switch key {
+	case '*':
+		return ID("option-" + name + "-star")
+	case '#':
+		return ID("option-" + name + "-pound")
+	}
+	return ID("option-" + name + "-" + string(key))
+}
+
+// lineHeard counts keys, from none on; the last stands for every higher number.
+var lineHeard = [...]ID{
+	"line-heard-0", "line-heard-1", "line-heard-2", "line-heard-3", "line-heard-4", "line-heard-5", "line-heard-6",
+	"line-heard-7", "line-heard-8", "line-heard-9", "line-heard-10", "line-heard-11", "line-heard-12", "line-heard-many",
+}
+
+// LineHeard says how many keys the check door heard; keys is not negative.
+func LineHeard(keys int) ID {
+	return lineHeard[min(keys, len(lineHeard)-1)]
+}
+
+// Required lists the sentences every language must have. A menu can need others:
+// options with other keys, which a site records itself.
 func Required() []ID {
 	ids := append([]ID(nil), required...)
 	for _, a := range newCodeAsks {
 		ids = append(ids, a.short, a.long)
 	}
-	return ids
+	for _, o := range options {
+		for _, key := range []byte(o.keys) {
+			ids = append(ids, Option(o.name, key))
+		}
+	}
+	return append(ids, lineHeard[:]...)
 }

@@ -11,9 +11,13 @@ import (
 )
 
 func TestPhraseEndsAtItsFirstEmptyID(t *testing.T) {
-	require.Equal(t, Phrase{"failed", "old-code-works", ""}, Say(Failed, OldCodeWorks))
+	require.Equal(t, Phrase{"failed", "old-code-works"}, Say(Failed, OldCodeWorks))
 	require.Equal(t, Phrase{}, Say())
-	require.Equal(t, Phrase{"a", "b", "c"}, Say("a", "b", "c", "d"), "a fourth part is not said")
+	var full Phrase
+	for i := range full {
+		full[i] = LineHeard(i)
+	}
+	require.Equal(t, full, Say(append(full[:], "x")...), "one part more is not said")
 }
 
 // A constant that is not required could be missing from a language unnoticed.
@@ -62,4 +66,19 @@ func TestNewCodeIsAskedWithNumbersWhereRecorded(t *testing.T) {
 		require.Equal(t, EnterNewCodeLong, long)
 	}
 	require.Zero(t, testing.AllocsPerRun(100, func() { NewCodeAsk(8, 16) }))
+}
+
+func TestOptionsAreNamedByActionAndKey(t *testing.T) {
+	require.Equal(t, ID("option-change-2"), Option("change", '2'))
+	require.Equal(t, ID("option-goodbye-star"), Option("goodbye", '*'))
+	require.Equal(t, ID("option-language-pound"), Option("language", '#'))
+	require.Contains(t, Required(), Option("sign-in", '5'))
+}
+
+func TestLineCheckCountsToTwelve(t *testing.T) {
+	for keys, id := range map[int]ID{0: "line-heard-0", 1: "line-heard-1", 12: "line-heard-12", 13: "line-heard-many", 900: "line-heard-many"} {
+		require.Equal(t, id, LineHeard(keys))
+		require.Contains(t, Required(), id)
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { LineHeard(7) }))
 }

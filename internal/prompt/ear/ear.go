@@ -85,7 +85,7 @@ func New(masters map[prompt.ID][]int16) *Ear {
 func Of(c *prompt.Catalogue, language string) *Ear {
 	masters := map[prompt.ID][]int16{}
 	for _, id := range c.IDs(language) {
-		if a, ok := c.Audio(language, id); ok {
+		if a, ok := c.Audio(language, id, prompt.Words{}); ok {
 			masters[id] = a.PCM8k()
 		}
 	}

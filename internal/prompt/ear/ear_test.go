@@ -28,7 +28,7 @@ var house = sync.OnceValue(func() (h struct {
 	h.Ear, h.ids, h.pcm = Of(cat, "en-US"), cat.IDs("en-US"), map[prompt.ID][]int16{}
 	h.text = map[prompt.ID]string{}
 	for _, id := range h.ids {
-		a, _ := cat.Audio("en-US", id)
+		a, _ := cat.Audio("en-US", id, prompt.Words{})
 		h.pcm[id], h.text[id] = a.PCM8k(), a.Text()
 	}
 	return h
