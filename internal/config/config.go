@@ -18,6 +18,7 @@ import (
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/call"
+	"star97/internal/console"
 	"star97/internal/dialplan"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
@@ -40,8 +41,9 @@ type Config struct {
 	Prompts prompt.Options  `yaml:"prompts"`
 	Policy  Policy          `yaml:"policy"`
 	// Dialplan is a file, relative to the configuration's folder. Empty: the embedded one.
-	Dialplan string `yaml:"dialplan"`
-	Log      Log    `yaml:"log"`
+	Dialplan string          `yaml:"dialplan"`
+	HTTP     console.Options `yaml:"http"`
+	Log      Log             `yaml:"log"`
 	// Drain is how long calls in progress may go on after SIGTERM, 0s to 1h.
 	Drain time.Duration `yaml:"drain"`
 
@@ -88,6 +90,7 @@ func Default() Config {
 		Store: backend.DefaultOptions(), Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
 		Policy: Policy{Preset: "default", Policy: pin.DefaultPolicy()},
+		HTTP:   console.DefaultOptions(),
 		Log:    Log{Level: "info", Format: "text"},
 		Drain:  time.Minute,
 		Plan:   dialplan.Default(),
@@ -122,6 +125,14 @@ func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
 		return []strictyaml.Problem{file.Problem("$.lockout.call_tries",
 			fmt.Sprintf("The dialplan gives a call %d tries, but lockout.call_tries closes the mailbox to it after %d.", asked, kept),
 			"Raise lockout.call_tries, or lower limits.wrong_codes of the dialplan.")}
+	}
+	return nil
+}
+
+// Warnings are sentences about a configuration that works and is perhaps not meant.
+func (c *Config) Warnings() []string {
+	if w := c.HTTP.Warning(); w != "" {
+		return []string{"http." + w + "."}
 	}
 	return nil
 }
@@ -183,6 +194,7 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 		{"audit", c.Audit.Validate()},
 		{"prompts", c.Prompts.Validate()},
 		{"policy", c.Policy.validate()},
+		{"http", c.HTTP.Validate()},
 		{"log", c.Log.validate()},
 	} {
 		all = append(all, locate(file, owner.key, owner.err)...)
