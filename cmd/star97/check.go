@@ -8,7 +8,6 @@ import (
 
 	"star97/internal/app"
 	"star97/internal/config"
-	"star97/internal/flow"
 	"star97/internal/strictyaml"
 )
 
@@ -64,7 +63,7 @@ func check(file string) (config.Config, []strictyaml.Problem) {
 	if problems = append(problems, more...); len(problems) > 0 {
 		return c, problems
 	}
-	if _, err := flow.NewLayout(c.Plan, c.Policy.Policy); err != nil {
+	if _, err := app.Layouts(c); err != nil {
 		return c, []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
 	}
 	return c, nil

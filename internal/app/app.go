@@ -11,7 +11,6 @@ import (
 	"star97/internal/audit"
 	"star97/internal/call"
 	"star97/internal/config"
-	"star97/internal/flow"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/media"
@@ -60,7 +59,7 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 
 // serve is Serve once everything that is read at the start was read.
 func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o Options) error {
-	layout, err := flow.NewLayout(c.Plan, c.Policy.Policy)
+	site, err := siteOf(c, voice)
 	if err != nil {
 		return err
 	}
@@ -72,9 +71,7 @@ func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o 
 		return err
 	}
 	defer engine.Close()
-	calls := call.New(call.Deps{
-		Store: stores.Trail, Notes: stores.Trail, Voice: voice, Layout: layout, Limit: c.Plan.Timers.Call, Log: o.Log,
-	}, c.Call)
+	calls := call.New(call.Deps{Store: stores.Trail, Notes: stores.Trail, Log: o.Log}, site, c.Call)
 	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log})
 	if err != nil {
 		return err
@@ -161,8 +158,8 @@ func LoadVoice(c config.Config) (Voice, []strictyaml.Problem) {
 type Voice struct{ catalogue *prompt.Catalogue }
 
 // Clip finds a sentence.
-func (v Voice) Clip(language string, id prompt.ID) (media.Clip, bool) {
-	a, ok := v.catalogue.Audio(language, id, prompt.Words{})
+func (v Voice) Clip(language string, words prompt.Words, id prompt.ID) (media.Clip, bool) {
+	a, ok := v.catalogue.Audio(language, id, words)
 	if !ok {
 		return nil, false
 	}

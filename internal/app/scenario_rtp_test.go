@@ -211,7 +211,7 @@ func (s *scenario) begin(ctx context.Context) error {
 }
 
 func (s *scenario) layout() *flow.Layout {
-	l, err := flow.NewLayout(s.config.Plan, s.config.Policy.Policy)
+	l, err := flow.NewLayout(s.config.Plan, dialplan.DefaultLayout, s.config.Policy.Policy)
 	require.NoError(s.t, err)
 	return l
 }

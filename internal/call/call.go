@@ -6,6 +6,7 @@ package call
 import (
 	"star97/internal/dtmf"
 	"star97/internal/mailbox"
+	"star97/internal/prompt"
 )
 
 // Leg is the signalling side of a call; uas implements it.
@@ -14,6 +15,13 @@ type Leg interface {
 	Signals() <-chan Signal
 	// Hangup ends the dialog (BYE) and returns at once; Signals closes when it is over.
 	Hangup()
+}
+
+// Referrer is a Leg that can transfer its caller.
+type Referrer interface {
+	// Refer asks the far end to call a SIP URI in our place (RFC 3515) and returns at
+	// once; one Referred says how that ended, unless Gone comes first.
+	Refer(target string)
 }
 
 // SignalKind is what the far end did.
@@ -41,8 +49,9 @@ type Arrival struct {
 	Door      mailbox.Door
 	Number    string // own door: the mailbox's number; empty at the any door
 	Domain    string
-	Layout    string // a layout of the dialplan
+	Layout    string // of the dialplan; empty: the default one
 	Language  string // BCP 47; empty: the default
+	Words     prompt.Words
 	Slow      bool   // the caller gets twice the time
 	Peer      string // configured name
 	Transport string // of the INVITE: udp, tcp

@@ -36,19 +36,36 @@ type rig struct {
 	log     *bytes.Buffer // read it when the bubble is quiet
 }
 
-// in runs test with a call by a door, answered.
-func in(t *testing.T, door mailbox.Door, test func(r *rig)) {
+// targets are where the layout "transfers" can send callers.
+var targets = map[string]string{"messages": "sip:vm-{mailbox}@example.com", "operator": "sip:0@example.com"}
+
+// The sentences of the main menu.
+var (
+	mainMenu     = []prompt.ID{"option-change-2", "option-repeat-9", "option-goodbye-star"}
+	transferMenu = []prompt.ID{"option-messages-1", "option-change-2", "option-repeat-9", "option-operator-0", "option-goodbye-star"}
+)
+
+// in runs test with a call by a door, not answered yet.
+func in(t *testing.T, door mailbox.Door, test func(r *rig)) { walk(t, door, "default", test) }
+
+func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		layout, err := flow.NewLayout(dialplan.Default(), pin.DefaultPolicy())
-		require.NoError(t, err)
+		site := &Site{Voice: voice{}, Layouts: map[string]*flow.Layout{}, Targets: targets, Limit: 10 * time.Minute, TransfersPerHour: 2}
+		for name, to := range map[string]map[string]string{"default": nil, "transfers": targets} {
+			plan := dialplan.Default()
+			plan.Targets = to
+			l, err := flow.NewLayout(plan, "default", pin.DefaultPolicy())
+			require.NoError(t, err)
+			site.Layouts[name] = l
+		}
 		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, done: make(chan struct{}), log: new(bytes.Buffer)}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
 		defer cancel()
 		r.service = New(Deps{
-			Store: r.store, Notes: r.store, Voice: voice{}, Layout: layout, Limit: 10 * time.Minute, Log: slog.New(slog.NewTextHandler(r.log, nil)),
-		}, DefaultOptions())
-		arrival := Arrival{Door: door, Peer: "test", CallID: "one"}
+			Store: r.store, Notes: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)),
+		}, site, DefaultOptions())
+		arrival := Arrival{Door: door, Layout: layout, Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
 			arrival.Number = "4001"
 		}
@@ -100,12 +117,16 @@ func (r *rig) says(ids ...prompt.ID) {
 type leg struct {
 	signals chan Signal
 	hangups chan time.Time
+	targets chan string
 	once    sync.Once
 }
 
-func newLeg() *leg { return &leg{signals: make(chan Signal, 8), hangups: make(chan time.Time, 8)} }
+func newLeg() *leg {
+	return &leg{signals: make(chan Signal, 8), hangups: make(chan time.Time, 8), targets: make(chan string, 8)}
+}
 
 func (l *leg) Signals() <-chan Signal { return l.signals }
+func (l *leg) Refer(target string)    { l.targets <- target }
 func (l *leg) Hangup()                { l.hangups <- time.Now(); l.gone() }
 func (l *leg) gone()                  { l.once.Do(func() { l.signals <- Signal{Kind: Gone}; close(l.signals) }) }
 
@@ -116,7 +137,7 @@ func (clip) Payload(codec.ID) []byte { return nil }
 
 type voice struct{}
 
-func (voice) Clip(_ string, id prompt.ID) (media.Clip, bool) { return clip{id}, true }
+func (voice) Clip(_ string, _ prompt.Words, id prompt.ID) (media.Clip, bool) { return clip{id}, true }
 
 // session is the media side.
 type session struct {

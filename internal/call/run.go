@@ -1,9 +1,11 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"time"
 
+	"star97/internal/dialplan"
 	"star97/internal/dtmf"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
@@ -14,6 +16,7 @@ import (
 // signalling side and stops when the dialog is over.
 type run struct {
 	*Service
+	site    *Site // of the time when the call began
 	leg     Leg
 	media   media.Session
 	arrival Arrival
@@ -23,20 +26,24 @@ type run struct {
 	grace   time.Duration // how long after that somebody may type
 	warned  bool          // the grace was told to be over
 
-	state   flow.State
-	merge   dtmf.Merge
-	clock   clock
-	account *mailbox.Account   // whose mailbox; zero until it is found
-	finding uint32             // the step of the last Lookup
-	forsake context.CancelFunc // gives up that Lookup
-	pounded time.Time          // when the current code was entered whole
-	jobs    int                // store calls without an answer
-	over    chan struct{}      // closed when the call is
-	answers chan answer
-	source  dtmf.Source // by which the last counted key came
-	end     flow.EndReason
-	leaving bool // the BYE was asked for
-	stirred bool // a signal came since the media were last silent
+	state      flow.State
+	merge      dtmf.Merge
+	clock      clock
+	limit      *time.Timer        // the total time
+	account    *mailbox.Account   // whose mailbox; zero until it is found
+	finding    uint32             // the step of the last Lookup
+	forsake    context.CancelFunc // gives up that Lookup
+	pounded    time.Time          // when the current code was entered whole
+	jobs       int                // store calls without an answer
+	verified   bool               // the code of account was right
+	referring  uint32             // the step of the last Transfer
+	unreferred bool               // it could not be tried
+	over       chan struct{}      // closed when the call is
+	answers    chan answer
+	source     dtmf.Source // by which the last counted key came
+	end        flow.EndReason
+	leaving    bool // the BYE was asked for
+	stirred    bool // a signal came since the media were last silent
 }
 
 // answersMax bounds answers that wait for the loop. The flow asks for one thing
@@ -44,11 +51,13 @@ type run struct {
 const answersMax = 4
 
 func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
+	site := s.site.Load()
 	return &run{
-		Service: s, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
+		Service: s, site: site, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
 		grace:   s.opts.HangupGrace,
-		state:   flow.New(s.deps.Layout, a.Door),
+		state:   flow.New(site.Layouts[cmp.Or(a.Layout, dialplan.DefaultLayout)], flow.Start{Door: a.Door, Language: a.Language, Slow: a.Slow}),
 		clock:   newClock(),
+		limit:   time.NewTimer(site.Limit),
 		account: new(mailbox.Account),
 		forsake: func() {},
 		over:    make(chan struct{}),
@@ -60,7 +69,7 @@ func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
 // the caller did takes effect before the ACK: until then the engine keeps its
 // events and only signals are read.
 func (r *run) loop(ctx context.Context) {
-	limit := time.NewTimer(r.deps.Limit)
+	limit := r.limit
 	defer limit.Stop()
 	var heard <-chan media.Event
 	stop := ctx.Done()
@@ -89,11 +98,11 @@ func (r *run) loop(ctx context.Context) {
 		case a := <-r.answers:
 			r.answer(a)
 		case <-limit.C:
-			r.overtime(limit)
+			r.overtime()
 		case <-stop: // the service goes down: typing on is no longer possible
 			stop = nil
 			r.grace = min(r.grace, limitAgain)
-			r.overtime(limit)
+			r.overtime()
 		}
 	}
 }
@@ -120,18 +129,18 @@ const (
 
 // overtime tells the flow that the time is up. The flow lets a caller who is
 // typing go on, so it is told again, until the grace is over.
-func (r *run) overtime(again *time.Timer) {
+func (r *run) overtime() {
 	if r.late.IsZero() {
 		r.late = time.Now()
 	}
 	switch {
 	case time.Since(r.late) < r.grace:
 		r.step(flow.Event{Kind: flow.LimitHit})
-		again.Reset(limitAgain)
+		r.limit.Reset(limitAgain)
 	case !r.warned:
 		r.warned = true
 		r.step(flow.Event{Kind: flow.GraceOver})
-		again.Reset(lastWords)
+		r.limit.Reset(lastWords)
 	default:
 		r.hangup()
 	}
@@ -156,6 +165,8 @@ func (r *run) signal(s Signal) {
 		r.key(s.Report)
 	case Renegotiated:
 		r.merge.Unlock()
+	case Referred:
+		r.transferred(s.Status)
 	}
 }
 
@@ -201,6 +212,10 @@ func (r *run) step(e flow.Event) {
 		r.perform(&effects.List[i])
 	}
 	effects.Wipe()
+	if r.unreferred {
+		r.unreferred = false
+		r.step(flow.Event{Kind: flow.Transferred, Step: r.referring})
+	}
 }
 
 // waitsForCode tells whether the current code was entered and is being judged.
@@ -216,6 +231,10 @@ func (r *run) perform(e *flow.Effect) {
 		r.clock.set(e.After, e.Step)
 	case flow.Lookup, flow.Verify, flow.Change:
 		r.ask(e)
+	case flow.Transfer:
+		r.transfer(e)
+	case flow.Limit:
+		r.limit.Reset(e.After)
 	case flow.Note:
 		r.note(e)
 	case flow.End:
@@ -231,9 +250,9 @@ func (r *run) utterance(e *flow.Effect) media.Utterance {
 		if id == "" {
 			break
 		}
-		clip, ok := r.deps.Voice.Clip(r.arrival.Language, id)
+		clip, ok := r.site.Voice.Clip(e.Language, r.arrival.Words, id)
 		if !ok {
-			r.deps.Log.Error("a sentence has no recording; run `star97 check`", "prompt", id, "language", r.arrival.Language)
+			r.deps.Log.Error("a sentence has no recording; run `star97 check`", "prompt", id, "language", e.Language)
 			continue
 		}
 		u.Clips[n] = clip

@@ -16,8 +16,9 @@ import (
 
 // Voice finds the recording of a sentence; app makes it from the catalogue.
 type Voice interface {
-	// Clip returns the sentence in a language, or in the default one, or false.
-	Clip(language string, id prompt.ID) (media.Clip, bool)
+	// Clip returns the sentence in a language, or in the default one, with the words
+	// of a route where they are recorded, or false.
+	Clip(language string, words prompt.Words, id prompt.ID) (media.Clip, bool)
 }
 
 // Notes keeps what was decided without the store: *audit.Trail is one.
@@ -28,20 +29,30 @@ type Notes interface {
 
 // Deps is what every call shares. All of it is safe for concurrent use.
 type Deps struct {
-	Store  mailbox.Store // with lock-out, audit and settling around it
-	Notes  Notes
-	Voice  Voice
-	Layout *flow.Layout
-	Limit  time.Duration // total time of a call
-	Log    *slog.Logger
+	Store mailbox.Store // with lock-out, audit and settling around it
+	Notes Notes
+	Log   *slog.Logger
+}
+
+// Site is what the dialplan and the recordings say. It is read-only; a call keeps
+// the one that it began with.
+type Site struct {
+	Voice   Voice
+	Layouts map[string]*flow.Layout // every layout that an Arrival can name
+	Targets map[string]string       // SIP URIs by name; {mailbox} stands for the verified extension
+	Limit   time.Duration           // total time of a call
+
+	TransfersPerHour int // of one mailbox; of one caller before the code is verified
 }
 
 // Service runs calls.
 type Service struct {
 	deps Deps
 	opts Options
+	site atomic.Pointer[Site]
 
-	calls atomic.Uint64 // that began
+	calls     atomic.Uint64 // that began
+	transfers hourly
 
 	// work counts store calls in flight: a change goes on after its caller has
 	// hung up, and the process waits for it.
@@ -49,9 +60,14 @@ type Service struct {
 }
 
 // New makes a Service; opts must be valid.
-func New(deps Deps, opts Options) *Service {
-	return &Service{deps: deps, opts: opts}
+func New(deps Deps, site *Site, opts Options) *Service {
+	s := &Service{deps: deps, opts: opts}
+	s.site.Store(site)
+	return s
 }
+
+// Use exchanges the site for the calls that begin from now on.
+func (s *Service) Use(site *Site) { s.site.Store(site) }
 
 // Run carries one call from the INVITE to its end and returns when the dialog is
 // over. It closes neither leg nor session. When ctx ends the caller is told that

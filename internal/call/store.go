@@ -50,7 +50,7 @@ const jobsMax = 4
 // known, and the late one is dropped.
 func (r *run) ask(e *flow.Effect) {
 	if e.Kind == flow.Lookup {
-		r.account, r.finding = new(mailbox.Account), e.Step
+		r.account, r.finding, r.verified = new(mailbox.Account), e.Step, false
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
 	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
@@ -247,6 +247,7 @@ func (r *run) answer(a answer) {
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
 		*r.account = a.account
 	}
+	r.verified = r.verified || a.kind == flow.Verified && a.code == mailbox.OK && r.state.At() == flow.Verifying
 	if a.code == mailbox.OK && (a.kind == flow.Verified || r.state.Door() == mailbox.OwnDoor) {
 		e.Account = r.account
 	}

@@ -1,0 +1,81 @@
+package call
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"star97/internal/flow"
+)
+
+// placeholder stands in a target for the extension of the verified mailbox.
+const placeholder = "{mailbox}"
+
+// transfer sends the caller to one of the site's targets. What cannot be tried has
+// failed: the flow says so and goes on.
+func (r *run) transfer(e *flow.Effect) {
+	r.referring = e.Step
+	target := r.site.Targets[e.Target]
+	leg, can := r.leg.(Referrer)
+	switch {
+	case !can:
+		r.deps.Log.Error("this leg cannot transfer a caller", "call", r.arrival.CallID)
+	case target == "":
+		r.deps.Log.Error("the dialplan has no such target", "call", r.arrival.CallID, "target", e.Target)
+	case strings.Contains(target, placeholder) && !r.verified:
+		r.deps.Log.Error("this target needs a mailbox, but nobody has signed in", "call", r.arrival.CallID, "target", e.Target)
+	case !r.transfers.allow(r.transferor(), r.site.TransfersPerHour, time.Now()):
+		r.deps.Log.Warn("a transfer was refused: too many in this hour", "call", r.arrival.CallID, "target", e.Target,
+			"limit", r.site.TransfersPerHour)
+	default:
+		leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension))
+		return
+	}
+	r.unreferred = true
+}
+
+// transferor is on whose account a transfer is counted.
+func (r *run) transferor() string {
+	a := &r.arrival
+	switch {
+	case r.verified:
+		return "mailbox " + r.account.Backend + " " + r.account.ID
+	case a.Caller != "":
+		return "caller " + a.Peer + " " + a.Caller
+	}
+	return "source " + a.Peer + " " + a.Source
+}
+
+// transferred tells the flow how the far end's own call to the target ended. A 2xx
+// is the only proof that the caller is there (RFC 3515 section 2.4.4).
+func (r *run) transferred(status int) {
+	ok := status >= 200 && status < 300
+	if !ok {
+		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", status)
+	}
+	r.step(flow.Event{Kind: flow.Transferred, Step: r.referring, OK: ok})
+}
+
+// hourly counts events by name within one hour from the first. Its table is
+// emptied when the hour is over; when it is full, names that are new get nothing.
+type hourly struct {
+	mu    sync.Mutex
+	since time.Time
+	count map[string]int
+}
+
+const hourlyNames = 10_000
+
+// allow counts one more of name and tells whether it is within most.
+func (h *hourly) allow(name string, most int, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if age := now.Sub(h.since); age >= time.Hour || age < 0 {
+		h.since, h.count = now, map[string]int{}
+	}
+	if _, known := h.count[name]; !known && len(h.count) >= hourlyNames {
+		return false
+	}
+	h.count[name]++
+	return h.count[name] <= most
+}

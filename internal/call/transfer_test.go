@@ -1,0 +1,94 @@
+package call
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/mailbox"
+	"star97/internal/prompt"
+)
+
+// refer signs in, chooses a key of the menu and returns the URI that the far end is
+// asked to call, or "" if it is not asked.
+func (r *rig) refer(key string) string {
+	r.press(key)
+	r.says(prompt.Transferring)
+	r.finish()
+	select {
+	case target := <-r.leg.targets:
+		return target
+	default:
+		return ""
+	}
+}
+
+func (r *rig) referred(status int) {
+	r.leg.signals <- Signal{Kind: Referred, Status: status}
+	synctest.Wait()
+}
+
+func TestATransferThatSucceedsEndsTheCall(t *testing.T) {
+	walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+		r.answer()
+		r.press("482915#")
+		r.says(transferMenu...)
+		require.Equal(t, "sip:vm-4001@example.com", r.refer("1"), "with the number of the mailbox")
+		require.Empty(t, r.leg.hangups, "the call is kept until it is known that the caller is there")
+		r.referred(200)
+		<-r.leg.hangups
+		<-r.done
+		require.Contains(t, r.log.String(), "end=transferred")
+	})
+}
+
+func TestATransferThatFailsLeadsBackToTheMenu(t *testing.T) {
+	for _, status := range []int{100, 302, 408, 486, 603} {
+		walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+			r.answer()
+			r.press("482915#")
+			require.Equal(t, "sip:0@example.com", r.refer("0"))
+			r.referred(status)
+			r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
+			require.Contains(t, r.log.String(), fmt.Sprintf("status=%d", status))
+			r.referred(200)
+			require.Empty(t, r.leg.hangups, "an answer too late means nothing")
+		})
+	}
+}
+
+func TestTransfersOfAMailboxAreLimited(t *testing.T) {
+	walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+		r.answer()
+		r.press("482915#")
+		for range 2 {
+			require.NotEmpty(t, r.refer("1"))
+			r.referred(486)
+			r.finish()
+		}
+		require.Empty(t, r.refer("1"), "the third of this hour")
+		r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
+		r.finish()
+		time.Sleep(time.Second)
+	})
+}
+
+func TestHourly(t *testing.T) {
+	var h hourly
+	now := time.Now()
+	require.True(t, h.allow("a", 2, now))
+	require.True(t, h.allow("a", 2, now.Add(30*time.Minute)))
+	require.False(t, h.allow("a", 2, now.Add(59*time.Minute)))
+	require.True(t, h.allow("b", 2, now.Add(59*time.Minute)), "others have their own")
+	require.True(t, h.allow("a", 2, now.Add(time.Hour)), "a new hour")
+	require.True(t, h.allow("a", 2, now.Add(-time.Hour)), "a clock that went back closes nothing for ever")
+	for i := range hourlyNames {
+		h.allow(fmt.Sprint(i), 2, now)
+	}
+	require.LessOrEqual(t, len(h.count), hourlyNames)
+	require.False(t, h.allow("one more", 2, now), "the table is bounded")
+	require.False(t, h.allow("a", 0, now.Add(2*time.Hour)), "none at all")
+}
