@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller"
+	"star97/internal/dialplan"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/script"
