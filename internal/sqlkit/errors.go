@@ -17,6 +17,7 @@ var (
 	ErrReadOnly = errors.New("not writable")
 	ErrFull     = errors.New("disk full")
 	ErrIO       = errors.New("disk error")
+	ErrGone     = errors.New("removed or replaced")
 )
 
 // ErrCommit marks an error that came when the commit had been asked for.
@@ -42,6 +43,7 @@ var sentences = map[error]string{
 	ErrDamaged:  "the database %s is damaged or is no SQLite file: stop star97 and restore it from a backup",
 	ErrReadOnly: "the database %s cannot be opened for writing: let star97's user write to the file and to its folder, and mount the file system writable",
 	ErrFull:     "the database %s cannot grow, the disk is full: free some space on its file system",
+	ErrGone:     "the database %s was removed or replaced while star97 had it open: put the right file there and restart star97",
 	ErrIO:       "the database %s could not be read or written: look for disk errors in the system log, then restore it from a backup if it is damaged",
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -94,6 +95,39 @@ func TestALockedDatabase(t *testing.T) {
 
 	require.NoError(t, tx.Rollback())
 	require.NoError(t, write(d, t.Context(), "x"))
+}
+
+// What is written to a file that has no name any more is lost with the process.
+func TestAFileThatIsNotThereAnyMoreKeepsNothing(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			content, err := os.ReadFile(path)
+			return errors.Join(err, os.Remove(path), os.WriteFile(path, content, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := DefaultOptions()
+			o.Path = filepath.Join(t.TempDir(), "a.db")
+			d, err := Open(t.Context(), o)
+			require.NoError(t, err)
+			defer d.Close()
+			make := func(table string) error {
+				return d.Write(t.Context(), func(tx *sql.Tx) error {
+					_, err := tx.Exec("CREATE TABLE " + table + " (a)")
+					return err
+				})
+			}
+			require.NoError(t, make("one"))
+			require.NoError(t, harm(o.Path))
+			err = make("two")
+			require.ErrorIs(t, err, ErrGone)
+			require.NotErrorIs(t, err, ErrCommit, "it is certain that nothing was changed")
+			require.ErrorContains(t, err, "the database "+o.Path+" was removed or replaced while star97 had it open")
+			require.ErrorIs(t, d.Read(func(*sql.DB) error { return nil }), ErrGone)
+		})
+	}
 }
 
 func TestAFullDisk(t *testing.T) {

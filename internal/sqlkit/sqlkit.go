@@ -49,13 +49,15 @@ func (o Options) Validate() error {
 // writer, each commit on the disk before it returns (synchronous=FULL).
 type DB struct {
 	opt   Options
+	path  string      // absolute
+	file  os.FileInfo // of what is open
 	read  *sql.DB
 	write *sql.DB // one connection: writers of this process queue here, in Go
 }
 
 // Open opens or makes the file, readable by its owner only. Errors are sentences
 // with the path and a remedy; errors.Is tells ErrLocked, ErrDamaged, ErrReadOnly,
-// ErrFull and ErrIO apart.
+// ErrFull, ErrIO and ErrGone apart.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := touch(abs); err != nil {
 		return nil, fileError(o.Path, err)
 	}
-	d := &DB{opt: o}
+	d := &DB{opt: o, path: abs}
 	if d.write, err = connect(abs, o, "_txlock=immediate", 1); err != nil {
 		return nil, d.explain(err)
 	}
@@ -75,7 +77,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		d.write.Close()
 		return nil, d.explain(err)
 	}
-	if err := d.check(ctx, abs); err != nil {
+	if err := d.check(ctx); err != nil {
 		d.Close()
 		return nil, d.explain(err)
 	}
@@ -111,7 +113,7 @@ func connect(path string, o Options, extra string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-func (d *DB) check(ctx context.Context, path string) error {
+func (d *DB) check(ctx context.Context) (err error) {
 	var mode string
 	if err := d.write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
 		return err
@@ -119,7 +121,7 @@ func (d *DB) check(ctx context.Context, path string) error {
 	if mode != "wal" {
 		return fmt.Errorf("the database %s cannot use a write-ahead log: put it on a local file system", d.opt.Path)
 	}
-	if info, err := os.Stat(path); err != nil || info.Size() > checkedSize {
+	if d.file, err = os.Stat(d.path); err != nil || d.file.Size() > checkedSize {
 		return err
 	}
 	var verdict string
@@ -142,7 +144,23 @@ func (d *DB) Path() string { return d.opt.Path }
 
 // Read lends the pool of reading connections to use; its error comes back explained.
 func (d *DB) Read(use func(db *sql.DB) error) error {
+	if err := d.there(); err != nil {
+		return err
+	}
 	return d.explain(use(d.read))
+}
+
+// there tells whether the file is still the one that is open: SQLite would go on in
+// one that was removed or replaced, and everything would be lost with the process.
+func (d *DB) there() error {
+	now, err := os.Stat(d.path)
+	switch {
+	case err != nil:
+		return &Error{Kind: ErrGone, Path: d.opt.Path, Cause: err}
+	case !os.SameFile(now, d.file):
+		return &Error{Kind: ErrGone, Path: d.opt.Path, Cause: errors.New("another file is there")}
+	}
+	return nil
 }
 
 // Write runs use in one transaction, alone among all writers, and commits it. An
@@ -159,6 +177,9 @@ func (d *DB) Write(ctx context.Context, use func(tx *sql.Tx) error) error {
 		return d.explain(err)
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := d.there(); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
