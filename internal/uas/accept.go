@@ -14,6 +14,7 @@ type accepted struct {
 	seq    uint32
 	res    *sip.Response
 	conn   sip.Connection
+	gone   bool   // conn took no more
 	offer  []byte // ours, if the INVITE had none: the ACK must answer it
 	acked  bool
 	next   time.Time
@@ -21,12 +22,25 @@ type accepted struct {
 	giveUp time.Time
 }
 
+// due says whether the answer is to be sent again, and sets the time of the next
+// one: the waits double up to t2.
+func (a *accepted) due(now time.Time, t2 time.Duration) bool {
+	if now.Before(a.next) {
+		return false
+	}
+	a.wait = min(2*a.wait, t2)
+	if a.next = a.next.Add(a.wait); a.next.Before(now) {
+		a.next = now.Add(a.wait)
+	}
+	return true
+}
+
 // accept sends a 2xx and starts its repetition. It fails if a CANCEL was faster.
 func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
 	if err := d.s.send(l.tx, res); err != nil {
 		if errors.Is(err, sip.ErrTransactionCanceled) {
 			// Repeats of the final answer are to be the 487, not our late 2xx.
-			_ = l.tx.Respond(response(l.req, sip.StatusRequestTerminated, "Request Terminated", d.id.local))
+			_ = l.tx.Respond(response(l.req, sip.StatusRequestTerminated, "Request Terminated"))
 		}
 		return err
 	}
@@ -48,17 +62,25 @@ func (d *dialog) accept(l *letter, res *sip.Response, offer []byte) error {
 // outlive keeps an accepted INVITE's transaction for T1 and no longer: it holds
 // the whole request, and what comes again later is the dialog's to absorb. An ACK
 // with the branch of its INVITE, as old phones send it, comes by the transaction
-// while it lives.
+// while it lives, whatever its tags say.
 func (d *dialog) outlive(tx *sip.ServerTx) {
 	defer tx.Terminate()
 	timer := time.NewTimer(d.s.opts.T1)
 	defer timer.Stop()
-	select {
-	case ack := <-tx.Acks():
-		d.deliver(ack, tx, nil)
-	case <-tx.Done():
-	case <-d.over:
-	case <-timer.C:
+	for {
+		select {
+		case ack := <-tx.Acks():
+			if dialogOf(ack) == d.id {
+				d.deliver(ack, tx, nil)
+				return
+			}
+		case <-tx.Done():
+			return
+		case <-d.over:
+			return
+		case <-timer.C:
+			return
+		}
 	}
 }
 
@@ -71,27 +93,24 @@ func (d *dialog) repeat(now time.Time) {
 	}
 	if !now.Before(a.giveUp) {
 		d.log.Info("no ACK came; the call is ended", "after", 64*d.s.opts.T1)
-		a.acked, d.acked = true, true
 		d.bye()
 		return
 	}
-	if now.Before(a.next) {
-		return
-	}
-	d.resend()
-	a.wait = min(2*a.wait, d.s.opts.T2)
-	if a.next = a.next.Add(a.wait); a.next.Before(now) {
-		a.next = now.Add(a.wait)
+	if a.due(now, d.s.opts.T2) {
+		d.resend()
 	}
 }
 
-// resend writes the last 2xx once more, beside the transaction layer.
+// resend writes the last 2xx once more, beside the transaction layer. A connection
+// that took it not is not asked again; a caller that comes by another one is
+// answered there.
 func (d *dialog) resend() {
 	a := d.accepted
-	if a == nil || a.acked {
+	if a == nil || a.acked || a.gone {
 		return
 	}
 	if err := a.conn.WriteMsg(a.res); err != nil {
+		a.gone = sip.IsReliable(a.res.Transport())
 		d.log.Debug("a repeated answer did not go out", "error", err)
 	}
 }
@@ -116,11 +135,10 @@ func (d *dialog) acknowledge(req *sip.Request) {
 		return
 	}
 	d.acked = true
+	d.s.dialogs.confirmed(d)
 	if d.hurried {
 		d.bye()
 		return
 	}
-	if d.talk.agreed {
-		d.confirm()
-	}
+	d.confirm()
 }

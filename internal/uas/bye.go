@@ -3,6 +3,7 @@ package uas
 import (
 	"context"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -31,15 +32,33 @@ func (d *dialog) bye() {
 	d.gone()
 	done := make(chan struct{})
 	d.byeDone = done
-	req := d.request(sip.BYE)
+	req, send := d.request(sip.BYE), d.s.transact
+	if d.unproven() {
+		send = d.s.mention
+	}
 	d.s.dialogs.work.Add(1)
 	// Started by the dialog; stops when the BYE is answered or its time is up;
 	// owns the BYE's transaction.
 	go func() {
 		defer d.s.dialogs.work.Done()
 		defer close(done)
-		d.s.transact(req, d)
+		send(req, d)
 	}()
+}
+
+// mention sends a request once and waits for nothing. A call that nobody acknowledged
+// is ended by a BYE (section 13.3.1.4), which its transaction would repeat ten times
+// (section 17.1.2.2). But over UDP anybody may have written the address that the
+// INVITE came from, and a victim there is to be sent no stream of messages.
+func (s *Server) mention(req *sip.Request, d *dialog) {
+	conn, err := s.transport.ClientRequestConnection(context.Background(), req)
+	if err == nil {
+		err = conn.WriteMsg(req)
+		_, _ = conn.TryClose() // gives back the reference that the look-up took
+	}
+	if err != nil {
+		d.log.Debug("the BYE did not go out", "error", err)
+	}
 }
 
 // transact sends a request and waits for its final answer, which ends the dialog
@@ -108,7 +127,7 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 		}
 	}
 	req := sip.NewRequest(method, uri)
-	way := d.way(hop)
+	way, to := d.road(hop)
 	via := &sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: strings.ToUpper(way.network),
 		Host: way.shown.String(), Port: way.port, Params: sip.NewParams()}
 	via.Params.Add("branch", sip.RFC3261BranchMagicCookie+randomToken())
@@ -126,7 +145,7 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
 	req.SetBody(nil)
 	req.SetTransport(strings.ToUpper(way.network))
-	req.SetDestination(d.destination(hop, way.network))
+	req.SetDestination(to)
 	if way.network == "udp" {
 		req.Laddr = way.laddr
 	}
@@ -142,6 +161,35 @@ func looseRouter(uri sip.Uri) bool {
 		}
 	}
 	return false
+}
+
+// unproven says that nobody has shown to be where the INVITE says that it comes from.
+func (d *dialog) unproven() bool { return !d.acked && d.network == "udp" }
+
+// road is our end of a request towards hop, and where it is sent to. What nobody
+// acknowledged goes no other way than its answer.
+func (d *dialog) road(hop sip.Uri) (near, string) {
+	if d.network == d.near.network && (d.unproven() || d.symmetric(hop)) {
+		return d.near, d.source
+	}
+	way := d.way(hop)
+	return way, d.destination(hop, way.network)
+}
+
+// symmetric says whether requests go back to where the far end's come from, as
+// answers do (RFC 3581).
+func (d *dialog) symmetric(hop sip.Uri) bool {
+	if d.near.network == "tcp" && !d.s.connected(d.source) {
+		return false // nobody listens at the port that a connection came from
+	}
+	switch d.peer.symmetric {
+	case symmetricAlways:
+		return true
+	case symmetricNever:
+		return false
+	}
+	host, err := netip.ParseAddr(strings.Trim(hop.Host, "[]"))
+	return err == nil && host.Unmap().IsPrivate() && host.Unmap() != d.signaller()
 }
 
 // destination is where the next hop is. On TCP the connection that the far end

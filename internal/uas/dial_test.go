@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/require"
@@ -59,5 +58,5 @@ func TestAConnectionThatWeOpenPassesTheGate(t *testing.T) {
 	back.reply(bye, "200 OK")
 	h.over(t)
 	require.NoError(t, conn.Close())
-	require.Eventually(t, func() bool { return len(h.connections) == 0 }, 3*time.Second, time.Millisecond)
+	soon(t, func() bool { return len(h.connections) == 0 })
 }

@@ -2,6 +2,8 @@ package uas
 
 import (
 	"log/slog"
+	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +32,8 @@ type dialog struct {
 	session media.Session
 	log     *slog.Logger
 	signals chan call.Signal
+	caller  netip.Addr // the host that the INVITE came from
+	waits   bool       // for the ACK of that INVITE; the registry's
 
 	mail     chan *letter
 	hang     chan struct{}
@@ -51,6 +55,7 @@ type dialog struct {
 	from      string    // To header of the INVITE with our tag: From of our requests
 	to        string    // From header of the INVITE: To of our requests
 	source    string    // where the last request came from
+	network   string    // by which transport it came: udp, tcp
 
 	accepted *accepted // the last 2xx to an INVITE
 	acked    bool      // the first INVITE's 2xx was acknowledged
@@ -154,8 +159,7 @@ func (d *dialog) guarded(do func()) {
 		if v := recover(); v != nil {
 			d.s.survived(v, cleaned(d.id.callID, callIDShown))
 			if d.phase == up {
-				d.acked = true // nothing is left to wait for
-				d.leave()
+				d.bye() // nothing is left to wait for
 			}
 		}
 	}()
@@ -165,8 +169,8 @@ func (d *dialog) guarded(do func()) {
 // finish closes what the call reads and forgets the dialog.
 func (d *dialog) finish() {
 	d.gone()
-	d.s.dialogs.remove(d)
 	d.peer.leave()
+	d.s.dialogs.remove(d)
 	close(d.over)
 	d.s.dialogs.work.Done()
 }
@@ -237,7 +241,7 @@ func (d *dialog) attend(l *letter) {
 	defer func() {
 		if v := recover(); v != nil {
 			if !l.req.IsAck() {
-				_ = d.s.send(l.tx, response(l.req, sip.StatusInternalServerError, "Server Internal Error", d.id.local))
+				_ = d.s.send(l.tx, response(l.req, sip.StatusInternalServerError, "Server Internal Error"))
 			}
 			panic(v)
 		}
@@ -245,6 +249,7 @@ func (d *dialog) attend(l *letter) {
 	if from := l.req.Source(); from != d.source {
 		d.s.dialogs.moved(d, from)
 	}
+	d.network = strings.ToLower(l.req.Transport())
 	switch {
 	case l.req.IsAck():
 		d.acknowledge(l.req)
@@ -277,7 +282,7 @@ func (d *dialog) serve(l *letter) {
 	case sip.UPDATE:
 		d.update(l)
 	case sip.OPTIONS:
-		d.answer(l, response(l.req, sip.StatusOK, "OK", d.id.local, abilities()...))
+		d.answer(l, response(l.req, sip.StatusOK, "OK", abilities()...))
 	}
 }
 
@@ -290,6 +295,7 @@ func (d *dialog) attendLate(l *letter) {
 	}
 	defer close(l.done)
 	if a := d.accepted; a != nil && l.req.Method == sip.INVITE && l.seq() == a.seq {
+		a.conn, a.gone = l.tx.Connection(), false
 		d.resend()
 		l.tx.Terminate()
 		return
@@ -304,11 +310,11 @@ func (d *dialog) answer(l *letter, res *sip.Response) { _ = d.s.send(l.tx, res) 
 
 func (d *dialog) refuse(l *letter, r *refusal) {
 	d.s.logRefusal(l.req, r)
-	d.answer(l, response(l.req, r.status, r.reason, d.id.local, r.headers...))
+	d.answer(l, response(l.req, r.status, r.reason, r.headers...))
 }
 
 // farewell is the far end's BYE.
 func (d *dialog) farewell(l *letter) {
-	d.answer(l, response(l.req, sip.StatusOK, "OK", d.id.local))
+	d.answer(l, response(l.req, sip.StatusOK, "OK"))
 	d.phase = ended
 }

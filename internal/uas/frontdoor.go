@@ -41,21 +41,30 @@ func (r *refusal) why() string {
 	return r.reason
 }
 
+// standing is where a request stands by its tags (section 12.2.2).
+type standing uint8
+
+const (
+	opening standing = iota // of no dialog: To came without a tag
+	within                  // of a dialog of ours
+	lost                    // of a dialog that is not ours, or no longer
+)
+
 // frontDoor refuses a well-formed request that is not served, in the order of RFC
 // 3261 section 8.2: method, then headers, then body. nil lets it in. The gate has
 // looked at version, mandatory headers, CSeq and scheme already.
-func frontDoor(req *sip.Request, known bool) *refusal {
-	for _, check := range []func(*sip.Request, bool) *refusal{
+func frontDoor(req *sip.Request, where standing) *refusal {
+	for _, check := range []func(*sip.Request, standing) *refusal{
 		checkMethod, checkHops, checkRequire, checkTags, checkBody,
 	} {
-		if r := check(req, known); r != nil {
+		if r := check(req, where); r != nil {
 			return r
 		}
 	}
 	return nil
 }
 
-func checkMethod(req *sip.Request, _ bool) *refusal {
+func checkMethod(req *sip.Request, _ standing) *refusal {
 	switch req.Method {
 	case sip.INVITE, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE:
 		return nil
@@ -66,8 +75,8 @@ func checkMethod(req *sip.Request, _ bool) *refusal {
 // checkHops: a request that arrives with no hop left has been going round (section
 // 16.3). Within a dialog it is served: a BYE must not be lost over it; and OPTIONS is
 // (section 11), since it may be meant for whoever is at that hop.
-func checkHops(req *sip.Request, known bool) *refusal {
-	if h := req.MaxForwards(); h != nil && h.Val() == 0 && !known && req.Method != sip.OPTIONS {
+func checkHops(req *sip.Request, where standing) *refusal {
+	if h := req.MaxForwards(); h != nil && h.Val() == 0 && where != within && req.Method != sip.OPTIONS {
 		return refuse(sip.StatusTooManyHops, "Too Many Hops")
 	}
 	return nil
@@ -76,7 +85,7 @@ func checkHops(req *sip.Request, known bool) *refusal {
 // checkRequire: no extension is served that a request could depend on (section
 // 8.2.2.3), but for 100rel: we send no provisional answer that would need a PRACK
 // (RFC 3262 section 3).
-func checkRequire(req *sip.Request, _ bool) *refusal {
+func checkRequire(req *sip.Request, _ standing) *refusal {
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
@@ -93,14 +102,11 @@ func checkRequire(req *sip.Request, _ bool) *refusal {
 
 // checkTags: a To tag speaks of a dialog that must exist (section 12.2.2), and
 // what only a dialog can take must have one.
-func checkTags(req *sip.Request, known bool) *refusal {
+func checkTags(req *sip.Request, where standing) *refusal {
 	if param(req.From().Params, "tag") == "" && req.Method != sip.OPTIONS {
 		return refuse(sip.StatusBadRequest, "Missing From Tag")
 	}
-	if known {
-		return nil
-	}
-	if param(req.To().Params, "tag") != "" || req.Method != sip.INVITE && req.Method != sip.OPTIONS {
+	if where == lost || where == opening && req.Method != sip.INVITE && req.Method != sip.OPTIONS {
 		return refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist")
 	}
 	return nil
@@ -108,7 +114,7 @@ func checkTags(req *sip.Request, known bool) *refusal {
 
 // checkBody: sections 8.2.3 and 20.11 to 20.15. A body that its sender marked
 // optional is passed over.
-func checkBody(req *sip.Request, _ bool) *refusal {
+func checkBody(req *sip.Request, _ standing) *refusal {
 	accept := "Accept: " + sdpType
 	var types []string
 	switch req.Method {
@@ -153,13 +159,8 @@ func optionalBody(req *sip.Request) bool {
 	if contentType(req) == sdpType {
 		return false
 	}
-	for p := range strings.SplitSeq(firstHeader(req, "Content-Disposition"), ";") {
-		name, value, _ := strings.Cut(p, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "handling") && strings.EqualFold(strings.TrimSpace(value), "optional") {
-			return true
-		}
-	}
-	return false
+	handling, _ := named(firstHeader(req, "Content-Disposition"), "handling")
+	return strings.EqualFold(handling, "optional")
 }
 
 // offerOf is the session description that a request carries, nil if none.

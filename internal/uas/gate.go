@@ -79,7 +79,8 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		return nil, nil, from
 	}
 	if g.peers.of(network, from.Addr()) == nil {
-		return nil, g.stranger(from, msg, now), g.towards(from, msg)
+		reply, to = g.stranger(from, msg, now)
+		return nil, reply, to
 	}
 	if !g.flow.take(from.Addr(), now) || !g.total.take(from.Addr(), now) {
 		return nil, nil, from
@@ -122,23 +123,16 @@ func (g *gate) readable(msg []byte) bool {
 }
 
 // stranger writes one fixed answer for whatever was asked.
-func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) []byte {
+func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) (reply []byte, to netip.AddrPort) {
 	if g.silent {
-		return nil
+		return nil, from
 	}
 	raw, isRequest := scanRequest(msg)
 	if !isRequest || !raw.answerable() || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
-		return nil
+		return nil, from
 	}
 	g.log.Info("stranger refused", "status", sip.StatusForbidden, "source", from, "reason", "no peer lists this address", "call_id", cleaned(raw.callID, callIDShown))
-	return raw.reply(sip.StatusForbidden, "Forbidden", g.tags.raw(&raw), from)
-}
-
-func (g *gate) towards(from netip.AddrPort, msg []byte) netip.AddrPort {
-	if raw, ok := scanRequest(msg); ok && len(raw.vias) > 0 {
-		return raw.replyPort(from)
-	}
-	return from
+	return raw.reply(sip.StatusForbidden, "Forbidden", g.tags.raw(&raw), from), raw.replyPort(from)
 }
 
 // tagger makes the To tags of answers without state: the same for the same

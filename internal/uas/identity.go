@@ -80,7 +80,7 @@ const userMax = 64
 func assertedUser(req *sip.Request) string {
 	users := map[bool]string{} // by whether it is a tel URI
 	for _, h := range req.GetHeaders("P-Asserted-Identity") {
-		for _, value := range splitList(h.Value()) {
+		for _, value := range split(h.Value(), ',') {
 			user, tel := addressUser(value), isTel(value)
 			if user == "" {
 				continue
@@ -99,8 +99,8 @@ func assertedUser(req *sip.Request) string {
 
 // isTel says whether the URI of a name-addr or an addr-spec is a tel URI.
 func isTel(value string) bool {
-	if open := strings.LastIndexByte(value, '<'); open >= 0 {
-		value = value[open+1:]
+	if inner, ok := bracketed(value); ok {
+		value = inner
 	}
 	scheme, _, _ := strings.Cut(strings.TrimSpace(value), ":")
 	return strings.EqualFold(scheme, "tel")
@@ -109,22 +109,16 @@ func isTel(value string) bool {
 // addressUser is the user of a name-addr or an addr-spec, or a bare word; empty
 // for a URI of another scheme.
 func addressUser(value string) string {
-	value = strings.TrimSpace(value)
-	if open := strings.LastIndexByte(value, '<'); open >= 0 {
-		end := strings.IndexByte(value[open:], '>')
-		if end < 0 {
-			return ""
-		}
-		value = value[open+1 : open+end]
-	} else {
+	inner, ok := bracketed(value)
+	if !ok {
 		// Without brackets, what follows ";" belongs to the header (RFC 3261 20.10).
-		value, _, _ = strings.Cut(value, ";")
-		if !strings.Contains(value, ":") {
-			return strings.TrimSpace(value)
+		inner, _, _ = strings.Cut(strings.TrimSpace(value), ";")
+		if !strings.Contains(inner, ":") {
+			return strings.TrimSpace(inner)
 		}
 	}
 	var uri sip.Uri
-	if sip.ParseUri(value, &uri) != nil {
+	if sip.ParseUri(inner, &uri) != nil {
 		return ""
 	}
 	return userOf(uri)
@@ -179,27 +173,4 @@ func unhex(c byte) (byte, bool) {
 		return c - 'A' + 10, true
 	}
 	return 0, false
-}
-
-// splitList cuts a header value at the commas outside of quotes and brackets.
-func splitList(s string) []string {
-	var parts []string
-	quoted, angled, start := false, false, 0
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '<':
-			angled = true
-		case c == '>':
-			angled = false
-		case c == ',' && !angled:
-			parts = append(parts, s[start:i])
-			start = i + 1
-		}
-	}
-	return append(parts, s[start:])
 }

@@ -15,7 +15,7 @@ func (d *dialog) info(l *letter) {
 	body := l.req.Body()
 	defer clear(body)
 	if len(body) == 0 || optionalBody(l.req) {
-		d.answer(l, response(l.req, sip.StatusOK, "OK", d.id.local))
+		d.answer(l, response(l.req, sip.StatusOK, "OK"))
 		return
 	}
 	digit, _, err := dtmf.ParseInfo(contentType(l.req), body)
@@ -24,7 +24,7 @@ func (d *dialog) info(l *letter) {
 		return
 	}
 	d.key(dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: digit, At: d.sinceEpoch()})
-	d.answer(l, response(l.req, sip.StatusOK, "OK", d.id.local))
+	d.answer(l, response(l.req, sip.StatusOK, "OK"))
 }
 
 func (d *dialog) sinceEpoch() time.Duration { return time.Since(d.session.Epoch()) }

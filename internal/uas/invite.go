@@ -19,7 +19,7 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
 	id, branch := inviteOf(req), branchOf(req)
 	first, fresh := s.dialogs.open(id, branch)
 	if !fresh {
-		// A repeated INVITE is absorbed: its 2xx is repeated by the dialog (RFC 6026).
+		// While its call is up the dialog takes what is repeated of an INVITE (RFC 6026).
 		if first != branch {
 			s.refuse(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
 			return
@@ -109,11 +109,8 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		s.log.Error("no media for a call", "error", err)
 		return nil, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(err.Error())
 	}
-	id := dialogOf(req)
-	id.local = randomToken()
-	to := req.To().Value() + ";tag=" + id.local
 	d := &dialog{
-		s: s, id: id, peer: p, near: near, session: session,
+		s: s, id: dialogOf(req), peer: p, near: near, session: session,
 		log:     s.log.With("call_id", callIDOf(req), "peer", p.name),
 		signals: make(chan call.Signal, signalsMax),
 		mail:    make(chan *letter, mailMax),
@@ -124,9 +121,11 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 
 		firstSeq: req.CSeq().SeqNo,
 		target:   *req.Contact().Address.Clone(),
-		from:     to,
+		from:     req.To().Value(),
 		to:       req.From().Value(),
 		source:   req.Source(),
+		network:  near.network,
+		caller:   sourceOf(req).Addr(),
 		talk:     talk{session: randomID(), version: 1},
 	}
 	for _, h := range req.GetHeaders("Record-Route") {
@@ -145,8 +144,8 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 		return refused
 	}
 	settle()
-	if !d.s.dialogs.add(d, d.s.opts.Limits.Calls) {
-		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("sip.limits.calls are up")
+	if refused = d.s.dialogs.add(d, d.s.opts.Limits); refused != nil {
+		return refused
 	}
 	started := false
 	defer func() { // also after a panic

@@ -17,8 +17,9 @@ import (
 type listener struct {
 	network   string
 	addr      netip.AddrPort
-	advertise netip.Addr // not valid: none
-	port      int        // as advertised
+	advertise netip.Addr      // not valid: none
+	port      int             // as advertised
+	known     <-chan struct{} // closed when sipgo can send from it; nil: at once
 	close     func() error
 }
 
@@ -54,6 +55,9 @@ func (s *Server) listen(ctx context.Context) error {
 		s.mu.Unlock()
 		// Started by Serve; stops when the socket is closed; owns reading it.
 		s.readers.Go(func() { _ = serve() })
+		if l.known != nil {
+			<-l.known
+		}
 	}
 	// Started by Serve; stops with dialled; owns taking its connections.
 	s.dialling.Go(func() { _ = s.transport.ServeTCP(s.dialled) })
@@ -88,24 +92,43 @@ func (s *Server) bind(ctx context.Context, c Listen) (*listener, func() error, e
 }
 
 func (s *Server) bindUDP(ctx context.Context, network, address string, l *listener) (func() error, error) {
+	listen := s.deps.ListenPacket
+	if listen == nil {
+		listen = s.listenPacket
+	}
+	conn, err := listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l.addr = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	var once, asked sync.Once
+	l.close = func() (err error) { once.Do(func() { err = conn.Close() }); return err }
+	known := make(chan struct{})
+	l.known = known
+	packets := &gatedPackets{PacketConn: conn, gate: s.gate, asked: func() { asked.Do(func() { close(known) }) }}
+	return func() error {
+		defer packets.asked()
+		return s.transport.ServeUDP(packets)
+	}, nil
+}
+
+// listenPacket opens a marked UDP socket.
+func (s *Server) listenPacket(ctx context.Context, network, address string) (PacketConn, error) {
 	var lc net.ListenConfig
 	conn, err := lc.ListenPacket(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	udp := conn.(*net.UDPConn)
-	l.addr = udp.LocalAddr().(*net.UDPAddr).AddrPort()
 	if network == "udp4" {
 		err = ipv4.NewPacketConn(udp).SetTOS(s.opts.DSCP << 2)
 	} else {
 		err = ipv6.NewPacketConn(udp).SetTrafficClass(s.opts.DSCP << 2)
 	}
 	if err != nil {
-		s.log.Warn("signalling packets go unmarked: the system refused the DSCP value", "address", l.addr, "error", err)
+		s.log.Warn("signalling packets go unmarked: the system refused the DSCP value", "address", udp.LocalAddr(), "error", err)
 	}
-	var once sync.Once
-	l.close = func() (err error) { once.Do(func() { err = udp.Close() }); return err }
-	return func() error { return s.transport.ServeUDP(&gatedPackets{UDPConn: udp, gate: s.gate}) }, nil
+	return udp, nil
 }
 
 func (s *Server) bindTCP(ctx context.Context, network, address string, l *listener) (func() error, error) {
@@ -121,12 +144,20 @@ func (s *Server) bindTCP(ctx context.Context, network, address string, l *listen
 	return func() error { return s.transport.ServeTCP(gated) }, nil
 }
 
+// PacketConn is what the server needs of a UDP socket; *net.UDPConn is one.
+type PacketConn interface {
+	net.PacketConn
+	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
+}
+
 // gatedPackets is a UDP socket behind the gate. Only sipgo's reader calls ReadFrom.
 type gatedPackets struct {
-	*net.UDPConn
-	gate *gate
-	buf  [maxDatagram]byte
-	lent []byte // what the caller was given last
+	PacketConn
+	gate  *gate
+	asked func() // told of each read: sipgo has entered the socket before the first
+	buf   [maxDatagram]byte
+	lent  []byte // what the caller was given last
 }
 
 const maxDatagram = 65535
@@ -135,8 +166,9 @@ const maxDatagram = 65535
 func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 	clear(c.lent) // it may have held a key of a SIP INFO body
 	c.lent = nil
+	c.asked()
 	for {
-		n, from, err := c.UDPConn.ReadFromUDPAddrPort(c.buf[:])
+		n, from, err := c.ReadFromUDPAddrPort(c.buf[:])
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return 0, nil, err
@@ -150,7 +182,7 @@ func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		pass, reply, to := c.gate.admit("udp", from, msg, time.Now())
 		if reply != nil {
-			_, _ = c.UDPConn.WriteToUDPAddrPort(reply, to)
+			_, _ = c.WriteToUDPAddrPort(reply, to)
 		}
 		n = copy(b, pass)
 		whole := n == len(pass)

@@ -62,6 +62,11 @@ type Peer struct {
 	// ACK on, for a system whose media leave by an address that it does not signal.
 	// With "any" whoever can reach our ports may take a call that sends nothing.
 	RTPSource string `yaml:"rtp_source"`
+	// Symmetric says when our requests within a call go back to where its messages
+	// come from, and not to the address in Contact or Record-Route: "private" (default)
+	// when that address is private (RFC 1918, RFC 4193) and not the one they come
+	// from, so that a NAT stands between; "always"; "never".
+	Symmetric string `yaml:"symmetric"`
 	// RTP and Inband are names kept for the media settings of a peer; today each
 	// has one value: rtp "steady", inband "auto".
 	RTP    string `yaml:"rtp"`
@@ -75,6 +80,9 @@ type Limits struct {
 	Rate        int `yaml:"rate"`         // messages a second from one address, 10 to 1000000
 	Burst       int `yaml:"burst"`        // messages at once from one address, 10 to 1000000
 	Connections int `yaml:"connections"`  // TCP connections at a time, 1 to 10000
+	// Unacknowledged calls of one address: answered, and the ACK is not in yet, 1 to
+	// 100000. Beyond it 503. An ACK is a round trip away, so few wait at a time.
+	Unacknowledged int `yaml:"unacknowledged"`
 }
 
 // DefaultOptions listens on the loopback address only and takes calls from this
@@ -94,7 +102,7 @@ func DefaultOptions() Options {
 		T1:   500 * time.Millisecond,
 		T2:   4 * time.Second,
 		Limits: Limits{
-			Calls: 1000, MessageSize: 16384, Rate: 2000, Burst: 4000, Connections: 512,
+			Calls: 1000, MessageSize: 16384, Rate: 2000, Burst: 4000, Connections: 512, Unacknowledged: 256,
 		},
 	}
 }
@@ -102,6 +110,10 @@ func DefaultOptions() Options {
 const (
 	refuseStrangers = "refuse"
 	ignoreStrangers = "ignore"
+
+	symmetricPrivate = "private"
+	symmetricAlways  = "always"
+	symmetricNever   = "never"
 
 	rtpSignalled = "signalled"
 	rtpAny       = "any"
@@ -152,6 +164,7 @@ func (o Options) ranges(bad func(string, ...any)) {
 		{"limits.rate", o.Limits.Rate, 10, 1000000},
 		{"limits.burst", o.Limits.Burst, 10, 1000000},
 		{"limits.connections", o.Limits.Connections, 1, 10000},
+		{"limits.unacknowledged", o.Limits.Unacknowledged, 1, 100000},
 	} {
 		if v.is < v.lo || v.is > v.hi {
 			bad("%s is %d; set it between %d and %d", v.key, v.is, v.lo, v.hi)
@@ -213,6 +226,11 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	}
 	if p.RTPSource != "" && p.RTPSource != rtpSignalled && p.RTPSource != rtpAny {
 		bad("%s.rtp_source is %q; write %q or %q, or leave it out", at, p.RTPSource, rtpSignalled, rtpAny)
+	}
+	switch p.Symmetric {
+	case "", symmetricPrivate, symmetricAlways, symmetricNever:
+	default:
+		bad("%s.symmetric is %q; write %q, %q or %q, or leave it out", at, p.Symmetric, symmetricPrivate, symmetricAlways, symmetricNever)
 	}
 	if p.RTP != "" && p.RTP != "steady" {
 		bad("%s.rtp is %q; only steady is served yet, so leave it out", at, p.RTP)

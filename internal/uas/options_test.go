@@ -42,6 +42,8 @@ func TestOptionsNameWhatIsWrongAndTheRemedy(t *testing.T) {
 		{"max calls", func(o *Options) { o.Peers[0].MaxCalls = -1 }, []string{"peers[0].max_calls is -1"}},
 		{"T2 under T1", func(o *Options) { o.T2 = time.Millisecond }, []string{"t2 is 1ms; set it between 500ms and 30s"}},
 		{"calls", func(o *Options) { o.Limits.Calls = 0 }, []string{"limits.calls is 0"}},
+		{"unacknowledged", func(o *Options) { o.Limits.Unacknowledged = 0 }, []string{"limits.unacknowledged is 0; set it between 1 and 100000"}},
+		{"symmetric", func(o *Options) { o.Peers[0].Symmetric = "yes" }, []string{"peers[0].symmetric is \"yes\"", `"never"`}},
 		{"message size", func(o *Options) { o.Limits.MessageSize = 65536 }, []string{"limits.message_size is 65536"}},
 		{"everything at once", func(o *Options) { o.DSCP, o.Lead = -1, 0 }, []string{"dscp is -1", "lead is 0s"}},
 	} {
@@ -65,9 +67,9 @@ func TestOptionsAreYAML(t *testing.T) {
 listen: [{network: udp, address: "0.0.0.0:5060", advertise: 203.0.113.5}]
 local_networks: [10.0.0.0/8]
 peers:
-  - {name: pbx, addresses: [10.0.0.5], transports: [tcp], identity: header X-Ext, lead: 400ms, max_calls: 30, rtp_source: any, rtp: steady, inband: auto}
+  - {name: pbx, addresses: [10.0.0.5], transports: [tcp], identity: header X-Ext, lead: 400ms, max_calls: 30, rtp_source: any, symmetric: always, rtp: steady, inband: auto}
 t1: 250ms
-limits: {calls: 50, message_size: 8192, rate: 100, burst: 200, connections: 8}
+limits: {calls: 50, message_size: 8192, rate: 100, burst: 200, connections: 8, unacknowledged: 9}
 `), &o, yaml.Strict()))
 	require.NoError(t, o.Validate())
 	require.Equal(t, 250*time.Millisecond, o.T1)

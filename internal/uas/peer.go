@@ -16,6 +16,7 @@ type peer struct {
 	lead       time.Duration
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
+	symmetric  string
 	calls      atomic.Int64
 	streams    atomic.Int64 // TCP connections that it opened
 }
@@ -49,7 +50,7 @@ func newPeers(o Options) (*peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny}
+		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}

@@ -65,6 +65,8 @@ type phone struct {
 	contact                  string
 	extra                    string // header lines of the next request
 	via                      string // Via value without branch; empty: the socket's
+
+	seen map[string]bool // what came already: it may be repeated at any time
 }
 
 func newPhone(t testing.TB, network, server string) *phone {
@@ -140,33 +142,48 @@ func (p *phone) read(wait time.Duration) (message, bool) {
 	return m, true
 }
 
-// expect returns the next message that is no 100 and checks its status.
-func (p *phone) expect(status int) message {
+// next returns the next message that is no 100, repeated or not.
+func (p *phone) next() message {
 	p.t.Helper()
 	for {
-		m, ok := p.read(3 * time.Second)
-		require.True(p.t, ok, "no answer; %d expected", status)
-		if m.status() == 100 {
-			continue
+		m, ok := p.read(patience)
+		require.True(p.t, ok, "nothing came")
+		if m.status() != 100 {
+			return m
 		}
-		require.Equal(p.t, status, m.status(), "%s", m.start)
-		return m
 	}
 }
 
-// expectRequest returns the next request and checks its method.
-func (p *phone) expectRequest(method string) message {
+// fresh returns the next message that is no 100 and did not come before.
+func (p *phone) fresh() message {
 	p.t.Helper()
-	m, ok := p.read(3 * time.Second)
-	require.True(p.t, ok, "no %s came", method)
-	require.Equal(p.t, method, strings.Fields(m.start)[0])
+	if p.seen == nil {
+		p.seen = map[string]bool{}
+	}
+	for {
+		m := p.next()
+		name := m.start + m.get("Via") + m.get("Cseq")
+		if !p.seen[name] {
+			p.seen[name] = true
+			return m
+		}
+	}
+}
+
+// expect returns the next fresh message and checks its status.
+func (p *phone) expect(status int) message {
+	p.t.Helper()
+	m := p.fresh()
+	require.Equal(p.t, status, m.status(), "%s", m.start)
 	return m
 }
 
-func (p *phone) silent(wait time.Duration) {
+// expectRequest returns the next fresh message and checks that it is a request.
+func (p *phone) expectRequest(method string) message {
 	p.t.Helper()
-	m, ok := p.read(wait)
-	require.False(p.t, ok, "%s came unasked", m.start)
+	m := p.fresh()
+	require.Equal(p.t, method, strings.Fields(m.start)[0])
+	return m
 }
 
 // learn takes the To tag of an answer.

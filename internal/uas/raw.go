@@ -21,7 +21,6 @@ type rawRequest struct {
 	lengths           []string
 	from2, to2, call2 bool // a header that may stand once stood twice
 	cseq2, hops2      bool
-	bodySize          int // bytes after the empty line
 }
 
 // headerEnd is the index after the empty line that ends the header section, -1
@@ -37,10 +36,9 @@ func headerEnd(msg []byte) int {
 // headers are read) or has no line.
 func scanRequest(msg []byte) (rawRequest, bool) {
 	var r rawRequest
-	end := headerEnd(msg)
 	head := msg
-	if end >= 0 {
-		head, r.bodySize = msg[:end], len(msg)-end
+	if end := headerEnd(msg); end >= 0 {
+		head = msg[:end]
 	}
 	lines, ok := unfold(head)
 	r.badLine = !ok
@@ -219,7 +217,7 @@ func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort) 
 		b.WriteString("Via: " + via + "\r\n")
 	}
 	to := r.to
-	if to != "" && !hasTag(to) {
+	if _, tagged := named(to, "tag"); to != "" && !tagged {
 		to += ";tag=" + tag
 	}
 	for _, h := range [][2]string{{"From", r.from}, {"To", to}, {"Call-ID", r.callID}, {"CSeq", r.cseq}} {
@@ -231,35 +229,34 @@ func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort) 
 	return b.Bytes()
 }
 
-// stampVia writes received, and rport where it was asked for, into the first
-// value of a Via header.
+// stampVia writes received into the first value of a Via header, in place of what it
+// may hold already, and rport where it was asked for.
 func stampVia(via string, from netip.AddrPort) string {
-	first, rest, more := strings.Cut(via, ",")
-	parts := strings.Split(first, ";")
-	for i, p := range parts[1:] {
-		if strings.EqualFold(strings.TrimSpace(p), "rport") {
-			parts[i+1] = "rport=" + strconv.Itoa(int(from.Port()))
+	values := split(via, ',')
+	var kept []string
+	for i, p := range split(values[0], ';') {
+		name, _, _ := strings.Cut(p, "=")
+		switch name = strings.ToLower(strings.TrimSpace(name)); {
+		case i > 0 && name == "received":
+			continue
+		case i > 0 && name == "rport":
+			p = "rport=" + strconv.Itoa(int(from.Port()))
 		}
+		kept = append(kept, strings.TrimSpace(p))
 	}
-	first = strings.TrimSpace(strings.Join(parts, ";")) + ";received=" + from.Addr().Unmap().String()
-	if more {
-		return first + "," + rest
-	}
-	return first
+	values[0] = strings.Join(kept, ";") + ";received=" + from.Addr().Unmap().String()
+	return strings.Join(values, ",")
 }
 
 // replyPort is where on the source address the answer goes: the source port
 // where rport asks for it, else the port of Via's sent-by (section 18.2.2).
 func (r *rawRequest) replyPort(from netip.AddrPort) netip.AddrPort {
-	first, _, _ := strings.Cut(r.vias[0], ",")
-	parts := strings.Split(first, ";")
-	for _, p := range parts[1:] {
-		name, _, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.EqualFold(strings.TrimSpace(name), "rport") {
-			return from
-		}
+	first := split(r.vias[0], ',')[0]
+	if _, asked := named(first, "rport"); asked {
+		return from
 	}
-	fields := strings.Fields(parts[0])
+	sent, _, _ := strings.Cut(first, ";")
+	fields := strings.Fields(sent)
 	if len(fields) == 0 {
 		return from
 	}
@@ -273,20 +270,6 @@ func (r *rawRequest) replyPort(from netip.AddrPort) netip.AddrPort {
 		port = n
 	}
 	return netip.AddrPortFrom(from.Addr(), uint16(port))
-}
-
-// hasTag looks for the tag parameter after the address of a From or To value.
-func hasTag(value string) bool {
-	if end := strings.LastIndexByte(value, '>'); end >= 0 {
-		value = value[end:]
-	}
-	for _, p := range strings.Split(value, ";")[1:] {
-		name, _, _ := strings.Cut(p, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "tag") {
-			return true
-		}
-	}
-	return false
 }
 
 // isToken is RFC 3261 section 25.1's token.

@@ -2,7 +2,10 @@ package uas
 
 import (
 	"context"
+	"net/netip"
 	"sync"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 // dialogID names a dialog as RFC 3261 section 12 does, from our side.
@@ -21,6 +24,7 @@ type registry struct {
 	dialogs  map[dialogID]*dialog
 	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
 	sources  map[string]int      // dialogs by the address that their last request came from
+	waiting  map[netip.Addr]int  // dialogs without an ACK, by the host of their caller
 	changed  chan struct{}       // closed and replaced whenever a dialog goes
 	shut     bool                // no dialog may be added any more
 	work     sync.WaitGroup      // goroutines of dialogs
@@ -31,6 +35,7 @@ func newRegistry() *registry {
 		dialogs:  make(map[dialogID]*dialog),
 		openings: make(map[inviteID]string),
 		sources:  make(map[string]int),
+		waiting:  make(map[netip.Addr]int),
 		changed:  make(chan struct{}),
 	}
 }
@@ -60,18 +65,49 @@ func (r *registry) forget(id inviteID) {
 	delete(r.openings, id)
 }
 
-// add enters a dialog and counts its two goroutines as work; false if limit are
-// up already, or the server is closing.
-func (r *registry) add(d *dialog, limit int) bool {
+// add enters a dialog and counts its two goroutines as work. It refuses one above the
+// limits, and any once the server is closing. Calls of one host that nobody has
+// acknowledged are bounded apart: whoever forges its address could else fill all
+// places, each with answers repeated to a victim for 64*T1.
+func (r *registry) add(d *dialog, l Limits) *refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.shut || len(r.dialogs) >= limit {
-		return false
+	full := ""
+	switch {
+	case r.shut:
+		return shuttingDown()
+	case len(r.dialogs) >= l.Calls:
+		full = "sip.limits.calls are up"
+	case r.waiting[d.caller] >= l.Unacknowledged:
+		full = "sip.limits.unacknowledged calls of this address wait for their ACK"
+	}
+	if full != "" {
+		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(full)
 	}
 	r.dialogs[d.id] = d
 	r.sources[d.source]++
+	r.waiting[d.caller]++
+	d.waits = true
 	r.work.Add(dialogWork)
-	return true
+	return nil
+}
+
+// confirmed tells that a dialog's first ACK is in, or will not come.
+func (r *registry) confirmed(d *dialog) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answered(d)
+}
+
+// answered takes a dialog off those that wait; the caller holds mu.
+func (r *registry) answered(d *dialog) {
+	if !d.waits {
+		return
+	}
+	d.waits = false
+	if r.waiting[d.caller]--; r.waiting[d.caller] == 0 {
+		delete(r.waiting, d.caller)
+	}
 }
 
 // dialogWork is run and converse.
@@ -89,6 +125,7 @@ func (r *registry) remove(d *dialog) {
 	defer r.mu.Unlock()
 	delete(r.dialogs, d.id)
 	r.left(d.source)
+	r.answered(d)
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

@@ -20,7 +20,7 @@ func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, set
 		return nil, nil, nil, refused
 	}
 	headers := []string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: ", "Server: " + product}
-	return withSDP(response(req, sip.StatusOK, "OK", d.id.local, headers...), body), offer, settle, nil
+	return withSDP(response(req, sip.StatusOK, "OK", headers...), body), offer, settle, nil
 }
 
 // offerOpen says that our offer still waits for its answer.
@@ -76,7 +76,7 @@ func (d *dialog) update(l *letter) {
 	}
 	d.retarget(l.req)
 	settle()
-	d.answer(l, withSDP(response(l.req, sip.StatusOK, "OK", d.id.local, "Contact: "+d.near.contact()), body))
+	d.answer(l, withSDP(response(l.req, sip.StatusOK, "OK", "Contact: "+d.near.contact()), body))
 }
 
 // retarget takes the Contact of a target refresh request (section 12.2.2). The

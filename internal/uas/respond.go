@@ -3,25 +3,54 @@ package uas
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// response is an answer to req with the tag of our side in To, received in the
-// top Via where RFC 3261 section 18.2.1 wants it, and header lines "Name: value".
-func response(req *sip.Request, status int, reason, tag string, headers ...string) *sip.Response {
-	res := sip.NewResponseFromRequest(req, status, reason, nil)
-	res.SipVersion = "SIP/2.0"
-	if to, asked := res.To(), req.To(); to != nil && asked != nil && param(asked.Params, "tag") == "" {
-		to.Params.Add("tag", tag)
+// stamp does for a request what its answers need, on the goroutine that reads the
+// socket, before sipgo has it, since sipgo answers some by itself. It writes received
+// into the top Via (RFC 3261 section 18.2.1). And where To has no tag it gets the one
+// that every answer of ours will carry: the 200 to a CANCEL then has the tag of the
+// 487, or the 200, to its INVITE (section 9.2). An ACK is let be: only one that has
+// seen our tag may confirm a call.
+func (s *Server) stamp(msg sip.Message) {
+	req, ok := msg.(*sip.Request)
+	if !ok || req.IsAck() {
+		return
 	}
-	if via := res.Via(); via != nil {
+	if via := req.Via(); via != nil {
 		host, _, err := net.SplitHostPort(req.Source())
-		if err == nil && !strings.EqualFold(strings.Trim(via.Host, "[]"), host) {
+		if err == nil && (via.Params.Has("received") || !strings.EqualFold(strings.Trim(via.Host, "[]"), host)) {
 			via.Params.Add("received", host)
 		}
 	}
+	if to := req.To(); to != nil && param(to.Params, "tag") == "" {
+		to.Params.Add("tag", s.tagOf(req))
+	}
+}
+
+// stamped says whether the tag in To is ours for a request that came without one.
+func (s *Server) stamped(req *sip.Request) bool {
+	return param(req.To().Params, "tag") == s.tagOf(req)
+}
+
+// tagOf is the To tag for a request that has none. It depends on what names its
+// transaction (section 17.2.3), which a CANCEL shares with its INVITE, so it is the
+// same for what is repeated; without our key nobody can tell it beforehand.
+func (s *Server) tagOf(req *sip.Request) string {
+	id, method := inviteOf(req), req.Method
+	if method == sip.CANCEL {
+		method = sip.INVITE
+	}
+	return s.tags.of(string(method), id.callID, id.remote, strconv.FormatUint(uint64(id.cseq), 10), branchOf(req))
+}
+
+// response is an answer to req with header lines "Name: value".
+func response(req *sip.Request, status int, reason string, headers ...string) *sip.Response {
+	res := sip.NewResponseFromRequest(req, status, reason, nil)
+	res.SipVersion = "SIP/2.0"
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")
 		res.AppendHeader(sip.NewHeader(name, value))
@@ -38,28 +67,6 @@ func withSDP(res *sip.Response, body []byte) *sip.Response {
 	return res
 }
 
-// tagOf is the To tag for an answer outside of a dialog.
-func (s *Server) tagOf(req *sip.Request) string {
-	var parts []string
-	for _, h := range []sip.Header{header(req.CallID()), header(req.From()), header(req.CSeq()), header(req.Via())} {
-		if h != nil {
-			parts = append(parts, h.Value())
-		}
-	}
-	return s.tags.of(parts...)
-}
-
-// header makes a nil pointer a nil interface.
-func header[T any, P interface {
-	*T
-	sip.Header
-}](h P) sip.Header {
-	if h == nil {
-		return nil
-	}
-	return h
-}
-
 // send answers in the transaction. sipgo returns only after the answer is out.
 func (s *Server) send(tx *sip.ServerTx, res *sip.Response) error {
 	err := tx.Respond(res)
@@ -72,7 +79,16 @@ func (s *Server) send(tx *sip.ServerTx, res *sip.Response) error {
 // refuse answers with a refusal outside of a dialog and writes its log line.
 func (s *Server) refuse(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 	s.logRefusal(req, r)
-	_ = s.send(tx, response(req, r.status, r.reason, s.tagOf(req), r.headers...))
+	_ = s.send(tx, response(req, r.status, r.reason, r.headers...))
+}
+
+// dismiss refuses and keeps nothing: asked again it is refused again. Only an
+// INVITE's transaction stays, for the ACK.
+func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
+	s.refuse(req, tx, r)
+	if !req.IsInvite() {
+		tx.Terminate()
+	}
 }
 
 func (s *Server) logRefusal(req *sip.Request, r *refusal) {

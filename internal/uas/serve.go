@@ -30,7 +30,7 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		if v := recover(); v != nil {
 			s.survived(v, callIDOf(req))
 			if !req.IsAck() {
-				_ = s.send(tx, response(req, sip.StatusInternalServerError, "Internal Server Error", s.tagOf(req)))
+				_ = s.send(tx, response(req, sip.StatusInternalServerError, "Internal Server Error"))
 			}
 			if d != nil {
 				d.Hangup()
@@ -49,15 +49,19 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		s.strayCancel(req, tx)
 		return
 	}
-	refused := frontDoor(req, d != nil)
+	where := opening
+	switch {
+	case d != nil:
+		where = within
+	case !s.stamped(req):
+		where = lost
+	}
+	refused := frontDoor(req, where)
 	switch {
 	case d != nil:
 		d.deliver(req, tx, refused)
 	case refused != nil:
-		s.refuse(req, tx, refused)
-		if !req.IsInvite() {
-			tx.Terminate() // asked again it is refused again, so nothing is kept
-		}
+		s.dismiss(req, tx, refused)
 	case req.Method == sip.INVITE:
 		s.invite(req, tx, peer)
 	case req.Method == sip.OPTIONS:
@@ -66,23 +70,24 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 }
 
 // strayCancel answers a CANCEL whose INVITE has its final answer: 200 if we know
-// the INVITE, without effect, else 481 (RFC 3261 section 9.2).
+// the INVITE, without effect, else 481 (RFC 3261 section 9.2). Nothing is kept of it.
 func (s *Server) strayCancel(req *sip.Request, tx *sip.ServerTx) {
 	if s.dialogs.seen(inviteOf(req)) {
-		_ = s.send(tx, response(req, sip.StatusOK, "OK", s.tagOf(req)))
+		_ = s.send(tx, response(req, sip.StatusOK, "OK"))
+		tx.Terminate()
 		return
 	}
-	s.refuse(req, tx, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
+	s.dismiss(req, tx, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
 }
 
 // options tells what is served (section 11.2), or 503 while draining, so that a
 // PBX that asks regularly sends its calls elsewhere.
 func (s *Server) options(req *sip.Request, tx *sip.ServerTx) {
 	if s.draining.Load() {
-		s.refuse(req, tx, shuttingDown())
+		s.dismiss(req, tx, shuttingDown())
 		return
 	}
-	_ = s.send(tx, response(req, sip.StatusOK, "OK", s.tagOf(req), abilities()...))
+	_ = s.send(tx, response(req, sip.StatusOK, "OK", abilities()...))
 	// Nothing changes if it is asked and answered again, so nothing is kept.
 	tx.Terminate()
 }

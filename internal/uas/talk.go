@@ -22,7 +22,6 @@ type talk struct {
 	version uint64 // of the last description sent
 	sent    []byte // the last description sent
 	settled []byte // the far end's last description that was agreed to
-	agreed  bool   // a stream was agreed at least once
 }
 
 // codecs in our order of preference.
@@ -103,7 +102,7 @@ func (d *dialog) takeAnswer(req *sip.Request) bool {
 }
 
 func (d *dialog) agree(a sdp.Agreed, theirs []byte) {
-	d.talk.agreed, d.talk.settled = true, bytes.Clone(theirs)
+	d.talk.settled = bytes.Clone(theirs)
 	d.session.Set(media.Stream{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate, RedPT: a.RedPT,

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,7 +62,7 @@ func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
 	d := &dialog{s: h.Server, session: session, peer: &peer{}, source: "192.0.2.1:5060"}
 	_, _, refused := d.answerOffer([]byte(offerText))
 	require.Equal(t, 488, refused.status)
-	require.False(t, d.talk.agreed)
+	require.Nil(t, d.talk.settled)
 	d.source = "127.0.0.1:5060"
 	_, _, refused = d.answerOffer([]byte(offerText))
 	require.Nil(t, refused)
@@ -98,7 +97,7 @@ func TestOurOfferInADialogKeepsLinesAndPayloadTypes(t *testing.T) {
 	require.Contains(t, ours, "\r\nm=video 0 RTP/AVP 97\r\n")
 	require.Contains(t, ours, " 2 IN IP4 127.0.0.1\r\n", "the version grows")
 	p.send("ACK", head+"m=audio 39000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\nm=video 0 RTP/AVP 97\r\n", "application/sdp")
-	require.Eventually(t, func() bool { return s.sets() == 2 }, 3*time.Second, time.Millisecond)
+	soon(t, func() bool { return s.sets() == 2 })
 	require.Equal(t, before, s.last())
 	require.Equal(t, uint8(96), s.last().EventPT)
 }

@@ -46,25 +46,10 @@ func loose(head []byte) bool {
 // outside of quotes and brackets.
 func closeUp(s string) string {
 	b := make([]byte, 0, len(s))
-	quoted, angled := false, false
-	for i := 0; i < len(s); i++ {
+	for i, at := range places(s) {
 		c := s[i]
 		switch {
-		case quoted:
-			if c == '\\' && i+1 < len(s) {
-				b = append(b, c)
-				i++
-				c = s[i]
-			} else if c == '"' {
-				quoted = false
-			}
-		case c == '"':
-			quoted = true
-		case c == '<':
-			angled = true
-		case c == '>':
-			angled = false
-		case angled:
+		case at != outside:
 		case c == ' ' || c == '\t':
 			if len(b) == 0 || strings.IndexByte(" ;=/,", b[len(b)-1]) >= 0 {
 				continue

@@ -73,7 +73,7 @@ func TestRFC4475(t *testing.T) {
 			defer conn.Close()
 			_, err = conn.Write(msg)
 			require.NoError(t, err)
-			wait := 3 * time.Second
+			wait := patience
 			if want == 0 {
 				wait = 100 * time.Millisecond
 			}

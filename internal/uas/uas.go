@@ -40,13 +40,16 @@ type Plan interface {
 	Mailbox(identity string) (string, bool)
 }
 
-// Deps is what the server needs of the rooms below. All of it is required and
-// safe for concurrent use.
+// Deps is what the server needs of the rooms below. All of it is safe for
+// concurrent use, and required but for what says otherwise.
 type Deps struct {
 	Media media.Engine
 	Plan  Plan
 	Calls Calls
 	Log   *slog.Logger
+	// ListenPacket opens the sockets of UDP listeners, network is udp4 or udp6;
+	// nil: the system's.
+	ListenPacket func(ctx context.Context, network, address string) (PacketConn, error)
 }
 
 // ErrClosed is returned by Serve once the server was closed.
@@ -111,6 +114,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
 		sip.WithTransportLayerLogger(quiet),
 		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{DialerCreate: neverDials}}))
+	s.transport.OnMessage(s.stamp) // it is asked before the transaction layer, which asks to be told next
 	s.transactions = sip.NewTransactionLayer(s.transport,
 		sip.WithTransactionLayerLogger(quiet),
 		sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}))
