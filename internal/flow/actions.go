@@ -59,7 +59,7 @@ func (m *machine) storeDown(e *Event) StateID {
 	case m.at == AccessCode && m.door != mailbox.OwnDoor:
 		return m.at
 	case m.door == mailbox.OwnDoor && e.Code == mailbox.Throttled && e.Retry > 0:
-		return m.leaveUntil(EndBusy, prompt.Failed, e.Retry)
+		return m.leaveUntil(EndBusy, prompt.TooManyTries, e.Retry)
 	}
 	return m.unavailable(e.Code)
 }
@@ -109,7 +109,14 @@ func (m *machine) take(a *mailbox.Account) {
 	if a != nil {
 		m.account = a
 	}
-	if m.account == nil || m.account.Rules == nil {
+	if m.account == nil {
+		return
+	}
+	m.slow = m.slow || m.account.Flags.Slow
+	if m.account.Language != "" && !m.chose {
+		m.language = m.account.Language
+	}
+	if m.account.Rules == nil {
 		return
 	}
 	m.policy = pin.Stricter(m.layout.policy, *m.account.Rules)
@@ -119,33 +126,49 @@ func (m *machine) take(a *mailbox.Account) {
 }
 
 func (m *machine) mustChange() StateID {
-	m.must = true
+	m.must, m.menu = true, m.layout.main
 	m.dropAhead()
 	return m.enter(NewCode, prompt.MustChange)
 }
 
 func (m *machine) openChange() StateID {
 	m.silent, m.rounds, m.refused = 0, 0, 0
-	if m.account != nil && m.account.Flags.CannotChange {
-		m.dropAhead()
-		return m.enter(MainMenu, prompt.CannotChange)
+	switch {
+	case m.account == nil || !m.account.Flags.CannotChange:
+		return m.enter(NewCode)
+	case m.layout.main == none:
+		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
 	}
-	return m.enter(NewCode)
+	m.dropAhead()
+	return m.enter(MainMenu, prompt.CannotChange)
 }
 
-// goBack leaves the question for the code: to the extension, where there is one.
-func (m *machine) goBack() StateID {
-	if m.door == mailbox.OwnDoor {
+// leaveExtension leaves the first question: to the menu before it, where there is one.
+func (m *machine) leaveExtension() StateID {
+	if m.layout.first == none {
 		return m.leave(EndGoodbye, prompt.Goodbye)
 	}
+	m.silent = 0
+	return m.goTo(m.layout.first)
+}
+
+// goBack leaves the question for the code: to the extension, where it was asked for.
+func (m *machine) goBack() StateID {
 	m.number.Wipe()
+	m.account = nil
 	m.store, m.asking, m.silent = unasked, 0, 0
+	if m.door == mailbox.OwnDoor {
+		return m.leaveExtension()
+	}
 	return m.enter(Extension)
 }
 
 func (m *machine) cancel() StateID {
-	if m.must {
+	switch {
+	case m.must:
 		return m.leave(EndNotChanged, prompt.Cancelled, prompt.Goodbye)
+	case m.layout.main == none:
+		return m.leave(EndGoodbye, prompt.Cancelled, prompt.Goodbye)
 	}
 	m.silent = 0
 	return m.enter(MainMenu, prompt.Cancelled)
@@ -208,6 +231,8 @@ func (m *machine) giveUp(why prompt.ID) StateID {
 		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
 	case m.hurried:
 		return m.leave(EndTimeLimit, why, prompt.OldCodeWorks, prompt.Goodbye)
+	case m.layout.main == none:
+		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
 	}
 	return m.enter(MainMenu, why, prompt.OldCodeWorks)
 }
@@ -218,7 +243,7 @@ func (m *machine) compare() StateID {
 	m.silent, m.waits = 0, 0
 	if m.over || !m.entry.Equal(&m.first) {
 		if m.lostRound() {
-			return m.giveUp(prompt.Failed)
+			return m.giveUp(prompt.StillDifferent)
 		}
 		return m.enter(NewCode, prompt.Mismatch)
 	}

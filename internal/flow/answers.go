@@ -10,6 +10,11 @@ func (m *machine) readAnswer(e *Event) signal {
 		return m.readFound(e)
 	case Verified:
 		return m.readVerified(e)
+	case Transferred:
+		if e.OK {
+			return evConnected
+		}
+		return evNotConnected
 	}
 	switch r := e.Result; {
 	case r.Outcome == mailbox.Done:

@@ -12,7 +12,7 @@ import (
 )
 
 func layout(t testing.TB) *Layout {
-	l, err := NewLayout(dialplan.Default(), pin.DefaultPolicy())
+	l, err := NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.DefaultPolicy())
 	require.NoError(t, err)
 	return l
 }
@@ -29,7 +29,7 @@ func digitOf(c rune) dtmf.Digit {
 
 // walk runs one whole change, from the ACK to the BYE, and returns its steps.
 func walk(l *Layout, a *mailbox.Account, keys []Event) int {
-	s := New(l, mailbox.OwnDoor)
+	s := New(l, Start{Door: mailbox.OwnDoor})
 	steps := 0
 	do := func(e Event) {
 		s, _ = Step(s, e)
@@ -76,7 +76,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 
 // typeAhead presses every key before the ACK.
 func typeAhead(l *Layout, keys []Event) {
-	s := New(l, mailbox.OwnDoor)
+	s := New(l, Start{Door: mailbox.OwnDoor})
 	for _, k := range keys {
 		s, _ = Step(s, k)
 	}
@@ -98,7 +98,7 @@ func BenchmarkStep(b *testing.B) {
 
 // BenchmarkStepKey is the commonest step: one more digit of an entry.
 func BenchmarkStepKey(b *testing.B) {
-	s := New(layout(b), mailbox.OwnDoor)
+	s := New(layout(b), Start{Door: mailbox.OwnDoor})
 	s, _ = Step(s, Event{Kind: Answered})
 	s, _ = Step(s, Event{Kind: Key, Digit: 7})
 	e := Event{Kind: Key, Digit: 3}

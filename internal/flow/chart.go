@@ -3,11 +3,9 @@ package flow
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"star97/internal/dialplan"
-	"star97/internal/dtmf"
 	"star97/internal/pin"
 )
 
@@ -38,9 +36,9 @@ const (
 	FormatText = "text"
 )
 
-// Draw writes the flow of the embedded dialplan: svg, dot (Graphviz) or text.
-func Draw(w io.Writer, format string) error {
-	l, err := NewLayout(dialplan.Default(), pin.DefaultPolicy())
+// Draw writes the flow of a layout of the embedded dialplan: svg, dot (Graphviz) or text.
+func Draw(w io.Writer, layout, format string) error {
+	l, err := NewLayout(dialplan.Default(), layout, pin.DefaultPolicy())
 	if err != nil {
 		return err
 	}
@@ -66,15 +64,21 @@ func (l *Layout) Draw(w io.Writer, format string) error {
 func Graph(l *Layout) Chart {
 	var c Chart
 	for s := Ringing; s < numStates; s++ {
+		if !l.has(s, 0) {
+			continue
+		}
 		n := Node{State: s, Does: does[s]}
 		var out [numStates]*Edge
 		for sig := signal(1); sig < numSignals; sig++ {
 			r := table[s][sig]
-			if sig == evLimit || sig == evGrace || sig == evHungUp || isUpkeep(r.do) {
+			if sig == evLimit || sig == evGrace || sig == evHungUp || isUpkeep(r.do) || !l.has(s, sig) {
 				continue
 			}
 			for _, to := range r.to {
-				why := l.reason(sig, r.do, to)
+				if !l.has(to, 0) {
+					continue
+				}
+				why := l.reason(s, sig, r.do, to)
 				if to == s {
 					n.Stays = append(n.Stays, why)
 					continue
@@ -95,6 +99,29 @@ func Graph(l *Layout) Chart {
 	return c
 }
 
+// has tells whether this layout has the state, and in it the signal if there is one:
+// menus before the sign-in and keys are a layout's own.
+func (l *Layout) has(s StateID, sig signal) bool {
+	switch {
+	case s == FirstMenu && l.first == none, s == MainMenu && l.main == none:
+		return false
+	case s == Transferring:
+		return l.offers(false, evTransfer) || l.offers(true, evTransfer)
+	case (s == FirstMenu || s == MainMenu) && isKey(sig):
+		return l.offers(s == MainMenu, sig)
+	}
+	return true
+}
+
+// isKey tells which signals are keys of a menu.
+func isKey(sig signal) bool {
+	switch sig {
+	case evSignIn, evChange, evMenu, evLanguage, evTransfer, evRepeat, evBack, evGoodbye:
+		return true
+	}
+	return false
+}
+
 func isUpkeep(do action) bool {
 	switch do {
 	case keep, loseAhead, startTimer, spoil, listen, note:
@@ -105,23 +132,21 @@ func isUpkeep(do action) bool {
 
 // does says in a few words what a state is for.
 var does = [numStates]string{
-	Ringing: "nothing is said before the ACK", Extension: "any door: whose mailbox?", AccessCode: "the current access code?",
+	Ringing: "nothing is said before the ACK", FirstMenu: "before the sign-in", Extension: "any door: whose mailbox?", AccessCode: "the current access code?",
 	Finding: "the mailbox is looked up", Verifying: "the store looks at the code", MainMenu: "what would you like to do?",
 	NewCode: "first entry of the new code", Confirm: "second entry of the new code", Changing: "the store changes the code",
-	Announcing: "“changed”, heard to its end", Leaving: "the last sentence is said", Ended: "BYE",
+	Announcing: "“changed”, heard to its end", Transferring: "connected elsewhere",
+	LineCheck: "check door: keys are counted", Leaving: "the last sentence is said", Ended: "BYE",
 }
 
 // reason is a signal in the words of this layout, and why it leads there where it
 // may lead elsewhere.
-func (l *Layout) reason(sig signal, do action, to StateID) string {
+func (l *Layout) reason(from StateID, sig signal, do action, to StateID) string {
 	word := sig.String()
-	switch sig {
-	case evChange:
-		word = "key " + keyWord(l.change)
-	case evRepeat:
-		word = "key " + keyWord(l.repeat)
-	case evGoodbye:
-		word = "key " + keyWord(l.goodbye)
+	if isKey(sig) && (from == FirstMenu || from == MainMenu) {
+		if keys := l.keysFor(from == MainMenu, sig); len(keys) > 0 {
+			word = "key " + strings.Join(keys, ", ")
+		}
 	}
 	if b := because[do][to]; b != "" {
 		return word + " (" + b + ")"
@@ -129,43 +154,39 @@ func (l *Layout) reason(sig signal, do action, to StateID) string {
 	return word
 }
 
-func keyWord(d dtmf.Digit) string {
-	switch d {
-	case noKey:
-		return "none"
-	case dtmf.Star:
-		return "*"
-	case dtmf.Pound:
-		return "#"
-	}
-	return strconv.Itoa(int(d))
-}
-
 const (
 	tooOften     = "too often"
-	tooOftenMust = "too often, must change"
+	tooOftenMust = "too often, no menu or must change"
 	graceOver    = "grace is over"
 )
 
 // because tells apart the states to which one action may lead.
 var because = [numActions][numStates]string{
-	greet:          {Extension: "any door", AccessCode: "own door"},
-	goBack:         {Extension: "any door", Leaving: "own door"},
-	cancel:         {Leaving: "must change"},
-	findMailbox:    {Extension: "no extension", Leaving: "no extension, too often"},
-	verify:         {AccessCode: "too long", Finding: "not found yet", Leaving: "store down, or last try"},
-	askAgain:       {Leaving: tooOften},
-	askWhole:       {Leaving: tooOften},
-	sayInvalid:     {Leaving: tooOften},
-	bePatient:      {Leaving: "too long"},
-	sayWrong:       {Leaving: "last try"},
-	openChange:     {MainMenu: "not allowed"},
-	checkNew:       {NewCode: "refused", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
-	compare:        {Changing: "the same", NewCode: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
-	announce:       {Leaving: graceOver},
-	goOn:           {Leaving: graceOver},
-	explainRefusal: {MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
-	explainFailure: {Leaving: "not usable now, must change, or " + graceOver},
+	greet:           {FirstMenu: "menu first", Extension: "any door", AccessCode: "own door", LineCheck: "check door"},
+	signInNow:       {Extension: "any door", AccessCode: "own door"},
+	speakLanguage:   {Extension: "nothing else to choose, any door", AccessCode: "nothing else to choose, own door"},
+	menuBack:        {Leaving: "first menu"},
+	leaveExtension:  {FirstMenu: "menu first"},
+	goBack:          {FirstMenu: "own door, menu first", Extension: "any door", Leaving: "own door"},
+	openMenu:        {NewCode: "no menu", Leaving: "no menu, not allowed"},
+	sayNotConnected: {FirstMenu: "before the sign-in"},
+	report:          {Leaving: "time is up"},
+	endCheck:        {LineCheck: "keys not told yet"},
+	cancel:          {Leaving: "no menu, or must change"},
+	findMailbox:     {Extension: "no extension", Leaving: "no extension, too often"},
+	verify:          {AccessCode: "too long", Finding: "not found yet", Leaving: "store down, or last try"},
+	askAgain:        {Leaving: tooOften},
+	askWhole:        {Leaving: tooOften},
+	sayInvalid:      {Leaving: tooOften},
+	bePatient:       {Leaving: "too long"},
+	sayWrong:        {Leaving: "last try"},
+	openChange:      {MainMenu: "not allowed"},
+	checkNew:        {NewCode: "refused", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
+	compare:         {Changing: "the same", NewCode: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
+	announce:        {Leaving: graceOver},
+	goOn:            {Leaving: "no menu, or " + graceOver},
+	explainRefusal:  {MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
+	explainFailure:  {Leaving: "not usable now, no menu, must change, or " + graceOver},
 }
 
 // text lists every cell that does something: state, signal, states that may follow.
@@ -176,7 +197,7 @@ func (l *Layout) text() string {
 		for sig := signal(1); sig < numSignals; sig++ {
 			r := table[s][sig]
 			for _, to := range r.to {
-				fmt.Fprintf(&b, "  %-44s -> %s\n", l.reason(sig, r.do, to), to)
+				fmt.Fprintf(&b, "  %-44s -> %s\n", l.reason(s, sig, r.do, to), to)
 			}
 		}
 	}

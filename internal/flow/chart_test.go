@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/dialplan"
 )
 
 func drawn(t *testing.T, format string) string {
 	var b bytes.Buffer
-	require.NoError(t, Draw(&b, format))
+	require.NoError(t, Draw(&b, dialplan.DefaultLayout, format))
 	return b.String()
 }
 
@@ -91,17 +93,8 @@ func TestPictureHasRoom(t *testing.T) {
 	}
 }
 
-func TestDrawingFollowsTheDialplan(t *testing.T) {
-	l := layout(t)
-	l.change, l.repeat, l.goodbye = menuKey("5"), menuKey(""), menuKey("#")
-	var b bytes.Buffer
-	require.NoError(t, l.Draw(&b, FormatText))
-	require.Contains(t, b.String(), "key 5 ")
-	require.Contains(t, b.String(), "key # ")
-}
-
 func TestUnknownFormatIsNamed(t *testing.T) {
-	require.EqualError(t, Draw(io.Discard, "png"), `there is no format "png"; use svg, dot or text`)
+	require.EqualError(t, Draw(io.Discard, dialplan.DefaultLayout, "png"), `there is no format "png"; use svg, dot or text`)
 }
 
 // What one action leads to is told apart in words, or there is but one way.

@@ -28,7 +28,7 @@ func (m *machine) read(e *Event) signal {
 			return 0
 		}
 		return m.readSilence()
-	case Found, Verified, ChangeDone:
+	case Found, Verified, ChangeDone, Transferred:
 		if m.asking == 0 || e.Step != m.asking || e.Kind != m.awaited {
 			return 0
 		}
@@ -56,8 +56,10 @@ func (m *machine) readSound(e *Event) signal {
 // readSilence is what a timer that ran out means.
 func (m *machine) readSilence() signal {
 	switch {
-	case m.at == Finding || m.at == Verifying || m.at == Changing:
+	case m.awaits():
 		return evWaited
+	case m.at == LineCheck:
+		return evNothing
 	case m.broken:
 		return evBroken
 	case m.entry.Empty() && !m.over:
@@ -80,6 +82,8 @@ func (m *machine) unfinished() bool {
 // belongs to that entry and means nothing.
 func (m *machine) readKey(d dtmf.Digit) signal {
 	switch {
+	case m.at == LineCheck:
+		return evTyped
 	case d > dtmf.Pound: // A to D are on no telephone
 		return 0
 	case m.deaf:
@@ -94,15 +98,20 @@ func (m *machine) readKey(d dtmf.Digit) signal {
 	switch {
 	case late:
 		return 0
-	case m.at == MainMenu && !m.broken:
-		return m.layout.choice(d)
+	case m.inMenu() && !m.broken:
+		return m.choose(d)
 	}
 	return m.collect(d)
 }
 
 // listens tells whether the state can use a key.
 func (m *machine) listens() bool {
-	return m.at == MainMenu || m.collects()
+	return m.inMenu() || m.collects() || m.at == LineCheck
+}
+
+// awaits tells whether something was asked for that has to be waited for.
+func (m *machine) awaits() bool {
+	return m.at == Finding || m.at == Verifying || m.at == Changing || m.at == Transferring
 }
 
 // collects tells whether the state takes an entry.
@@ -114,14 +123,11 @@ func (m *machine) collects() bool {
 	return false
 }
 
-func (l *Layout) choice(d dtmf.Digit) signal {
-	switch d {
-	case l.change:
-		return evChange
-	case l.repeat:
-		return evRepeat
-	case l.goodbye:
-		return evGoodbye
+// choose is what a key means in the menu where the call is.
+func (m *machine) choose(d dtmf.Digit) signal {
+	m.pressed = d
+	if sig := m.choice().sig; sig != 0 {
+		return sig
 	}
 	return evOther
 }

@@ -12,8 +12,8 @@ import (
 
 // The shell delivers what happens and performs what Step asks for.
 func ExampleStep() {
-	layout, _ := flow.NewLayout(dialplan.Default(), pin.DefaultPolicy())
-	call := flow.New(layout, mailbox.AnyDoor)
+	layout, _ := flow.NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.DefaultPolicy())
+	call := flow.New(layout, flow.Start{Door: mailbox.AnyDoor})
 	for _, e := range []flow.Event{
 		{Kind: flow.Answered},
 		{Kind: flow.Key, Digit: 4},

@@ -36,7 +36,7 @@ type witness struct {
 func smallLayout(t testing.TB) *Layout {
 	plan := dialplan.Default()
 	plan.Limits = dialplan.Limits{WrongCodes: 2, SilentRounds: 2, NewCodeRounds: 2}
-	l, err := NewLayout(plan, pin.Policy{MinLen: 2, MaxLen: 3})
+	l, err := NewLayout(plan, dialplan.DefaultLayout, pin.Policy{MinLen: 2, MaxLen: 3})
 	require.NoError(t, err)
 	l.maxWaits = 2
 	return l
@@ -109,7 +109,7 @@ func (c scope) mayPress(s *State, d dtmf.Digit) bool {
 // starts are both doors, and entries of the most digits.
 func starts(l *Layout) (list []State) {
 	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
-		s := New(l, door)
+		s := New(l, Start{Door: door})
 		list = append(list, s)
 		for _, first := range [][]Event{{{Kind: Answered}}, {{Kind: Answered}, {Kind: Key, Digit: dtmf.Pound}}} {
 			long := s

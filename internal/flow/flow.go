@@ -21,22 +21,23 @@ type EventKind uint8
 
 // The events of a call.
 const (
-	Answered   EventKind = iota + 1 // the ACK is in, media may flow
-	Key                             // Digit went down
-	KeysLost                        // a key was lost on the way
-	Spoken                          // the phrase's last packet was sent
-	Started                         // the phrase's first packet was sent
-	TimedOut                        // the timer ran out
-	Found                           // answer to Lookup
-	Verified                        // answer to Verify
-	ChangeDone                      // answer to Change
-	LimitHit                        // the call reached its total time, or the service drains past its limit; may be told again
-	GraceOver                       // it was told often enough: the last sentence is due, whoever is typing
-	HungUp                          // the caller is gone
+	Answered    EventKind = iota + 1 // the ACK is in, media may flow
+	Key                              // Digit went down
+	KeysLost                         // a key was lost on the way
+	Spoken                           // the phrase's last packet was sent
+	Started                          // the phrase's first packet was sent
+	TimedOut                         // the timer ran out
+	Found                            // answer to Lookup
+	Verified                         // answer to Verify
+	ChangeDone                       // answer to Change
+	Transferred                      // answer to Transfer
+	LimitHit                         // the call reached its total time, or the service drains past its limit; may be told again
+	GraceOver                        // it was told often enough: the last sentence is due, whoever is typing
+	HungUp                           // the caller is gone
 )
 
 // Event is one thing that happened. Answers to effects (Spoken, Started, TimedOut,
-// Found, Verified, ChangeDone) carry the step that asked; stale ones are ignored.
+// Found, Verified, ChangeDone, Transferred) carry the step that asked; stale ones are ignored.
 type Event struct {
 	Kind    EventKind
 	Step    uint32
@@ -44,6 +45,7 @@ type Event struct {
 	Code    mailbox.Code     // Found, Verified: OK or why not
 	Account *mailbox.Account // Verified OK, or Found OK at the own door: whose it is; read-only
 	Result  mailbox.Result   // ChangeDone
+	OK      bool             // Transferred: the caller is connected elsewhere
 	Retry   time.Duration    // Found, Verified, ChangeDone with Locked or Throttled: when the next try is possible; 0: not known
 }
 
@@ -52,32 +54,36 @@ type EffectKind uint8
 
 // The effects of a step.
 const (
-	Say    EffectKind = iota + 1 // speak Phrase, replacing what is being said; answer Started and Spoken
-	Hush                         // stop speaking; no Spoken comes
-	Timer                        // run one timer for After; replaces the running one; 0 stops it
-	Lookup                       // find Number, or the caller's own if it is empty; answer Found
-	Verify                       // verify Code of what the last Lookup found; answer Verified
-	Change                       // change Code to Next; answer ChangeDone; nothing takes it back
-	Note                         // record that Rule refused a new code; no answer
-	End                          // BYE, now: the last sentence was spoken
+	Say      EffectKind = iota + 1 // speak Phrase, replacing what is being said; answer Started and Spoken
+	Hush                           // stop speaking; no Spoken comes
+	Timer                          // run one timer for After; replaces the running one; 0 stops it
+	Lookup                         // find Number, or the caller's own if it is empty; answer Found
+	Verify                         // verify Code of what the last Lookup found; answer Verified
+	Change                         // change Code to Next; answer ChangeDone; nothing takes it back
+	Transfer                       // connect the caller with Target; answer Transferred
+	Limit                          // the total time of this call is After from now
+	Note                           // record that Rule refused a new code; no answer
+	End                            // BYE, now: the last sentence was spoken
 )
 
 // Effect is one thing to do, asked for by Step.
 type Effect struct {
-	Kind   EffectKind
-	Step   uint32
-	Phrase prompt.Phrase
-	After  time.Duration
-	Door   mailbox.Door // Lookup, Verify, Change, Note: the door as the flow sees it now
-	Number pin.PIN      // Lookup: the extension as typed
-	Code   pin.PIN      // Verify, Change: the current code
-	Next   pin.PIN      // Change
-	Rule   pin.Rule     // Note
-	End    EndReason
+	Kind     EffectKind
+	Step     uint32
+	Phrase   prompt.Phrase
+	Language string // Say: BCP 47; empty: the default
+	After    time.Duration
+	Door     mailbox.Door // Lookup, Verify, Change, Note: the door as the flow sees it now
+	Number   pin.PIN      // Lookup: the extension as typed
+	Code     pin.PIN      // Verify, Change: the current code
+	Next     pin.PIN      // Change
+	Target   string       // Transfer: a name of the dialplan's targets
+	Rule     pin.Rule     // Note
+	End      EndReason
 }
 
-// MaxEffects bounds what one step can ask for: a sentence, a timer, the store, a
-// note, the end.
+// MaxEffects bounds what one step can ask for: a sentence, a timer, the store or a
+// transfer, a note, the end.
 const MaxEffects = 5
 
 // Effects is what one step asks for, in order.
@@ -107,11 +113,12 @@ const (
 	EndNoCode                           // the mailbox has no code yet
 	EndBusy                             // the store had no room
 	EndUnavailable                      // the store did not answer
-	EndNotChanged                       // a required change was not made
+	EndNotChanged                       // a change that was required, or all the call was for, was not made
 	EndUnconfirmed                      // nobody can say which code is in force
 	EndTimeLimit                        // the call's total time
 	EndHungUp                           // the caller hung up
 	EndHungUpLate                       // the caller hung up while a change was under way
+	EndTransferred                      // the caller was connected elsewhere
 	numEnds
 )
 
@@ -120,6 +127,7 @@ var endWords = [numEnds]string{
 	EndDisabled: "disabled", EndNoCode: "no-code", EndBusy: "busy", EndUnavailable: "unavailable",
 	EndNotChanged: "not-changed", EndUnconfirmed: "unconfirmed", EndTimeLimit: "time-limit",
 	EndHungUp: "hung-up", EndHungUpLate: "hung-up-while-changing",
+	EndTransferred: "transferred",
 }
 
 // String is the reason's word; "none" while the call lasts.

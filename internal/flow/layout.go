@@ -2,44 +2,52 @@ package flow
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"star97/internal/dialplan"
-	"star97/internal/dtmf"
 	"star97/internal/pin"
 	"star97/internal/prompt"
 )
 
-// Layout is a dialplan and a policy made ready for Step. It is read-only and
-// shared by every call.
+// Layout is a layout of the dialplan and a policy made ready for Step. It is
+// read-only and shared by every call.
 type Layout struct {
+	name    string
 	timers  dialplan.Timers
 	limits  dialplan.Limits
 	policy  pin.Policy
-	change  dtmf.Digit
-	repeat  dtmf.Digit
-	goodbye dtmf.Digit
+	menus   []menu
+	first   int8 // the menu before the sign-in; none: there is no such menu
+	main    int8 // the menu after the code; none: straight to the new code
+	signIn  bool // a key before the sign-in leads to it
+	greeted bool // the first menu says what the sign-in begins with
 	refusal map[pin.Rule]prompt.ID
 
 	maxWaits int // times a caller is asked to wait for one answer, less one
 }
 
-// noKey is a menu entry that no key chooses.
-const noKey dtmf.Digit = 0xff
+// none is no menu.
+const none int8 = -1
 
-// NewLayout joins a plan with the policy for new codes. The error says what in
-// either cannot work together.
-func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
+// NewLayout joins a layout of a plan with the policy for new codes. The error says
+// what in them cannot work together.
+func NewLayout(p *dialplan.Plan, name string, policy pin.Policy) (*Layout, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, fmt.Errorf("the policy for new codes: %w", err)
 	}
-	if err := spoken(p.Menu); err != nil {
-		return nil, err
+	from, ok := p.Layouts[name]
+	if !ok {
+		return nil, fmt.Errorf("the dialplan has no layout %q", name)
 	}
 	l := &Layout{
-		timers: p.Timers, limits: p.Limits, policy: policy,
-		change: menuKey(p.Menu.Change), repeat: menuKey(p.Menu.Repeat), goodbye: menuKey(p.Menu.Goodbye),
+		name: name, timers: p.Timers, limits: p.Limits, policy: policy, first: none, main: none,
+		greeted: from.Menus[from.First].Say == string(prompt.Welcome),
 		refusal: map[pin.Rule]prompt.ID{}, maxWaits: maxWaits,
+	}
+	if err := l.plant(p, from); err != nil {
+		return nil, fmt.Errorf("the layout %q: %w", name, err)
 	}
 	for _, r := range pin.Rules() {
 		l.refusal[r] = prompt.ID("refused-" + string(r))
@@ -47,32 +55,19 @@ func NewLayout(p *dialplan.Plan, policy pin.Policy) (*Layout, error) {
 	return l, nil
 }
 
-// spokenMenu is what the recorded menus say. There is one recording of each.
-var spokenMenu = dialplan.Menu{Change: "2", Repeat: "9", Goodbye: "*"}
-
-// spoken refuses keys of which the recorded menus would say something untrue.
-func spoken(m dialplan.Menu) error {
-	for _, k := range []struct{ name, is, said string }{
-		{"change", m.Change, spokenMenu.Change}, {"repeat", m.Repeat, spokenMenu.Repeat}, {"goodbye", m.Goodbye, spokenMenu.Goodbye},
-	} {
-		if k.is != k.said {
-			return fmt.Errorf("the dialplan has %q as the key %s of the menu, but the recorded menu says %q: write that, or leave the key out of the dialplan", k.is, k.name, k.said)
-		}
-	}
-	return nil
-}
-
-func menuKey(s string) dtmf.Digit {
-	switch {
-	case len(s) != 1:
-		return noKey
-	case s == "*":
-		return dtmf.Star
-	case s == "#":
-		return dtmf.Pound
-	}
-	return dtmf.Digit(s[0] - '0')
-}
+// Name is the layout's name in the dialplan.
+func (l *Layout) Name() string { return l.name }
 
 // Timer is the length of a timer by its name in scripts.
 func (l *Layout) Timer(name string) (time.Duration, bool) { return l.timers.Named(name) }
+
+// Sentences lists what the menus of this layout say, sorted, in addition to what
+// every language must have. TAG/ID is the recording of one language.
+func (l *Layout) Sentences() (list []prompt.ID) {
+	for i := range l.menus {
+		m := &l.menus[i]
+		list = append(list, m.says[:m.parts]...)
+	}
+	slices.SortFunc(list, func(a, b prompt.ID) int { return strings.Compare(string(a), string(b)) })
+	return slices.Compact(list)
+}

@@ -20,13 +20,13 @@ func TestALayoutRefusesKeysThatNoRecordingSays(t *testing.T) {
 	} {
 		plan := dialplan.Default()
 		plan.Menu = menu
-		_, err := NewLayout(plan, pin.DefaultPolicy())
+		_, err := NewLayout(plan, dialplan.DefaultLayout, pin.DefaultPolicy())
 		require.EqualError(t, err, want)
 	}
 }
 
 func TestALayoutRefusesAPolicyThatNoCodeMeets(t *testing.T) {
-	_, err := NewLayout(dialplan.Default(), pin.Policy{MinLen: 8, MaxLen: 6})
+	_, err := NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.Policy{MinLen: 8, MaxLen: 6})
 	require.ErrorContains(t, err, "the policy for new codes: ")
 }
 
@@ -46,7 +46,7 @@ func TestTheListOfRulesIsSaidWhereItIsTrue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			policy := all
 			c.leave(&policy)
-			l, err := NewLayout(dialplan.Default(), policy)
+			l, err := NewLayout(dialplan.Default(), dialplan.DefaultLayout, policy)
 			require.NoError(t, err)
 			call := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("248#")
 			call.timer().press("48#")
@@ -62,7 +62,7 @@ func TestTheListOfRulesIsSaidWhereItIsTrue(t *testing.T) {
 
 // Lengths that no recording names are not named.
 func TestLengthsWithoutARecordingAreNotSpoken(t *testing.T) {
-	l, err := NewLayout(dialplan.Default(), pin.Policy{MinLen: 5, MaxLen: 9})
+	l, err := NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.Policy{MinLen: 5, MaxLen: 9})
 	require.NoError(t, err)
 	c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2").at(NewCode).says(prompt.EnterNewCode)
 	c.spoken().timer().says(prompt.NoInput, prompt.EnterNewCode)

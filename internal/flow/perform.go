@@ -19,6 +19,19 @@ const (
 	sayCleared
 	askAgain
 	askWhole
+	signInNow
+	goToMenu
+	menuBack
+	speakLanguage
+	sayTransfer
+	connect
+	connected
+	sayNotConnected
+	count
+	miscount
+	report
+	endCheck
+	leaveExtension
 	goBack
 	cancel
 	restart
@@ -51,6 +64,7 @@ const (
 	sayBye
 	gone
 	goneLate
+	goneOn
 	numActions
 )
 
@@ -77,6 +91,8 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.again(prompt.NoInput)
 	case askWhole:
 		return m.again(prompt.RefusedTooShort)
+	case leaveExtension:
+		return m.leaveExtension()
 	case goBack:
 		return m.goBack()
 	case cancel:
@@ -89,8 +105,10 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.verify()
 	case openChange:
 		return m.openChange()
-	case sayMenu, openMenu:
-		return m.menu()
+	case sayMenu:
+		return m.sayMenu()
+	case openMenu:
+		return m.openMenu()
 	case sayInvalid:
 		return m.again(prompt.InvalidKey)
 	case sayGoodbye:
@@ -99,6 +117,37 @@ func (m *machine) perform(do action, e *Event) StateID {
 		return m.checkNew()
 	case compare:
 		return m.compare()
+	}
+	return m.choosing(do, e)
+}
+
+// choosing performs what keys of menus choose, and the line check.
+func (m *machine) choosing(do action, e *Event) StateID {
+	switch do {
+	case signInNow:
+		return m.signInFromMenu()
+	case goToMenu:
+		return m.goTo(m.choice().menu)
+	case menuBack:
+		return m.menuBack()
+	case speakLanguage:
+		return m.speakLanguage()
+	case sayTransfer:
+		return m.sayTransfer()
+	case connect:
+		return m.connect()
+	case connected:
+		return m.hangUp(EndTransferred)
+	case sayNotConnected:
+		return m.notConnected()
+	case count:
+		return m.count()
+	case miscount:
+		return m.miscount()
+	case report:
+		return m.report()
+	case endCheck:
+		return m.endCheck()
 	}
 	return m.conclude(do, e)
 }
@@ -144,6 +193,8 @@ func (m *machine) conclude(do action, e *Event) StateID {
 		return m.hangUp(EndHungUp)
 	case goneLate:
 		return m.hangUp(EndHungUpLate)
+	case goneOn:
+		return m.goneOn()
 	}
 	return m.at
 }

@@ -61,7 +61,7 @@ func digitOf(c rune) dtmf.Digit {
 func (c *call) answer() {
 	if !c.up {
 		c.up = true
-		c.state = flow.New(c.layout, c.door)
+		c.state = flow.New(c.layout, flow.Start{Door: c.door})
 		c.step(flow.Event{Kind: flow.Answered})
 	}
 }

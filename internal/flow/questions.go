@@ -8,7 +8,8 @@ import (
 	"star97/internal/prompt"
 )
 
-// question is the short and the longer way to ask for what the state needs.
+// question is the short and the longer way to ask for what the state needs; of a
+// menu there is one, which is not asked for here.
 func (m *machine) question(at StateID) (short, long prompt.ID) {
 	switch at {
 	case Extension:
@@ -20,7 +21,7 @@ func (m *machine) question(at StateID) (short, long prompt.ID) {
 	case Confirm:
 		return prompt.RepeatNewCode, prompt.RepeatNewCodeLong
 	}
-	return prompt.MainMenu, prompt.MainMenuLong
+	return "", ""
 }
 
 // enter goes to a state that asks something, with at most one sentence before
@@ -31,21 +32,33 @@ func (m *machine) enter(at StateID, before ...prompt.ID) StateID {
 }
 
 func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) StateID {
-	var parts [prompt.MaxParts + 1]prompt.ID
+	var parts [prompt.MaxParts]prompt.ID
 	n := 0
 	if m.broken {
 		m.dropAhead()
 		parts[0], n = prompt.DigitsLost, 1
 	}
 	n += copy(parts[n:], before)
-	parts[n] = question
 	m.clearEntry()
-	m.say(parts[:n+1]...)
-	m.pause = m.layout.timers.FirstDigit
-	if at == MainMenu {
-		m.pause = m.layout.timers.Menu
+	if at == FirstMenu || at == MainMenu {
+		menu := &m.layout.menus[m.menu]
+		n += copy(parts[n:], menu.says[:menu.parts])
+		m.pause = m.pace(m.layout.timers.Menu)
+	} else {
+		parts[n] = question
+		n++
+		m.pause = m.pace(m.layout.timers.FirstDigit)
 	}
+	m.say(parts[:n]...)
 	return at
+}
+
+// pace is a time for the caller to do something.
+func (m *machine) pace(d time.Duration) time.Duration {
+	if m.slow {
+		return 2 * d
+	}
+	return d
 }
 
 // breath is the pause that ends what a caller typed in one go: the rest of keys
@@ -70,18 +83,25 @@ func (m *machine) leave(why EndReason, ids ...prompt.ID) StateID {
 	return Leaving
 }
 
-func (m *machine) menu() StateID {
-	m.silent = 0
-	return m.enter(MainMenu)
+func (m *machine) greet() StateID {
+	switch {
+	case m.door == mailbox.CheckDoor:
+		return m.lineCheck()
+	case m.layout.first != none:
+		return m.goTo(m.layout.first)
+	}
+	return m.signIn(prompt.Welcome)
 }
 
-func (m *machine) greet() StateID {
+// signIn asks for the mailbox, or for the code where the mailbox is the caller's.
+func (m *machine) signIn(before ...prompt.ID) StateID {
+	m.silent = 0
 	if m.door == mailbox.OwnDoor {
 		m.store = pending
 		m.ask(Lookup, pin.PIN{}, pin.PIN{}, pin.PIN{})
-		return m.enter(AccessCode, prompt.Welcome)
+		return m.enter(AccessCode, before...)
 	}
-	return m.enter(Extension, prompt.Welcome)
+	return m.enter(Extension, before...)
 }
 
 // keep puts a key into the queue. One too many is a lost key: none of them can
@@ -103,7 +123,7 @@ func (m *machine) loseAhead() StateID {
 func (m *machine) listen() StateID {
 	m.patient = false
 	m.hush()
-	m.timer(m.layout.timers.BetweenDigits)
+	m.timer(m.pace(m.layout.timers.BetweenDigits))
 	return m.at
 }
 
@@ -122,7 +142,7 @@ func (m *machine) startTimer() StateID {
 
 func (m *machine) cleared() StateID {
 	m.say(prompt.Cleared)
-	m.patient, m.pause = true, m.layout.timers.Cleared
+	m.patient, m.pause = true, m.pace(m.layout.timers.Cleared)
 	return m.at
 }
 
@@ -132,6 +152,9 @@ func (m *machine) again(before prompt.ID) StateID {
 	m.silent++
 	short, long := m.question(m.at)
 	last := m.layout.limits.SilentRounds
+	if m.slow && m.silent == 1 && before == prompt.NoInput {
+		before = prompt.TakeYourTime
+	}
 	switch n := int(m.silent); {
 	case m.overrun:
 		return m.late()
@@ -139,13 +162,16 @@ func (m *machine) again(before prompt.ID) StateID {
 		return m.leave(EndNoInput, before, prompt.OldCodeWorks, prompt.Goodbye)
 	case n >= last:
 		return m.leave(EndNoInput, before, prompt.Goodbye)
-	case n == last-1:
+	case n == last-1 && !m.helps():
 		return m.put(m.at, short, prompt.HelpDesk)
 	case n > 1:
 		short = long
 	}
 	return m.put(m.at, short, before)
 }
+
+// helps tells whether what is asked offers help itself: a menu with an operator.
+func (m *machine) helps() bool { return m.inMenu() && m.layout.menus[m.menu].operator }
 
 // badExtension counts like silence, but no sentence says what was wrong: the
 // longer question has to do.
@@ -187,10 +213,14 @@ func (m *machine) hurry() StateID {
 
 // goOn leads from a change to what the caller may want next.
 func (m *machine) goOn() StateID {
-	if m.hurried {
+	switch {
+	case m.hurried:
 		return m.late()
+	case m.layout.main == none:
+		return m.leave(EndGoodbye, prompt.Goodbye)
 	}
-	return m.menu()
+	m.silent = 0
+	return m.goTo(m.layout.main)
 }
 
 // hangUp ends the call now.

@@ -42,7 +42,7 @@ func (m *machine) failed(e *Event) StateID {
 		return m.giveUp(prompt.ManagedElsewhere)
 	case mailbox.Throttled:
 		if e.Retry > 0 { // this caller's limit: nobody else is in the way
-			return m.giveUp(prompt.Failed)
+			return m.giveUp(prompt.TooManyTries)
 		}
 		return m.giveUp(prompt.Busy)
 	case mailbox.Busy:

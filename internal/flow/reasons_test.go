@@ -27,7 +27,7 @@ func TestAnOwnerHearsWhyTheMailboxCannotBeUsed(t *testing.T) {
 		mailbox.ServiceRefused: {prompt.Unavailable, prompt.Goodbye},
 	} {
 		answeredCall(t, l, mailbox.OwnDoor).press("739152#").store(Event{Kind: Verified, Code: code}).says(want...).at(Leaving)
-		c := &caller{t: t, s: New(l, mailbox.OwnDoor)}
+		c := &caller{t: t, s: New(l, Start{Door: mailbox.OwnDoor})}
 		c.do(Event{Kind: Answered}).store(Event{Kind: Found, Code: code}).says(want...).at(Leaving)
 	}
 	for _, code := range []mailbox.Code{mailbox.NotFound, mailbox.Ambiguous} {
@@ -40,7 +40,7 @@ func TestAnOwnerHearsWhyTheMailboxCannotBeUsed(t *testing.T) {
 // it was is the old code promised.
 func TestAFailedChangeIsToldAsItIs(t *testing.T) {
 	l := layout(t)
-	still := func(why prompt.ID) []prompt.ID { return []prompt.ID{why, prompt.OldCodeWorks, prompt.MainMenu} }
+	still := func(why prompt.ID) []prompt.ID { return append([]prompt.ID{why, prompt.OldCodeWorks}, mainMenu...) }
 	told := map[mailbox.Code][]prompt.ID{
 		mailbox.WrongPIN:       {prompt.Failed, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.NotFound:       {prompt.Failed, prompt.HelpDesk, prompt.Goodbye},
@@ -81,11 +81,11 @@ func TestTheOwnDoorSaysWhenToCallAgain(t *testing.T) {
 		c := answeredCall(t, l, mailbox.OwnDoor).press("739152#")
 		c.store(Event{Kind: Verified, Code: mailbox.Locked, Retry: retry}).says(prompt.Locked, want, prompt.Goodbye)
 		c = answeredCall(t, l, mailbox.OwnDoor).press("739152#")
-		c.store(Event{Kind: Verified, Code: mailbox.Throttled, Retry: retry}).says(prompt.Failed, want, prompt.Goodbye)
+		c.store(Event{Kind: Verified, Code: mailbox.Throttled, Retry: retry}).says(prompt.TooManyTries, want, prompt.Goodbye)
 		c = answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
 		c.store(Event{Kind: ChangeDone, Result: mailbox.Refuse(mailbox.Locked), Retry: retry}).says(prompt.Locked, want, prompt.Goodbye)
 		c = answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
-		c.store(Event{Kind: ChangeDone, Result: mailbox.Refuse(mailbox.Throttled), Retry: retry}).says(prompt.Failed, prompt.OldCodeWorks, prompt.MainMenu)
+		c.store(Event{Kind: ChangeDone, Result: mailbox.Refuse(mailbox.Throttled), Retry: retry}).saysMenu(prompt.TooManyTries, prompt.OldCodeWorks)
 	}
 }
 

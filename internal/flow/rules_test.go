@@ -23,7 +23,7 @@ type caller struct {
 }
 
 func answeredCall(t *testing.T, l *Layout, door mailbox.Door) *caller {
-	c := &caller{t: t, s: New(l, door)}
+	c := &caller{t: t, s: New(l, Start{Door: door})}
 	c.do(Event{Kind: Answered})
 	if door == mailbox.OwnDoor {
 		c.store(Event{Kind: Found, Account: plainBox})
@@ -72,6 +72,15 @@ func (c *caller) says(ids ...prompt.ID) *caller {
 	return c
 }
 
+// saysMenu is says with the options of the default menu behind it.
+func (c *caller) saysMenu(before ...prompt.ID) *caller {
+	c.t.Helper()
+	return c.says(append(before, mainMenu...)...)
+}
+
+// mainMenu is the default menu of a site without targets.
+var mainMenu = []prompt.ID{"option-change-2", "option-repeat-9", "option-goodbye-star"}
+
 func (c *caller) at(s StateID) *caller {
 	c.t.Helper()
 	require.Equal(c.t, s, c.s.at)
@@ -100,13 +109,13 @@ func TestLostKeyIsAskedForAfterAPauseToo(t *testing.T) {
 
 func TestKeysBehindALostMenuKeyChooseNothing(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().do(Event{Kind: KeysLost})
-	c.press("482").at(MainMenu).timer().says(prompt.DigitsLost, prompt.MainMenu).at(MainMenu)
+	c.press("482").at(MainMenu).timer().saysMenu(prompt.DigitsLost).at(MainMenu)
 }
 
 func TestOneKeyTooManyTypedAheadVoidsThemAll(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").at(Verifying)
 	c.press(strings.Repeat("2", AheadMax+1)).store(Event{Kind: Verified, Account: plainBox})
-	c.at(MainMenu).says(prompt.DigitsLost, prompt.MainMenu)
+	c.at(MainMenu).saysMenu(prompt.DigitsLost)
 	c.do(Event{Kind: Started, Step: c.s.saying})
 	c.press("222").at(MainMenu) // typed in the same breath
 	c.timer().press("2").at(NewCode)
@@ -133,7 +142,7 @@ func TestAheadMaxKeysTypedAheadAreAllUsed(t *testing.T) {
 }
 
 func TestKeysBeforeTheACKAreUsedAfterIt(t *testing.T) {
-	c := &caller{t: t, s: New(layout(t), mailbox.OwnDoor)}
+	c := &caller{t: t, s: New(layout(t), Start{Door: mailbox.OwnDoor})}
 	c.press("739152#")
 	require.Empty(t, c.out)
 	c.do(Event{Kind: Answered}).at(Finding)
@@ -158,18 +167,18 @@ func TestKeysAroundAChangeMeanTheSameWhateverTheStoreTakes(t *testing.T) {
 		for _, k := range keys[before:] {
 			require.Empty(t, c.press(string(k)).at(Announcing).out, "it is heard to its end")
 		}
-		c.spoken().at(MainMenu).says(prompt.MainMenu)
+		c.spoken().at(MainMenu).saysMenu()
 		require.True(t, c.s.ahead.Empty())
 	}
 	c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2482915#482915#")
 	c.store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).press("2").do(Event{Kind: KeysLost})
-	c.spoken().at(MainMenu).says(prompt.DigitsLost, prompt.MainMenu)
+	c.spoken().at(MainMenu).saysMenu(prompt.DigitsLost)
 }
 
 func TestExtensionOfFixedLengthEndsAtItsLastDigit(t *testing.T) {
 	plan := dialplan.Default()
 	plan.Limits.ExtensionDigits = 4
-	l, err := NewLayout(plan, pin.DefaultPolicy())
+	l, err := NewLayout(plan, dialplan.DefaultLayout, pin.DefaultPolicy())
 	require.NoError(t, err)
 	c := answeredCall(t, l, mailbox.AnyDoor)
 	for range l.limits.SilentRounds - 1 {
@@ -213,7 +222,7 @@ func TestStaleAnswersAreIgnored(t *testing.T) {
 func TestAnyDoorTellsNothing(t *testing.T) {
 	l := layout(t)
 	road := func(found, verified mailbox.Code, box *mailbox.Account) (all []Effect) {
-		c := &caller{t: t, s: New(l, mailbox.AnyDoor)}
+		c := &caller{t: t, s: New(l, Start{Door: mailbox.AnyDoor})}
 		keep := func() { all = append(all, c.out...) }
 		c.do(Event{Kind: Answered})
 		keep()
@@ -274,7 +283,7 @@ func TestPrintingACallShowsNoKey(t *testing.T) {
 func TestPrintingWhatHoldsACallShowsNoKey(t *testing.T) {
 	type holder struct{ state State }
 	print := func(verb, keys string) string {
-		s := New(layout(t), mailbox.OwnDoor)
+		s := New(layout(t), Start{Door: mailbox.OwnDoor})
 		for _, k := range keys {
 			s, _ = Step(s, Event{Kind: Key, Digit: digitOf(k)})
 		}
@@ -308,7 +317,7 @@ func FuzzCall(f *testing.F) {
 		if len(data) == 0 || len(data) > 400 {
 			return
 		}
-		n := node{state: New(l, mailbox.OwnDoor+mailbox.Door(data[0]&1))}
+		n := node{state: New(l, Start{Door: mailbox.OwnDoor + mailbox.Door(data[0]%3)})}
 		for _, b := range data[1:] {
 			e := wild(&n.state, b)
 			next, out := Step(n.state, e)

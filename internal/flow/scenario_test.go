@@ -57,7 +57,7 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		"the wrong end":                    "press *\nend no-input",
 		"no end":                           "press {old}#\nend goodbye",
 		"a change that was not made":       "hear welcome\nexpect changed",
-		"a wrong count of questions":       "press {old}#\nhear menu\nexpect verifies 2",
+		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
 		"speech in a silence":              "hear enter-code\nsilence first-digit",
 		"an answer that nobody asked for":  "store change unknown\nhear welcome",
 	} {
@@ -77,7 +77,7 @@ func runScenario(t *testing.T, lines []script.Line) {
 }
 
 func layout(t testing.TB) *flow.Layout {
-	l, err := flow.NewLayout(dialplan.Default(), pin.DefaultPolicy())
+	l, err := flow.NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.DefaultPolicy())
 	require.NoError(t, err)
 	return l
 }

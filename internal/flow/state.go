@@ -13,25 +13,28 @@ type StateID uint8
 
 // The states of a call. Number 0 is no state.
 const (
-	Ringing    StateID = iota + 1 // no ACK yet: nothing is said, nothing takes effect
-	Extension                     // any door: the mailbox is asked for
-	AccessCode                    // the current code is asked for
-	Finding                       // the code is complete, the mailbox is not found yet
-	Verifying                     // the store looks at the code
-	MainMenu                      //
-	NewCode                       // first entry of the new code
-	Confirm                       // second entry of the new code
-	Changing                      // the store changes the code
-	Announcing                    // "changed" is being said
-	Leaving                       // the last sentence is being said
-	Ended                         //
+	Ringing      StateID = iota + 1 // no ACK yet: nothing is said, nothing takes effect
+	FirstMenu                       // a menu before the sign-in
+	Extension                       // any door: the mailbox is asked for
+	AccessCode                      // the current code is asked for
+	Finding                         // the code is complete, the mailbox is not found yet
+	Verifying                       // the store looks at the code
+	MainMenu                        // a menu after the code
+	NewCode                         // first entry of the new code
+	Confirm                         // second entry of the new code
+	Changing                        // the store changes the code
+	Announcing                      // "changed" is being said
+	Transferring                    // the caller is being connected elsewhere
+	LineCheck                       // check door: keys are counted and told
+	Leaving                         // the last sentence is being said
+	Ended                           //
 	numStates
 )
 
 var stateWords = [numStates]string{
-	Ringing: "ringing", Extension: "extension", AccessCode: "access-code", Finding: "finding", Verifying: "verifying",
+	Ringing: "ringing", FirstMenu: "first-menu", Extension: "extension", AccessCode: "access-code", Finding: "finding", Verifying: "verifying",
 	MainMenu: "main-menu", NewCode: "new-code", Confirm: "confirm", Changing: "changing", Announcing: "announcing",
-	Leaving: "leaving", Ended: "ended",
+	Transferring: "transferring", LineCheck: "line-check", Leaving: "leaving", Ended: "ended",
 }
 
 // String is the state's word.
@@ -50,10 +53,13 @@ const AheadMax = pin.MaxKeys
 // returns the next. Codes and keys in it are sealed and go as soon as nothing
 // needs them.
 type State struct {
-	layout *Layout
-	at     StateID
-	door   mailbox.Door
-	end    EndReason
+	layout   *Layout
+	at       StateID
+	door     mailbox.Door
+	end      EndReason
+	menu     int8   // where keys choose, or chose last
+	chosen   uint8  // the key of the transfer that was asked for
+	language string // BCP 47; empty: the default
 
 	step   uint32 // counts events; marks what each asks for
 	saying uint32 // the step whose phrase is being said; 0: silence
@@ -83,12 +89,15 @@ type State struct {
 	patient bool          // * cleared the entry: the longer time for its next key was promised
 	overrun bool          // the time is up; a caller who types may finish
 	hurried bool          // the grace is over: what is said next is the last
+	slow    bool          // the caller has twice the time
+	chose   bool          // a key chose the language
 
 	silent  uint8 // asks without input in a row
 	wrong   uint8 // wrong current codes in this call
 	rounds  uint8 // entries of a new code that came to nothing
 	refused uint8 // of those, the ones that a rule refused
 	waits   uint8 // times the caller was asked to wait for one answer
+	heard   uint8 // keys of a line check since they were last told
 }
 
 // lookup is what is known of the mailbox.
@@ -101,9 +110,16 @@ const (
 	down            // the store cannot be asked
 )
 
-// New is a call that came in by a door and is not answered yet.
-func New(l *Layout, door mailbox.Door) State {
-	return State{layout: l, at: Ringing, door: door, policy: l.policy}
+// Start is what a call brings with it.
+type Start struct {
+	Door     mailbox.Door
+	Language string // BCP 47; empty: the default
+	Slow     bool   // the caller has twice the time
+}
+
+// New is a call that came in and is not answered yet.
+func New(l *Layout, s Start) State {
+	return State{layout: l, at: Ringing, door: s.Door, language: s.Language, slow: s.Slow, menu: l.main, policy: l.policy}
 }
 
 // At is where the call is.
@@ -112,6 +128,9 @@ func (s *State) At() StateID { return s.at }
 // Door is the door as the flow sees it: an own door whose mailbox does not exist
 // has become the any door.
 func (s *State) Door() mailbox.Door { return s.door }
+
+// Language is what the call speaks now: a BCP 47 tag, or empty for the default.
+func (s *State) Language() string { return s.language }
 
 // Format shows where the call is and nothing else, whatever the verb: how many
 // rounds were lost is nobody's business.

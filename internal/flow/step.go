@@ -31,7 +31,8 @@ type machine struct {
 	wait     time.Duration
 	rewind   bool // wait replaces the running timer
 	request  Effect
-	rule     pin.Rule // that refused a new code in this step
+	rule     pin.Rule   // that refused a new code in this step
+	pressed  dtmf.Digit // the key that a menu was given in this step
 	bye      bool
 }
 
@@ -55,7 +56,7 @@ func (m *machine) drain() {
 func (m *machine) effects() (out Effects) {
 	switch {
 	case m.speak:
-		out.add(Effect{Kind: Say, Step: m.step, Phrase: m.phrase})
+		out.add(Effect{Kind: Say, Step: m.step, Phrase: m.phrase, Language: m.language})
 	case m.quiet:
 		out.add(Effect{Kind: Hush, Step: m.step})
 	}
@@ -76,8 +77,7 @@ func (m *machine) effects() (out Effects) {
 
 // say speaks up to prompt.MaxParts sentences. The timer waits for their end.
 func (m *machine) say(ids ...prompt.ID) {
-	m.phrase = prompt.Phrase{}
-	copy(m.phrase[:], ids)
+	clear(m.phrase[copy(m.phrase[:], ids):])
 	m.speak, m.quiet, m.saying = true, false, m.step
 	m.timer(0)
 	if m.deaf {
@@ -102,7 +102,7 @@ func (m *machine) timer(d time.Duration) {
 	}
 }
 
-// ask puts a question to the store. One is open at a time.
+// ask puts a question to the store, or to the exchange. One is open at a time.
 func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
 	m.request = Effect{Kind: kind, Step: m.step, Door: m.door, Number: number, Code: code, Next: next}
 	m.asking = m.step
@@ -113,5 +113,7 @@ func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
 		m.awaited = Verified
 	case Change:
 		m.awaited = ChangeDone
+	case Transfer:
+		m.awaited = Transferred
 	}
 }

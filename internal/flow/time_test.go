@@ -52,7 +52,7 @@ func TestAPauseInAShortNewCodeCostsNoRound(t *testing.T) {
 // Who goes back has pressed a key: the ladder of silence begins anew.
 func TestGoingBackEndsTheSilence(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2").spoken().timer().spoken().timer()
-	c.press("*").at(MainMenu).spoken().timer().says(prompt.NoInput, prompt.MainMenu)
+	c.press("*").at(MainMenu).spoken().timer().saysMenu(prompt.NoInput)
 	c = answeredCall(t, layout(t), mailbox.OwnDoor).toMenu().press("2482915#").spoken().timer().spoken().timer()
 	c.press("*").at(NewCode).spoken().timer()
 	require.EqualValues(t, 1, c.s.silent)
@@ -148,7 +148,7 @@ func TestGraceOver(t *testing.T) {
 		c.spoken().at(Leaving).says(prompt.TimeLimit, prompt.Goodbye)
 	})
 	t.Run("before the ACK nothing is said", func(t *testing.T) {
-		c := &caller{t: t, s: New(l, mailbox.OwnDoor)}
+		c := &caller{t: t, s: New(l, Start{Door: mailbox.OwnDoor})}
 		require.Equal(t, []EffectKind{End}, kinds(c.do(over).at(Ended).out))
 	})
 }

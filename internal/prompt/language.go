@@ -24,7 +24,7 @@ const (
 
 // LongestFor is the limit for a sentence.
 func LongestFor(id ID) time.Duration {
-	if id == MainMenu || id == MainMenuLong {
+	if id == "menu" || id == MainMenuLong {
 		return MaxMenuLength
 	}
 	return MaxLength

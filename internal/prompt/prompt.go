@@ -40,7 +40,7 @@ const (
 	EnterCode          ID = "enter-code"
 	EnterCodeLong      ID = "enter-code-long"
 	WrongCode          ID = "wrong-code"
-	MainMenu           ID = "menu"
+	MainMenu           ID = "option-change-2" // the first sentence of the default menu
 	MainMenuLong       ID = "menu-long"
 	InvalidKey         ID = "invalid-key"
 	EnterNewCode       ID = "enter-new-code"      // without numbers; NewCodeAsk finds the one with numbers
@@ -104,7 +104,7 @@ const (
 // options and lineHeard.
 var required = []ID{
 	Welcome, EnterExtension, EnterExtensionLong, EnterCode, EnterCodeLong, WrongCode,
-	MainMenu, MainMenuLong, InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
+	MainMenuLong, InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
 	RepeatNewCode, RepeatNewCodeLong, Mismatch, StillDifferent, NoInput, TakeYourTime,
 	HelpDesk, Cleared, DigitsLost, PleaseWait, Changed, Failed, OldCodeWorks, Unconfirmed,
 	Busy, TooManyTries, Unavailable, Locked, CannotChange, ManagedElsewhere, TooSoon,
