@@ -20,8 +20,8 @@ func TestACallHasThreeTries(t *testing.T) {
 	for range 3 {
 		require.ErrorIs(t, h.Verify(t.Context(), anna, code(t, wrongCode), at), mailbox.WrongPIN)
 	}
-	require.ErrorIs(t, h.Verify(t.Context(), anna, code(t, rightCode), at), mailbox.Locked)
-	require.ErrorIs(t, h.Verify(t.Context(), bert, code(t, rightCode), at), mailbox.Locked, "another mailbox is the same call")
+	require.ErrorIs(t, h.Verify(t.Context(), anna, code(t, rightCode), at), mailbox.Throttled)
+	require.ErrorIs(t, h.Verify(t.Context(), bert, code(t, rightCode), at), mailbox.Throttled, "another mailbox is the same call")
 	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.OwnDoor, rightCode), "the next call goes on")
 }
 
@@ -295,6 +295,71 @@ func TestASourceHasThirtyWrongCodesAnHour(t *testing.T) {
 	h.pass(30 * time.Minute)
 	require.Equal(t, mailbox.WrongPIN, h.tryOnce(bert, mailbox.AnyDoor, wrongCode), "the first has left the hour")
 	require.Equal(t, mailbox.Locked, h.tryOnce(bert, mailbox.AnyDoor, wrongCode), "and no other one has")
+}
+
+// The owner is told what closes the door: the mailbox's own lock, or that of the
+// phone, which leaves the mailbox as it is. A stranger is never told which.
+func TestOnlyTheOwnDoorTellsALimitOfTheCallerFromALock(t *testing.T) {
+	for name, row := range map[string]struct {
+		door  mailbox.Door
+		close func(*house, mailbox.Attempt)
+		want  mailbox.Code
+		until time.Duration
+	}{
+		"own door, the call":    {mailbox.OwnDoor, threeTries, mailbox.Throttled, time.Minute},
+		"any door, the call":    {mailbox.AnyDoor, threeTries, mailbox.Locked, time.Minute},
+		"own door, the source":  {mailbox.OwnDoor, boxes(30), mailbox.Throttled, time.Hour},
+		"any door, the source":  {mailbox.AnyDoor, boxes(30), mailbox.Locked, time.Hour},
+		"own door, the mailbox": {mailbox.OwnDoor, fiveCalls, mailbox.Locked, 30 * time.Second},
+		"any door, the mailbox": {mailbox.AnyDoor, fiveCalls, mailbox.Locked, 30 * time.Second},
+		"own door, both": {mailbox.OwnDoor, func(h *house, at mailbox.Attempt) { fiveCalls(h, at); boxes(25)(h, at) }, mailbox.Locked,
+			30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			at := h.call(row.door)
+			row.close(h, at)
+			before, _ := h.sys.asked()
+			for _, digits := range []string{rightCode, wrongCode} {
+				err := h.Verify(t.Context(), anna, code(t, digits), at)
+				require.Equal(t, row.want, mailbox.CodeOf(err))
+				var closed *lockout.Closed
+				require.ErrorAs(t, err, &closed)
+				require.Equal(t, row.until, closed.Until.Sub(h.now()))
+				r := h.Change(t.Context(), anna, code(t, digits), code(t, "605172"), at)
+				require.Equal(t, mailbox.Refused, r.Outcome)
+				require.Equal(t, row.want, r.Reason)
+			}
+			verified, _ := h.sys.asked()
+			require.Equal(t, before, verified, "nothing reaches the store")
+		})
+	}
+}
+
+// threeTries and fiveCalls reach the limit of a call and of anna's mailbox, thirty boxes
+// that of a source.
+func threeTries(h *house, at mailbox.Attempt) {
+	for range 3 {
+		require.Equal(h.t, mailbox.WrongPIN, h.verifyAs(at, bert, wrongCode))
+	}
+}
+
+func boxes(n int) func(*house, mailbox.Attempt) {
+	return func(h *house, at mailbox.Attempt) {
+		for i := range n {
+			a := bert
+			a.ID = fmt.Sprint(i)
+			at.Call += 1000
+			require.Equal(h.t, mailbox.WrongPIN, h.verifyAs(at, a, wrongCode))
+		}
+	}
+}
+
+func fiveCalls(h *house, at mailbox.Attempt) {
+	for range 5 {
+		at.Call += 1_000_000
+		require.Equal(h.t, mailbox.WrongPIN, h.verifyAs(at, anna, wrongCode))
+	}
 }
 
 func TestAClockSetBackDoesNotLockForLonger(t *testing.T) {

@@ -47,10 +47,10 @@ func New(store mailbox.Store, ledger Ledger, opts Options, now func() time.Time)
 	return &Guard{store: store, ledger: ledger, opts: opts, now: now, calls: newCalls(opts.CallTries)}, nil
 }
 
-// Closed is the detail of a Locked error: when the next try is possible. The own
-// door may tell the caller; at the any door it is for the log alone.
+// Closed is the detail of a Locked or Throttled error: when the next try is possible.
+// The own door may tell the caller; at the any door it is for the log alone.
 type Closed struct {
-	Until time.Time // zero: not before an administrator unlocks the mailbox, or not in this call
+	Until time.Time // zero: not before an administrator unlocks the mailbox
 	Why   string    // which limit, in plain words
 }
 
@@ -70,8 +70,9 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 // Verify counts the try, then asks the wrapped store. While a limit is reached
 // the answer is Locked whatever the code, after the work of a verification of
 // the zero Account, so that the time taken tells nothing; where that work could
-// not be done, the any door's answer is that of a try which was let in. A ledger
-// that cannot count makes the answer Unavailable: an uncounted try is not made.
+// not be done, the any door's answer is that of a try which was let in. At the own
+// door a limit of the call or its source is Throttled: the mailbox is not locked. A
+// ledger that cannot count makes the answer Unavailable: an uncounted try is not made.
 func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	defer code.Wipe()
 	t, err := g.reserve(ctx, a, at)
@@ -115,7 +116,10 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 // are closed.
 func (g *Guard) turnAway(ctx context.Context, t *try, code pin.PIN, at mailbox.Attempt) error {
 	err := g.store.Verify(ctx, mailbox.Account{}, code, at)
-	if inService(mailbox.CodeOf(err)) || at.Door == mailbox.OwnDoor {
+	switch {
+	case at.Door == mailbox.OwnDoor && t.throttled:
+		return mailbox.Fail("reserve", mailbox.Throttled, t.closed)
+	case at.Door == mailbox.OwnDoor || inService(mailbox.CodeOf(err)):
 		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
 	}
 	// As in Verify: the answer stands, whatever becomes of the count.

@@ -21,12 +21,13 @@ const (
 
 // try is one reservation.
 type try struct {
-	call   uint64
-	keys   []string               // where it is counted
-	closed *Closed                // the limit that forbids it; nil if none does
-	number [numCounters]uint64    // the try's number, at the other door the last one's
-	before [numCounters]time.Time // Last as it was
-	recent int64                  // the source's entry
+	call      uint64
+	keys      []string               // where it is counted
+	closed    *Closed                // the limit that forbids it; nil if none does
+	throttled bool                   // that limit is of the call or its source, not of the mailbox
+	number    [numCounters]uint64    // the try's number, at the other door the last one's
+	before    [numCounters]time.Time // Last as it was
+	recent    int64                  // the source's entry
 }
 
 // verdict is what became of a reserved try.
@@ -38,6 +39,10 @@ const (
 	notTried                // the code was not judged: as if never made
 )
 
+// nextCall is the time that a caller is given to call again who has used up the tries
+// of a call.
+const nextCall = time.Minute
+
 // SettleWithin bounds the wait for the ledger for a try whose caller may be gone.
 const SettleWithin = 5 * time.Second
 
@@ -47,7 +52,7 @@ const SettleWithin = 5 * time.Second
 func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attempt) (*try, error) {
 	t := &try{call: at.Call}
 	if !g.calls.take(at.Call, g.now()) {
-		t.closed = &Closed{Why: "the call has used up its tries"}
+		t.closed, t.throttled = &Closed{Until: g.now().Add(nextCall), Why: "the call has used up its tries"}, true
 		return t, nil
 	}
 	keys := keysOf(a, at)
@@ -58,14 +63,14 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 		}
 		c[atSource].slide(now)
 		from := g.closedSource(&c[atSource], at)
-		t.keys, t.closed = nil, g.closedMailbox(c, at.Door, now)
+		t.keys, t.closed, t.throttled = nil, g.closedMailbox(c, at.Door, now), false
 		switch {
 		case t.closed == nil && from == nil:
 			t.keys = keys
 		case from == nil && at.Door != mailbox.OwnDoor:
 			t.keys = keys[:atSource+1]
 		case t.closed == nil:
-			t.closed = from
+			t.closed, t.throttled = from, true
 		}
 		if t.counted() {
 			t.count(c[:len(t.keys)], now)
