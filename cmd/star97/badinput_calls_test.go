@@ -107,32 +107,28 @@ func onePair(t *testing.T, first int) *service {
 	return startService(t, setup{Sections: map[string]string{"media": fmt.Sprintf("{port_min: %d, port_max: %d}", first, first)}})
 }
 
-// These ports lie below those of startService.
-const (
-	fullPort  = firstRTPPort - 10
-	takenPort = firstRTPPort - 8
-)
-
 func portsFull(t *testing.T) got {
-	v := onePair(t, fullPort)
+	port, _ := freeRTPPorts(t)
+	v := onePair(t, port)
 	first, second := newTextPhone(t, v.UDP, "*97"), newTextPhone(t, v.UDP, "*97")
 	require.Equal(t, 200, first.call(textOffer).status)
 	a := second.call(textOffer)
 	require.Eventually(t, func() bool {
 		return strings.Contains(v.Stderr.String(), "widen port_min to port_max")
-	}, 5*time.Second, 10*time.Millisecond, "the log names the remedy")
+	}, soundPatience, 10*time.Millisecond, "the log names the remedy")
 	first.hangUp()
 	require.Eventually(t, func() bool { // its ports are closed after the BYE
 		third := newTextPhone(t, v.UDP, "*97")
 		return third.call(textOffer).status == 200
-	}, 5*time.Second, 50*time.Millisecond)
+	}, soundPatience, 50*time.Millisecond)
 	return got{text: a.words(), still: "the call that was up goes on; after it the next one is answered"}
 }
 
 func portsTaken(t *testing.T) got {
-	taken, err := net.ListenPacket("udp4", fmt.Sprint("127.0.0.1:", takenPort))
+	port, _ := freeRTPPorts(t)
+	taken, err := net.ListenPacket("udp4", fmt.Sprint("127.0.0.1:", port))
 	require.NoError(t, err)
-	v := onePair(t, takenPort)
+	v := onePair(t, port)
 	a := newTextPhone(t, v.UDP, "*97").call(textOffer)
 	require.NoError(t, taken.Close())
 	requireAnswers(t, v)

@@ -32,8 +32,9 @@ const (
 	houses = 5
 	// callersPerHouse change codes at the same time.
 	callersPerHouse = 3
-	// killWithin is the span after the first last key within which the kill comes.
-	// A change is in flight for some 100 to 500 ms of it.
+	// killWithin is at first the span after the first last key within which the kill
+	// comes. A change is in flight for some 100 to 500 ms of it; on a slow machine for
+	// longer, so that the span follows what is met.
 	killWithin = 600 * time.Millisecond
 )
 
@@ -97,10 +98,11 @@ type killed struct {
 	config config.Config
 	setup  setup
 	codes  map[string]string // in force, by extension
+	span   time.Duration     // the next kill comes within
 }
 
 func openKilled(t *testing.T) *killed {
-	h := &killed{t: t, codes: map[string]string{}}
+	h := &killed{t: t, codes: map[string]string{}, span: killWithin}
 	for i := range callersPerHouse {
 		h.codes[fmt.Sprint(4001+i)] = goodCode(fmt.Sprint(4001 + i))
 	}
@@ -261,7 +263,7 @@ func (h *killed) changeAndKill() []*attempt {
 			err := p.Call.Press(context.Background(), keys)
 			ready.Done()
 			<-last
-			time.Sleep(rand.N(killWithin / 2))
+			time.Sleep(rand.N(h.span / 2))
 			if err == nil {
 				_ = p.Call.Press(context.Background(), "#") // the kill may end it
 			}
@@ -269,14 +271,23 @@ func (h *killed) changeAndKill() []*attempt {
 		})
 	}
 	ready.Wait()
-	time.AfterFunc(rand.N(killWithin), func() { h.signal(syscall.SIGKILL) })
+	time.AfterFunc(rand.N(h.span), func() { h.signal(syscall.SIGKILL) })
 	close(last)
 	<-h.exited
 	close(dead)
 	over.Wait()
+	heard := 0
 	for i, a := range attempts {
-		a.heard = heardChanged(phones[i])
+		if a.heard = heardChanged(phones[i]); a.heard {
+			heard++
+		}
 		phones[i].Close()
+	}
+	switch heard {
+	case 0:
+		h.span += h.span / 8
+	case len(attempts):
+		h.span -= h.span / 4
 	}
 	return attempts
 }
