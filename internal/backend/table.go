@@ -15,6 +15,12 @@ type Backend interface {
 	io.Closer
 }
 
+// Checker is a Backend that can tell beforehand what Add would refuse of an account,
+// whatever else is stored.
+type Checker interface {
+	Check(a mailbox.Account) error
+}
+
 // Options choose a driver and hold the options of each.
 type Options struct {
 	Driver string        `yaml:"driver"` // a name of the table, default sqlite

@@ -1,0 +1,206 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// Router is a Store over several, each of which keeps the mailboxes of domains of
+// its own. It holds no lock and no queue: what befalls one store befalls the calls
+// of its domains alone. Make one with NewRouter.
+type Router struct {
+	stores  []*store // the default one first
+	domains atomic.Pointer[tenants]
+}
+
+// Named is an open Backend under its name in the configuration.
+type Named struct {
+	Backend
+	Name   string // empty: the default one
+	Driver string // what the Backend says of itself in Account.Backend
+}
+
+// store is one of a Router's.
+type store struct {
+	Named
+	identity string
+}
+
+// tenants says which store has a domain. It is never altered.
+type tenants struct {
+	of    map[string]*store // by domain in lower case
+	names []string          // of these, sorted
+	rest  *store            // of every other domain; nil: nobody has it
+}
+
+// NewRouter owns what it is given. Until Serve is called all domains belong to the
+// default store, which comes first.
+func NewRouter(stores ...Named) *Router {
+	r := new(Router)
+	for _, n := range stores {
+		r.stores = append(r.stores, &store{n, Identity(n.Driver, n.Name)})
+	}
+	_ = r.Serve(nil) // names no store
+	return r
+}
+
+// OpenAll opens the default store, then the others in the order of their names. One
+// that cannot be opened is named in the error and ends it all: a service that starts
+// without the mailboxes of one tenant tells nobody but that tenant's callers.
+func OpenAll(ctx context.Context, o Options, more map[string]Options) (*Router, error) {
+	first, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	opened := []Named{{first, "", o.Driver}}
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		next, err := Open(ctx, more[name])
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("store %s: %w", name, err), NewRouter(opened...).Close())
+		}
+		opened = append(opened, Named{next, name, more[name].Driver})
+	}
+	return NewRouter(opened...), nil
+}
+
+// Identity is what Account.Backend says of a store's mailboxes, in audit records and
+// in the keys of counters: the driver's name, and behind it the store's own unless
+// it is the default one, so that those of a site with one store stay when it gets
+// a second.
+func Identity(driver, name string) string {
+	if name == "" {
+		return driver
+	}
+	return driver + ":" + name
+}
+
+// Default is the store without a name.
+func (r *Router) Default() Backend { return r.stores[0].Backend }
+
+// Serve leads each domain to the store of that name, an empty name and the default
+// tenant to the default one, from the next question on. Without any domain all
+// belong to the default store. Accounts found before stay with theirs.
+func (r *Router) Serve(domains map[string]string) error {
+	t := &tenants{of: map[string]*store{"": r.stores[0]}}
+	if len(domains) == 0 {
+		t.rest = r.stores[0]
+	}
+	for domain, name := range domains {
+		i := slices.IndexFunc(r.stores, func(s *store) bool { return s.Name == name })
+		if i < 0 {
+			return fmt.Errorf("domain %s is to be in store %s, which is not open: add it to stores, and restart", domain, name)
+		}
+		t.of[strings.ToLower(domain)] = r.stores[i]
+	}
+	t.names = slices.Sorted(maps.Keys(t.of))
+	r.domains.Store(t)
+	return nil
+}
+
+// Close closes every store, the default one last.
+func (r *Router) Close() error {
+	var all []error
+	for _, s := range slices.Backward(r.stores) {
+		all = append(all, s.told(s.Backend.Close()))
+	}
+	return errors.Join(all...)
+}
+
+// holding is the store that has a domain; nil if none does.
+func (r *Router) holding(domain string) *store {
+	t := r.domains.Load()
+	if s := t.of[strings.ToLower(domain)]; s != nil {
+		return s
+	}
+	return t.rest
+}
+
+// keeping is the store of an account, and the account as that store knows it. One
+// that nobody keeps, or that has no store, goes to that of its domain, or else to
+// the default one, as a mailbox that does not exist: the work is the same.
+func (r *Router) keeping(a mailbox.Account) (*store, mailbox.Account) {
+	if i := slices.IndexFunc(r.stores, func(s *store) bool { return s.identity == a.Backend }); i >= 0 {
+		a.Backend = r.stores[i].Driver
+		return r.stores[i], a
+	}
+	nobody := mailbox.Account{Domain: a.Domain}
+	if s := r.holding(a.Domain); s != nil {
+		return s, nobody
+	}
+	return r.stores[0], nobody
+}
+
+// Lookup asks the store of the domain; a domain that nobody has has no mailbox.
+func (r *Router) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	s := r.holding(q.Domain)
+	if s == nil {
+		return nil, nil
+	}
+	found, err := s.Lookup(ctx, q)
+	if err != nil {
+		return nil, s.told(err)
+	}
+	for i := range found {
+		if !strings.EqualFold(found[i].Domain, q.Domain) {
+			return nil, s.told(mailbox.Fail("lookup", mailbox.Unavailable,
+				fmt.Errorf("it answered for domain %q with a mailbox of domain %q", q.Domain, found[i].Domain)))
+		}
+		found[i].Backend = s.identity
+	}
+	return found, nil
+}
+
+// Verify asks the store of the account.
+func (r *Router) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	s, own := r.keeping(a)
+	return s.told(s.Verify(ctx, own, code, at))
+}
+
+// Change asks the store of the account.
+func (r *Router) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	s, own := r.keeping(a)
+	result := s.Change(ctx, own, current, next, at)
+	result.Err = s.told(result.Err)
+	return result
+}
+
+// Lag is that of the account's store.
+func (r *Router) Lag(a mailbox.Account) time.Duration {
+	s, own := r.keeping(a)
+	if l, ok := s.Backend.(mailbox.Lagging); ok {
+		return l.Lag(own)
+	}
+	return 0
+}
+
+// told names the store in an error that an administrator should look at, and leaves
+// its Code as it is.
+func (s *store) told(err error) error {
+	code := mailbox.CodeOf(err)
+	switch code {
+	case mailbox.Unavailable, mailbox.Throttled, mailbox.ServiceRefused, mailbox.OutcomeUnknown, mailbox.Busy:
+	default:
+		return err
+	}
+	if s.Name == "" {
+		return err
+	}
+	op, detail := "store", err
+	var e *mailbox.Error
+	if errors.As(err, &e) {
+		op = e.Op
+		if e.Detail != nil {
+			detail = e.Detail
+		}
+	}
+	return mailbox.Fail(op, code, fmt.Errorf("store %s: %w", s.Name, detail))
+}

@@ -1,0 +1,163 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// A Router has every ability; where the store in question lacks one, the answer
+// says so.
+var (
+	_ Backend          = (*Router)(nil)
+	_ mailbox.Lister   = (*Router)(nil)
+	_ mailbox.Resetter = (*Router)(nil)
+	_ mailbox.Unlocker = (*Router)(nil)
+	_ mailbox.Admin    = (*Router)(nil)
+	_ mailbox.Editor   = (*Router)(nil)
+	_ mailbox.Lagging  = (*Router)(nil)
+)
+
+// able finds a store's ability, or the error of op for lack of it.
+func able[Ability any](s *store, op, what string) (Ability, error) {
+	ability, ok := s.Backend.(Ability)
+	if !ok {
+		return ability, mailbox.Fail(op, mailbox.CannotChange,
+			fmt.Errorf("the %s store cannot %s; do it in the voicemail system", cmp.Or(s.Name, "default"), what))
+	}
+	return ability, nil
+}
+
+// maxPage is List's own limit.
+const maxPage = 1000
+
+// List goes through the domains in the order of their names. What a store holds of
+// a domain that is not its own is not listed: no call reaches it.
+func (r *Router) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, error) {
+	if p.Limit <= 0 || p.Limit > maxPage {
+		p.Limit = maxPage
+	}
+	t := r.domains.Load()
+	if p.AllDomains && t.rest != nil {
+		return t.rest.list(ctx, p)
+	}
+	domains := t.names
+	if !p.AllDomains {
+		domains = []string{strings.ToLower(p.Domain)}
+	}
+	var found []mailbox.Account
+	var failed []error
+	silent := map[*store]bool{}
+	for _, domain := range domains {
+		s, part := r.holding(domain), p
+		part.Domain, part.AllDomains, part.Limit = domain, false, p.Limit-len(found)
+		if s == nil || silent[s] || part.Limit == 0 || p.After != nil && domain < p.After.Domain {
+			continue
+		}
+		page, err := s.list(ctx, part)
+		if err != nil {
+			silent[s] = true
+			failed = append(failed, err)
+		}
+		found = append(found, page...)
+	}
+	return found, errors.Join(failed...)
+}
+
+func (s *store) list(ctx context.Context, p mailbox.Page) ([]mailbox.Account, error) {
+	lister, err := able[mailbox.Lister](s, "list", "list its mailboxes")
+	if err != nil {
+		return nil, err
+	}
+	if p.After != nil {
+		after := *p.After
+		after.Backend = s.Driver
+		p.After = &after
+	}
+	page, err := lister.List(ctx, p)
+	for i := range page {
+		page[i].Backend = s.identity
+	}
+	return page, s.told(err)
+}
+
+// Reset has the account's store set a code.
+func (r *Router) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, by mailbox.Actor, reason string) mailbox.Result {
+	s, own := r.keeping(a)
+	resetter, err := able[mailbox.Resetter](s, "reset", "set a code without the current one")
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	result := resetter.Reset(ctx, own, next, mustChange, by, reason)
+	result.Err = s.told(result.Err)
+	return result
+}
+
+// Unlock has the account's store open a mailbox.
+func (r *Router) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
+	s, own := r.keeping(a)
+	unlocker, err := able[mailbox.Unlocker](s, "unlock", "unlock mailboxes")
+	if err != nil {
+		return err
+	}
+	return s.told(unlocker.Unlock(ctx, own, by, reason))
+}
+
+// Add makes a mailbox in the store of its domain.
+func (r *Router) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by mailbox.Actor) (mailbox.Account, error) {
+	s := r.holding(a.Domain)
+	if s == nil {
+		return mailbox.Account{}, mailbox.Fail("add", mailbox.PolicyOther, fmt.Errorf("no store has the domain %s", a.Domain))
+	}
+	admin, err := able[mailbox.Admin](s, "add", "add mailboxes")
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	made, err := admin.Add(ctx, a, code, by)
+	if err != nil {
+		return mailbox.Account{}, s.told(err)
+	}
+	made.Backend = s.identity
+	return made, nil
+}
+
+// Remove has the account's store delete a mailbox.
+func (r *Router) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
+	s, own := r.keeping(a)
+	admin, err := able[mailbox.Admin](s, "remove", "remove mailboxes")
+	if err != nil {
+		return err
+	}
+	return s.told(admin.Remove(ctx, own, by, reason))
+}
+
+// Edit has the account's store alter a mailbox.
+func (r *Router) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor) (mailbox.Account, error) {
+	s, own := r.keeping(a)
+	editor, err := able[mailbox.Editor](s, "edit", "alter mailboxes")
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	after, err := editor.Edit(ctx, own, e, by)
+	if err != nil {
+		return mailbox.Account{}, s.told(err)
+	}
+	after.Backend = s.identity
+	return after, nil
+}
+
+// Check tells what Add would refuse whatever else is stored, as far as the store of
+// the account's domain can tell.
+func (r *Router) Check(a mailbox.Account) error {
+	if s := r.holding(a.Domain); s != nil {
+		if checker, ok := s.Backend.(Checker); ok {
+			return checker.Check(a)
+		}
+	}
+	return nil
+}
