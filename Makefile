@@ -52,8 +52,9 @@ long: ## what CI has no time for (about an hour): a thousand kills, a minute of 
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
 	$(MAKE) fuzz FUZZTIME=1m
 
-docs: ## draw the call flow anew
+docs: ## draw the call flow anew; gather the explanations of all options for star97 init
 	$(GO) run ./cmd/star97 flow --format svg > internal/flow/flow.svg
+	$(GO) test -count=1 -run '^TestTheTemplateIsMade' ./internal/config -write
 
 prompts: ## speak what changed in prompts/*/manifest.yaml (PICO_DATA: folder of the SVOX Pico language data)
 	npm ci --silent --no-audit --no-fund --prefix cmd/star97-prompts

@@ -24,7 +24,7 @@ type Checker interface {
 // Options choose a driver and hold the options of each.
 type Options struct {
 	Driver string        `yaml:"driver"` // a name of the table, default sqlite
-	SQLite sqldb.Options `yaml:"sqlite"`
+	SQLite sqldb.Options `yaml:"sqlite"` // the embedded store
 }
 
 // driver is one row of the table.

@@ -31,19 +31,31 @@ import (
 
 // Config is the whole configuration. Start from Default.
 type Config struct {
-	SIP     uas.Options     `yaml:"sip"`
-	Media   media.Options   `yaml:"media"`
-	Call    call.Options    `yaml:"call"`
-	Store   backend.Options `yaml:"store"`
+	// Addresses, peers and limits of the telephone side.
+	SIP uas.Options `yaml:"sip"`
+	// The audio of calls.
+	Media media.Options `yaml:"media"`
+	// What a call waits for beside its caller; the caller's own time is in the dialplan.
+	Call call.Options `yaml:"call"`
+	// Where the mailboxes and their codes are.
+	Store backend.Options `yaml:"store"`
+	// How guessing is slowed down and ended.
 	Lockout lockout.Options `yaml:"lockout"`
-	Ledger  ledger.Options  `yaml:"ledger"`
-	Audit   audit.Options   `yaml:"audit"`
-	Prompts prompt.Options  `yaml:"prompts"`
-	Policy  Policy          `yaml:"policy"`
-	// Dialplan is a file, relative to the configuration's folder. Empty: the embedded one.
-	Dialplan string          `yaml:"dialplan"`
-	HTTP     console.Options `yaml:"http"`
-	Log      Log             `yaml:"log"`
+	// Where the counters of the lock-out and the audit trail are kept.
+	Ledger ledger.Options `yaml:"ledger"`
+	// The record of every decision.
+	Audit audit.Options `yaml:"audit"`
+	// What callers hear.
+	Prompts prompt.Options `yaml:"prompts"`
+	// Rules for new codes.
+	Policy Policy `yaml:"policy"`
+	// Dialplan is a file, relative to this one's folder: numbers, keys, waits. Empty: the
+	// built-in one.
+	Dialplan string `yaml:"dialplan"`
+	// Health, readiness and metrics.
+	HTTP console.Options `yaml:"http"`
+	// What is written to standard error.
+	Log Log `yaml:"log"`
 	// Drain is how long calls in progress may go on after SIGTERM, 0s to 1h.
 	Drain time.Duration `yaml:"drain"`
 
@@ -53,7 +65,7 @@ type Config struct {
 
 // Policy is a preset and what differs from it.
 type Policy struct {
-	Preset     string `yaml:"preset"`
+	Preset     string `yaml:"preset"` // default, broadworks-6-10 or netsapiens-default; what is written beside it counts before it
 	pin.Policy `yaml:",inline"`
 }
 

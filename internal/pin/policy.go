@@ -12,8 +12,8 @@ type Policy struct {
 	MaxLen      int       `yaml:"max_length"`   // digits, MinLen-30
 	MaxSameRun  int       `yaml:"max_same_run"` // longest block of equal digits, 1-30
 	MaxSequence int       `yaml:"max_sequence"` // longest block rising or falling by one, 1-30
-	OwnNumber   OwnNumber `yaml:"own_number"`
-	Current     bool      `yaml:"not_current"` // refuse the current code and its reverse
+	OwnNumber   OwnNumber `yaml:"own_number"`   // "equal": not the extension or an own number; "contained": nor holding one; "": any
+	Current     bool      `yaml:"not_current"`  // refuse the current code and its reverse
 }
 
 // OwnNumber says how a code must differ from the owner's numbers. Either mode

@@ -47,13 +47,13 @@ type Listen struct {
 
 // Peer is one system that may send calls.
 type Peer struct {
-	Name       string   `yaml:"name"`
+	Name       string   `yaml:"name"`       // of your choice, in logs, audit and metrics
 	Addresses  []string `yaml:"addresses"`  // IPs and prefixes; the longest match wins
 	Transports []string `yaml:"transports"` // udp, tcp; empty: both
 	// Identity says which word on the caller is believed: none (default), pai
 	// (P-Asserted-Identity, RFC 3325), from, or "header NAME".
 	Identity string `yaml:"identity"`
-	// Lead replaces Options.Lead; 0 keeps it.
+	// Lead replaces the common one for this peer; 0 keeps that.
 	Lead time.Duration `yaml:"lead"`
 	// MaxCalls of this peer at a time; 0: only the total counts.
 	MaxCalls int `yaml:"max_calls"`
