@@ -25,6 +25,10 @@ type Options struct {
 	Data  string // folder
 	Log   *slog.Logger
 	Ready func(Ready) error // called once, when calls are taken; its error ends the service
+
+	// What a simulation puts in the place of the real thing; nil: that.
+	Voice        call.Voice // the prompts that the configuration names
+	ListenPacket func(ctx context.Context, network, address string) (uas.PacketConn, error)
 }
 
 // Ready is where the service can be reached.
@@ -50,16 +54,19 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {
 		return err
 	}
-	voice, problems := LoadVoice(c)
-	if len(problems) > 0 {
-		return problems[0]
+	if o.Voice == nil {
+		voice, problems := LoadVoice(c)
+		if len(problems) > 0 {
+			return problems[0]
+		}
+		o.Voice = voice
 	}
-	return serve(ctx, c, stores, voice, o)
+	return serve(ctx, c, stores, o)
 }
 
 // serve is Serve once everything that is read at the start was read.
-func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o Options) error {
-	site, err := siteOf(c, voice)
+func serve(ctx context.Context, c config.Config, stores *Stores, o Options) error {
+	site, err := siteOf(c, o.Voice)
 	if err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func serve(ctx context.Context, c config.Config, stores *Stores, voice Voice, o 
 	}
 	defer engine.Close()
 	calls := call.New(call.Deps{Store: stores.Trail, Notes: stores.Trail, Log: o.Log}, site, c.Call)
-	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log})
+	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log, ListenPacket: o.ListenPacket})
 	if err != nil {
 		return err
 	}

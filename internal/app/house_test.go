@@ -135,7 +135,7 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	voice, _ := sounds()
 	go func() {
 		defer close(h.ended)
-		h.failed = serve(ctx, c, h.stores, voice, Options{Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil }})
+		h.failed = serve(ctx, c, h.stores, Options{Voice: voice, Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil }})
 	}()
 	t.Cleanup(func() {
 		h.stop()
@@ -162,9 +162,9 @@ func (h *house) stop() {
 
 // openFaulty is OpenStores with the faults between lock-out and backend.
 func openFaulty(t testing.TB, c config.Config, f *faults) *Stores {
-	s, err := openWrapped(t.Context(), c, furnished(t), func(backend mailbox.Store) mailbox.Store {
+	s, err := OpenSimulated(t.Context(), c, furnished(t), Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
 		return asked{settled(faulty{backend}), f}
-	})
+	}})
 	require.NoError(t, err)
 	return s
 }

@@ -32,7 +32,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 	f.queue("change", "slow", "2s")
 	failed := errors.New("the ready line cannot be written")
 	voice, known := sounds()
-	err = serve(t.Context(), c, s, voice, Options{Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
+	err = serve(t.Context(), c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
 		p := dial(t, caller.Options{
 			URI: fmt.Sprintf("sip:*97@%s", r.Listening[0].Addr), From: "4001", Listen: "127.0.0.1", Ear: known,
 			Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},

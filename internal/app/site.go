@@ -21,7 +21,7 @@ func Layouts(c config.Config) (map[string]*flow.Layout, error) {
 }
 
 // siteOf is what calls need of the configuration and may be exchanged by a reload.
-func siteOf(c config.Config, voice Voice) (*call.Site, error) {
+func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
 	layouts, err := Layouts(c)
 	if err != nil {
 		return nil, err

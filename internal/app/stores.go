@@ -38,16 +38,22 @@ const settleReserve = 2 * time.Second
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
 // Errors are sentences with place and remedy.
 func OpenStores(ctx context.Context, c config.Config, dir string) (*Stores, error) {
-	return openWrapped(ctx, c, dir, settled)
+	return OpenSimulated(ctx, c, dir, Seams{Wrap: settled})
 }
 
-// openWrapped is OpenStores with what wrap puts between the lock-out and the backend.
-func openWrapped(ctx context.Context, c config.Config, dir string, wrap func(mailbox.Store) mailbox.Store) (*Stores, error) {
+// Seams are where a simulation or a test steps in.
+type Seams struct {
+	Wrap func(backend mailbox.Store) mailbox.Store // what the lock-out asks; settling is part of it
+	Now  func() time.Time                          // the wall clock of lock-out, audit trail and ledger; nil: time.Now
+}
+
+// OpenSimulated is OpenStores with other things at its seams.
+func OpenSimulated(ctx context.Context, c config.Config, dir string, with Seams) (*Stores, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
 	}
 	s := new(Stores)
-	if err := s.open(ctx, c, dir, wrap); err != nil {
+	if err := s.open(ctx, c, dir, with); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -55,7 +61,7 @@ func openWrapped(ctx context.Context, c config.Config, dir string, wrap func(mai
 
 func settled(backend mailbox.Store) mailbox.Store { return mailbox.Settled(backend, settleReserve) }
 
-func (s *Stores) open(ctx context.Context, c config.Config, dir string, wrap func(mailbox.Store) mailbox.Store) (err error) {
+func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Seams) (err error) {
 	if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
 		return err
 	}
@@ -63,18 +69,18 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, wrap fun
 	if err != nil {
 		return err
 	}
-	if s.Ledger, err = ledger.New(ctx, db, c.Ledger, nil); err != nil {
+	if s.Ledger, err = ledger.New(ctx, db, c.Ledger, with.Now); err != nil {
 		return err
 	}
 	if own, ok := s.Backend.(journaled); ok {
 		own.Keep(s.Ledger)
 		c.Audit.Atomic = true
 	}
-	if s.Guard, err = lockout.New(wrap(s.Backend), s.Ledger, c.Lockout, nil); err != nil {
+	if s.Guard, err = lockout.New(with.Wrap(s.Backend), s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
 	}
 	c.Audit.Policy = rulesName(c.Policy)
-	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, nil)
+	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now)
 	return err
 }
 
