@@ -37,11 +37,11 @@ func ExampleStep() {
 		effects.Wipe()
 	}
 	// Output:
-	// extension say [welcome enter-extension ]
+	// extension say welcome enter-extension
 	// extension hush
 	// extension timer 4s
 	// extension timer 4s
-	// access-code say [enter-code  ]
+	// access-code say enter-code
 	// access-code timer 0s
 	// access-code lookup
 }

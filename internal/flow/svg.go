@@ -46,6 +46,7 @@ type picture struct {
 	lanes [2][]*lane           // left, right
 	ports [2][numStates][]port // left, right
 	down  [numStates][]string  // labels of the road to the next row
+	next  [numStates]StateID   // whose row that is
 	left  int                  // x of the boxes
 }
 
@@ -63,9 +64,12 @@ func (c Chart) svg() string {
 
 // sort gives each edge its side, and each lane its column.
 func (p *picture) sort() {
+	for i, n := range p.chart.Nodes[1:] {
+		p.next[p.chart.Nodes[i].State] = n.State
+	}
 	for _, e := range p.chart.Edges {
 		switch {
-		case e.To == e.From+1:
+		case e.To == p.next[e.From]:
 			p.down[e.From] = lines(e.Why)
 		case e.To > e.From:
 			p.join(rightSide, e)
@@ -244,7 +248,7 @@ func (p *picture) paintRoad(b *strings.Builder, s StateID) {
 		return
 	}
 	x, y := p.left+boxWidth/2, p.y[s]+p.h[s]
-	fmt.Fprintf(b, `<path d="M%d %dV%d" fill="none" stroke="#456" stroke-width="2" marker-end="url(#tip)"/>`+"\n", x, y, p.y[s+1]-1)
+	fmt.Fprintf(b, `<path d="M%d %dV%d" fill="none" stroke="#456" stroke-width="2" marker-end="url(#tip)"/>`+"\n", x, y, p.y[p.next[s]]-1)
 	for i, line := range p.down[s] {
 		fmt.Fprintf(b, `<text x="%d" y="%d" fill="#234">%s</text>`+"\n", x+10, y+20+15*i, html.EscapeString(line))
 	}

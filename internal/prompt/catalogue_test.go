@@ -100,7 +100,7 @@ func TestBrokenManifestsAreToldWithPlaceAndRemedy(t *testing.T) {
 		"44100 Hz":           {func(t tree) { t.put(Busy, with(24, 44100)) }, "Words of busy ", "44100 Hz"},
 		"0 length":           {func(t tree) { t.put(Busy, WriteWAV(16000, nil)) }, "Words of busy ", "is empty"},
 		"too long":           {func(t tree) { t.put(Busy, long) }, "Words of busy ", "lasts 8.0 s; at most 8 s"},
-		"menu too long":      {func(t tree) { t.put(MainMenu, longMenu) }, "Words of menu ", "at most 12 s"},
+		"menu too long":      {func(t tree) { t.put(MainMenuLong, longMenu) }, "Words of menu-long ", "at most 12 s"},
 		"no sentences":       {func(t tree) { t.fsys[t.manifest()].Data = []byte("language: en-US\nvoices: {}\nsentences: {}\n") }, "", "There are no sentences"},
 		"empty manifest":     {func(t tree) { t.fsys[t.manifest()].Data = nil }, "", "There are no sentences"},
 		"no YAML":            {func(t tree) { t.fsys[t.manifest()].Data = []byte("sentences: [") }, "sentences", ""},

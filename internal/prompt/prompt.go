@@ -2,6 +2,8 @@
 // language and hands out their payload per codec. It does not play anything.
 package prompt
 
+import "strings"
+
 // ID names one sentence; manifest.yaml of each language gives its words.
 //
 //	welcome         the sentence, in the language of the call
@@ -25,6 +27,17 @@ const MaxParts = 11
 // first empty ID ends it.
 type Phrase [MaxParts]ID
 
+// String is the phrase's sentences, with blanks between them.
+func (p Phrase) String() string {
+	var words []string
+	for _, id := range p {
+		if id != "" {
+			words = append(words, string(id))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // Say joins sentences to a phrase.
 func Say(ids ...ID) Phrase {
 	var p Phrase
@@ -40,7 +53,6 @@ const (
 	EnterCode          ID = "enter-code"
 	EnterCodeLong      ID = "enter-code-long"
 	WrongCode          ID = "wrong-code"
-	MainMenu           ID = "option-change-2" // the first sentence of the default menu
 	MainMenuLong       ID = "menu-long"
 	InvalidKey         ID = "invalid-key"
 	EnterNewCode       ID = "enter-new-code"      // without numbers; NewCodeAsk finds the one with numbers
@@ -78,6 +90,9 @@ const (
 	TimeLimit          ID = "time-limit"
 	Goodbye            ID = "goodbye"
 )
+
+// MainMenu is the first sentence of the default menu: who hears it has signed in.
+const MainMenu = ID("option-change-2")
 
 // How long a lock lasts, said after Locked at the own door: the first that is not
 // shorter than the wait.
