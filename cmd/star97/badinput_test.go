@@ -152,7 +152,10 @@ func badConfigurations() []bad {
 		row("a dialplan that is missing", "drain: 1s\ndialplan: none.yaml\n", "none.yaml: There is no such file.", "line 2 of the configuration"),
 		{"a dialplan with an unknown door", dialplan("routes:\n  - number: \"*97\"\n    door: front\n"), 1,
 			[]string{`plan.yaml:3: Door "front" is not known`, "use own, any or check"}},
-		{"a dialplan with one key for two things", dialplan("menu:\n  change: \"2\"\n  repeat: \"2\"\n"), 1, []string{"plan.yaml:3: The key 2 is both change and repeat.", "own key"}},
+		{"a dialplan with one key for two things", dialplan("layouts:\n  own:\n    main: m\n    menus:\n      m:\n        keys:\n          \"2\": change\n          \"2\": goodbye\n"), 1,
+			[]string{`plan.yaml:8: The key "2" stands here a second time; the first is in line 7.`, "Remove one of the two."}},
+		{"a layout that leads nowhere", dialplan("layouts:\n  own:\n    main: m\n    menus:\n      m:\n        keys:\n          \"9\": repeat\n          \"*\": goodbye\n"), 1,
+			[]string{"plan.yaml:3: No key leads to a new code.", "the action change"}},
 	}
 }
 

@@ -2,10 +2,13 @@ package dialplan
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
-	"time"
 
-	"star97/internal/pin"
+	"star97/internal/mailbox"
 	"star97/internal/strictyaml"
 )
 
@@ -14,7 +17,19 @@ const (
 	maxFileBytes  = 1 << 20
 	maxRoutes     = 1000
 	maxIdentities = 1000
-	maxDomain     = 255 // RFC 1035 section 2.3.4
+	maxDomains    = 1000
+	maxHosts      = 20  // of one domain
+	maxHost       = 255 // RFC 1035 section 2.3.4
+	maxTag        = 35  // RFC 5646 section 4.4.1
+)
+
+var (
+	// hostShape is what a host in a SIP URI can be, RFC 3261 section 25.1, and "_".
+	hostShape = regexp.MustCompile(`^[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?$`)
+	// tagShape is RFC 5646 section 2.1 as far as languages of prompts need it.
+	tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+	// nameShape is a name that can be part of a prompt's id.
+	nameShape = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 )
 
 // checker gathers what is wrong with a plan.
@@ -27,34 +42,38 @@ func (c *checker) add(path, text, remedy string) {
 	c.problems = append(c.problems, c.file.Problem(path, text, remedy))
 }
 
-func (p *Plan) check(file *strictyaml.File) []strictyaml.Problem {
+// check tells what is wrong with a plan, in the order of the file. Written are the
+// layouts that stand in this file.
+func (p *Plan) check(file *strictyaml.File, written map[string]Layout) []strictyaml.Problem {
 	c := &checker{file: file}
-	c.routes(p.Routes)
+	c.routes(p)
+	c.domains(p.Domains)
 	c.identities(p.Identities)
-	c.menu(p.Menu)
+	c.targets(p)
+	c.layouts(written, p.Targets)
 	c.timers(p.Timers)
 	c.limits(p.Limits)
+	slices.SortStableFunc(c.problems, func(a, b strictyaml.Problem) int { return a.Line - b.Line })
 	return c.problems
 }
 
-func (c *checker) routes(routes []Route) {
-	if len(routes) == 0 || len(routes) > maxRoutes {
-		c.add("$.routes", fmt.Sprintf("There are %d routes.", len(routes)), fmt.Sprintf("Write 1 to %d, or leave routes out to get *97 and *98.", maxRoutes))
+func (c *checker) routes(p *Plan) {
+	if len(p.Routes) == 0 || len(p.Routes) > maxRoutes {
+		c.add("$.routes", fmt.Sprintf("There are %d routes.", len(p.Routes)), fmt.Sprintf("Write 1 to %d, or leave routes out to get those of star97 itself.", maxRoutes))
 		return
 	}
-	for i, r := range routes {
+	for i, r := range p.Routes {
 		at := fmt.Sprintf("$.routes[%d]", i)
-		switch {
-		case !isNumber(r.Number):
+		if !isNumber(r.Number) {
 			c.add(at+".number", fmt.Sprintf("The number %q cannot be dialled.", r.Number), "Use digits, * and #, or a name of letters, digits, dots and hyphens, at most 64 signs; quote it.")
-		case r.Door == 0:
-			c.add(at, fmt.Sprintf("The route %q leads to no door.", r.Number), "Add door: own or door: any.")
-		case len(r.Domain) > maxDomain || strings.ContainsAny(r.Domain, " \t\r\n"):
-			c.add(at+".domain", fmt.Sprintf("The domain of route %q is no name.", r.Number), "Write the tenant's name without blanks.")
 		}
-		if first, hidden := hiddenBy(routes[:i], r.Number); hidden {
+		if first, hidden := hiddenBy(p.Routes[:i], r.Number); hidden {
 			c.add(at+".number", fmt.Sprintf("The route %q is never taken: %q stands before it and fits the same numbers.", r.Number, first),
 				"Move it before that one, or remove one of both.")
+		}
+		if c.uses(at, r) {
+			c.ways(at, r, p)
+			c.speech(at, r)
 		}
 	}
 }
@@ -81,6 +100,118 @@ func covers(pattern, narrow string) bool {
 	return ok
 }
 
+// uses refuses options that have no use at what a route leads to; false if the
+// others need no look.
+func (c *checker) uses(at string, r Route) bool {
+	asked := []struct {
+		key     string
+		written bool
+	}{
+		{"layout", r.Layout != ""}, {"domain", r.Domain != ""}, {"domain_from", r.DomainFrom != ""}, {"words", r.Words != Words{}},
+		{"mailbox_from", r.MailboxFrom != ""}, {"language", r.Language != ""}, {"slow", r.Slow}, {"door", r.Door != 0},
+	}
+	idle := func(where string, keys ...string) {
+		for _, o := range asked {
+			if o.written && slices.Contains(keys, o.key) {
+				c.add(at+"."+o.key, fmt.Sprintf("%s has no use at %s, as route %q is.", o.key, where, r.Number), "Remove it.")
+			}
+		}
+	}
+	switch {
+	case r.Redirect != "":
+		idle("a redirect", "layout", "domain", "domain_from", "words", "mailbox_from", "language", "slow", "door")
+		c.uri(at+".redirect", r.Redirect, false)
+		return false
+	case r.Door == 0:
+		c.add(at, fmt.Sprintf("The route %q leads to no door.", r.Number), "Add door: own, door: any or door: check.")
+		return false
+	case r.Door == mailbox.CheckDoor:
+		idle("the check door", "layout", "domain", "domain_from", "words", "mailbox_from")
+	case r.Door == mailbox.AnyDoor:
+		idle("the any door", "mailbox_from")
+	}
+	return true
+}
+
+// ways checks what of a route names something else of the plan.
+func (c *checker) ways(at string, r Route, p *Plan) {
+	if _, ok := p.Layouts[r.Layout]; r.Layout != "" && !ok {
+		c.add(at+".layout", fmt.Sprintf("There is no layout %q.", r.Layout), "Use one of "+list(slices.Sorted(maps.Keys(p.Layouts)))+", or write it under layouts.")
+	}
+	switch {
+	case r.Domain != "" && r.DomainFrom != "":
+		c.add(at+".domain_from", fmt.Sprintf("The route %q has a domain and domain_from.", r.Number), "Remove one of both.")
+	case r.Domain != "" && (!hostShape.MatchString(r.Domain) || len(r.Domain) > maxHost):
+		c.add(at+".domain", fmt.Sprintf("The domain of route %q is no name.", r.Number), "Write the tenant's name with letters, digits, dots and hyphens, at most 255.")
+	case r.Domain != "" && len(p.Domains) > 0 && !slices.ContainsFunc(p.Domains, func(d Domain) bool { return d.Name == r.Domain }):
+		c.add(at+".domain", fmt.Sprintf("There is no domain %q under domains.", r.Domain), "Add it there, or correct the name.")
+	case r.DomainFrom != "" && !slices.ContainsFunc(p.Domains, func(d Domain) bool { return len(d.Hosts) > 0 }):
+		c.add(at+".domain_from", fmt.Sprintf("The route %q looks for a host, but no domain has hosts.", r.Number), "List them under domains.")
+	}
+	c.oneOf(at+".domain_from", r.DomainFrom, FromRequest, FromIdentity)
+	c.oneOf(at+".mailbox_from", r.MailboxFrom, FromIdentity, FromDiversion, FromHistory)
+}
+
+func (c *checker) speech(at string, r Route) {
+	if r.Language != "" && !isTag(r.Language) {
+		c.add(at+".language", fmt.Sprintf("%q is no language.", r.Language), "Write a tag like en-US that has a folder of prompts.")
+	}
+	c.oneOf(at+".words.code", r.Words.Code, "access-code", "pin", "passcode")
+	c.oneOf(at+".words.extension", r.Words.Extension, "extension", "mailbox", "account")
+}
+
+// oneOf refuses other words than those; none at all is fine.
+func (c *checker) oneOf(at, word string, words ...string) {
+	if word != "" && !slices.Contains(words, word) {
+		c.add(at, fmt.Sprintf("%s is %q.", at[strings.LastIndexByte(at, '.')+1:], word), "Use "+list(words)+".")
+	}
+}
+
+func list(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+func isTag(s string) bool { return len(s) <= maxTag && tagShape.MatchString(s) }
+
+func (c *checker) domains(domains []Domain) {
+	if len(domains) > maxDomains {
+		c.add("$.domains", fmt.Sprintf("There are %d domains.", len(domains)), fmt.Sprintf("%d are the most; run a second service for the others.", maxDomains))
+		return
+	}
+	names, hosts := map[string]bool{}, map[string]string{}
+	for i, d := range domains {
+		at := fmt.Sprintf("$.domains[%d]", i)
+		switch {
+		case d.Name != "" && (!hostShape.MatchString(d.Name) || len(d.Name) > maxHost):
+			c.add(at+".name", fmt.Sprintf("The domain %q is no name.", d.Name), "Use letters, digits, dots and hyphens, at most 255.")
+		case names[d.Name]:
+			c.add(at+".name", fmt.Sprintf("The domain %q stands here a second time.", d.Name), "List all its hosts in one place.")
+		case len(d.Hosts) > maxHosts:
+			c.add(at+".hosts", fmt.Sprintf("The domain %q has %d hosts.", d.Name, len(d.Hosts)), fmt.Sprintf("%d are the most.", maxHosts))
+		}
+		names[d.Name] = true
+		for j, h := range d.Hosts {
+			at := fmt.Sprintf("%s.hosts[%d]", at, j)
+			if other, taken := hosts[h]; taken {
+				c.add(at, fmt.Sprintf("The host %q stands for %q already.", h, other), "A host stands for one domain; remove one of both.")
+			}
+			hosts[h] = d.Name
+			if !isHost(h) {
+				c.add(at, fmt.Sprintf("%q is no host.", h), "Write a name like pbx.example.org or an IP address.")
+			}
+		}
+	}
+}
+
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || len(s) <= maxHost && hostShape.MatchString(s)
+}
+
 func (c *checker) identities(rules []Identity) {
 	if len(rules) > maxIdentities {
 		c.add("$.identities", fmt.Sprintf("There are %d rules for identities.", len(rules)), fmt.Sprintf("Use patterns with x: %d rules are the most.", maxIdentities))
@@ -90,8 +221,8 @@ func (c *checker) identities(rules []Identity) {
 		switch {
 		case !isNumber(r.Identity):
 			c.add(at+".identity", fmt.Sprintf("The identity %q is no number and no name.", r.Identity), "Use digits, + and x for any digit, or a name; quote it.")
-		case strings.Trim(r.Mailbox, "0123456789x") != "" || r.Mailbox == "" || len(r.Mailbox) > pin.MaxDigits:
-			c.add(at+".mailbox", fmt.Sprintf("The mailbox %q is no number.", r.Mailbox), "Use digits and x, at most 30, for example \"xxxx\".")
+		case strings.Trim(r.Mailbox, digits+"x") != "" || r.Mailbox == "" || len(r.Mailbox) > maxMailbox:
+			c.add(at+".mailbox", fmt.Sprintf("The mailbox %q is no number.", r.Mailbox), "Use digits and x, at most 32, for example \"xxxx\".")
 		case strings.Count(r.Mailbox, "x") > xs(r.Identity):
 			c.add(at+".mailbox", fmt.Sprintf("The mailbox %q needs more digits than the x of %q can give.", r.Mailbox, r.Identity), "Write at most as many x in mailbox as in identity.")
 		}
@@ -107,56 +238,5 @@ func xs(identity string) int {
 
 // isNumber tells what can be dialled: a pattern, or the user part of an address.
 func isNumber(s string) bool {
-	return s != "" && len(s) <= maxNumber && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789*#+.-_") == ""
-}
-
-func (c *checker) menu(m Menu) {
-	used := map[string]string{}
-	for _, k := range []struct{ name, key string }{{"change", m.Change}, {"repeat", m.Repeat}, {"goodbye", m.Goodbye}} {
-		at := "$.menu." + k.name
-		if other := used[k.key]; k.key != "" && other != "" {
-			c.add(at, fmt.Sprintf("The key %s is both %s and %s.", k.key, other, k.name), "Give each its own key.")
-		}
-		used[k.key] = k.name
-		if len(k.key) > 1 || strings.Trim(k.key, "0123456789*#") != "" {
-			c.add(at, fmt.Sprintf("%q is not one key.", k.key), "Use one of 0-9 * #, quoted, or \"\" for none.")
-		}
-	}
-	if m.Change == "" {
-		c.add("$.menu", "No key leads to a new code.", "Give change a key.")
-	}
-}
-
-func (c *checker) timers(t Timers) {
-	const most = time.Minute
-	for _, d := range []struct {
-		name   string
-		is     time.Duration
-		lo, hi time.Duration
-	}{
-		{"first_digit", t.FirstDigit, minTimer, most}, {"between_digits", t.BetweenDigits, minTimer, most},
-		{"menu", t.Menu, minTimer, most}, {"cleared", t.Cleared, minTimer, most},
-		{"please_wait", t.PleaseWait, minTimer, 10 * time.Second}, {"call", t.Call, time.Minute, time.Hour},
-	} {
-		if d.is < d.lo || d.is > d.hi {
-			c.add("$.timers."+d.name, fmt.Sprintf("%s is %v.", d.name, d.is), fmt.Sprintf("Use %v to %v.", d.lo, d.hi))
-		}
-	}
-}
-
-// minTimer is far below what people need; tests of a site may want it.
-const minTimer = 100 * time.Millisecond
-
-func (c *checker) limits(l Limits) {
-	for _, n := range []struct {
-		name       string
-		is, lo, hi int
-	}{
-		{"wrong_codes", l.WrongCodes, 1, 10}, {"silent_rounds", l.SilentRounds, 2, 10},
-		{"new_code_rounds", l.NewCodeRounds, 1, 10}, {"extension_digits", l.ExtensionDigits, 0, pin.MaxDigits},
-	} {
-		if n.is < n.lo || n.is > n.hi {
-			c.add("$.limits."+n.name, fmt.Sprintf("%s is %d.", n.name, n.is), fmt.Sprintf("Use %d to %d.", n.lo, n.hi))
-		}
-	}
+	return s != "" && len(s) <= maxNumber && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz"+digits+"*#+.-_") == ""
 }

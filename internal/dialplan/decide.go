@@ -70,20 +70,141 @@ func (r *reasons) add(format string, args ...any) {
 }
 
 func (p *Plan) decide(q Question, why *reasons) (Decision, Refusal) {
-	route, ok := p.Route(q.Number)
+	number := User(q.Number)
+	if number != q.Number {
+		why.add("The number %q is read as %s.", q.Number, number)
+	}
+	route, at, ok := p.routeOf(number)
 	if !ok {
+		why.add("None of the %d routes has the number %s.", len(p.Routes), number)
 		return Decision{}, NoRoute
 	}
-	route.Layout = cmp.Or(route.Layout, DefaultLayout)
-	d := Decision{Route: route, Door: route.Door, Domain: route.Domain}
-	if route.Door != mailbox.OwnDoor {
+	why.add("Route %d of %d has the number: %q.", at+1, len(p.Routes), route.Number)
+	route.Layout = route.layout()
+	d := Decision{Route: route, Door: route.Door}
+	switch {
+	case route.Redirect != "":
+		why.add("It sends the caller on to %s.", route.Redirect)
+		return d, 0
+	case route.Door == mailbox.CheckDoor:
+		why.add("It leads to the check door, which asks for no mailbox.")
 		return d, 0
 	}
-	d.Door = mailbox.AnyDoor
-	if q.Trusted && q.Identity != "" {
-		if number, ok := p.Mailbox(q.Identity); ok {
-			d.Door, d.Mailbox = mailbox.OwnDoor, number
-		}
+	if d.Domain, ok = p.domainOf(route, q, why); !ok {
+		return Decision{}, NoDomain
+	}
+	d.Store = p.storeOf(d.Domain, why)
+	if route.Door != mailbox.OwnDoor {
+		why.add("It leads to the any door: whoever calls is asked for the mailbox.")
+		return d, 0
+	}
+	if d.Mailbox, ok = p.ownerOf(route, q, why); !ok {
+		why.add("So the call comes in by the any door, and the caller is asked for the mailbox.")
+		d.Door = mailbox.AnyDoor
 	}
 	return d, 0
 }
+
+// routeOf is the first route that a number fits, and its place.
+func (p *Plan) routeOf(number string) (Route, int, bool) {
+	for i, r := range p.Routes {
+		if _, ok := match(r.Number, number); ok {
+			return r, i, true
+		}
+	}
+	return Route{}, 0, false
+}
+
+// domainOf is the tenant of a call; false where a route asks for the tenant of a
+// host that is nobody's.
+func (p *Plan) domainOf(r Route, q Question, why *reasons) (string, bool) {
+	host, what := q.Host, "the Request-URI"
+	switch r.DomainFrom {
+	case "":
+		if r.Domain == "" {
+			why.add("It names no domain, so the mailboxes are those of the default one.")
+		} else {
+			why.add("It belongs to the domain %s.", r.Domain)
+		}
+		return r.Domain, true
+	case FromIdentity:
+		host, what = q.IdentityHost, "the caller's identity"
+		if !q.Trusted {
+			why.add("Its domain is that of the caller's identity, but %s is not believed about who calls.", q.peer())
+			return "", false
+		}
+	}
+	host = hostOf(host)
+	for _, d := range p.Domains {
+		for _, h := range d.Hosts {
+			if h == host {
+				why.add("The host %s of %s stands for the domain %s.", host, what, orDefault(d.Name))
+				return d.Name, true
+			}
+		}
+	}
+	why.add("The host %q of %s stands for none of the %d domains.", host, what, len(p.Domains))
+	return "", false
+}
+
+// storeOf is the store of a domain's mailboxes; empty: the default one.
+func (p *Plan) storeOf(domain string, why *reasons) string {
+	for _, d := range p.Domains {
+		if d.Name == domain {
+			why.add("The mailboxes of the domain %s are in the store %s.", orDefault(domain), orDefault(d.Store))
+			return d.Store
+		}
+	}
+	return ""
+}
+
+func orDefault(name string) string { return cmp.Or(name, "(default)") }
+
+// ownerOf is the mailbox that an own call is for; false if nobody says whose.
+func (p *Plan) ownerOf(r Route, q Question, why *reasons) (string, bool) {
+	if !q.Trusted {
+		why.add("It leads to the own door, but %s is not believed about who calls.", q.peer())
+		return "", false
+	}
+	owner, what := q.Identity, "the caller's identity"
+	switch r.MailboxFrom {
+	case FromDiversion:
+		owner, what = q.Diversion, "the Diversion header"
+	case FromHistory:
+		owner, what = q.History, "the History-Info header"
+	}
+	owner = User(owner)
+	if owner == "" {
+		why.add("It leads to the own door, but %s names nobody.", what)
+		return "", false
+	}
+	number, rule, ok := p.mailboxOf(owner)
+	switch {
+	case !ok:
+		why.add("It leads to the own door, but the user %q of %s fits no rule under identities and is no number.", owner, what)
+	case rule < 0:
+		why.add("It leads to the own door: the user %s of %s is the mailbox's number.", owner, what)
+	default:
+		why.add("It leads to the own door: by rule %d under identities, the user %s of %s has the mailbox %s.", rule+1, owner, what, number)
+	}
+	return number, ok
+}
+
+// mailboxOf is the number of the mailbox that a user stands for, and the place of
+// the rule that says so; -1: the user is that number.
+func (p *Plan) mailboxOf(user string) (number string, rule int, ok bool) {
+	for i, rule := range p.Identities {
+		if found, ok := match(rule.Identity, user); ok {
+			return fill(rule.Mailbox, found), i, true
+		}
+	}
+	if isDigits(user) {
+		return user, -1, true
+	}
+	return "", -1, false
+}
+
+// peer names the peer in a sentence.
+func (q Question) peer() string { return "the peer " + cmp.Or(q.Peer, "that sends it") }
+
+func (r Route) layout() string { return cmp.Or(r.Layout, DefaultLayout) }

@@ -6,6 +6,7 @@ package dialplan
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -21,7 +22,6 @@ type Plan struct {
 	Identities []Identity        `yaml:"identities"`
 	Layouts    map[string]Layout `yaml:"layouts"` // by name; DefaultLayout is always there
 	Targets    map[string]string `yaml:"targets"` // NAME -> SIP URI of a transfer
-	Menu       Menu              `yaml:"menu"`
 	Timers     Timers            `yaml:"timers"`
 	Limits     Limits            `yaml:"limits"`
 }
@@ -93,6 +93,10 @@ func (t Timers) Named(name string) (time.Duration, bool) {
 		return t.Cleared, true
 	case "please-wait":
 		return t.PleaseWait, true
+	case "transfer":
+		return t.Transfer, true
+	case "line-check":
+		return t.LineCheck, true
 	}
 	return 0, false
 }
@@ -110,10 +114,9 @@ type Limits struct {
 
 // Default is the embedded plan with the shipped layouts.
 func Default() *Plan {
-	layouts, problem := shipped()
+	layouts, problems := shipped()
 	p := &Plan{Layouts: layouts}
-	problems := []strictyaml.Problem{problem}
-	if problem.Text == "" {
+	if len(problems) == 0 {
 		p, problems = read(p, "default.yaml", dialplans.Default)
 	}
 	if len(problems) > 0 {
@@ -123,24 +126,36 @@ func Default() *Plan {
 }
 
 // shipped reads the embedded layouts: each file is one, under the file's name.
-func shipped() (map[string]Layout, strictyaml.Problem) {
+func shipped() (map[string]Layout, []strictyaml.Problem) {
 	layouts := map[string]Layout{}
 	files, err := dialplans.Layouts.ReadDir("layouts")
 	if err != nil {
-		return nil, strictyaml.Problem{File: "layouts", Text: err.Error()}
+		return nil, []strictyaml.Problem{{File: "layouts", Text: err.Error()}}
 	}
 	for _, f := range files {
+		name := strings.TrimSuffix(f.Name(), ".yaml")
 		data, err := dialplans.Layouts.ReadFile("layouts/" + f.Name())
 		if err != nil {
-			return nil, strictyaml.Problem{File: f.Name(), Text: err.Error()}
+			return nil, []strictyaml.Problem{{File: f.Name(), Text: err.Error()}}
 		}
-		var l Layout
-		if _, problem := strictyaml.Decode(f.Name(), data, &l); problem != nil {
-			return nil, *problem
+		var problems []strictyaml.Problem
+		if layouts[name], problems = readLayout(f.Name(), data); len(problems) > 0 {
+			return nil, problems
 		}
-		layouts[strings.TrimSuffix(f.Name(), ".yaml")] = l
 	}
-	return layouts, strictyaml.Problem{}
+	return layouts, nil
+}
+
+// readLayout reads a file that is one layout.
+func readLayout(name string, data []byte) (Layout, []strictyaml.Problem) {
+	var l Layout
+	file, problem := strictyaml.Decode(name, data, &l)
+	if problem != nil {
+		return l, []strictyaml.Problem{*problem}
+	}
+	c := &checker{file: file}
+	(&gardener{c, "$", l, nil}).check()
+	return l, c.problems
 }
 
 // Parse reads a plan; what the file leaves out is as in the embedded one. The plan
@@ -161,38 +176,44 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 	if problem != nil {
 		return nil, []strictyaml.Problem{*problem}
 	}
-	if p.Layouts == nil {
-		p.Layouts = map[string]Layout{}
-	}
-	for name, l := range known {
-		if _, ok := p.Layouts[name]; !ok {
-			p.Layouts[name] = l
-		}
-	}
-	if problems := p.check(file); len(problems) > 0 {
+	written := p.Layouts
+	p.Layouts = maps.Clone(known)
+	maps.Copy(p.Layouts, written)
+	p.tidy()
+	if problems := p.check(file, written); len(problems) > 0 {
 		return nil, problems
 	}
 	return p, nil
 }
 
-// Route is the first route that a dialled number fits: unescaped, without user
-// parameters.
-func (p *Plan) Route(dialled string) (Route, bool) {
-	for _, r := range p.Routes {
-		if _, ok := match(r.Number, dialled); ok {
-			return r, true
+// tidy brings numbers, names and hosts into the form in which they are compared.
+func (p *Plan) tidy() {
+	number := func(s *string) { *s = compact(lower(*s), digits+"*#+x") }
+	for i := range p.Routes {
+		number(&p.Routes[i].Number)
+		p.Routes[i].Domain = lower(p.Routes[i].Domain)
+	}
+	for i := range p.Identities {
+		number(&p.Identities[i].Identity)
+		number(&p.Identities[i].Mailbox)
+	}
+	for i, d := range p.Domains {
+		p.Domains[i].Name = lower(d.Name)
+		for j, h := range d.Hosts {
+			d.Hosts[j] = hostOf(h)
 		}
 	}
-	return Route{}, false
+}
+
+// Route is the first route that a dialled number fits.
+func (p *Plan) Route(dialled string) (Route, bool) {
+	r, _, ok := p.routeOf(dialled)
+	return r, ok
 }
 
 // Mailbox is the number of the mailbox that an identity stands for: a caller's
 // user part, or a number. False: nobody's.
 func (p *Plan) Mailbox(identity string) (string, bool) {
-	for _, rule := range p.Identities {
-		if digits, ok := match(rule.Identity, identity); ok {
-			return fill(rule.Mailbox, digits), true
-		}
-	}
-	return identity, isDigits(identity)
+	number, _, ok := p.mailboxOf(identity)
+	return number, ok
 }

@@ -23,10 +23,6 @@ type Layout struct {
 type Menu struct {
 	Say  string            `yaml:"say"`  // prompt id said before the options; empty: none
 	Keys map[string]Choice `yaml:"keys"` // "0" to "9", "*", "#"
-
-	Change  string `yaml:"change"`
-	Repeat  string `yaml:"repeat"`
-	Goodbye string `yaml:"goodbye"`
 }
 
 // Choice is what a key does.

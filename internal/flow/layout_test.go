@@ -11,20 +11,6 @@ import (
 	"star97/internal/prompt"
 )
 
-// No menu says another key than the one that works.
-func TestALayoutRefusesKeysThatNoRecordingSays(t *testing.T) {
-	for want, menu := range map[string]dialplan.Menu{
-		`the dialplan has "5" as the key change of the menu, but the recorded menu says "2": write that, or leave the key out of the dialplan`:  {Change: "5", Repeat: "9", Goodbye: "*"},
-		`the dialplan has "" as the key repeat of the menu, but the recorded menu says "9": write that, or leave the key out of the dialplan`:   {Change: "2", Goodbye: "*"},
-		`the dialplan has "#" as the key goodbye of the menu, but the recorded menu says "*": write that, or leave the key out of the dialplan`: {Change: "2", Repeat: "9", Goodbye: "#"},
-	} {
-		plan := dialplan.Default()
-		plan.Menu = menu
-		_, err := NewLayout(plan, dialplan.DefaultLayout, pin.DefaultPolicy())
-		require.EqualError(t, err, want)
-	}
-}
-
 func TestALayoutRefusesAPolicyThatNoCodeMeets(t *testing.T) {
 	_, err := NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.Policy{MinLen: 8, MaxLen: 6})
 	require.ErrorContains(t, err, "the policy for new codes: ")
