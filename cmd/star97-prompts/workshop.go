@@ -115,8 +115,8 @@ func (w *workshop) sentence(ctx context.Context, m *prompt.Manifest, id prompt.I
 		return nil, err
 	}
 	got := prompt.Measure(pcm, masterRate)
-	if got.Length > prompt.LongestFor(id) {
-		return nil, fmt.Errorf("it lasts %.1f s, at most %.0f s are allowed: say it in fewer words", got.Length.Seconds(), prompt.LongestFor(id).Seconds())
+	if got.Length > prompt.MaxLength {
+		return nil, fmt.Errorf("it lasts %.1f s, at most %.0f s are allowed: say it in fewer words", got.Length.Seconds(), prompt.MaxLength.Seconds())
 	}
 	wav := prompt.WriteWAV(masterRate, pcm)
 	if err := replace(file, wav); err != nil {

@@ -49,7 +49,7 @@ Exit codes:
   8  --timeout ran out`
 
 const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.txt
-  printf 'hear enter-code\npress {old}#\nhear menu\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.txt
+  printf 'hear enter-code\npress {old}#\nhear option-change-2\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.txt
   star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav`
 
 // callFlags are what the command line says.

@@ -244,7 +244,7 @@ func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 		}
 		p.say(c.Media().LocalAddr(), prompt.Goodbye)
 	}()
-	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear menu goodbye")))
+	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear option-change-2 goodbye")))
 	require.Positive(t, c.Media().Stats().Lost)
 }
 

@@ -127,7 +127,9 @@ func (c *Catalogue) addSource(s *source) []strictyaml.Problem {
 		}
 		m, found := ReadManifest(s.fsys, e.Name())
 		if m != nil {
-			found = append(found, m.orphans(s.fsys, e.Name())...)
+			if !s.overlay { // a sound pack has more files than its manifest names
+				found = append(found, m.orphans(s.fsys, e.Name())...)
+			}
 			c.at(e.Name()).add(m, s)
 		}
 		problems = append(problems, s.prefixed(found)...)
@@ -232,12 +234,12 @@ func (c *Catalogue) Languages() []string {
 	return tags
 }
 
-// IDs are the sentences that the language with exactly this tag has, variants among
-// them, sorted.
+// IDs are the sentences that can be said in the language with exactly this tag,
+// variants among them, sorted.
 func (c *Catalogue) IDs(lang string) []ID {
 	for _, l := range c.languages {
 		if l.tag == lang {
-			return sorted(l.entries)
+			return l.ids()
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,7 +75,6 @@ func (t tree) lineOf(text string) int {
 
 func TestBrokenManifestsAreToldWithPlaceAndRemedy(t *testing.T) {
 	long := WriteWAV(16000, sine(300, 5000, MaxLength+time.Millisecond, 16000))
-	longMenu := WriteWAV(16000, sine(300, 5000, MaxMenuLength+time.Millisecond, 16000))
 	cases := map[string]struct {
 		harm func(tree)
 		line string // what stands in the line that must be named
@@ -100,7 +100,6 @@ func TestBrokenManifestsAreToldWithPlaceAndRemedy(t *testing.T) {
 		"44100 Hz":           {func(t tree) { t.put(Busy, with(24, 44100)) }, "Words of busy ", "44100 Hz"},
 		"0 length":           {func(t tree) { t.put(Busy, WriteWAV(16000, nil)) }, "Words of busy ", "is empty"},
 		"too long":           {func(t tree) { t.put(Busy, long) }, "Words of busy ", "lasts 8.0 s; at most 8 s"},
-		"menu too long":      {func(t tree) { t.put(MainMenuLong, longMenu) }, "Words of menu-long ", "at most 12 s"},
 		"no sentences":       {func(t tree) { t.fsys[t.manifest()].Data = []byte("language: en-US\nvoices: {}\nsentences: {}\n") }, "", "There are no sentences"},
 		"empty manifest":     {func(t tree) { t.fsys[t.manifest()].Data = nil }, "", "There are no sentences"},
 		"no YAML":            {func(t tree) { t.fsys[t.manifest()].Data = []byte("sentences: [") }, "sentences", ""},
@@ -281,6 +280,60 @@ func TestOverlayReplacesSentencesAndAddsLanguages(t *testing.T) {
 	require.Equal(t, "Words of failed in en-US.", text("en-US", Failed))
 	require.Equal(t, "Words of busy in nl-NL.", text("nl-NL", Busy))
 	require.Equal(t, "Words of failed in en-US.", text("nl-NL", Failed), "what a language lacks comes from the default")
+}
+
+// A sentence can go on with one that several share.
+func TestSentenceGoesOnInTheSameBreath(t *testing.T) {
+	tr := newTree("en-US", append(Required(), "keys", "our-own")...)
+	tr.edit("    text: Words of busy", "    then: keys\n    text: Words of busy")
+	tr.edit("    text: Words of failed", "    then: keys\n    text: Words of failed")
+	tr.put("keys", WriteWAV(16000, sine(2000, 5000, time.Second, 16000)))
+	cat, problems := Load(tr.fsys)
+	require.Empty(t, problems)
+	a, _ := cat.Audio("en-US", Busy, Words{})
+	keys, ok := cat.Audio("en-US", "keys", Words{})
+	require.True(t, ok)
+	require.Equal(t, "Words of busy in en-US. Words of keys in en-US.", a.Text())
+	require.Equal(t, 60*time.Millisecond+200*time.Millisecond+time.Second, a.Duration())
+	for id := codec.None + 1; id < codec.Count; id++ {
+		f, _ := codec.ByID(id)
+		own, pause, rest := a.Payload(id)[:60*f.BytesPerMs], a.Payload(id)[60*f.BytesPerMs:260*f.BytesPerMs], a.Payload(id)[260*f.BytesPerMs:]
+		require.Equal(t, f.Silence, own[len(own)-1])
+		require.Equal(t, slices.Repeat([]byte{f.Silence}, len(pause)), pause)
+		require.Equal(t, keys.Payload(id), rest)
+	}
+	require.NotContains(t, cat.IDs("en-US"), ID("keys"), "it is never said alone")
+	require.Contains(t, cat.IDs("en-US"), ID("our-own"))
+}
+
+func TestBrokenContinuations(t *testing.T) {
+	long := WriteWAV(16000, sine(300, 5000, MaxLength-100*time.Millisecond, 16000))
+	for name, c := range map[string]struct {
+		harm func(tree)
+		line string
+		says string
+	}{
+		"of nothing": {func(t tree) { t.edit("    text: Words of busy", "    then: nothing\n    text: Words of busy") }, "then: nothing", `goes on with "nothing", which cannot be said`},
+		"of itself":  {func(t tree) { t.edit("    text: Words of busy", "    then: busy\n    text: Words of busy") }, "then: busy", "which goes on itself"},
+		"of a broken": {func(t tree) {
+			t.put("keys", nil)
+			t.edit("    text: Words of busy", "    then: keys\n    text: Words of busy")
+		}, "then: keys", "which cannot be said"},
+		"too long": {func(t tree) {
+			t.put("keys", long)
+			t.edit("    text: Words of busy", "    then: keys\n    text: Words of busy")
+		}, "then: keys", "at most 8 s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTree("en-US", append(Required(), "keys")...)
+			c.harm(tr)
+			_, problems := Load(tr.fsys)
+			p := find(problems, c.says)
+			require.NotNil(t, p, "%v", problems)
+			require.Equal(t, tr.lineOf(c.line), p.Line)
+			require.NotEmpty(t, p.Remedy)
+		})
+	}
 }
 
 func TestOverlayProblemsNameTheSitesFolder(t *testing.T) {

@@ -1,12 +1,14 @@
 package prompt
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,19 +18,11 @@ import (
 	"star97/internal/strictyaml"
 )
 
-// How long a sentence may be; a menu lists several actions.
+// How long a sentence may be, and a menu: the sentences of its options together.
 const (
 	MaxLength     = 8 * time.Second
 	MaxMenuLength = 12 * time.Second
 )
-
-// LongestFor is the limit for a sentence.
-func LongestFor(id ID) time.Duration {
-	if id == "menu" || id == MainMenuLong {
-		return MaxMenuLength
-	}
-	return MaxLength
-}
 
 // frame is what payloads are padded to: 20 ms.
 const frame = Rate / 50
@@ -37,6 +31,21 @@ const frame = Rate / 50
 type entry struct {
 	manifest *Manifest
 	source   *source
+}
+
+// problem names the line of the sentence's field, or that of the sentence.
+func (e entry) problem(id ID, field, text, remedy string) strictyaml.Problem {
+	p := e.manifest.file.Problem(sentencePath(id, field), text, remedy)
+	if p.Line == 0 {
+		p.Line = e.manifest.Line(id, "")
+	}
+	p.File = path.Join(e.source.prefix, p.File)
+	return p
+}
+
+func (e entry) tooLong(id ID, field string, is time.Duration) strictyaml.Problem {
+	return e.problem(id, field, fmt.Sprintf("The sentence %q lasts %.1f s; at most %.0f s are allowed.", id, is.Seconds(), MaxLength.Seconds()),
+		"Say it in fewer words.")
 }
 
 // language is one tag's sentences: entries before, sentences after prepare.
@@ -79,6 +88,15 @@ func (l *language) missing() []strictyaml.Problem {
 	return problems
 }
 
+// ids are the sentences that can be said, sorted: without those that only follow.
+func (l *language) ids() []ID {
+	follows := map[ID]bool{}
+	for id, e := range l.entries {
+		follows[e.manifest.Sentences[id].Then] = true
+	}
+	return slices.DeleteFunc(sorted(l.entries), func(id ID) bool { return follows[id] })
+}
+
 func (l *language) audio(id ID, words Words) (*Audio, bool) {
 	if !l.ready.Load() {
 		l.prepare()
@@ -110,8 +128,38 @@ func (l *language) prepare() {
 				l.variants[variant{ID(plain), word}] = a
 			}
 		}
+		l.goOn()
 		l.ready.Store(true)
 	})
+}
+
+// breath is the pause before what a sentence goes on with.
+const breath = 10 * frame
+
+// goOn adds to each sentence what follows it in the same breath.
+func (l *language) goOn() {
+	for id, from := range l.entries {
+		then := from.manifest.Sentences[id].Then
+		a, next := l.sentences[id], l.sentences[then]
+		switch {
+		case then == "" || a == nil:
+			continue
+		case next == nil:
+			l.problems = append(l.problems, from.problem(id, "then", fmt.Sprintf("The sentence %q goes on with %q, which cannot be said.", id, then),
+				"Record that one, too, or take then away."))
+			continue
+		}
+		a.text += " " + next.text
+		for c := range a.payload {
+			if f, ok := codec.ByID(codec.ID(c)); ok {
+				pause := bytes.Repeat([]byte{f.Silence}, breath/frame*20*f.BytesPerMs)
+				a.payload[c] = slices.Concat(a.payload[c], pause, next.payload[c])
+			}
+		}
+		if a.Duration() > MaxLength {
+			l.problems = append(l.problems, from.tooLong(id, "then", a.Duration()))
+		}
+	}
 }
 
 // encoder turns masters into payloads, with buffers that serve one after the other.
@@ -126,11 +174,7 @@ func (e *encoder) encode(id ID, from entry) (*Audio, *strictyaml.Problem) {
 	m := from.manifest
 	sentence := m.Sentences[id]
 	fail := func(field, text, remedy string) (*Audio, *strictyaml.Problem) {
-		p := m.file.Problem(sentencePath(id, field), text, remedy)
-		if p.Line == 0 {
-			p.Line = m.Line(id, "")
-		}
-		p.File = path.Join(from.source.prefix, p.File)
+		p := from.problem(id, field, text, remedy)
 		return nil, &p
 	}
 	file := m.FileOf(id)
@@ -145,16 +189,16 @@ func (e *encoder) encode(id ID, from entry) (*Audio, *strictyaml.Problem) {
 	rate, pcm, err := ReadWAV(e.file, e.pcm)
 	if err != nil {
 		return fail("file", fmt.Sprintf("The master %s of %q cannot be used: %s.", file, id, err),
-			"Save it as WAV, 16-bit mono PCM, 16000 Hz.")
+			"Save it as WAV, 16-bit mono PCM, 16000 or 8000 Hz: sox IN -r 16000 -c 1 -b 16 OUT.wav")
 	}
 	e.pcm = pcm
 	length := time.Duration(len(pcm)) * time.Second / time.Duration(rate)
 	switch {
 	case len(pcm) < rate/50:
 		return fail("file", fmt.Sprintf("The master %s of %q is empty.", file, id), "Record at least 20 ms.")
-	case length > LongestFor(id):
-		return fail("text", fmt.Sprintf("The sentence %q lasts %.1f s; at most %.0f s are allowed.", id, length.Seconds(), LongestFor(id).Seconds()),
-			"Say it in fewer words.")
+	case length > MaxLength:
+		p := from.tooLong(id, "text", length)
+		return nil, &p
 	}
 	a := &Audio{id: id, text: sentence.Text}
 	e.payloads(a, e.down(rate, pcm))

@@ -38,6 +38,7 @@ type Voice struct {
 // Sentence is one master.
 type Sentence struct {
 	Text   string `yaml:"text"`
+	Then   ID     `yaml:"then,omitempty"`   // what follows in the same breath; it is never said alone
 	Voice  string `yaml:"voice,omitempty"`  // the row of Voices that made it
 	Human  bool   `yaml:"human,omitempty"`  // a recording: no synthesiser overwrites it
 	File   string `yaml:"file,omitempty"`   // default: the id + ".wav"
@@ -137,6 +138,10 @@ func (m *Manifest) checkSentence(id ID, owner map[string]ID, report func(path, t
 		report(sentencePath(id, "voice"), fmt.Sprintf("The sentence %q names the voice %q, which is not described.", id, s.Voice),
 			"Add the voice under voices.")
 	}
+	if next, known := m.Sentences[s.Then]; known && next.Then != "" {
+		report(sentencePath(id, "then"), fmt.Sprintf("The sentence %q goes on with %q, which goes on itself.", id, s.Then),
+			"Let only one other sentence follow.")
+	}
 	if s.SHA256 != "" && !shaShape.MatchString(s.SHA256) {
 		report(sentencePath(id, "sha256"), fmt.Sprintf("The hash of %q is not 64 hexadecimal digits.", id),
 			"Copy the first word that sha256sum prints.")
@@ -144,7 +149,7 @@ func (m *Manifest) checkSentence(id ID, owner map[string]ID, report func(path, t
 	file := m.FileOf(id)
 	if path.Base(file) != file || path.Ext(file) != ".wav" {
 		report(sentencePath(id, "file"), fmt.Sprintf("The file of %q is not the name of a .wav file in this folder.", id),
-			"Keep the masters beside the manifest.")
+			"Keep the masters beside the manifest, as WAV; sox turns other formats into it.")
 	}
 	if other, twice := owner[file]; twice {
 		report(at, fmt.Sprintf("The sentences %q and %q name the same file %s.", other, id, file), "Give each its own.")

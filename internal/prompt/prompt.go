@@ -53,7 +53,6 @@ const (
 	EnterCode          ID = "enter-code"
 	EnterCodeLong      ID = "enter-code-long"
 	WrongCode          ID = "wrong-code"
-	MainMenuLong       ID = "menu-long"
 	InvalidKey         ID = "invalid-key"
 	EnterNewCode       ID = "enter-new-code"      // without numbers; NewCodeAsk finds the one with numbers
 	EnterNewCodeLong   ID = "enter-new-code-long" // without numbers; NewCodeAsk finds the one with numbers
@@ -119,7 +118,7 @@ const (
 // options and lineHeard.
 var required = []ID{
 	Welcome, EnterExtension, EnterExtensionLong, EnterCode, EnterCodeLong, WrongCode,
-	MainMenuLong, InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
+	InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
 	RepeatNewCode, RepeatNewCodeLong, Mismatch, StillDifferent, NoInput, TakeYourTime,
 	HelpDesk, Cleared, DigitsLost, PleaseWait, Changed, Failed, OldCodeWorks, Unconfirmed,
 	Busy, TooManyTries, Unavailable, Locked, CannotChange, ManagedElsewhere, TooSoon,

@@ -20,8 +20,11 @@ type decimator struct {
 }
 
 // newDecimator designs a Kaiser-windowed sinc (Oppenheim and Schafer, Discrete-Time
-// Signal Processing, section 7.5.3). rate is a multiple of Rate.
+// Signal Processing, section 7.5.3). rate is a multiple of Rate; Rate itself needs no filter.
 func newDecimator(rate int) *decimator {
+	if rate == Rate {
+		return &decimator{factor: 1, half: []float32{1}}
+	}
 	width := 2 * math.Pi * (stopEdge - passEdge) / float64(rate)
 	reach := int(math.Ceil((stopDepth - 8) / (2.285 * width) / 2))
 	beta := 0.1102 * (stopDepth - 8.7)

@@ -13,11 +13,16 @@ const (
 	waveExtensible = 0xFFFE
 )
 
-// WAVRates are the sample rates a master may have.
-var WAVRates = []int{16000, 24000, 32000, 48000}
+// WAVRates are the sample rates a master may have. 8000 Hz is what sound packs of
+// telephone systems have; it is played as it is.
+var WAVRates = []int{8000, 16000, 24000, 32000, 48000}
 
 // ReadWAV decodes a RIFF WAVE file of 16-bit mono PCM at one of WAVRates. Samples
 // are appended to pcm[:0]. An error is one sentence that names what is wrong.
+//
+// Nothing else is read: no samples without a header (.sln, .sln16, .raw, .ulaw,
+// .alaw), no compressed ones (.gsm, .g722, .mp3, .ogg, WAV with GSM or mu-law inside),
+// no stereo. sox makes of each what is read: sox in.gsm -r 8000 -c 1 -b 16 out.wav
 func ReadWAV(data []byte, pcm []int16) (rate int, samples []int16, err error) {
 	if len(data) < 12 || string(data[:4]) != "RIFF" || string(data[8:12]) != "WAVE" {
 		return 0, nil, errors.New("the file is not a WAV file")
@@ -71,7 +76,7 @@ func readFormat(body []byte) (rate int, err error) {
 			return rate, nil
 		}
 	}
-	return 0, fmt.Errorf("the sample rate is %d Hz, not 16000, 24000, 32000 or 48000", rate)
+	return 0, fmt.Errorf("the sample rate is %d Hz, not 8000, 16000, 24000, 32000 or 48000", rate)
 }
 
 // WriteWAV encodes 16-bit mono PCM as a RIFF WAVE file without any further chunk,

@@ -46,7 +46,8 @@ func TestWAVThatCannotBeUsed(t *testing.T) {
 		"24 bit":            {with(34, 24), "24-bit"},
 		"mu-law":            {with(20, 7), "format tag 7"},
 		"float":             {with(20, 3), "format tag 3"},
-		"8000 Hz":           {with(24, 8000), "8000 Hz"},
+		"11025 Hz":          {with(24, 11025), "11025 Hz"},
+		"GSM in WAV":        {with(20, 0x31), "format tag 49"},
 		"44100 Hz":          {with(24, 44100), "44100 Hz"},
 		"extensible, short": {with(20, waveExtensible), "format tag 65534"},
 	}
