@@ -8,12 +8,17 @@
 // that begins with //. Empty lines mean nothing.
 //
 //	file  = { line }
-//	line  = given | store | press | hear | hear-not | wait | silence | hangup | end | expect
+//	line  = given | store | transfer | press | hear | hear-not | wait | silence | hangup | end | expect
 //
 //	What holds before the call (scenario tests only; a real server has its own facts):
-//	given door own|any              default own
+//	given door own|any|check        default own
+//	given layout NAME               of the dialplan's layouts; absent: default
+//	given target NAME...            the dialplan has these targets of transfers
+//	given language TAG              of the route (BCP 47); absent: the default one
+//	given slow                      the route gives the caller twice the time
 //	given mailbox EXTENSION FLAG... the mailbox behind {ext}; flags: must-change
-//	                                cannot-change disabled no-code absent
+//	                                cannot-change disabled no-code slow absent
+//	given mailbox-language TAG      of its owner
 //	given caller NUMBER             asserted identity; absent: the mailbox itself
 //	given domain NAME
 //
@@ -31,6 +36,12 @@
 //	                                           trivial too-short too-long policy-other
 //	                                           not-found disabled no-code
 //
+//	What becomes of the next transfer (scenario tests only), queued likewise; with
+//	nothing queued the caller is connected at once:
+//	transfer ok|fails              the caller is connected, or is not
+//	transfer slow DURATION         connected, but so late
+//	transfer silent                nobody ever says
+//
 //	What the caller does:
 //	press KEYS...         0-9 * # A-D, and {old} the code in force, {new} a code that
 //	                      will be accepted, {other} one more of those, {wrong} a code
@@ -41,14 +52,16 @@
 //
 //	What the caller must hear, and how it must end:
 //	hear ID...            each sentence is heard to its end, in this order; others may
-//	                      come between; the wait for each is bounded by the runner
+//	                      come between; the wait for each is bounded by the runner;
+//	                      TAG/ID is the recording of that language
 //	hear-not ID...        none of these was heard in the call so far
 //	end WORD              the service ends the call for this reason
 //	expect changed|unchanged      which code is in force afterwards
 //	expect verifies|changes N     how often the store was asked
+//	expect transfers N            how often a transfer was asked for
 //
 // A TIMER is the name of one of the flow's timers (first-digit, between-digits,
-// menu, cleared, please-wait): the line lasts as long as that timer and a little
+// menu, cleared, please-wait, transfer, line-check): the line lasts as long as that timer and a little
 // more, whatever the dialplan says it is. DURATION is Go's: 250ms, 3s.
 package script
 

@@ -17,8 +17,10 @@ type verb struct {
 }
 
 var verbs = map[string]verb{
-	"given":    {usage: "given door own|any, given mailbox EXTENSION FLAG..., given caller NUMBER, given domain NAME", check: checkGiven},
+	"given": {usage: "given door own|any|check, given layout NAME, given target NAME..., given language TAG, given slow, " +
+		"given mailbox EXTENSION FLAG..., given mailbox-language TAG, given caller NUMBER, given domain NAME", check: checkGiven},
 	"store":    {usage: "store lookup|verify|change ok|slow DURATION|dead|WORD, store change unknown|refused WORD", check: checkStore},
+	"transfer": {usage: "transfer ok|fails|silent|slow DURATION", check: checkTransfer},
 	"press":    {usage: "press KEYS..., where a key is 0-9 * # A-D or {old} {new} {other} {wrong} {ext}", check: checkPress},
 	"hear":     {usage: "hear ID...", check: checkIDs},
 	"hear-not": {usage: "hear-not ID...", check: checkIDs},
@@ -27,14 +29,14 @@ var verbs = map[string]verb{
 	"silence":  {usage: "silence DURATION|TIMER", check: checkWait},
 	"hangup":   {usage: "hangup", check: func(a []string) error { return count(a, 0) }},
 	"end":      {usage: "end WORD", check: checkEnd},
-	"expect":   {usage: "expect changed|unchanged, expect verifies|changes N", check: checkExpect},
+	"expect":   {usage: "expect changed|unchanged, expect verifies|changes|transfers N", check: checkExpect},
 }
 
 // The closed sets of the language. Timers are those that dialplan.Timers.Named knows.
 var (
 	Placeholders  = []string{"old", "new", "other", "wrong", "ext"}
-	MailboxFlags  = []string{"must-change", "cannot-change", "disabled", "no-code", "absent"}
-	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait"}
+	MailboxFlags  = []string{"must-change", "cannot-change", "disabled", "no-code", "slow", "absent"}
+	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait", "transfer", "line-check"}
 	AskReasons    = []string{"wrong", "locked", "not-found", "disabled", "no-code", "cannot-change", "other-channel", "unavailable", "busy", "throttled", "service-refused"}
 	RefuseReasons = []string{"too-soon", "cannot-change", "other-channel", "in-history", "trivial", "too-short", "too-long", "not-digits",
 		"policy-other", "locked", "not-found", "disabled", "no-code", "unavailable", "busy", "throttled", "service-refused", "wrong"}
@@ -98,12 +100,29 @@ func checkPress(args []string) error {
 }
 
 func checkGiven(args []string) error {
+	if len(args) == 1 && args[0] == "slow" {
+		return nil
+	}
 	if len(args) < 2 {
 		return errors.New("given needs a fact and its value")
 	}
 	switch args[0] {
 	case "door":
-		return oneOf("door", args[1:], "own", "any")
+		return oneOf("door", args[1:], "own", "any", "check")
+	case "layout":
+		return checkWord("layout", args[1:])
+	case "target":
+		for _, name := range args[1:] {
+			if err := checkWord("target", []string{name}); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "language", "mailbox-language":
+		if err := count(args[1:], 1); err != nil || isTag(args[1]) {
+			return err
+		}
+		return fmt.Errorf("%s is no tag of a language", Told(args[1]))
 	case "mailbox":
 		for _, flag := range args[2:] {
 			if err := oneOf("flag of a mailbox", []string{flag}, MailboxFlags...); err != nil {
@@ -120,6 +139,31 @@ func checkGiven(args []string) error {
 		return count(args[1:], 1)
 	}
 	return fmt.Errorf("there is no fact %s", Told(args[0]))
+}
+
+func checkWord(what string, args []string) error {
+	if err := count(args, 1); err != nil || isWord(args[0]) {
+		return err
+	}
+	return fmt.Errorf("%s is not the name of a %s", Told(args[0]), what)
+}
+
+// isTag tells whether a word has the shape of a BCP 47 tag: subtags of letters and
+// digits.
+func isTag(s string) bool {
+	for _, part := range strings.Split(s, "-") {
+		if part == "" || len(part) > 8 || strings.Trim(strings.ToLower(part), "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
+			return false
+		}
+	}
+	return s[0] > '9'
+}
+
+func checkTransfer(args []string) error {
+	if len(args) == 2 && args[0] == "slow" {
+		return checkDurations(args[1:])
+	}
+	return oneOf("outcome of a transfer", args, "ok", "fails", "silent")
 }
 
 func checkNumber(s string) error {
@@ -185,7 +229,11 @@ func checkIDs(args []string) error {
 		return errors.New("the name of a sentence is missing")
 	}
 	for _, id := range args {
-		if !isWord(id) {
+		tag, word, qualified := strings.Cut(id, "/")
+		if !qualified {
+			word = id
+		}
+		if !isWord(word) || qualified && !isTag(tag) {
 			return fmt.Errorf("%s is not the name of a sentence: a small letter, then such letters, digits and hyphens", Told(id))
 		}
 	}
@@ -207,7 +255,7 @@ func isWord(s string) bool {
 }
 
 func checkExpect(args []string) error {
-	if len(args) == 2 && (args[0] == "verifies" || args[0] == "changes") {
+	if len(args) == 2 && slices.Contains([]string{"verifies", "changes", "transfers"}, args[0]) {
 		if n, err := strconv.Atoi(args[1]); err != nil || n < 0 {
 			return fmt.Errorf("%s is not a count", Told(args[1]))
 		}
