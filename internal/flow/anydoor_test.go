@@ -23,7 +23,7 @@ func heard(t *testing.T, box string, store ...string) string {
 	text += "press 4001#{wrong}#\nhear wrong-code enter-code\npress {wrong}#\nhear wrong-code enter-code\npress {wrong}#\nend wrong-codes\n"
 	lines, err := script.Parse(box, []byte(text))
 	require.NoError(t, err)
-	c, err := play(layout(t), lines)
+	c, err := play(lines)
 	require.NoError(t, err, "%q %v\n%s", box, store, c)
 	return c.String()
 }
@@ -65,7 +65,7 @@ func TestAnyDoorTellsNothingOfAServiceThatFails(t *testing.T) {
 			for _, box := range boxes {
 				lines, err := script.Parse(box, fmt.Appendf(nil, "given door any\ngiven mailbox 4001 %s\nstore %s %s\npress 4001#{wrong}#\nend unavailable", box, op, why))
 				require.NoError(t, err)
-				c, err := play(layout(t), lines)
+				c, err := play(lines)
 				require.NoError(t, err, "%s\n%s", why, c)
 				if want == "" {
 					want = c.String()

@@ -144,8 +144,12 @@ var does = [numStates]string{
 func (l *Layout) reason(from StateID, sig signal, do action, to StateID) string {
 	word := sig.String()
 	if isKey(sig) && (from == FirstMenu || from == MainMenu) {
-		if keys := l.keysFor(from == MainMenu, sig); len(keys) > 0 {
+		keys := l.keysFor(from == MainMenu, sig)
+		switch {
+		case len(keys) > 0:
 			word = "key " + strings.Join(keys, ", ")
+		case sig == evBack:
+			word = "key back"
 		}
 	}
 	if b := because[do][to]; b != "" {

@@ -1,21 +1,26 @@
 package flow_test
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
+	"star97/internal/dialplan"
 	"star97/internal/dtmf"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 	"star97/internal/prompt"
 )
 
 // call is one call in virtual time: the shell's part, done with a sorted list of
 // what is due.
 type call struct {
+	plan    *dialplan.Plan
+	name    string // of its layout
 	layout  *flow.Layout
-	door    mailbox.Door
+	start   flow.Start
 	state   flow.State
 	store   *fakeStore
 	now     time.Duration
@@ -24,27 +29,36 @@ type call struct {
 	gone    bool
 	end     flow.EndReason
 	due     []event
+	dials   exchange
 	said    []sentence
 	cursor  int // sentences before it were matched by hear
+}
+
+// exchange is where callers are transferred to: what "transfer" lines say, and how
+// often it was asked.
+type exchange struct {
+	next  [][]string
+	asked int
 }
 
 // event is due at a time. what tells which running thing it belongs to.
 type event struct {
 	at   time.Duration
-	what string // phrase, timer, store
+	what string // phrase, timer, store, limit
 	e    flow.Event
 }
 
 // sentence is one that began; whole once it was heard to its end.
 type sentence struct {
 	id    string
+	in    string // language
 	from  time.Duration
 	to    time.Duration
 	whole bool
 }
 
-func newCall(l *flow.Layout) *call {
-	return &call{layout: l, door: mailbox.OwnDoor, store: newFakeStore()}
+func newCall() *call {
+	return &call{plan: dialplan.Default(), name: dialplan.DefaultLayout, start: flow.Start{Door: mailbox.OwnDoor}, store: newFakeStore()}
 }
 
 func digitOf(c rune) dtmf.Digit {
@@ -58,12 +72,17 @@ func digitOf(c rune) dtmf.Digit {
 }
 
 // answer is the ACK.
-func (c *call) answer() {
-	if !c.up {
-		c.up = true
-		c.state = flow.New(c.layout, flow.Start{Door: c.door})
-		c.step(flow.Event{Kind: flow.Answered})
+func (c *call) answer() (err error) {
+	if c.up {
+		return nil
 	}
+	if c.layout, err = flow.NewLayout(c.plan, c.name, pin.DefaultPolicy()); err != nil {
+		return err
+	}
+	c.up = true
+	c.state = flow.New(c.layout, c.start)
+	c.step(flow.Event{Kind: flow.Answered})
+	return nil
 }
 
 func (c *call) hangUp() {
@@ -111,11 +130,31 @@ func (c *call) perform(fx flow.Effect) {
 			at = c.entered + beat(at-c.entered)
 		}
 		c.add(event{at, "store", e})
+	case flow.Transfer:
+		c.transfer(fx)
+	case flow.Limit:
+		c.add(event{c.now + fx.After, "limit", flow.Event{Kind: flow.LimitHit}})
 	case flow.End:
 		c.end = fx.End
 		c.drop("phrase")
 		c.drop("timer")
 	}
+}
+
+// transfer asks the exchange, which may never answer.
+func (c *call) transfer(fx flow.Effect) {
+	c.dials.asked++
+	how, took := []string{"ok"}, storeTime
+	if len(c.dials.next) > 0 {
+		how, c.dials.next = c.dials.next[0], c.dials.next[1:]
+	}
+	switch how[0] {
+	case "silent":
+		return
+	case "slow":
+		took, _ = time.ParseDuration(how[1])
+	}
+	c.add(event{c.now + took, "store", flow.Event{Kind: flow.Transferred, Step: fx.Step, OK: how[0] != "fails"}})
 }
 
 func (c *call) say(fx flow.Effect) {
@@ -124,7 +163,7 @@ func (c *call) say(fx flow.Effect) {
 		if id == "" {
 			break
 		}
-		c.said = append(c.said, sentence{id: string(id), from: at, to: at + sentenceTime})
+		c.said = append(c.said, sentence{id: string(id), in: cmp.Or(fx.Language, "en-US"), from: at, to: at + sentenceTime})
 		at += sentenceTime
 	}
 	c.add(event{c.now, "phrase", flow.Event{Kind: flow.Started, Step: fx.Step}})
@@ -197,7 +236,7 @@ func (c *call) hearUntil(t time.Duration) {
 // to its end.
 func (c *call) heardNext(id string) bool {
 	for i := c.cursor; i < len(c.said); i++ {
-		if s := c.said[i]; s.whole && s.id == id {
+		if s := c.said[i]; s.whole && (s.id == id || s.in+"/"+s.id == id) {
 			c.cursor = i + 1
 			return true
 		}

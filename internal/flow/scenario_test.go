@@ -11,9 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"star97/internal/dialplan"
 	"star97/internal/flow"
-	"star97/internal/pin"
 	"star97/internal/script"
 )
 
@@ -64,7 +62,7 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			lines, err := script.Parse("text", []byte(text))
 			require.NoError(t, err)
-			_, err = play(layout(t), lines)
+			_, err = play(lines)
 			require.Error(t, err)
 		})
 	}
@@ -72,25 +70,22 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 
 func runScenario(t *testing.T, lines []script.Line) {
 	t.Helper()
-	c, err := play(layout(t), lines)
+	c, err := play(lines)
 	require.NoError(t, err, "heard so far:\n%s", c)
 }
 
-func layout(t testing.TB) *flow.Layout {
-	l, err := flow.NewLayout(dialplan.Default(), dialplan.DefaultLayout, pin.DefaultPolicy())
-	require.NoError(t, err)
-	return l
-}
-
 // play runs one script; the error names its line.
-func play(l *flow.Layout, lines []script.Line) (*call, error) {
-	c := newCall(l)
+func play(lines []script.Line) (*call, error) {
+	c := newCall()
 	for _, line := range lines {
 		if err := c.line(line); err != nil {
 			return c, fmt.Errorf("line %d: %s: %w", line.Number, line, err)
 		}
 	}
 	c.hangUp()
+	if len(c.dials.next) > 0 {
+		return c, fmt.Errorf("transfer %v was never asked for", c.dials.next[0])
+	}
 	return c, c.store.unused()
 }
 
@@ -101,8 +96,13 @@ func (c *call) line(l script.Line) error {
 	case "store":
 		c.store.queue(l.Args)
 		return nil
+	case "transfer":
+		c.dials.next = append(c.dials.next, l.Args)
+		return nil
 	}
-	c.answer()
+	if err := c.answer(); err != nil {
+		return err
+	}
 	switch l.Verb {
 	case "press":
 		return c.press(l.Args)
@@ -126,9 +126,24 @@ func (c *call) line(l script.Line) error {
 func (c *call) given(args []string) error {
 	switch args[0] {
 	case "door":
-		return c.door.UnmarshalText([]byte(args[1]))
+		return c.start.Door.UnmarshalText([]byte(args[1]))
+	case "layout":
+		c.name = args[1]
+	case "target":
+		if c.plan.Targets == nil {
+			c.plan.Targets = map[string]string{}
+		}
+		for _, name := range args[1:] {
+			c.plan.Targets[name] = "sip:" + name + "@127.0.0.1"
+		}
+	case "language":
+		c.start.Language = args[1]
+	case "slow":
+		c.start.Slow = true
 	case "mailbox":
 		c.store.set(args[1], args[2:])
+	case "mailbox-language":
+		c.store.account.Language = args[1]
 	case "caller":
 		c.store.caller = args[1]
 	case "domain":
@@ -167,7 +182,7 @@ func (c *call) hear(ids []string) error {
 func (c *call) hearNot(ids []string) error {
 	for _, s := range c.said {
 		for _, id := range ids {
-			if s.id == id {
+			if s.id == id || s.in+"/"+s.id == id {
 				return fmt.Errorf("%s was said at %v", id, s.from)
 			}
 		}
@@ -210,9 +225,9 @@ func (c *call) expect(args []string) error {
 		}
 		return nil
 	}
-	n, got := 0, map[string]int{"verifies": c.store.verifies, "changes": c.store.changes}[args[0]]
+	n, got := 0, map[string]int{"verifies": c.store.verifies, "changes": c.store.changes, "transfers": c.dials.asked}[args[0]]
 	if n, _ = strconv.Atoi(args[1]); n != got {
-		return fmt.Errorf("the store was asked %d times", got)
+		return fmt.Errorf("it was asked for %d times", got)
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ func (s *fakeStore) set(extension string, flags []string) {
 			s.account.Flags.Disabled = true
 		case "no-code":
 			s.account.Flags.NoCode = true
+		case "slow":
+			s.account.Flags.Slow = true
 		case "absent":
 			s.absent = true
 		}
