@@ -19,13 +19,15 @@ import (
 // goroutine that reads the socket. What it turns away leaves no state behind:
 // sipgo never learns the address of a stranger.
 type gate struct {
-	peers  *peers
+	peers  atomic.Pointer[peers]
 	parser *sip.Parser
 	tags   tagger
 	log    *slog.Logger
 	limit  int
 	silent bool
 	shut   atomic.Bool // nothing passes any more
+
+	exchanged atomic.Bool // there were other peers before
 
 	partWait, idleWait time.Duration
 	inUse              func(source string) bool // a call came from there and is up
@@ -49,8 +51,8 @@ const (
 )
 
 func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
-	return &gate{
-		peers: p, tags: tags, log: log,
+	g := &gate{
+		tags: tags, log: log,
 		partWait: partWait, idleWait: idleWait,
 		inUse:     func(string) bool { return false },
 		parser:    sip.NewParser(),
@@ -61,6 +63,20 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 		total:     oneBucket(totalShare*float64(o.Limits.Rate), totalShare*float64(o.Limits.Burst)),
 		crowd:     oneBucket(crowdRate, crowdBurst),
 	}
+	g.peers.Store(p)
+	return g
+}
+
+// exchange takes other peers into use.
+func (g *gate) exchange(p *peers) {
+	g.peers.Store(p)
+	g.exchanged.Store(true)
+}
+
+// listed says whether a message may come from an address: a peer's, or one from
+// which a call is up that came when a peer had it.
+func (g *gate) listed(network string, from netip.AddrPort) bool {
+	return g.peers.Load().of(network, from.Addr()) != nil || g.exchanged.Load() && g.inUse(from.String())
 }
 
 // admit returns what sipgo may have of a message, msg itself or a tidied copy; nil
@@ -78,7 +94,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if g.shut.Load() {
 		return nil, nil, from
 	}
-	if g.peers.of(network, from.Addr()) == nil {
+	if !g.listed(network, from) {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
 	}

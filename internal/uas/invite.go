@@ -15,7 +15,7 @@ import (
 
 // invite answers the INVITE that opens a dialog: merge check, route, limits,
 // media, 200. It runs on the goroutine of the transaction.
-func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
+func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *peer) {
 	id, branch := inviteOf(req), branchOf(req)
 	first, fresh := s.dialogs.open(id, branch)
 	if !fresh {
@@ -36,18 +36,18 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, peer *peer) {
 		// An INVITE may come again for 64*T1 (section 17.1.1.2). Started then; stops at once.
 		time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
 	}()
-	d, refused := s.answer(req, tx, peer)
+	d, refused := s.answer(req, tx, terms, peer)
 	if refused != nil {
 		s.refuse(req, tx, refused)
 	}
 }
 
 // answer takes the call or says why not. Both are nil if a CANCEL was faster.
-func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, peer *peer) (*dialog, *refusal) {
+func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *peer) (*dialog, *refusal) {
 	if s.draining.Load() {
 		return nil, shuttingDown()
 	}
-	route, ok := s.deps.Plan.Route(userOf(req.Recipient))
+	route, ok := terms.plan.Route(userOf(req.Recipient))
 	if !ok {
 		// The number is not logged: people dial codes behind feature numbers.
 		return nil, refuse(sip.StatusNotFound, "Not Found").because("no route has the dialled number; see routes in the dialplan")
@@ -70,7 +70,7 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, peer *peer) (*dialog
 	if refused != nil {
 		return nil, refused
 	}
-	if refused = d.open(req, tx, s.arrival(req, peer, route)); refused != nil {
+	if refused = d.open(req, tx, terms.calls, terms.arrival(req, peer, route)); refused != nil {
 		if refused.status == 0 {
 			refused = nil // cancelled: the transaction layer has said 487
 		}
@@ -82,7 +82,7 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, peer *peer) (*dialog
 
 // arrival says who came by which door (an own route without a believed caller
 // leads to the any door).
-func (s *Server) arrival(req *sip.Request, p *peer, route dialplan.Route) call.Arrival {
+func (t *terms) arrival(req *sip.Request, p *peer, route dialplan.Route) call.Arrival {
 	a := call.Arrival{
 		Door: mailbox.AnyDoor, Domain: route.Domain, Peer: p.name, Transport: strings.ToLower(req.Transport()),
 		Source: sourceOf(req).Addr().String(), CallID: callIDOf(req),
@@ -91,7 +91,7 @@ func (s *Server) arrival(req *sip.Request, p *peer, route dialplan.Route) call.A
 	if a.Caller == "" || route.Door != mailbox.OwnDoor {
 		return a
 	}
-	if number, ok := s.deps.Plan.Mailbox(a.Caller); ok && number != "" {
+	if number, ok := t.plan.Mailbox(a.Caller); ok && number != "" {
 		a.Door, a.Number = mailbox.OwnDoor, number
 	}
 	return a
@@ -138,7 +138,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 
 // open answers the INVITE with 200 and starts the dialog and its call. A refusal
 // of status 0 means that the caller cancelled.
-func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) *refusal {
+func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, arrival call.Arrival) *refusal {
 	res, offer, settle, refused := d.invited(req)
 	if refused != nil {
 		return refused
@@ -164,14 +164,14 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, arrival call.Arrival) 
 	}
 	d.log.Debug("call answered", "source", req.Source())
 	go d.run()
-	go d.converse(arrival)
+	go d.converse(calls, arrival)
 	started = true
 	return nil
 }
 
 // converse is the call's goroutine: started with the dialog, stops when Calls.Run
 // has returned, owns the session's end.
-func (d *dialog) converse(arrival call.Arrival) {
+func (d *dialog) converse(calls Calls, arrival call.Arrival) {
 	defer d.s.dialogs.work.Done()
 	defer d.session.Close()
 	defer d.Hangup()
@@ -180,5 +180,5 @@ func (d *dialog) converse(arrival call.Arrival) {
 			d.s.survived(v, arrival.CallID)
 		}
 	}()
-	d.s.deps.Calls.Run(d.s.calling, d, d.session, arrival)
+	calls.Run(d.s.calling, d, d.session, arrival)
 }

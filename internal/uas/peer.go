@@ -17,8 +17,13 @@ type peer struct {
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
 	symmetric  string
-	calls      atomic.Int64
-	streams    atomic.Int64 // TCP connections that it opened
+	*tally
+}
+
+// tally is what a peer has up.
+type tally struct {
+	calls   atomic.Int64
+	streams atomic.Int64 // TCP connections that it opened
 }
 
 // enter counts a call in; false if the peer has its fill.
@@ -50,7 +55,7 @@ func newPeers(o Options) (*peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
+		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}

@@ -17,11 +17,8 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	}
 	s.serving.Add(1)
 	defer s.serving.Add(-1)
-	peer := s.peers.of(req.Transport(), sourceOf(req).Addr())
-	if peer == nil { // the gate lets none such in
-		tx.Terminate()
-		return
-	}
+	terms := s.terms.Load()
+	peer := terms.peers.of(req.Transport(), sourceOf(req).Addr())
 	var d *dialog
 	if !req.IsInvite() { // an INVITE's transaction ends with its ACK, or by accept
 		defer tx.TerminateGracefully()
@@ -62,8 +59,10 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 		d.deliver(req, tx, refused)
 	case refused != nil:
 		s.dismiss(req, tx, refused)
+	case peer == nil: // it was one when its calls came that are still up
+		s.dismiss(req, tx, refuse(sip.StatusForbidden, "Forbidden").because("no peer lists this address any more"))
 	case req.Method == sip.INVITE:
-		s.invite(req, tx, peer)
+		s.invite(req, tx, terms, peer)
 	case req.Method == sip.OPTIONS:
 		s.options(req, tx)
 	}

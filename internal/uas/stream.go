@@ -38,7 +38,7 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		peer := l.gate.peers.of("tcp", from.AddrPort().Addr())
+		peer := l.gate.peers.Load().of("tcp", from.AddrPort().Addr())
 		if peer == nil {
 			_ = conn.Close()
 			continue
@@ -57,7 +57,7 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 // the places to the others.
 func (l *gatedListener) enter(p *peer) bool {
 	share := cap(l.room)
-	if len(l.gate.peers.all) > 1 {
+	if len(l.gate.peers.Load().all) > 1 {
 		share -= share / 4
 	}
 	if p.streams.Add(1) <= int64(share) {

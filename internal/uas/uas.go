@@ -60,9 +60,11 @@ type Server struct {
 	opts  Options
 	deps  Deps
 	log   *slog.Logger
-	peers *peers
+	terms atomic.Pointer[terms]
 	gate  *gate
 	tags  tagger
+
+	exchanging sync.Mutex // one Exchange at a time
 
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
@@ -98,7 +100,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: opts, deps: deps, log: deps.Log, peers: peers,
+		opts: opts, deps: deps, log: deps.Log,
 		tags:    newTagger(),
 		local:   localNetworks(opts),
 		dialogs: newRegistry(),
@@ -106,6 +108,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
+	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
 	s.gate.inUse = s.dialogs.inUse
 	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
@@ -128,7 +131,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	if err := s.listen(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	for _, p := range s.peers.all {
+	for _, p := range s.terms.Load().peers.all {
 		if p.identity.kind == fromHeader {
 			s.log.Warn("the From header of this peer's calls is believed: only phones may reach star97 through it", "peer", p.name)
 		}
