@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller"
+	"star97/internal/caller/callertest"
+)
+
+// The whole loopback network is this machine's: the proxy has an address of its own,
+// so that star97 can list it as its only peer.
+const proxyHost = "127.0.0.2"
+
+// kamailio is a running one that loads dialplans/kamailio/star97.cfg as it is shipped.
+type kamailio struct {
+	addr netip.AddrPort
+	said *transcript
+}
+
+func startKamailio(t *testing.T, star97 netip.AddrPort, phones string) *kamailio {
+	t.Helper()
+	path := requireProgram(t, "kamailio", "kamailio")
+	dir := t.TempDir()
+	for _, name := range []string{"../../testdata/kamailio/kamailio.cfg", "../../dialplans/kamailio/star97.cfg"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600))
+	}
+	k := &kamailio{addr: freeUDPAddr(t, proxyHost), said: new(transcript)}
+	cmd := exec.Command(path, "-f", filepath.Join(dir, "kamailio.cfg"), "-DD", "-E", "-m", "16", "-M", "4", "-Y", dir,
+		"-P", filepath.Join(dir, "pid"), "-l", "udp:"+k.addr.String(),
+		"-A", fmt.Sprintf("STAR97=%q", "sip:"+star97.String()), "-A", fmt.Sprintf("PHONES=%q", "sip:"+phones))
+	cmd.Stdout, cmd.Stderr = k.said, k.said
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // its children end with it
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("kamailio:\n%s", k.said.String())
+		}
+	})
+	require.Eventually(t, func() bool { return answersOptions(k.addr) }, 30*time.Second, 100*time.Millisecond, "kamailio does not answer: %s", k.said)
+	return k
+}
+
+// freeUDPAddr is a port that was free a moment ago.
+func freeUDPAddr(t *testing.T, host string) netip.AddrPort {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	require.NoError(t, err)
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// answersOptions: a proxy that may forward nothing (Max-Forwards 0) says so.
+func answersOptions(to netip.AddrPort) bool {
+	conn, err := net.Dial("udp", to.String())
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	from := conn.LocalAddr().String()
+	fmt.Fprintf(conn, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK-up-%[3]d\r\nMax-Forwards: 0\r\n"+
+		"From: <sip:probe@%[2]s>;tag=1\r\nTo: <sip:%[1]s>\r\nCall-ID: up-%[3]d@%[2]s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", to, from, time.Now().UnixNano())
+	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+	buf := make([]byte, 2048)
+	n, err := conn.Read(buf)
+	return err == nil && strings.HasPrefix(string(buf[:n]), "SIP/2.0 ")
+}
+
+// behindKamailio is a service that nobody but the proxy may call.
+func behindKamailio(t *testing.T, more map[string]string) *service {
+	t.Helper()
+	sections := map[string]string{
+		"sip": `{listen: [{network: udp, address: "127.0.0.1:0"}], peers: [{name: kamailio, addresses: ["` + proxyHost + `"], identity: pai}]}`,
+	}
+	for name, value := range more {
+		sections[name] = value
+	}
+	return startService(t, setup{Sections: sections, Codes: map[string]string{extension: oldCode}})
+}
+
+func (k *kamailio) dials(t *testing.T, number, from string, headers ...caller.Header) *callertest.Phone {
+	t.Helper()
+	return callertest.Dial(t, caller.Options{URI: "sip:" + number + "@" + k.addr.String(), From: from, Listen: "127.0.0.1", Headers: headers})
+}
+
+func TestKamailioRoutesTheVoicemailKeyWithThePhonesIdentity(t *testing.T) {
+	t.Parallel()
+	v := behindKamailio(t, nil)
+	k := startKamailio(t, v.UDP, "127.0.0.1:9")
+
+	p := k.dials(t, "*97", extension)
+	p.Hear("welcome", "enter-code")
+	p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
+	p.Hear("changed")
+	p.Hangup()
+
+	p = k.dials(t, "%2A97", extension)
+	p.Hear("enter-code")
+	p.Press(newCode + "#")
+	p.Hear("option-change-2")
+	p.Hangup()
+
+	// Whoever the site did not authenticate is nobody, whatever it says of itself.
+	p = k.dials(t, "*97", "12125550199", caller.Header{Name: "P-Asserted-Identity", Value: "<sip:" + extension + "@" + proxyHost + ">"})
+	p.Hear("welcome", "enter-extension")
+	p.Hangup()
+}
+
+func TestAnAttendantsTransferThroughKamailioLeadsToTheAnyDoor(t *testing.T) {
+	t.Parallel()
+	v := behindKamailio(t, nil)
+	k := startKamailio(t, v.UDP, "127.0.0.1:9")
+	// What a blind transfer is at the end: the caller's own new INVITE (RFC 3515 section 2.4.4).
+	p := k.dials(t, "9700", "12125550199", caller.Header{Name: "Referred-By", Value: "<sip:attendant@" + proxyHost + ">"})
+	p.Hear("welcome", "enter-extension")
+	p.Press(extension + "#")
+	p.Hear("enter-code")
+	p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
+	p.Hear("changed")
+	p.Hangup()
+}
+
+func TestStar97TakesNoCallThatWentAroundKamailio(t *testing.T) {
+	t.Parallel()
+	v := behindKamailio(t, nil)
+	_, err := callertest.TryDial(t, caller.Options{URI: "sip:*97@" + v.UDP.String(), From: extension, Listen: "127.0.0.1"})
+	require.ErrorContains(t, err, "403")
+}
