@@ -2,7 +2,9 @@ package call
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -325,5 +327,25 @@ func TestTheACKIsNoSignOfLaterLife(t *testing.T) {
 		r.answer()
 		r.session.tell(media.Event{Kind: media.Silent})
 		<-r.leg.hangups
+	})
+}
+
+func TestRTPThatIsNotBelievedIsToldToTheAdministrator(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.answer()
+		e := media.Event{
+			Kind: media.Disbelieved, From: netip.MustParseAddrPort("198.51.100.7:4000"), Signalled: netip.MustParseAddrPort("192.0.2.1:6000"),
+		}
+		r.session.tell(e)
+		r.session.tell(e) // of another call, as it were
+		synctest.Wait()
+		require.Equal(t, 1, strings.Count(r.log.String(), "level=WARN"))
+		require.Contains(t, r.log.String(),
+			`RTP from 198.51.100.7:4000 is not believed: SDP names 192.0.2.1:6000; set rtp_source: any at peer \"test\" if that is right`)
+		time.Sleep(disbeliefEvery)
+		r.session.tell(e)
+		synctest.Wait()
+		require.Equal(t, 2, strings.Count(r.log.String(), "level=WARN"))
+		r.says(prompt.Welcome, prompt.EnterCode)
 	})
 }

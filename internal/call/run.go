@@ -186,6 +186,8 @@ func (r *run) hear(e media.Event) {
 		r.clock.resume()
 	case media.Silent:
 		r.silent()
+	case media.Disbelieved:
+		r.disbelieved(e)
 	}
 }
 

@@ -52,6 +52,7 @@ type Service struct {
 	site atomic.Pointer[Site]
 
 	calls     atomic.Uint64 // that began
+	doubted   atomic.Int64  // the last warning of disbelieved RTP, as time.UnixNano
 	transfers hourly
 
 	// work counts store calls in flight: a change goes on after its caller has

@@ -73,7 +73,7 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, now time.Dur
 	case from == l.old && !l.source.IsValid() && now-l.moved < latchMoving:
 		return true
 	}
-	if !l.anyHost && from.Addr() != l.signalled.Addr() && from.Addr() != l.signaller {
+	if !l.mayProve(from.Addr()) {
 		return false
 	}
 	quiet := now - l.heard
@@ -90,6 +90,11 @@ func (l *latch) admit(from netip.AddrPort, ssrc uint32, seq uint16, now time.Dur
 	}
 	l.believe(from, ssrc, now)
 	return true
+}
+
+// mayProve tells whether a host may be the caller's.
+func (l *latch) mayProve(host netip.Addr) bool {
+	return l.anyHost || host == l.signalled.Addr() || host == l.signaller
 }
 
 func (l *latch) believe(from netip.AddrPort, ssrc uint32, now time.Duration) {

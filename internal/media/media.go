@@ -87,13 +87,14 @@ type EventKind uint8
 
 // What the engine tells its call.
 const (
-	Pressed  EventKind = iota + 1 // Report holds an observation of a key
-	Started                       // Tag: the utterance's first packet was sent
-	Finished                      // Tag: the utterance's last packet was sent
-	Overrun                       // the queue was full: key reports were lost
-	Held                          // we may not send; positions stand still
-	Resumed                       // we may send again
-	Silent                        // no RTP or RTCP for the media time-out; told again each time it passes
+	Pressed     EventKind = iota + 1 // Report holds an observation of a key
+	Started                          // Tag: the utterance's first packet was sent
+	Finished                         // Tag: the utterance's last packet was sent
+	Overrun                          // the queue was full: key reports were lost
+	Held                             // we may not send; positions stand still
+	Resumed                          // we may send again
+	Silent                           // no RTP or RTCP for the media time-out; told again each time it passes
+	Disbelieved                      // RTP comes, but From alone sends it, a host that may not be the caller; told once
 )
 
 // Event is one thing the engine saw, At since the session's epoch.
@@ -102,6 +103,8 @@ type Event struct {
 	Tag    uint32
 	At     time.Duration
 	Report dtmf.Report
+	// Disbelieved: a source, and the one that was signalled instead.
+	From, Signalled netip.AddrPort
 }
 
 // Stats are the session's counters.

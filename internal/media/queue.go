@@ -24,11 +24,12 @@ const (
 	lateStarted
 	lateFinished
 	lateSilent
+	lateDisbelieved
 	lateGroups
 )
 
 var lateGroup = [...]int{Overrun: lateOverrun, Held: lateHold, Resumed: lateHold,
-	Started: lateStarted, Finished: lateFinished, Silent: lateSilent}
+	Started: lateStarted, Finished: lateFinished, Silent: lateSilent, Disbelieved: lateDisbelieved}
 
 func newQueue() queue { return queue{ch: make(chan Event, EventQueue), since: EventQueue} }
 

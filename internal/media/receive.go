@@ -15,6 +15,10 @@ const (
 	oldPTLife   = 2 * time.Second      // how long the event payload type of before counts
 	loopMemory  = 50 * time.Second     // ten report intervals, RFC 3550 section 8.2
 	comfort     = 13                   // comfort noise, RFC 3389
+
+	// disbeliefAfter is how many packets of hosts that may not be the caller come before
+	// a call without any other is told: a second of audio, no stray packets of a call before.
+	disbeliefAfter = 50
 )
 
 // receiver is what a session knows of the packets that come in. The session's lock
@@ -28,6 +32,7 @@ type receiver struct {
 	reports []dtmf.Report
 	dropped uint64
 	got     uint64
+	strange uint64 // packets of hosts that may not be the caller, while nothing else came
 
 	oldPT    uint8 // the event payload type before the last change, until oldUntil
 	oldUntil time.Duration
@@ -123,12 +128,24 @@ func (s *session) callers(from netip.AddrPort, now time.Duration) bool {
 	p := &s.parsed
 	before := s.latch.target()
 	if !s.latch.admit(from, p.SSRC, p.SequenceNumber, now) {
+		s.disbelieve(from, now)
 		return false
 	}
 	if s.latch.target() != before {
 		s.stats.SourceChanges++
 	}
 	return p.SSRC != s.out.header.SSRC || s.collide(from, now)
+}
+
+// disbelieve tells once that the only RTP of a call comes from a host that may not
+// be the caller.
+func (s *session) disbelieve(from netip.AddrPort, now time.Duration) {
+	if !s.started || s.got > 0 || s.latch.mayProve(from.Addr()) {
+		return
+	}
+	if s.strange++; s.strange == disbeliefAfter {
+		s.tell(Event{Kind: Disbelieved, At: now - s.base, From: from, Signalled: s.latch.signalled}, now)
+	}
 }
 
 // collide meets a packet that bears our own SSRC (RFC 3550 section 8.2). The first

@@ -287,6 +287,41 @@ func testStranger(t *testing.T, w world) {
 	require.Zero(t, s.Stats().SourceChanges)
 }
 
+// testDisbelief: a call whose RTP comes from an unexpected host alone says so, once.
+func testDisbelief(t *testing.T, w world) {
+	s, p := w.call(t)
+	outer := w.phone(t, netip.MustParseAddr("127.0.0.9"))
+	outer.to = s.LocalAddr()
+	s.Set(p.stream())
+	dropped := func(n uint64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return s.Stats().Dropped == n }, patience, time.Millisecond)
+	}
+	outer.talk(outer.rtp, 60)
+	dropped(60) // before Start nobody is expected
+	s.Start(0)
+	outer.talk(outer.rtp, 49)
+	dropped(109)
+	require.Empty(t, s.Events())
+	outer.talk(outer.rtp, 1)
+	e := want(t, s, media.Disbelieved)
+	require.Equal(t, outer.addr, e.From)
+	require.Equal(t, p.addr, e.Signalled)
+	outer.talk(outer.rtp, 100)
+	dropped(210)
+	require.Empty(t, s.Events(), "once is enough")
+
+	s, p = w.call(t)
+	outer.to = s.LocalAddr()
+	s.Set(p.stream())
+	s.Start(0)
+	p.talk(p.rtp, 1)
+	require.Eventually(t, func() bool { return s.Stats().PacketsIn == 1 }, patience, time.Millisecond)
+	outer.talk(outer.rtp, 100)
+	dropped(100)
+	require.Empty(t, s.Events(), "the caller was heard: this is a stranger")
+}
+
 // testSignaller is a telephone behind a NAT: its packets come from where its SIP
 // messages do.
 func testSignaller(t *testing.T, w world) {

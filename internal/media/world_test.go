@@ -154,6 +154,7 @@ var suite = []struct {
 	{"jitter", testJitter},
 	{"symmetric RTP", testSymmetric},
 	{"a stranger", testStranger},
+	{"disbelief", testDisbelief},
 	{"the signalling host", testSignaller},
 	{"any host", testAnyHost},
 	{"moved media", testMoved},
