@@ -28,16 +28,16 @@ type Plan struct {
 
 // Route leads a dialled number to a door.
 type Route struct {
-	Number      string       `yaml:"number"`       // digits, *, # and x for any digit; or a name
-	Door        mailbox.Door `yaml:"door"`         // own, any or check
-	Layout      string       `yaml:"layout"`       // empty: DefaultLayout
-	Domain      string       `yaml:"domain"`       // tenant; empty: the default one
-	DomainFrom  string       `yaml:"domain_from"`  // where the tenant's host stands: FromRequest, FromIdentity; empty: nowhere
-	Language    string       `yaml:"language"`     // BCP 47 tag; empty: the service's own
-	Words       Words        `yaml:"words"`        // what the sentences call things
-	Slow        bool         `yaml:"slow"`         // every wait twice as long
-	MailboxFrom string       `yaml:"mailbox_from"` // whose mailbox an own call is for: FromIdentity (or empty), FromDiversion, FromHistory
-	Redirect    string       `yaml:"redirect"`     // SIP URI: the caller is sent there with 302, nothing is answered
+	Number      string       `yaml:"number"`         // digits, *, # and x for any digit; or a name
+	Door        mailbox.Door `yaml:"door,omitempty"` // own, any or check
+	Layout      string       `yaml:"layout"`         // empty: DefaultLayout
+	Domain      string       `yaml:"domain"`         // tenant; empty: the default one
+	DomainFrom  string       `yaml:"domain_from"`    // where the tenant's host stands: FromRequest, FromIdentity; empty: nowhere
+	Language    string       `yaml:"language"`       // BCP 47 tag; empty: the service's own
+	Words       Words        `yaml:"words"`          // what the sentences call things
+	Slow        bool         `yaml:"slow"`           // every wait twice as long
+	MailboxFrom string       `yaml:"mailbox_from"`   // whose mailbox an own call is for: FromIdentity (or empty), FromDiversion, FromHistory
+	Redirect    string       `yaml:"redirect"`       // SIP URI: the caller is sent there with 302, nothing is answered
 }
 
 // Where a route may find the host of its tenant, or the owner of the mailbox.

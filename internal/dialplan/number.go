@@ -67,14 +67,15 @@ func unhex(c byte) (byte, bool) {
 // hostOf is a host as hosts are compared (RFC 3261 section 19.1.4): lower case,
 // without port and the dot of the root; addresses in their one canonical form.
 func hostOf(raw string) string {
-	host := raw
-	if name, port, ok := strings.Cut(raw, ":"); ok && strings.Trim(port, digits) == "" {
-		host = name
+	host, port, _ := strings.Cut(raw, ":")
+	if strings.Trim(port, digits) != "" {
+		host = raw // IPv6, or no host at all
 	}
+	address := host
 	if inner, ok := strings.CutPrefix(raw, "["); ok {
-		host, _, _ = strings.Cut(inner, "]")
+		address, _, _ = strings.Cut(inner, "]")
 	}
-	if a, err := netip.ParseAddr(host); err == nil {
+	if a, err := netip.ParseAddr(address); err == nil {
 		return a.Unmap().WithZone("").String()
 	}
 	return lower(strings.TrimSuffix(host, "."))

@@ -23,7 +23,7 @@ func TestHostIsAHostAsHostsAreCompared(t *testing.T) {
 		"pbx.example.org": "pbx.example.org", "PBX.Example.ORG": "pbx.example.org", "pbx.example.org.": "pbx.example.org",
 		"pbx.example.org:5060": "pbx.example.org", "pbx.example.org.:5060": "pbx.example.org", "192.0.2.1": "192.0.2.1", "192.0.2.1:5061": "192.0.2.1",
 		"[2001:DB8:0:0::1]": "2001:db8::1", "[2001:db8::1]:5060": "2001:db8::1", "2001:db8::1": "2001:db8::1", "[::ffff:192.0.2.1]": "192.0.2.1",
-		"fe80::1%eth0": "fe80::1", "": "", "[": "", "[]": "", ":5060": "", "localhost": "localhost", "a:b:c": "a:b:c", "sip:a": "sip:a",
+		"fe80::1%eth0": "fe80::1", "": "", "[": "[", "[]": "[]", ":5060": "", "[pbx:5060]": "[pbx:5060]", "localhost": "localhost", "a:b:c": "a:b:c", "sip:a": "sip:a",
 	} {
 		require.Equal(t, want, hostOf(raw), raw)
 	}
