@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/backend/sqldb"
 	"star97/internal/config"
+	"star97/internal/dialplan"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
@@ -23,12 +26,13 @@ import (
 // Stores is everything that keeps something, opened in one data folder: the
 // backend, and around it the layers through which a call reaches it.
 type Stores struct {
-	Backend backend.Backend
+	Backend backend.Backend // the only store, or a *backend.Router over all
 	Guard   *lockout.Guard
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
 
-	db *sqlkit.DB // the ledger's, where it is not the backend's
+	db      *sqlkit.DB // the ledger's, where it is not the default store's
+	domains atomic.Pointer[map[string]string]
 }
 
 // settleReserve is held back from the time for a change to ask which code is in
@@ -61,20 +65,24 @@ func OpenSimulated(ctx context.Context, c config.Config, dir string, with Seams)
 
 func settled(backend mailbox.Store) mailbox.Store { return mailbox.Settled(backend, settleReserve) }
 
-func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Seams) (err error) {
-	if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
+// open opens the default store first: the ledger lives in its file, if it is one of
+// our own. A change in another store is recorded as for a foreign system: its intent
+// before, its end after.
+func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Seams) error {
+	first, err := s.openBackends(ctx, c, dir)
+	if err != nil {
 		return err
 	}
-	db, err := s.ledgerFile(ctx, dir)
+	db, err := s.ledgerFile(ctx, first, dir)
 	if err != nil {
 		return err
 	}
 	if s.Ledger, err = ledger.New(ctx, db, c.Ledger, with.Now); err != nil {
 		return err
 	}
-	if own, ok := s.Backend.(journaled); ok {
+	if own, ok := first.(journaled); ok {
 		own.Keep(s.Ledger)
-		c.Audit.Atomic = true
+		c.Audit.Atomic = backend.Identity(c.Store.Driver, "")
 	}
 	if s.Guard, err = lockout.New(with.Wrap(s.Backend), s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
@@ -82,6 +90,47 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 	c.Audit.Policy = rulesName(c.Policy)
 	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now)
 	return err
+}
+
+// openBackends returns the default store. Nothing stands before the only one.
+func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) (first backend.Backend, err error) {
+	if len(c.Stores) == 0 {
+		if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
+			return nil, err
+		}
+		return s.Backend, s.Adopt(c.Plan)
+	}
+	more := map[string]backend.Options{}
+	for name, o := range c.Stores {
+		more[name] = o.In(dir)
+	}
+	router, err := backend.OpenAll(ctx, c.Store.In(dir), more)
+	if err != nil {
+		return nil, err
+	}
+	s.Backend = router
+	return router.Default(), s.Adopt(c.Plan)
+}
+
+// Adopt makes a dialplan's domains those of the stores, for what comes from then on.
+// It changes nothing if one of them is in a store that is not open: that takes a
+// restart.
+func (s *Stores) Adopt(plan *dialplan.Plan) error {
+	router, several := s.Backend.(*backend.Router)
+	domains := map[string]string{}
+	for _, d := range plan.Domains {
+		if d.Store != "" && !several {
+			return fmt.Errorf("domain %s is to be in store %s, and there is only one: add it to stores, and restart", d.Name, d.Store)
+		}
+		domains[strings.ToLower(d.Name)] = d.Store
+	}
+	if several {
+		if err := router.Serve(domains); err != nil {
+			return err
+		}
+	}
+	s.domains.Store(&domains)
+	return nil
 }
 
 // rulesName is the preset's name for the audit trail, and where the configuration
@@ -94,16 +143,16 @@ func rulesName(p config.Policy) string {
 	return fmt.Sprintf("%s+%x", p.Preset, sum[:4])
 }
 
-// journaled is a backend of our own: the ledger lives in its file, so that a
-// change and its end in the audit trail are one transaction.
+// journaled is a store of our own: with the ledger in its file, a change and its end
+// in the audit trail are one transaction.
 type journaled interface {
 	DB() *sqlkit.DB
 	Keep(sqldb.Journal)
 }
 
-// ledgerFile is the backend's own database, or one beside it.
-func (s *Stores) ledgerFile(ctx context.Context, dir string) (*sqlkit.DB, error) {
-	if own, ok := s.Backend.(journaled); ok {
+// ledgerFile is the default store's own database, or one beside it.
+func (s *Stores) ledgerFile(ctx context.Context, first backend.Backend, dir string) (*sqlkit.DB, error) {
+	if own, ok := first.(journaled); ok {
 		return own.DB(), nil
 	}
 	o := sqlkit.DefaultOptions()

@@ -32,9 +32,10 @@ type Sink interface {
 type Options struct {
 	Node   string `yaml:"node"` // this machine's name in the records; 1 to 64 characters, default star97
 	Policy string `yaml:"-"`    // name and version of the rules for new codes in force
-	// Atomic says that the store ends a change in the Sink within the transaction
-	// that makes it, so that a change left open by a crash was never made.
-	Atomic bool `yaml:"-"`
+	// Atomic is the Account.Backend of the store, if any, that ends a change in the Sink
+	// within the transaction that makes it, so that a change of its mailboxes left open
+	// by a crash was never made.
+	Atomic string `yaml:"-"`
 }
 
 // DefaultOptions are the documented defaults.
@@ -162,7 +163,7 @@ func (t *Trail) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor,
 const deedWithin = time.Minute
 
 // CloseOpen ends the intents that a crash of this node left open, as unknown or,
-// where the store is Atomic, as never made, and returns the records that say so.
+// for the store that is Atomic, as never made, and returns the records that say so.
 // It leaves administrators' young ones open. Call it once, before the first call
 // is taken and by the serving process only.
 func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
@@ -177,7 +178,7 @@ func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
 		}
 		r.Time, r.Stage, r.Policy = t.now(), Ended, t.opts.Policy
 		r.Outcome, r.Result, r.Reason = mailbox.Unknown, mailbox.OutcomeUnknown, "unknown after crash"
-		if t.opts.Atomic && r.Action == Change {
+		if r.Action == Change && r.Backend != "" && r.Backend == t.opts.Atomic {
 			r.Outcome, r.Result, r.Reason = mailbox.Refused, mailbox.Unavailable, "not made before the crash"
 		}
 		sealed, err := t.sink.Append(ctx, r.clean())

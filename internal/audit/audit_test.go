@@ -245,6 +245,26 @@ func TestIntentsLeftByACrashAreClosedOnce(t *testing.T) {
 	require.Len(t, h.records(t), 5)
 }
 
+// Only the store that writes the end of a change with the change itself is known to
+// have made none; another one may have made it.
+func TestWhatACrashLeftOpenIsToldByItsStore(t *testing.T) {
+	h := open(t)
+	trail, err := audit.New(h.sys, h.ledger, audit.Options{Node: "node-1", Atomic: anna.Backend}, nil)
+	require.NoError(t, err)
+	h.sys.during = func() { panic("the process dies here") }
+	other, nobody := anna, anna
+	other.Backend, nobody.ID, nobody.Backend = "sqlite:north", "", ""
+	for _, a := range []mailbox.Account{anna, other, nobody} {
+		require.Panics(t, func() { trail.Change(t.Context(), a, code(t, "482915"), code(t, "605172"), call) })
+	}
+	closed, err := trail.CloseOpen(t.Context())
+	require.NoError(t, err)
+	require.Len(t, closed, 3)
+	for i, want := range []mailbox.Outcome{mailbox.Refused, mailbox.Unknown, mailbox.Unknown} {
+		require.Equal(t, want, closed[i].Outcome)
+	}
+}
+
 // Administrators work beside a service that starts: what they began a moment ago
 // is not what a crash left.
 func TestAYoungDeedIsLeftToItsAdministrator(t *testing.T) {

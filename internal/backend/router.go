@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -62,14 +63,34 @@ func OpenAll(ctx context.Context, o Options, more map[string]Options) (*Router, 
 		return nil, err
 	}
 	opened := []Named{{first, "", o.Driver}}
+	files := []string{o.File()}
 	for _, name := range slices.Sorted(maps.Keys(more)) {
-		next, err := Open(ctx, more[name])
+		next, err := openApart(ctx, more[name], files)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("store %s: %w", name, err), NewRouter(opened...).Close())
 		}
 		opened = append(opened, Named{next, name, more[name].Driver})
+		files = append(files, more[name].File())
 	}
 	return NewRouter(opened...), nil
+}
+
+// openApart opens a store that has none of some files, however they are named.
+func openApart(ctx context.Context, o Options, files []string) (Backend, error) {
+	b, err := Open(ctx, o)
+	if err != nil || o.File() == "" {
+		return b, err
+	}
+	mine, err := os.Stat(o.File())
+	for _, name := range files {
+		if other, missing := os.Stat(name); err == nil && missing == nil && os.SameFile(mine, other) {
+			err = fmt.Errorf("%s is the file of another store already, there as %s: give each a file of its own", o.File(), name)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
 }
 
 // Identity is what Account.Backend says of a store's mailboxes, in audit records and

@@ -50,7 +50,7 @@ const jobsMax = 4
 // known, and the late one is dropped.
 func (r *run) ask(e *flow.Effect) {
 	if e.Kind == flow.Lookup {
-		r.account, r.finding, r.verified = new(mailbox.Account), e.Step, false
+		r.account, r.finding, r.verified = r.nobody(), e.Step, false
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
 	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
@@ -82,6 +82,9 @@ func (r *run) ask(e *flow.Effect) {
 	// over; owns nothing.
 	go w.wait()
 }
+
+// nobody is no mailbox of the call's tenant: a try at it is the work of that tenant's store.
+func (r *run) nobody() *mailbox.Account { return &mailbox.Account{Domain: r.arrival.Domain} }
 
 var errTooMany = errors.New("this call has more questions open than it may have")
 

@@ -39,6 +39,9 @@ type Config struct {
 	Call call.Options `yaml:"call"`
 	// Where the mailboxes and their codes are.
 	Store backend.Options `yaml:"store"`
+	// Stores are further ones beside it, by name, for domains of the dialplan that say
+	// store: NAME. Each takes what store takes; without a path its file is NAME.db.
+	Stores map[string]backend.Options `yaml:"stores"`
 	// How guessing is slowed down and ended.
 	Lockout lockout.Options `yaml:"lockout"`
 	// Where the counters of the lock-out and the audit trail are kept.
@@ -99,7 +102,8 @@ type Log struct {
 func Default() Config {
 	return Config{
 		SIP: uas.DefaultOptions(), Media: media.DefaultOptions(), Call: call.DefaultOptions(),
-		Store: backend.DefaultOptions(), Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
+		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{},
+		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
 		Policy: Policy{Preset: "default", Policy: pin.DefaultPolicy()},
 		HTTP:   console.DefaultOptions(),
@@ -127,7 +131,8 @@ func Load(name string) (Config, []strictyaml.Problem) {
 		return c, []strictyaml.Problem{*problem}
 	}
 	c.resolve(filepath.Dir(name))
-	problems := append(c.check(file), c.loadPlan(file)...)
+	problems := append(c.check(file), c.checkStores(file)...)
+	problems = append(problems, c.loadPlan(file)...)
 	return c, append(problems, c.agree(file)...)
 }
 
@@ -143,10 +148,11 @@ func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
 
 // Warnings are sentences about a configuration that works and is perhaps not meant.
 func (c *Config) Warnings() []string {
+	all := c.idleStores()
 	if w := c.HTTP.Warning(); w != "" {
-		return []string{"http." + w + "."}
+		all = append(all, "http."+w+".")
 	}
-	return nil
+	return all
 }
 
 // YAML is the configuration as a file that Load reads to the same, wherever it lies.
@@ -261,10 +267,11 @@ func (c *Config) loadPlan(file *strictyaml.File) []strictyaml.Problem {
 		return []strictyaml.Problem{*problem}
 	}
 	plan, problems := dialplan.Parse(c.Dialplan, data)
-	if plan != nil {
-		c.Plan = plan
+	if plan == nil {
+		return problems
 	}
-	return problems
+	c.Plan = plan
+	return c.checkDomains(data)
 }
 
 func readFile(name string) ([]byte, *strictyaml.Problem) {

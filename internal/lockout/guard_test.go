@@ -278,6 +278,19 @@ func TestTheCurrentCodeInAChangeIsATry(t *testing.T) {
 	})
 }
 
+// Two stores may both have a mailbox of an id; the work in place of a verification is
+// done by the one that would have made it.
+func TestMailboxesOfTwoStoresShareNothing(t *testing.T) {
+	h := open(t)
+	twin := anna
+	twin.Backend, twin.Domain = "b:north", "north.example"
+	h.wrongTimes(5, twin, mailbox.AnyDoor)
+	require.Equal(t, mailbox.Locked, h.tryOnce(twin, mailbox.AnyDoor, rightCode))
+	require.Equal(t, mailbox.Account{Backend: "b:north", Domain: "north.example"}, h.sys.nobody)
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+	require.Equal(t, mailbox.Locked, h.tryOnce(twin, mailbox.AnyDoor, rightCode), "nor does a right code of the other open it")
+}
+
 func TestASourceHasThirtyWrongCodesAnHour(t *testing.T) {
 	h := open(t)
 	for i := range 30 {

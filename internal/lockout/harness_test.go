@@ -21,8 +21,9 @@ type system struct {
 	right pin.PIN
 
 	mu       sync.Mutex
-	verified int // for an account that exists
-	spent    int // for the zero account
+	verified int             // for an account that exists
+	spent    int             // for an account without ID
+	nobody   mailbox.Account // the last such
 	changed  int
 
 	work   time.Duration                 // what each verification takes
@@ -48,7 +49,7 @@ func (s *system) Verify(_ context.Context, a mailbox.Account, code pin.PIN, _ ma
 		s.mu.Lock()
 	}
 	if a.ID == "" {
-		s.spent++
+		s.spent, s.nobody = s.spent+1, a
 		return mailbox.Fail("verify", mailbox.WrongPIN, nil)
 	}
 	s.verified++

@@ -69,7 +69,7 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 
 // Verify counts the try, then asks the wrapped store. While a limit is reached
 // the answer is Locked whatever the code, after the work of a verification of
-// the zero Account, so that the time taken tells nothing; where that work could
+// an Account without ID, so that the time taken tells nothing; where that work could
 // not be done, the any door's answer is that of a try which was let in. At the own
 // door a limit of the call or its source is Throttled: the mailbox is not locked. A
 // ledger that cannot count makes the answer Unavailable: an uncounted try is not made.
@@ -80,7 +80,7 @@ func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at 
 	case err != nil:
 		return fail("verify", err)
 	case t.closed != nil:
-		return fail("verify", g.turnAway(ctx, t, code, at))
+		return fail("verify", g.turnAway(ctx, a, t, code, at))
 	}
 	err = g.store.Verify(ctx, a, code, at)
 	if settled := g.settle(ctx, t, verdictOf(ctx, err)); settled != nil && err == nil {
@@ -100,7 +100,7 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case err != nil:
 		return mailbox.Refuse(fail("change", err))
 	case t.closed != nil:
-		return mailbox.Refuse(fail("change", g.turnAway(ctx, t, current, at)))
+		return mailbox.Refuse(fail("change", g.turnAway(ctx, a, t, current, at)))
 	}
 	r := g.store.Change(ctx, a, current, next, at)
 	if err := g.settle(ctx, t, verdictOfChange(r)); err != nil {
@@ -114,8 +114,8 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 // whose answer is not wanted. At the any door trouble with that work is the answer,
 // as it is for a try that was let in: a busy service must not tell which mailboxes
 // are closed.
-func (g *Guard) turnAway(ctx context.Context, t *try, code pin.PIN, at mailbox.Attempt) error {
-	err := g.store.Verify(ctx, mailbox.Account{}, code, at)
+func (g *Guard) turnAway(ctx context.Context, a mailbox.Account, t *try, code pin.PIN, at mailbox.Attempt) error {
+	err := g.store.Verify(ctx, mailbox.Account{Backend: a.Backend, Domain: a.Domain}, code, at)
 	switch {
 	case at.Door == mailbox.OwnDoor && t.throttled:
 		return mailbox.Fail("reserve", mailbox.Throttled, t.closed)

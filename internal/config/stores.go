@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"star97/internal/dialplan"
+	"star97/internal/strictyaml"
+)
+
+// storeName is short enough for audit records and safe as a file's name.
+var storeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// checkStores completes the further stores and tells what is wrong with them.
+func (c *Config) checkStores(file *strictyaml.File) (all []strictyaml.Problem) {
+	owners := map[string]string{} // by file
+	if name := c.Store.File(); name != "" {
+		owners[filepath.Clean(name)] = "store"
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		at := "stores." + name
+		if !storeName.MatchString(name) {
+			all = append(all, file.Problem("$.stores", fmt.Sprintf("The store %q is no name.", name),
+				"Use 1 to 32 small letters, digits and hyphens."))
+			continue
+		}
+		o := c.Stores[name].Called(name)
+		c.Stores[name] = o
+		all = append(all, locate(file, at, o.Validate())...)
+		if o.File() == "" {
+			continue
+		}
+		if other := owners[filepath.Clean(o.File())]; other != "" {
+			all = append(all, file.Problem("$."+at, fmt.Sprintf("%s and %s have one file, %s.", other, at, o.File()),
+				"Give each its own, or leave out sqlite.database.path to get one with the store's name."))
+		}
+		owners[filepath.Clean(o.File())] = at
+	}
+	return all
+}
+
+// checkDomains tells which domains of the dialplan, read from data, are in no store.
+func (c *Config) checkDomains(data []byte) (all []strictyaml.Problem) {
+	file, problem := strictyaml.Decode(c.Dialplan, data, new(dialplan.Plan))
+	if problem != nil {
+		return []strictyaml.Problem{*problem}
+	}
+	known := strings.Join(slices.Sorted(maps.Keys(c.Stores)), ", ")
+	remedy := fmt.Sprintf("Use one of stores of the configuration (%s), or add it there.", known)
+	if known == "" {
+		remedy = "Add it to stores of the configuration, or leave store out to use the default one."
+	}
+	for i, d := range c.Plan.Domains {
+		if _, ok := c.Stores[d.Store]; d.Store != "" && !ok {
+			all = append(all, file.Problem(fmt.Sprintf("$.domains[%d].store", i),
+				fmt.Sprintf("The domain %q is to be in store %q, which the configuration does not have.", d.Name, d.Store), remedy))
+		}
+	}
+	return all
+}
+
+// idleStores are those that are opened for nobody.
+func (c *Config) idleStores() (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		if !slices.ContainsFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return d.Store == name }) {
+			all = append(all, fmt.Sprintf("stores.%s is used by no domain: write store: %s at a domain of the dialplan, or remove it.", name, name))
+		}
+	}
+	return all
+}
