@@ -116,7 +116,7 @@ func (d *dialog) resend() {
 }
 
 // acknowledge takes an ACK of this dialog. It belongs to the 2xx with its CSeq.
-func (d *dialog) acknowledge(req *sip.Request) {
+func (d *dialog) acknowledge(req *sip.Request, came time.Time) {
 	a := d.accepted
 	if a == nil || d.phase != up {
 		return
@@ -141,4 +141,7 @@ func (d *dialog) acknowledge(req *sip.Request) {
 		return
 	}
 	d.confirm()
+	if d.session.Stats().PacketsOut > 0 {
+		d.s.deps.Metrics.FirstPacket(time.Since(came))
+	}
 }

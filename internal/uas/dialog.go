@@ -79,6 +79,7 @@ const (
 type letter struct {
 	req     *sip.Request
 	tx      *sip.ServerTx
+	came    time.Time
 	refused *refusal // the front door's word; told in order
 	taken   atomic.Bool
 	done    chan struct{}
@@ -101,7 +102,7 @@ func (d *dialog) abandon() { d.quitOnce.Do(func() { close(d.quit) }) }
 // deliver hands a request to the dialog and returns when it is dealt with. It
 // runs on the goroutine of the request's transaction.
 func (d *dialog) deliver(req *sip.Request, tx *sip.ServerTx, refused *refusal) {
-	l := &letter{req: req, tx: tx, refused: refused, done: make(chan struct{})}
+	l := &letter{req: req, tx: tx, came: time.Now(), refused: refused, done: make(chan struct{})}
 	select {
 	case d.mail <- l:
 	default:
@@ -252,7 +253,7 @@ func (d *dialog) attend(l *letter) {
 	d.network = strings.ToLower(l.req.Transport())
 	switch {
 	case l.req.IsAck():
-		d.acknowledge(l.req)
+		d.acknowledge(l.req, l.came)
 	case l.refused != nil:
 		d.refuse(l, l.refused)
 	case l.req.Method == sip.BYE:

@@ -22,6 +22,7 @@ type refusal struct {
 	reason  string // reason phrase
 	headers []string
 	log     string // why, for the log; empty: the reason phrase says it
+	word    string // for metrics; empty: that of the status
 }
 
 func refuse(status int, reason string, headers ...string) *refusal {

@@ -13,6 +13,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"star97/internal/call"
+	"star97/internal/metrics"
 )
 
 // gate is the first desk: it sees every message whole, before sipgo does, on the
@@ -23,6 +24,7 @@ type gate struct {
 	parser *sip.Parser
 	tags   tagger
 	log    *slog.Logger
+	count  *metrics.Metrics
 	limit  int
 	silent bool
 	shut   atomic.Bool // nothing passes any more
@@ -99,6 +101,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		return nil, reply, to
 	}
 	if !g.flow.take(from.Addr(), now) || !g.total.take(from.Addr(), now) {
+		g.count.Refused(refusedFlood)
 		return nil, nil, from
 	}
 	raw, isRequest := scanRequest(msg)
@@ -123,6 +126,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if status == 0 {
 		return plain, nil, from
 	}
+	g.count.Refused(refusalWord(status))
 	g.log.Info("malformed request refused", "status", status, "reason", reason, "source", from, "call_id", cleaned(raw.callID, callIDShown))
 	if !raw.answerable() {
 		return nil, nil, from
@@ -140,6 +144,7 @@ func (g *gate) readable(msg []byte) bool {
 
 // stranger writes one fixed answer for whatever was asked.
 func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) (reply []byte, to netip.AddrPort) {
+	g.count.Refused(refusedStranger)
 	if g.silent {
 		return nil, from
 	}

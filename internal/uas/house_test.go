@@ -19,6 +19,7 @@ import (
 	"star97/internal/dtmf"
 	"star97/internal/mailbox"
 	"star97/internal/media"
+	"star97/internal/metrics"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -216,6 +217,7 @@ type house struct {
 	calls  *recorder
 	engine *engine
 	log    *syncBuffer
+	counts *metrics.Metrics
 }
 
 type syncBuffer struct {
@@ -277,12 +279,13 @@ func newHouse(t testing.TB, set setting) *house {
 		calls:  &recorder{calls: make(chan *taken, 1000), act: set.act},
 		engine: &engine{Engine: real, open: set.open, onSet: set.onSet},
 		log:    &syncBuffer{},
+		counts: metrics.New(metrics.Words{Refusals: Refusals()}),
 	}
 	if set.plan == nil {
 		set.plan = plan{defaultRoutes}
 	}
 	h.Server, err = New(o, Deps{
-		Media: h.engine, Plan: set.plan, Calls: h.calls,
+		Media: h.engine, Plan: set.plan, Calls: h.calls, Metrics: h.counts,
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(t, err)

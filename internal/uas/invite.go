@@ -16,6 +16,7 @@ import (
 // invite answers the INVITE that opens a dialog: merge check, route, limits,
 // media, 200. It runs on the goroutine of the transaction.
 func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *peer) {
+	began := time.Now()
 	id, branch := inviteOf(req), branchOf(req)
 	first, fresh := s.dialogs.open(id, branch)
 	if !fresh {
@@ -37,8 +38,11 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 		time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
 	}()
 	d, refused := s.answer(req, tx, terms, peer)
-	if refused != nil {
+	switch {
+	case refused != nil:
 		s.refuse(req, tx, refused)
+	case d != nil:
+		s.deps.Metrics.Answered(time.Since(began))
 	}
 }
 
@@ -107,7 +111,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 	session, err := s.deps.Media.Open(near.bind)
 	if err != nil {
 		s.log.Error("no media for a call", "error", err)
-		return nil, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(err.Error())
+		return nil, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(err.Error()).as(refusedNoPort)
 	}
 	d := &dialog{
 		s: s, id: dialogOf(req), peer: p, near: near, session: session,

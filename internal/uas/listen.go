@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -20,6 +21,7 @@ type listener struct {
 	advertise netip.Addr      // not valid: none
 	port      int             // as advertised
 	known     <-chan struct{} // closed when sipgo can send from it; nil: at once
+	gone      atomic.Bool     // nobody reads it any more
 	close     func() error
 }
 
@@ -40,6 +42,19 @@ func (s *Server) Addrs() []Bound {
 	return all
 }
 
+// Gone are those of Addrs that nobody reads any more.
+func (s *Server) Gone() []Bound {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Bound
+	for _, l := range s.bound {
+		if l.gone.Load() {
+			all = append(all, Bound{l.network, l.addr})
+		}
+	}
+	return all
+}
+
 func (s *Server) listen(ctx context.Context) error {
 	for _, c := range s.opts.Listen {
 		l, serve, err := s.bind(ctx, c)
@@ -54,7 +69,10 @@ func (s *Server) listen(ctx context.Context) error {
 		s.bound = append(s.bound, l)
 		s.mu.Unlock()
 		// Started by Serve; stops when the socket is closed; owns reading it.
-		s.readers.Go(func() { _ = serve() })
+		s.readers.Go(func() {
+			_ = serve()
+			l.gone.Store(true)
+		})
 		if l.known != nil {
 			<-l.known
 		}

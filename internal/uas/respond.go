@@ -92,6 +92,7 @@ func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 }
 
 func (s *Server) logRefusal(req *sip.Request, r *refusal) {
+	s.deps.Metrics.Refused(r.counted())
 	what := "request refused"
 	if req.Method == sip.INVITE {
 		what = "call refused"

@@ -101,7 +101,7 @@ func abilities() []string {
 }
 
 func shuttingDown() *refusal {
-	return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 30").because("star97 is shutting down")
+	return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 30").because("star97 is shutting down").as(refusedDraining)
 }
 
 // dialogOf is the dialog that a request names (section 12.2.2).

@@ -25,6 +25,7 @@ import (
 	"star97/internal/call"
 	"star97/internal/dialplan"
 	"star97/internal/media"
+	"star97/internal/metrics"
 )
 
 // Calls carries an answered call to its end. Run returns when leg's Signals are
@@ -47,6 +48,8 @@ type Deps struct {
 	Plan  Plan
 	Calls Calls
 	Log   *slog.Logger
+	// Metrics may be nil.
+	Metrics *metrics.Metrics
 	// ListenPacket opens the sockets of UDP listeners, network is udp4 or udp6;
 	// nil: the system's.
 	ListenPacket func(ctx context.Context, network, address string) (PacketConn, error)
@@ -110,7 +113,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 	}
 	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
-	s.gate.inUse = s.dialogs.inUse
+	s.gate.inUse, s.gate.count = s.dialogs.inUse, deps.Metrics
 	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
