@@ -22,8 +22,8 @@ func (d *dialog) leave() {
 	d.bye()
 }
 
-// bye sends our BYE. For the call the dialog is over with it (section 15.1.1);
-// the dialog stays to answer what crosses it, until the BYE has its answer.
+// bye sends our BYE. For the call the dialog is over with it (section 15.1.1); the
+// dialog stays to answer what crosses it, until the BYE has its answer, whatever it is.
 func (d *dialog) bye() {
 	if d.phase != up {
 		return
@@ -42,7 +42,9 @@ func (d *dialog) bye() {
 	go func() {
 		defer d.s.dialogs.work.Done()
 		defer close(done)
-		send(req, d)
+		if _, err := send(req, d); err != nil {
+			d.log.Info("the BYE was not answered", "error", err)
+		}
 	}()
 }
 
@@ -50,43 +52,13 @@ func (d *dialog) bye() {
 // is ended by a BYE (section 13.3.1.4), which its transaction would repeat ten times
 // (section 17.1.2.2). But over UDP anybody may have written the address that the
 // INVITE came from, and a victim there is to be sent no stream of messages.
-func (s *Server) mention(req *sip.Request, d *dialog) {
+func (s *Server) mention(req *sip.Request, _ *dialog) (int, error) {
 	conn, err := s.transport.ClientRequestConnection(context.Background(), req)
 	if err == nil {
 		err = conn.WriteMsg(req)
 		_, _ = conn.TryClose() // gives back the reference that the look-up took
 	}
-	if err != nil {
-		d.log.Debug("the BYE did not go out", "error", err)
-	}
-}
-
-// transact sends a request and waits for its final answer, which ends the dialog
-// whatever it is (section 15.1.1).
-func (s *Server) transact(req *sip.Request, d *dialog) {
-	ctx, cancel := context.WithTimeout(context.Background(), 64*s.opts.T1)
-	defer cancel()
-	tx, err := s.request(ctx, req)
-	if err != nil {
-		d.log.Info("the BYE did not reach the far end", "error", err)
-		return
-	}
-	defer tx.Terminate()
-	for {
-		select {
-		case res := <-tx.Responses():
-			if !res.IsProvisional() {
-				return
-			}
-		case <-tx.Done():
-			return
-		case <-d.quit:
-			return
-		case <-ctx.Done():
-			d.log.Info("the BYE was not answered")
-			return
-		}
-	}
+	return 0, err
 }
 
 // request sends a request, over TCP by the connection that is up or by a new one.

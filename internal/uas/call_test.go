@@ -215,7 +215,7 @@ func TestCancelBeforeTheAnswerEndsTheINVITE(t *testing.T) {
 	require.Equal(t, map[string]int{"1 CANCEL": 200, "1 INVITE": 487}, seen)
 	require.Len(t, tags, 1, "RFC 3261 section 9.2: both have the same tag")
 	close(release)
-	soon(t, func() bool { return h.serving.Load() == 0 })
+	h.idle(t)
 	p.write(p.buildAs("ACK", 1, branch, "", ""))
 	p.send("OPTIONS", "", "")
 	require.Equal(t, "2 OPTIONS", p.expect(200).get("CSeq"), "the INVITE has no other answer")

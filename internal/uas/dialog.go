@@ -19,7 +19,7 @@ import (
 const (
 	mailMax    = 64 // requests delivered and not yet looked at
 	keysMax    = 64 // keys from INFO that the call has not taken yet
-	signalsMax = keysMax + 3
+	signalsMax = keysMax + 4
 )
 
 // dialog is one call's signalling (RFC 3261 section 12); it implements call.Leg.
@@ -32,12 +32,14 @@ type dialog struct {
 	session media.Session
 	log     *slog.Logger
 	signals chan call.Signal
+	arrival call.Arrival
 	caller  netip.Addr // the host that the INVITE came from
 	waits   bool       // for the ACK of that INVITE; the registry's
 
 	mail     chan *letter
 	hang     chan struct{}
 	hangOnce sync.Once
+	refers   chan string   // targets of Refer
 	quit     chan struct{} // the server will not wait any longer
 	quitOnce sync.Once
 	over     chan struct{} // closed when run has ended
@@ -58,6 +60,8 @@ type dialog struct {
 	network   string    // by which transport it came: udp, tcp
 
 	accepted *accepted // the last 2xx to an INVITE
+	referral *referral // the transfer whose outcome is awaited
+	referred bool      // a transfer was asked for at least once
 	acked    bool      // the first INVITE's 2xx was acknowledged
 	ready    bool      // Confirmed was told
 	talk     talk
@@ -146,6 +150,10 @@ func (d *dialog) run() {
 			d.guarded(d.leave)
 		case <-timer.C:
 			d.guarded(func() { d.tick(time.Now()) })
+		case target := <-d.refers:
+			d.guarded(func() { d.refer(target) })
+		case status := <-d.answers():
+			d.guarded(func() { d.referAnswered(status) })
 		case <-d.byeDone:
 			d.phase = ended
 		case <-d.quit:
@@ -192,6 +200,9 @@ func (d *dialog) deadline() time.Time {
 	if a := d.accepted; a != nil && !a.acked && d.phase == up {
 		at = earlier(at, earlier(a.next, a.giveUp))
 	}
+	if d.referral != nil {
+		at = earlier(at, d.referral.giveUp)
+	}
 	if gap := d.order.deadline(); !gap.IsZero() {
 		at = earlier(at, gap)
 	}
@@ -207,6 +218,9 @@ func earlier(a, b time.Time) time.Time {
 
 func (d *dialog) tick(now time.Time) {
 	d.repeat(now)
+	if r := d.referral; r != nil && !now.Before(r.giveUp) {
+		d.conclude(sip.StatusRequestTimeout)
+	}
 	d.attendAll(d.order.giveUp(now))
 }
 
@@ -258,7 +272,7 @@ func (d *dialog) attend(l *letter) {
 		d.refuse(l, l.refused)
 	case l.req.Method == sip.BYE:
 		d.farewell(l)
-	case d.phase != up:
+	case d.phase != up && l.req.Method != sip.NOTIFY: // a subscription may outlive the call
 		d.refuse(l, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
 	default:
 		d.serve(l)
@@ -282,6 +296,8 @@ func (d *dialog) serve(l *letter) {
 		d.reinvite(l)
 	case sip.UPDATE:
 		d.update(l)
+	case sip.NOTIFY:
+		d.notify(l)
 	case sip.OPTIONS:
 		d.answer(l, response(l.req, sip.StatusOK, "OK", abilities()...))
 	}

@@ -9,7 +9,10 @@ import (
 )
 
 // allowed are the methods served (RFC 3261 section 20.5).
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
+
+// supported are the extensions served (section 20.37): RFC 3891.
+const supported = "replaces"
 
 const (
 	sdpType    = "application/sdp"
@@ -56,7 +59,7 @@ const (
 // looked at version, mandatory headers, CSeq and scheme already.
 func frontDoor(req *sip.Request, where standing) *refusal {
 	for _, check := range []func(*sip.Request, standing) *refusal{
-		checkMethod, checkHops, checkRequire, checkTags, checkBody,
+		checkMethod, checkHops, checkRequire, checkTags, checkReplaces, checkBody,
 	} {
 		if r := check(req, where); r != nil {
 			return r
@@ -67,7 +70,7 @@ func frontDoor(req *sip.Request, where standing) *refusal {
 
 func checkMethod(req *sip.Request, _ standing) *refusal {
 	switch req.Method {
-	case sip.INVITE, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE:
+	case sip.INVITE, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.NOTIFY:
 		return nil
 	}
 	return refuse(sip.StatusMethodNotAllowed, "Method Not Allowed", "Allow: "+allowed)
@@ -83,14 +86,13 @@ func checkHops(req *sip.Request, where standing) *refusal {
 	return nil
 }
 
-// checkRequire: no extension is served that a request could depend on (section
-// 8.2.2.3), but for 100rel: we send no provisional answer that would need a PRACK
-// (RFC 3262 section 3).
+// checkRequire: extensions that a request depends on (section 8.2.2.3). 100rel is let
+// in: we send no provisional answer that would need a PRACK (RFC 3262 section 3).
 func checkRequire(req *sip.Request, _ standing) *refusal {
 	var tags []string
 	for _, h := range req.GetHeaders("Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" && !strings.EqualFold(tag, "100rel") {
+			if tag = strings.TrimSpace(tag); tag != "" && !strings.EqualFold(tag, "100rel") && !strings.EqualFold(tag, supported) {
 				tags = append(tags, tag)
 			}
 		}
@@ -113,6 +115,15 @@ func checkTags(req *sip.Request, where standing) *refusal {
 	return nil
 }
 
+// checkReplaces: only an INVITE that opens a dialog can take another's place (RFC 3891
+// section 3).
+func checkReplaces(req *sip.Request, where standing) *refusal {
+	if req.GetHeader("Replaces") != nil && (req.Method != sip.INVITE || where != opening) {
+		return badReplaces()
+	}
+	return nil
+}
+
 // checkBody: sections 8.2.3 and 20.11 to 20.15. A body that its sender marked
 // optional is passed over.
 func checkBody(req *sip.Request, _ standing) *refusal {
@@ -127,6 +138,9 @@ func checkBody(req *sip.Request, _ standing) *refusal {
 	case sip.INFO:
 		accept = "Accept: " + infoAccept
 		types = []string{dtmf.InfoRelay, dtmf.InfoPlain}
+	case sip.NOTIFY:
+		accept = "Accept: " + fragType
+		types = []string{fragType}
 	default:
 		return nil
 	}

@@ -41,8 +41,10 @@ func FuzzGate(f *testing.F) {
 			if req, ok := parsed.(*sip.Request); ok {
 				frontDoor(req, opening)
 				_ = dialogOf(req)
-				_ = userOf(req.Recipient)
 				_ = identity{kind: asserted}.caller(req)
+				_, _ = diverted(req), retargeted(req)
+				_, _ = eventOf(req)
+				_, _ = fragStatus(req.Body())
 				require.NotEmpty(t, response(req, 400, "x").String())
 			}
 		}

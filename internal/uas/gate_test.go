@@ -380,6 +380,7 @@ func TestARefusalOutsideOfACallLeavesNothingBehind(t *testing.T) {
 		m := p.next()
 		require.Equal(t, 481, m.status())
 		tags = append(tags, m.get("To"))
+		h.idle(t)
 	}
 	require.Equal(t, tags[0], tags[1])
 	require.Equal(t, 2, strings.Count(h.log.String(), "status=481"))

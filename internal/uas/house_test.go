@@ -190,15 +190,15 @@ type plan struct {
 	routes func(string) (dialplan.Route, bool)
 }
 
-func (p plan) Route(n string) (dialplan.Route, bool) { return p.routes(n) }
-
-func (p plan) Mailbox(identity string) (string, bool) {
-	for _, c := range identity {
-		if c < '0' || c > '9' {
-			return "", false
-		}
+// Decide asks a real plan that has the one route.
+func (p plan) Decide(q dialplan.Question) (dialplan.Decision, dialplan.Refusal) {
+	number := dialplan.User(q.Number)
+	r, ok := p.routes(number)
+	if !ok {
+		return dialplan.Decision{}, dialplan.NoRoute
 	}
-	return identity, true
+	r.Number = number
+	return (&dialplan.Plan{Routes: []dialplan.Route{r}}).Decide(q)
 }
 
 func defaultRoutes(n string) (dialplan.Route, bool) {
@@ -317,6 +317,12 @@ func (h *house) at(n int) string { return h.Addrs()[n].Addr.String() }
 
 func (h *house) udp(t testing.TB) *phone { return newPhone(t, "udp", h.at(0)) }
 func (h *house) tcp(t testing.TB) *phone { return newPhone(t, "tcp", h.at(1)) }
+
+// idle waits until no request is being handled.
+func (h *house) idle(t testing.TB) {
+	t.Helper()
+	soon(t, func() bool { return h.serving.Load() == 0 })
+}
 
 // over waits until no call is up.
 func (h *house) over(t testing.TB) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/dialplan"
 )
 
 // identity is whose word on the caller is believed, as a peer is configured.
@@ -42,27 +44,31 @@ func parseIdentity(s string) (identity, error) {
 	return identity{kind: headerNamed, header: name}, nil
 }
 
-// caller is the user that the request is believed to come from, empty if nobody
-// is believed. What it means is the dialplan's to say.
-func (id identity) caller(req *sip.Request) string {
-	user := ""
+// party is whom a header names: the user as it is written, and the host if there is one.
+type party struct{ user, host string }
+
+// caller is whom the request is believed to come from, the zero party if nobody is
+// believed. What it means is the dialplan's to say.
+func (id identity) caller(req *sip.Request) party {
+	var p party
 	switch id.kind {
 	case asserted:
-		user = assertedUser(req)
+		p = assertedParty(req)
 	case fromHeader:
 		if from := req.From(); from != nil {
-			user = userOf(from.Address)
+			p = uriParty(from.Address)
 		}
 	case headerNamed:
 		// One that the caller added beside the PBX's own must not be taken for it.
 		if all := req.GetHeaders(id.header); len(all) == 1 {
-			user = addressUser(all[0].Value())
+			p = addressParty(all[0].Value())
 		}
 	}
+	user := dialplan.User(p.user)
 	if len(user) > userMax || cleaned(user, userMax) != user || slices.Contains(nobodies, strings.ToLower(user)) {
-		return ""
+		return party{}
 	}
-	return user
+	return p
 }
 
 // nobodies are users that stand for a number withheld (RFC 3323 section 4.1.1.3)
@@ -74,27 +80,62 @@ var nobodies = []string{
 // userMax bounds a believed user; numbers are half as long.
 const userMax = 64
 
-// assertedUser is the user of P-Asserted-Identity's SIP or SIPS URI, else the number
-// of its tel URI. It may hold one of each, in one header line or two (RFC 3325
-// section 9.1); two of a kind mean that not all are the PBX's word, so nobody.
-func assertedUser(req *sip.Request) string {
-	users := map[bool]string{} // by whether it is a tel URI
-	for _, h := range req.GetHeaders("P-Asserted-Identity") {
-		for _, value := range split(h.Value(), ',') {
-			user, tel := addressUser(value), isTel(value)
-			if user == "" {
-				continue
+// assertedParty is the SIP or SIPS URI of P-Asserted-Identity, else its tel URI. It may
+// hold one of each, in one header line or two (RFC 3325 section 9.1); two of a kind
+// mean that not all are the PBX's word, so nobody.
+func assertedParty(req *sip.Request) party {
+	found := map[bool]party{} // by whether it is a tel URI
+	for _, value := range values(req, "P-Asserted-Identity") {
+		p, tel := addressParty(value), isTel(value)
+		if p.user == "" {
+			continue
+		}
+		if found[tel].user != "" {
+			return party{}
+		}
+		found[tel] = p
+	}
+	if found[false].user != "" {
+		return found[false]
+	}
+	return found[true]
+}
+
+// diverted is who sent the call on to us: the topmost Diversion (RFC 5806 section 4).
+func diverted(req *sip.Request) party {
+	for _, value := range values(req, "Diversion") {
+		return addressParty(value)
+	}
+	return party{}
+}
+
+// retargeted is whose call History-Info tells was sent on to us (RFC 7044): where the
+// last change to another user (mp, section 10.1) came from, else the target before ours.
+func retargeted(req *sip.Request) party {
+	all := values(req, "History-Info")
+	for _, value := range slices.Backward(all) {
+		from, ok := named(value, "mp")
+		if !ok {
+			continue
+		}
+		for _, origin := range all {
+			if index, ok := named(origin, "index"); ok && index == from {
+				return addressParty(origin)
 			}
-			if users[tel] != "" {
-				return ""
-			}
-			users[tel] = user
 		}
 	}
-	if users[false] != "" {
-		return users[false]
+	if len(all) < 2 {
+		return party{}
 	}
-	return users[true]
+	return addressParty(all[len(all)-2])
+}
+
+// values are those of a header that may hold several, in one line or more.
+func values(req *sip.Request, name string) (all []string) {
+	for _, h := range req.GetHeaders(name) {
+		all = append(all, split(h.Value(), ',')...)
+	}
+	return all
 }
 
 // isTel says whether the URI of a name-addr or an addr-spec is a tel URI.
@@ -106,71 +147,31 @@ func isTel(value string) bool {
 	return strings.EqualFold(scheme, "tel")
 }
 
-// addressUser is the user of a name-addr or an addr-spec, or a bare word; empty
-// for a URI of another scheme.
-func addressUser(value string) string {
+// addressParty is whom a name-addr, an addr-spec or a bare word names; nobody for a
+// URI of another scheme.
+func addressParty(value string) party {
 	inner, ok := bracketed(value)
 	if !ok {
 		// Without brackets, what follows ";" belongs to the header (RFC 3261 20.10).
 		inner, _, _ = strings.Cut(strings.TrimSpace(value), ";")
 		if !strings.Contains(inner, ":") {
-			return strings.TrimSpace(inner)
+			return party{user: strings.TrimSpace(inner)}
 		}
 	}
 	var uri sip.Uri
 	if sip.ParseUri(inner, &uri) != nil {
-		return ""
+		return party{}
 	}
-	return userOf(uri)
+	return uriParty(uri)
 }
 
-// userOf is the user part of a SIP URI or the number of a tel URI (RFC 3966):
-// without its parameters, unescaped (RFC 3261 section 19.1.4).
-func userOf(uri sip.Uri) string {
-	user := ""
+// uriParty is the user part and the host of a SIP URI, or the number of a tel URI.
+func uriParty(uri sip.Uri) party {
 	switch uri.Scheme {
 	case "sip", "sips", "":
-		user = uri.User
+		return party{uri.User, uri.Host}
 	case "tel":
-		user = uri.Raw()
+		return party{user: uri.Raw()}
 	}
-	user, _, _ = strings.Cut(user, ";")
-	user = unescape(user)
-	if uri.Scheme == "tel" {
-		user = strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(user)
-	}
-	return user
-}
-
-// unescape undoes %HH; a "%" without two hexadecimal digits stands for itself.
-func unescape(s string) string {
-	if !strings.Contains(s, "%") {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			hi, ok1 := unhex(s[i+1])
-			lo, ok2 := unhex(s[i+2])
-			if ok1 && ok2 {
-				b = append(b, hi<<4|lo)
-				i += 2
-				continue
-			}
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0', true
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10, true
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
+	return party{}
 }

@@ -51,7 +51,7 @@ func lostAt(at time.Duration) dtmf.Report {
 }
 
 // tell queues a key. A call that does not read loses keys, and finds one Lost
-// report in their place; the queue has a place for it, for Confirmed and for Gone.
+// report in their place; the queue has a place for it, for Confirmed, Referred and Gone.
 func (d *dialog) tell(r dtmf.Report) {
 	if len(d.signals) >= keysMax {
 		if d.toldLost {

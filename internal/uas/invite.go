@@ -10,7 +10,7 @@ import (
 
 	"star97/internal/call"
 	"star97/internal/dialplan"
-	"star97/internal/mailbox"
+	"star97/internal/prompt"
 )
 
 // invite answers the INVITE that opens a dialog: merge check, route, limits,
@@ -51,10 +51,9 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	if s.draining.Load() {
 		return nil, shuttingDown()
 	}
-	route, ok := terms.plan.Route(userOf(req.Recipient))
-	if !ok {
-		// The number is not logged: people dial codes behind feature numbers.
-		return nil, refuse(sip.StatusNotFound, "Not Found").because("no route has the dialled number; see routes in the dialplan")
+	old, arrival, refused := s.placeOf(req, terms, peer)
+	if refused != nil {
+		return nil, refused
 	}
 	if !peer.enter() {
 		return nil, refuse(sip.StatusBusyHere, "Busy Here", "Retry-After: 10").because(fmt.Sprintf("peer %s has max_calls calls up", peer.name))
@@ -70,35 +69,60 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 		}
 		peer.leave()
 	}()
-	d, refused := s.newDialog(req, tx, peer)
+	d, refused = s.newDialog(req, tx, peer)
 	if refused != nil {
 		return nil, refused
 	}
-	if refused = d.open(req, tx, terms.calls, terms.arrival(req, peer, route)); refused != nil {
+	d.arrival = arrival
+	if refused = d.open(req, tx, terms.calls); refused != nil {
 		if refused.status == 0 {
 			refused = nil // cancelled: the transaction layer has said 487
 		}
 		return nil, refused
 	}
 	opened = true
+	if old != nil {
+		old.Hangup()
+	}
 	return d, nil
 }
 
-// arrival says who came by which door (an own route without a believed caller
-// leads to the any door).
-func (t *terms) arrival(req *sip.Request, p *peer, route dialplan.Route) call.Arrival {
-	a := call.Arrival{
-		Door: mailbox.AnyDoor, Domain: route.Domain, Peer: p.name, Transport: strings.ToLower(req.Transport()),
-		Source: sourceOf(req).Addr().String(), CallID: callIDOf(req),
+// placeOf is what a call gets: by the dialplan, or that of the call which it replaces.
+func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer) (old *dialog, a call.Arrival, refused *refusal) {
+	if old, refused = s.replaced(req, peer); refused != nil {
+		return nil, a, refused
 	}
-	a.Caller = p.identity.caller(req)
-	if a.Caller == "" || route.Door != mailbox.OwnDoor {
-		return a
+	if old != nil {
+		a = succession(old.arrival)
+	} else if a, refused = terms.arrival(req, peer); refused != nil {
+		return nil, a, refused
 	}
-	if number, ok := t.plan.Mailbox(a.Caller); ok && number != "" {
-		a.Door, a.Number = mailbox.OwnDoor, number
+	a.Peer, a.Transport = peer.name, strings.ToLower(req.Transport())
+	a.Source, a.CallID = sourceOf(req).Addr().String(), callIDOf(req)
+	a.Caller = dialplan.User(peer.identity.caller(req).user)
+	return old, a, nil
+}
+
+// arrival is what the dialplan gives a call.
+func (t *terms) arrival(req *sip.Request, p *peer) (call.Arrival, *refusal) {
+	caller := p.identity.caller(req)
+	got, refused := t.plan.Decide(dialplan.Question{
+		Number: uriParty(req.Recipient).user, Host: req.Recipient.Host, Peer: p.name,
+		Trusted: p.identity.kind != nobody, Identity: caller.user, IdentityHost: caller.host,
+		Diversion: diverted(req).user, History: retargeted(req).user,
+	})
+	if refused != 0 {
+		// The number is not logged: people dial codes behind feature numbers.
+		return call.Arrival{}, refuse(sip.StatusNotFound, "Not Found").because(refused.String())
 	}
-	return a
+	r := got.Route
+	if r.Redirect != "" {
+		return call.Arrival{}, refuse(sip.StatusMovedTemporarily, "Moved Temporarily", "Contact: <"+r.Redirect+">").because("its route says so")
+	}
+	return call.Arrival{
+		Door: got.Door, Number: got.Mailbox, Domain: got.Domain,
+		Layout: r.Layout, Language: r.Language, Words: prompt.Words(r.Words), Slow: r.Slow,
+	}, nil
 }
 
 // newDialog takes the state of a dialog from its INVITE (RFC 3261 section 12.1.1)
@@ -119,6 +143,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		signals: make(chan call.Signal, signalsMax),
 		mail:    make(chan *letter, mailMax),
 		hang:    make(chan struct{}),
+		refers:  make(chan string, 1),
 		quit:    make(chan struct{}),
 		over:    make(chan struct{}),
 		order:   order{next: req.CSeq().SeqNo + 1, wait: max(s.opts.T1*3/2, reorderWait)},
@@ -142,7 +167,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 
 // open answers the INVITE with 200 and starts the dialog and its call. A refusal
 // of status 0 means that the caller cancelled.
-func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, arrival call.Arrival) *refusal {
+func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls) *refusal {
 	res, offer, settle, refused := d.invited(req)
 	if refused != nil {
 		return refused
@@ -168,21 +193,21 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, arrival c
 	}
 	d.log.Debug("call answered", "source", req.Source())
 	go d.run()
-	go d.converse(calls, arrival)
+	go d.converse(calls)
 	started = true
 	return nil
 }
 
 // converse is the call's goroutine: started with the dialog, stops when Calls.Run
 // has returned, owns the session's end.
-func (d *dialog) converse(calls Calls, arrival call.Arrival) {
+func (d *dialog) converse(calls Calls) {
 	defer d.s.dialogs.work.Done()
 	defer d.session.Close()
 	defer d.Hangup()
 	defer func() {
 		if v := recover(); v != nil {
-			d.s.survived(v, arrival.CallID)
+			d.s.survived(v, d.arrival.CallID)
 		}
 	}()
-	calls.Run(d.s.calling, d, d.session, arrival)
+	calls.Run(d.s.calling, d, d.session, d.arrival)
 }

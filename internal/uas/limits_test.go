@@ -132,6 +132,7 @@ func TestRefusalsOfNoCallKeepNothing(t *testing.T) {
 		for range 2 {
 			p.write(text)
 			require.Equal(t, status, p.next().status())
+			h.idle(t)
 		}
 	}
 	p := h.udp(t)

@@ -1,7 +1,6 @@
 package uas
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -115,15 +114,4 @@ func TestOrderPassesOverAGap(t *testing.T) {
 		}
 		require.LessOrEqual(t, len(o.passed), passedMax+1)
 	})
-}
-
-func TestUnescape(t *testing.T) {
-	for in, want := range map[string]string{
-		"%2A97": "*97", "%2a97": "*97", "*97": "*97", "100%": "100%", "%4": "%4", "%zz1": "%zz1", "%%41": "%A", "%25%34": "%4", "": "",
-	} {
-		require.Equal(t, want, unescape(in), in)
-	}
-	for i := range 256 {
-		require.Equal(t, string([]byte{byte(i)}), unescape(fmt.Sprintf("%%%02X", i)))
-	}
 }

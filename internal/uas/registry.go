@@ -99,6 +99,13 @@ func (r *registry) confirmed(d *dialog) {
 	r.answered(d)
 }
 
+// unconfirmed says whether a dialog's first ACK is still awaited.
+func (r *registry) unconfirmed(d *dialog) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return d.waits
+}
+
 // answered takes a dialog off those that wait; the caller holds mu.
 func (r *registry) answered(d *dialog) {
 	if !d.waits {

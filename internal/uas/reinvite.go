@@ -19,7 +19,7 @@ func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, set
 	if refused != nil {
 		return nil, nil, nil, refused
 	}
-	headers := []string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: ", "Server: " + product}
+	headers := []string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: " + supported, "Server: " + product}
 	return withSDP(response(req, sip.StatusOK, "OK", headers...), body), offer, settle, nil
 }
 

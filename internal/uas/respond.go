@@ -94,7 +94,10 @@ func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 func (s *Server) logRefusal(req *sip.Request, r *refusal) {
 	s.deps.Metrics.Refused(r.counted())
 	what := "request refused"
-	if req.Method == sip.INVITE {
+	switch {
+	case r.status < 400:
+		what = "call redirected"
+	case req.Method == sip.INVITE:
 		what = "call refused"
 	}
 	s.log.Info(what, "method", cleaned(string(req.Method), 16), "status", r.status, "reason", r.why(),

@@ -94,9 +94,9 @@ func (s *Server) options(req *sip.Request, tx *sip.ServerTx) {
 func abilities() []string {
 	return []string{
 		"Allow: " + allowed,
-		"Accept: " + sdpType + ", " + infoAccept,
+		"Accept: " + sdpType + ", " + infoAccept + ", " + fragType,
 		"Accept-Encoding: identity",
-		"Supported: ",
+		"Supported: " + supported,
 	}
 }
 

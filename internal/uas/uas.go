@@ -34,11 +34,9 @@ type Calls interface {
 	Run(ctx context.Context, leg call.Leg, session media.Session, arrival call.Arrival)
 }
 
-// Plan finds the route of a dialled number and the mailbox that a believed caller
-// stands for; *dialplan.Plan is one.
+// Plan decides what a call gets; *dialplan.Plan is one.
 type Plan interface {
-	Route(dialled string) (dialplan.Route, bool)
-	Mailbox(identity string) (string, bool)
+	Decide(dialplan.Question) (dialplan.Decision, dialplan.Refusal)
 }
 
 // Deps is what the server needs of the rooms below. All of it is safe for
@@ -80,6 +78,7 @@ type Server struct {
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
 	dialled     *dialled
+	referWait   time.Duration
 
 	calling  context.Context // ends when the callers' time is up
 	overtime context.CancelFunc
@@ -109,6 +108,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		dialogs: newRegistry(),
 		ready:   make(chan struct{}),
 
+		referWait:   referWait,
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
 	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})

@@ -1,0 +1,172 @@
+package uas
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"star97/internal/call"
+)
+
+// fragType is a part of a message; a NOTIFY tells of a transfer in it (RFC 3420).
+const fragType = "message/sipfrag"
+
+// referWait bounds the wait for the outcome of a transfer. The call has its own,
+// earlier one, with words for the caller.
+const referWait = 3 * time.Minute
+
+// referral is a REFER of ours and the subscription that it made (RFC 3515).
+type referral struct {
+	id       string   // of the subscription: the CSeq of the REFER (section 2.4.6)
+	first    bool     // in its dialog: its NOTIFYs need not name it
+	answered chan int // has the final status of the REFER
+	giveUp   time.Time
+}
+
+// Refer implements call.Referrer. While a REFER waits to be sent another is left out.
+func (d *dialog) Refer(target string) {
+	select {
+	case d.refers <- target:
+	default:
+	}
+}
+
+// refer sends a REFER. It takes the place of one whose outcome is still open.
+func (d *dialog) refer(target string) {
+	if d.phase != up || !d.ready {
+		return
+	}
+	req := d.request(sip.REFER)
+	own := d.near.contact()
+	for _, h := range [][2]string{{"Refer-To", "<" + target + ">"}, {"Referred-By", own}, {"Contact", own}} {
+		req.AppendHeader(sip.NewHeader(h[0], h[1]))
+	}
+	r := &referral{
+		id: strconv.FormatUint(uint64(d.localSeq), 10), first: !d.referred,
+		answered: make(chan int, 1), giveUp: time.Now().Add(d.s.referWait),
+	}
+	d.referral, d.referred = r, true
+	d.s.dialogs.work.Add(1)
+	// Started with each REFER; stops when it is answered, its time is up or the dialog
+	// is over; owns its transaction.
+	go func() {
+		defer d.s.dialogs.work.Done()
+		status, err := d.s.transact(req, d)
+		if err != nil {
+			d.log.Info("a transfer was not answered", "error", err)
+		}
+		r.answered <- status
+	}()
+}
+
+// answers is where the final status of an open REFER comes from; nil: none is open.
+func (d *dialog) answers() <-chan int {
+	if d.referral == nil {
+		return nil
+	}
+	return d.referral.answered
+}
+
+// referAnswered takes the final answer to a REFER. A 2xx only says that the far end
+// will try; how that ends comes by NOTIFY (section 2.4.4), which may come before it.
+func (d *dialog) referAnswered(status int) {
+	if status >= 300 {
+		d.conclude(status)
+	}
+}
+
+// conclude tells the call how its transfer ended.
+func (d *dialog) conclude(status int) {
+	d.referral = nil
+	if d.phase == up {
+		d.signals <- call.Signal{Kind: call.Referred, Status: status}
+	}
+}
+
+// notify takes the progress of a transfer (section 2.4.5).
+func (d *dialog) notify(l *letter) {
+	event, id := eventOf(l.req)
+	switch {
+	case !strings.EqualFold(event, "refer"):
+		d.refuse(l, refuse(489, "Bad Event", "Allow-Events: refer")) // RFC 6665 section 8.3.2
+		return
+	case !d.referred:
+		d.refuse(l, refuse(sip.StatusCallTransactionDoesNotExists, "Subscription Does Not Exist"))
+		return
+	}
+	status, err := fragStatus(l.req.Body())
+	if err != nil {
+		d.refuse(l, refuse(sip.StatusBadRequest, "Bad Message Fragment").because(err.Error()))
+		return
+	}
+	d.answer(l, response(l.req, sip.StatusOK, "OK"))
+	r := d.referral
+	if r == nil || id != r.id && !(id == "" && r.first) {
+		return // of a transfer whose outcome is known, or no longer awaited
+	}
+	state, _, _ := strings.Cut(firstHeader(l.req, "Subscription-State"), ";")
+	switch {
+	case status >= 200:
+		d.conclude(status)
+	case strings.EqualFold(strings.TrimSpace(state), "terminated"):
+		d.conclude(sip.StatusRequestTimeout) // nothing more will come
+	}
+}
+
+// eventOf is the event package of a NOTIFY, and the subscription that it names.
+func eventOf(req *sip.Request) (event, id string) {
+	value := firstHeader(req, "Event", "o")
+	event, _, _ = strings.Cut(value, ";")
+	id, _ = named(value, "id")
+	return strings.TrimSpace(event), id
+}
+
+// fragStatus is the status of a message fragment that begins with a status line; 0
+// for none at all.
+func fragStatus(body []byte) (int, error) {
+	line, _, _ := strings.Cut(string(body), "\n")
+	if line = strings.TrimSpace(line); line == "" {
+		return 0, nil
+	}
+	parts := strings.SplitN(line, " ", 3)
+	if len(parts) < 2 || !strings.EqualFold(parts[0], "SIP/2.0") || len(parts[1]) != 3 {
+		return 0, errors.New("the fragment begins with no status line")
+	}
+	status, err := strconv.ParseUint(parts[1], 10, 16)
+	if err != nil || status < 100 || status > 699 {
+		return 0, errors.New("the fragment has no SIP status")
+	}
+	return int(status), nil
+}
+
+// transact sends a request of a dialog and waits for its final status. An error comes
+// with a status that stands for it (section 8.1.3.1).
+func (s *Server) transact(req *sip.Request, d *dialog) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 64*s.opts.T1)
+	defer cancel()
+	tx, err := s.request(ctx, req)
+	if err != nil {
+		return sip.StatusServiceUnavailable, err
+	}
+	defer tx.Terminate()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return res.StatusCode, nil
+			}
+		case <-tx.Done():
+			return sip.StatusRequestTimeout, tx.Err()
+		case <-d.quit:
+			return sip.StatusRequestTimeout, nil
+		case <-d.over:
+			return sip.StatusRequestTimeout, nil
+		case <-ctx.Done():
+			return sip.StatusRequestTimeout, ctx.Err()
+		}
+	}
+}
