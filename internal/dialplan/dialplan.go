@@ -204,16 +204,3 @@ func (p *Plan) tidy() {
 		}
 	}
 }
-
-// Route is the first route that a dialled number fits.
-func (p *Plan) Route(dialled string) (Route, bool) {
-	r, _, ok := p.routeOf(dialled)
-	return r, ok
-}
-
-// Mailbox is the number of the mailbox that an identity stands for: a caller's
-// user part, or a number. False: nobody's.
-func (p *Plan) Mailbox(identity string) (string, bool) {
-	number, _, ok := p.mailboxOf(identity)
-	return number, ok
-}
