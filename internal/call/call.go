@@ -15,12 +15,8 @@ type Leg interface {
 	Signals() <-chan Signal
 	// Hangup ends the dialog (BYE) and returns at once; Signals closes when it is over.
 	Hangup()
-}
-
-// Referrer is a Leg that can transfer its caller.
-type Referrer interface {
 	// Refer asks the far end to call a SIP URI in our place (RFC 3515) and returns at
-	// once; one Referred says how that ended, unless Gone comes first.
+	// once; one Referred says how that ended, unless Gone or another Refer comes first.
 	Refer(target string)
 }
 

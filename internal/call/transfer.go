@@ -16,10 +16,7 @@ const placeholder = "{mailbox}"
 func (r *run) transfer(e *flow.Effect) {
 	r.referring = e.Step
 	target := r.site.Targets[e.Target]
-	leg, can := r.leg.(Referrer)
 	switch {
-	case !can:
-		r.deps.Log.Error("this leg cannot transfer a caller", "call", r.arrival.CallID)
 	case target == "":
 		r.deps.Log.Error("the dialplan has no such target", "call", r.arrival.CallID, "target", e.Target)
 	case strings.Contains(target, placeholder) && !r.verified:
@@ -28,7 +25,7 @@ func (r *run) transfer(e *flow.Effect) {
 		r.deps.Log.Warn("a transfer was refused: too many in this hour", "call", r.arrival.CallID, "target", e.Target,
 			"limit", r.site.TransfersPerHour)
 	default:
-		leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension))
+		r.leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension))
 		return
 	}
 	r.unreferred = true

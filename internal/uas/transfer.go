@@ -27,7 +27,7 @@ type referral struct {
 	giveUp   time.Time
 }
 
-// Refer implements call.Referrer. While a REFER waits to be sent another is left out.
+// Refer implements call.Leg. While a REFER waits to be sent another is left out.
 func (d *dialog) Refer(target string) {
 	select {
 	case d.refers <- target:
