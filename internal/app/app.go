@@ -48,7 +48,7 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 		return err
 	}
 	defer unlock()
-	for _, sentence := range shortfalls(c, openFiles()) {
+	for _, sentence := range append(c.Warnings(), shortfalls(c, openFiles())...) {
 		o.Log.Warn(sentence)
 	}
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {

@@ -20,13 +20,10 @@ func openFiles() uint64 {
 	return uint64(limit.Cur)
 }
 
-// shortfalls are the sentences on what keeps the service from carrying as many
-// calls as sip.limits.calls allows, when so many files may be open.
+// shortfalls are the sentences on what keeps this machine from carrying as many calls
+// as sip.limits.calls allows, when so many files may be open.
 func shortfalls(c config.Config, files uint64) (all []string) {
 	calls := c.SIP.Limits.Calls
-	if pairs := c.Media.Pairs(); pairs < calls {
-		all = append(all, fmt.Sprintf("media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other", pairs, calls))
-	}
 	if need := uint64(2*calls + c.SIP.Limits.Connections + filesBeside); files < need {
 		all = append(all, fmt.Sprintf("%d files may be open, but %d calls need %d: raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd) or lower sip.limits.calls", files, calls, need))
 	}

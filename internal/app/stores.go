@@ -14,6 +14,7 @@ import (
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/backend/sqldb"
+	"star97/internal/call"
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/ledger"
@@ -34,10 +35,6 @@ type Stores struct {
 	db      *sqlkit.DB // the ledger's, where it is not the default store's
 	domains atomic.Pointer[map[string]string]
 }
-
-// settleReserve is held back from the time for a change to ask which code is in
-// force when the change itself got no answer.
-const settleReserve = 2 * time.Second
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
 // Errors are sentences with place and remedy.
@@ -63,7 +60,9 @@ func OpenSimulated(ctx context.Context, c config.Config, dir string, with Seams)
 	return s, nil
 }
 
-func settled(backend mailbox.Store) mailbox.Store { return mailbox.Settled(backend, settleReserve) }
+func settled(backend mailbox.Store) mailbox.Store {
+	return mailbox.Settled(backend, call.SettleReserve)
+}
 
 // open opens the default store first: the ledger lives in its file, if it is one of
 // our own. A change in another store is recorded as for a foreign system: its intent

@@ -19,6 +19,10 @@ type Options struct {
 	HangupGrace time.Duration `yaml:"hangup_grace"`
 }
 
+// SettleReserve is held back from the time for a change to ask which code is in force
+// when the change itself got no answer.
+const SettleReserve = 2 * time.Second
+
 // DefaultOptions are used where the configuration says nothing.
 func DefaultOptions() Options {
 	return Options{

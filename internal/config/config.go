@@ -136,19 +136,10 @@ func Load(name string) (Config, []strictyaml.Problem) {
 	return c, append(problems, c.agree(file)...)
 }
 
-// agree checks what two owners have to agree on.
-func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
-	if asked, kept := c.Plan.Limits.WrongCodes, c.Lockout.CallTries; asked > kept {
-		return []strictyaml.Problem{file.Problem("$.lockout.call_tries",
-			fmt.Sprintf("The dialplan gives a call %d tries, but lockout.call_tries closes the mailbox to it after %d.", asked, kept),
-			"Raise lockout.call_tries, or lower limits.wrong_codes of the dialplan.")}
-	}
-	return nil
-}
-
 // Warnings are sentences about a configuration that works and is perhaps not meant.
 func (c *Config) Warnings() []string {
-	all := c.idleStores()
+	all := append(c.idleStores(), c.fewPorts()...)
+	all = append(all, c.believesAnybody()...)
 	if w := c.HTTP.Warning(); w != "" {
 		all = append(all, "http."+w+".")
 	}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"star97/internal/backend"
+	"star97/internal/call"
+	"star97/internal/strictyaml"
+)
+
+// agree checks what two owners have to agree on.
+func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
+	all := append(c.patience(file), c.listenTwice(file)...)
+	if asked, kept := c.Plan.Limits.WrongCodes, c.Lockout.CallTries; asked > kept {
+		all = append(all, file.Problem("$.lockout.call_tries",
+			fmt.Sprintf("The dialplan gives a call %d tries, but lockout.call_tries closes the mailbox to it after %d.", asked, kept),
+			"Raise lockout.call_tries, or lower limits.wrong_codes of the dialplan."))
+	}
+	return all
+}
+
+// patience: a call waits longer for a store than the store for another program's lock.
+// Else the caller is told that nobody knows what became of a change, although the store
+// is about to say that there was none.
+func (c *Config) patience(file *strictyaml.File) (all []strictyaml.Problem) {
+	check := func(key string, o backend.Options) {
+		busy, deadline := o.SQLite.Database.BusyTimeout, c.Call.StoreDeadline
+		if o.Validate() != nil || c.Call.Validate() != nil || deadline > busy+call.SettleReserve {
+			return
+		}
+		all = append(all, file.Problem("$."+key+".sqlite.database.busy_timeout", fmt.Sprintf(
+			"A call gives a store %v (call.store_deadline), but %s.sqlite.database.busy_timeout waits %v for a lock, and %v are kept for asking what became of a change.",
+			deadline, key, busy, call.SettleReserve), "Raise call.store_deadline above the sum of the two, or lower busy_timeout."))
+	}
+	check("store", c.Store)
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		check("stores."+name, c.Stores[name])
+	}
+	return all
+}
+
+// listenTwice finds listeners that would take each other's port.
+func (c *Config) listenTwice(file *strictyaml.File) (all []strictyaml.Problem) {
+	first := map[string]int{}
+	for i, l := range c.SIP.Listen {
+		at, err := netip.ParseAddrPort(l.Address)
+		if err != nil || at.Port() == 0 { // told by its owner; a free port each
+			continue
+		}
+		key := l.Network + " " + netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+		if n, twice := first[key]; twice {
+			all = append(all, file.Problem(fmt.Sprintf("$.sip.listen[%d]", i),
+				fmt.Sprintf("sip.listen[%d] and sip.listen[%d] are the same, %s.", n, i, key), "Remove one of them."))
+			continue
+		}
+		first[key] = i
+	}
+	return all
+}
+
+// fewPorts is the sentence on RTP ports for fewer calls than are allowed.
+func (c *Config) fewPorts() []string {
+	if pairs, calls := c.Media.Pairs(), c.SIP.Limits.Calls; pairs < calls {
+		return []string{fmt.Sprintf("media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other.", pairs, calls)}
+	}
+	return nil
+}
+
+// believesAnybody are the peers of which everybody is one, and who call themselves
+// what they like.
+func (c *Config) believesAnybody() (all []string) {
+	for i, p := range c.SIP.Peers {
+		if !strings.EqualFold(p.Identity, "from") || !slices.ContainsFunc(p.Addresses, isEverybody) {
+			continue
+		}
+		all = append(all, fmt.Sprintf("sip.peers[%d] (%s) takes calls from every address and believes their From header, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", i, p.Name))
+	}
+	return all
+}
+
+func isEverybody(address string) bool {
+	p, err := netip.ParsePrefix(address)
+	return err == nil && p.Bits() == 0
+}
