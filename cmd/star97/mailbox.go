@@ -37,6 +37,7 @@ func mailboxCommand() *cobra.Command {
 			"input or generated and shown once; it never stands on a command line.",
 		Example: "  star97 mailbox add 4001 --name 'Ann Example' --generate\n" +
 			"  star97 mailbox list\n" +
+			"  star97 mailbox set 4001 --language es-ES --slow\n" +
 			"  star97 mailbox set-code 4001 < code.txt\n" +
 			"  star97 mailbox unlock 4001 --reason 'owner called, identity checked'",
 		Args: cobra.NoArgs, // what is no sub-command is an unknown one
@@ -45,9 +46,9 @@ func mailboxCommand() *cobra.Command {
 	f := cmd.PersistentFlags()
 	f.StringVar(&m.config, "config", "", "configuration file (YAML); none: the built-in defaults")
 	f.StringVar(&m.data, "data", defaultData, "folder for the databases and the pepper")
-	f.StringVar(&m.domain, "domain", "", "tenant; empty: the default one")
+	f.StringVar(&m.domain, "domain", "", "tenant, which is kept in the store that the dialplan's domains name; empty: the default one")
 	f.BoolVar(&m.json, "json", false, "print JSON")
-	cmd.AddCommand(m.add(), m.list(), m.show(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
+	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
 	return cmd
 }
 
@@ -138,17 +139,15 @@ func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p
 	}
 	if m.json {
 		views := []view{}
-		if err := each(func(v view) error { views = append(views, v); return nil }); err != nil {
-			return err
-		}
-		return printJSON(w, views)
+		err := each(func(v view) error { views = append(views, v); return nil })
+		return errors.Join(printJSON(w, views), err)
 	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "EXTENSION\tDOMAIN\tNAME\tLANGUAGE\tSTATE")
 	n := 0
 	err := each(func(v view) error {
 		n++
-		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Extension, dash(v.Domain), dash(v.Name), dash(v.Language), strings.Join(v.State, ", "))
+		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Extension, dash(v.Domain), dash(v.Name), dash(v.Language), strings.Join(v.states(), ", "))
 		return err
 	})
 	if err := errors.Join(err, table.Flush()); err != nil {

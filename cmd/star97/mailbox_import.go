@@ -24,7 +24,10 @@ import (
 	"star97/internal/pin"
 )
 
-var importHeader = []string{"mailbox", "domain", "name", "language", "code"}
+// importHeader are the columns of an import file; one that has no slow leaves it out.
+var importHeader = []string{"mailbox", "domain", "name", "language", "code", "slow"}
+
+const slowColumn = 5
 
 // row is one mailbox of an import file.
 type row struct {
@@ -37,10 +40,11 @@ func (m *mailboxes) importCSV() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Add mailboxes from a CSV file", Args: cobra.ExactArgs(1),
-		Long: "The first line is " + strings.Join(importHeader, ",") + ". An empty code leaves the\n" +
-			"mailbox without one. The whole file is checked before the first mailbox is added;\n" +
-			"every problem is printed with its line. Mailboxes that are there already are left\n" +
-			"as they are, so an import can be repeated.",
+		Long: "The first line is " + strings.Join(importHeader, ",") + ", or the same without\n" +
+			"slow: yes there gives the owner twice the time. An empty code leaves the mailbox\n" +
+			"without one. The whole file is checked before the first mailbox is added; every\n" +
+			"problem is printed with its line. Mailboxes that are there already are left as they\n" +
+			"are, so an import can be repeated.",
 		Example: "  star97 mailbox import mailboxes.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, name, err := openInput(args[0], cmd.InOrStdin())
@@ -97,10 +101,9 @@ func (r *reader) wrong(line int, err error) {
 // read returns all rows, or every problem of the file.
 func (r *reader) read(in io.Reader) ([]row, error) {
 	file := csv.NewReader(withoutMark(in))
-	file.FieldsPerRecord = len(importHeader)
-	header, err := file.Read()
-	if err != nil || !slices.EqualFunc(header, importHeader, isColumn) {
-		return nil, fmt.Errorf("%s:1: the first line must be %s", r.name, strings.Join(importHeader, ","))
+	header, err := file.Read() // each line has as many fields from then on
+	if err != nil || !isHeader(header) {
+		return nil, fmt.Errorf("%s:1: the first line must be %s, or the same without slow", r.name, strings.Join(importHeader, ","))
 	}
 	r.seen = map[mailboxKey]int{}
 	for {
@@ -110,7 +113,7 @@ func (r *reader) read(in io.Reader) ([]row, error) {
 		case errors.Is(err, io.EOF):
 			return r.rows, errors.Join(r.problems...)
 		case errors.As(err, &broken):
-			r.wrong(broken.StartLine, fmt.Errorf("%w; each line has %d fields", broken.Err, len(importHeader)))
+			r.wrong(broken.StartLine, fmt.Errorf("%w; each line has %d fields", broken.Err, len(header)))
 			if !errors.Is(err, csv.ErrFieldCount) { // where the next line begins is not certain
 				return nil, errors.Join(r.problems...)
 			}
@@ -121,6 +124,10 @@ func (r *reader) read(in io.Reader) ([]row, error) {
 			r.row(line, fields)
 		}
 	}
+}
+
+func isHeader(written []string) bool {
+	return slices.EqualFunc(written, importHeader, isColumn) || slices.EqualFunc(written, importHeader[:slowColumn], isColumn)
 }
 
 func isColumn(written, name string) bool { return strings.EqualFold(strings.TrimSpace(written), name) }
@@ -134,10 +141,15 @@ func (r *reader) row(line int, fields []string) {
 		Extension: fields[0], Domain: fields[1], Name: fields[2], Language: fields[3],
 	}}
 	before := len(r.problems)
+	var err error
+	if len(fields) > slowColumn {
+		if one.account.Flags.Slow, err = yes(fields[slowColumn]); err != nil {
+			r.wrong(line, err)
+		}
+	}
 	if err := r.check(one.account); err != nil {
 		r.wrong(line, err)
 	}
-	var err error
 	if one.code, err = pin.Parse(fields[4]); err != nil {
 		r.wrong(line, err)
 	} else if !one.code.Empty() && !r.force {
@@ -154,6 +166,18 @@ func (r *reader) row(line int, fields []string) {
 	if len(r.problems) == before {
 		r.rows = append(r.rows, one)
 	}
+}
+
+// yes reads a column of yes and no; what else stands there is not told, since it may be
+// a code in the wrong column.
+func yes(field string) (bool, error) {
+	switch strings.ToLower(field) {
+	case "yes", "true", "1":
+		return true, nil
+	case "", "no", "false", "0":
+		return false, nil
+	}
+	return false, errors.New("slow must be yes or no, or empty for no")
 }
 
 // withoutMark drops the byte order mark that spreadsheet programs begin a file in

@@ -158,7 +158,7 @@ func TestMailboxImport(t *testing.T) {
 	write("4001,,Ann,,739164\n4005,,Eve,,582907\n4002,NORTH,Bob,,582907\n")
 	out, errs = c.run(0, "", "import", file, "--json")
 	require.JSONEq(t, `{"added": 1, "there": 2, "failed": 0}`, out, "an import can be repeated")
-	require.Empty(t, errs)
+	require.NotContains(t, errs, "star97:", "signs of life at most")
 	out, _ = c.run(0, "", "import", file)
 	require.Equal(t, "0 of 3 mailboxes are added; 3 were there already.\n", out)
 	require.NoError(t, os.WriteFile(file, []byte("Mailbox, DOMAIN ,name,language, Code\n 4007 ,south, Gus ,,\n"), 0o600))
@@ -170,6 +170,52 @@ func TestMailboxImport(t *testing.T) {
 	require.Equal(t, "1 of 1 mailboxes are added.\n", out)
 	_, errs = c.run(1, "", "import", file+".none")
 	require.Contains(t, errs, "check its name and mode")
+}
+
+func TestMailboxIsSet(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	c.run(0, "739164\n", "add", "4001", "--name", "Ann Example", "--language", "en-US", "--slow")
+	shown := func() map[string]any {
+		out, _ := c.run(0, "", "show", "4001", "--json")
+		return object(t, out)
+	}
+	require.Equal(t, true, shown()["slow"])
+	out, _ := c.run(0, "", "show", "4001")
+	require.Regexp(t, `(?m)^pace +slow: twice the time for every entry$`, out)
+	out, _ = c.run(0, "", "list")
+	require.Regexp(t, `4001 +- +Ann Example +en-US +ok, slow`, out)
+
+	out, _ = c.run(0, "", "set", "4001", "--language", "es-ES", "--slow=false", "--reason", "asked for it")
+	require.Equal(t, "Mailbox 4001 is changed.\n", out)
+	v := shown()
+	require.Equal(t, []any{"Ann Example", "es-ES", nil}, []any{v["name"], v["language"], v["slow"]})
+	out, _ = c.run(0, "", "set", "4001", "--name", "Ann Sample", "--disabled", "--json")
+	require.Equal(t, []any{"disabled"}, object(t, out)["state"])
+	c.run(0, "", "set", "4001", "--disabled=false", "--language", "")
+	v = shown()
+	require.Equal(t, []any{"Ann Sample", nil, []any{"ok"}}, []any{v["name"], v["language"], v["state"]})
+
+	_, errs := c.run(1, "", "set", "4001")
+	require.Contains(t, errs, "nothing is to be changed; name what: --name, --language, --slow or --disabled")
+	_, errs = c.run(1, "", "set", "4001", "--language", "739164")
+	require.Contains(t, errs, "the language of mailbox 4001 is no BCP 47 tag")
+	_, errs = c.run(1, "", "set", "4009", "--slow")
+	require.Contains(t, errs, "there is no mailbox 4009")
+}
+
+func TestAnImportMayTellWhoNeedsTime(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	out, errs := c.run(1, "mailbox,domain,name,language,code,slow\n4001,,Ann,,,739164\n", "import", "-")
+	require.Empty(t, out)
+	require.Contains(t, errs, "standard input:2: slow must be yes or no, or empty for no")
+	require.NotContains(t, errs, "739164", "a code in the wrong column")
+	_, errs = c.run(1, "mailbox,domain,name,language,code,pace\n", "import", "-")
+	require.Contains(t, errs, "standard input:1: the first line must be mailbox,domain,name,language,code,slow, or the same without slow")
+	c.run(0, "mailbox,domain,name,language,code,Slow\n4001,,Ann,,,Yes\n4002,,Bob,,,no\n4003,,Cem,,,\n", "import", "-")
+	out, _ = c.run(0, "", "list")
+	require.Regexp(t, `4001 .* no code, slow\n4002 .* no code\n4003 .* no code\n`, out)
 }
 
 // A person mends a file once, not once for each problem.
@@ -310,6 +356,8 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 	wrong := filepath.Join(t.TempDir(), "star97.yaml")
 	require.NoError(t, os.WriteFile(empty, nil, 0o600))
 	require.NoError(t, os.WriteFile(wrong, []byte("drain: 2h\nlog: {level: loud}\n"), 0o600))
+	doubtful := filepath.Join(t.TempDir(), "star97.yaml")
+	require.NoError(t, os.WriteFile(doubtful, []byte("sip: {limits: {calls: 5000}}\n"), 0o600))
 	for _, row := range []struct {
 		args         []string
 		code         int
@@ -323,6 +371,9 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 		{[]string{"check"}, 0, "No problem found.", ""},
 		{[]string{"check", "--config", empty}, 0, "No problem found.", ""},
 		{[]string{"check", "--json"}, 0, "[]", ""},
+		{[]string{"check", "--config", doubtful}, 0, "No problem found.", "warning: media.port_min to media.port_max hold 2000 calls"},
+		{[]string{"check", "--config", doubtful, "--json"}, 0, `"warning": true`, ""},
+		{[]string{"check", "--config", doubtful, "--print"}, 0, "calls: 5000", "warning: "},
 		{[]string{"check", "--print"}, 0, "\nlog:\n  level: info\n  format: text\ndrain: 1m0s\n", ""},
 		{[]string{"check", "--print", "--json"}, 2, "", "none of the others can be"},
 		{[]string{"check", "--print", "--config", wrong}, 1, wrong + ":1: drain", "2 problems found"},

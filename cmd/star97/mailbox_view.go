@@ -20,13 +20,14 @@ type view struct {
 	Name      string   `json:"name,omitempty"`
 	Language  string   `json:"language,omitempty"`
 	Numbers   []string `json:"numbers,omitempty"`
+	Slow      bool     `json:"slow,omitempty"`
 	State     []string `json:"state"`
 }
 
 func viewOf(a mailbox.Account) view {
 	v := view{
 		ID: a.ID, Backend: a.Backend, Extension: a.Extension, Domain: a.Domain,
-		Name: a.Name, Language: a.Language, Numbers: a.Numbers,
+		Name: a.Name, Language: a.Language, Numbers: a.Numbers, Slow: a.Flags.Slow,
 	}
 	for _, f := range []struct {
 		on   bool
@@ -45,6 +46,14 @@ func viewOf(a mailbox.Account) view {
 		v.State = []string{"ok"}
 	}
 	return v
+}
+
+// states are the words of a list's row.
+func (v view) states() []string {
+	if v.Slow {
+		return append(slices.Clone(v.State), "slow")
+	}
+	return v.State
 }
 
 // codeView is a mailbox with the code that was generated for it, shown this once.
@@ -107,6 +116,7 @@ func (d detail) print(w io.Writer) {
 		{"name", dash(d.Name)},
 		{"language", dash(d.Language)},
 		{"numbers", dash(strings.Join(d.Numbers, ", "))},
+		{"pace", d.pace()},
 		{"state", strings.Join(d.State, ", ")},
 		{"own door", d.OwnDoor.String()},
 		{"any door", d.AnyDoor.String()},
@@ -117,6 +127,13 @@ func (d detail) print(w io.Writer) {
 	if d.Stopped {
 		fmt.Fprintf(w, "\nToo many wrong codes in a row: closed until `star97 mailbox unlock %s`.\n", d.Extension)
 	}
+}
+
+func (v view) pace() string {
+	if v.Slow {
+		return "slow: twice the time for every entry"
+	}
+	return "normal"
 }
 
 func (d doorView) String() string {

@@ -28,9 +28,12 @@ func (m *mailboxes) add() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Extension, a.Domain = args[0], m.domain
 			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
+				err := s.Check(a)
+				if err != nil {
+					return err
+				}
 				var code pin.PIN
 				if !noCode {
-					var err error
 					if code, err = from.read(cmd, c, a); err != nil {
 						return err
 					}
@@ -43,6 +46,7 @@ func (m *mailboxes) add() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&a.Name, "name", "", "the owner's name")
 	f.StringVar(&a.Language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
+	f.BoolVar(&a.Flags.Slow, "slow", false, "give the owner twice the time")
 	f.StringSliceVar(&a.Numbers, "number", nil, "a number of the owner, digits only: who calls with it comes in by this mailbox's own door; may be repeated")
 	f.BoolVar(&a.Flags.MustChange, "must-change", false, "the owner has to choose another code at the first call")
 	f.BoolVar(&a.Flags.CannotChange, "cannot-change", false, "the code cannot be changed over the phone")
@@ -51,6 +55,50 @@ func (m *mailboxes) add() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("no-code", "generate")
 	cmd.MarkFlagsMutuallyExclusive("must-change", "cannot-change")
 	return cmd
+}
+
+func (m *mailboxes) set() *cobra.Command {
+	var name, language string
+	var slow, disabled bool
+	cmd := &cobra.Command{
+		Use: "set EXTENSION", Short: "Change a mailbox's name, language or pace, or close it", Args: cobra.ExactArgs(1),
+		Long: "What is not named stays as it is, and so does the access code. Calls that come\n" +
+			"from then on go by it.",
+		Example: "  star97 mailbox set 4001 --language es-ES --slow\n" +
+			"  star97 mailbox set 4001 --slow=false --name 'Ann Sample'\n" +
+			"  star97 mailbox set 4001 --disabled --reason 'on leave'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var e mailbox.Edit
+			given := func(flag string) bool { return cmd.Flags().Changed(flag) }
+			e.Name, e.Language = pick(given("name"), &name), pick(given("language"), &language)
+			e.Slow, e.Disabled = pick(given("slow"), &slow), pick(given("disabled"), &disabled)
+			if e == (mailbox.Edit{}) {
+				return failed("nothing is to be changed; name what: --name, --language, --slow or --disabled")
+			}
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+				a, err := s.Edit(cmd.Context(), a, e, actor(), m.reason)
+				if err != nil {
+					return err
+				}
+				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is changed.", a.Extension)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&name, "name", "", "the owner's name")
+	f.StringVar(&language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
+	f.BoolVar(&slow, "slow", false, "give the owner twice the time; --slow=false: no longer")
+	f.BoolVar(&disabled, "disabled", false, "take no code for this mailbox; --disabled=false: take it again")
+	m.reasonFlag(cmd)
+	return cmd
+}
+
+// pick is a flag's value where it was given.
+func pick[T any](given bool, value *T) *T {
+	if given {
+		return value
+	}
+	return nil
 }
 
 func (m *mailboxes) setCode() *cobra.Command {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"star97/internal/audit"
+	"star97/internal/backend"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -30,6 +34,9 @@ func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Ac
 	}
 	switch len(one) {
 	case 0:
+		if err := s.known(domain); err != nil {
+			return mailbox.Account{}, err
+		}
 		return mailbox.Account{}, fmt.Errorf("there is no mailbox %s%s; `star97 mailbox list` shows all", extension, mailbox.InDomain(domain))
 	case 1:
 		return one[0], nil
@@ -37,17 +44,19 @@ func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Ac
 	return mailbox.Account{}, fmt.Errorf("mailbox %s%s exists %d times; remove the wrong ones in the voicemail system", extension, mailbox.InDomain(domain), len(one))
 }
 
-// List calls use for every mailbox of one domain, or of all.
+// List calls use for every mailbox of one domain, or of all. Where a store does not
+// answer, the others' mailboxes come all the same, and its error at the end.
 func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Account) error) error {
 	lister, ok := s.Backend.(mailbox.Lister)
 	if !ok {
 		return errBackend("list its mailboxes")
 	}
 	p.Limit = 500
+	missed := map[string]error{} // by its words: each page may meet it
 	for {
 		page, err := lister.List(ctx, p)
 		if err != nil {
-			return err
+			missed[err.Error()] = err
 		}
 		for _, a := range page {
 			if err := use(a); err != nil {
@@ -55,7 +64,7 @@ func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Acco
 			}
 		}
 		if len(page) < p.Limit {
-			return nil
+			return errors.Join(slices.Collect(maps.Values(missed))...)
 		}
 		p.After = &page[len(page)-1]
 	}
@@ -64,7 +73,7 @@ func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Acco
 // Unfinished is the error of an action that was carried out, or may have been,
 // and after which something else went wrong.
 type Unfinished struct {
-	Action  audit.Action    // Add, Reset or Remove
+	Action  audit.Action    // Add, Reset, Remove or Edit
 	Outcome mailbox.Outcome // Done or Unknown
 	Err     error
 }
@@ -82,6 +91,7 @@ var unfinished = map[audit.Action]struct{ done, unknown string }{
 	audit.Add:    {"the mailbox is added and its code is in force", "the mailbox may be added and its code in force"},
 	audit.Reset:  {"this code is in force", "this code may be in force"},
 	audit.Remove: {"the mailbox is removed", "the mailbox may be removed"},
+	audit.Edit:   {"the mailbox is altered", "the mailbox may be altered"},
 }
 
 // Error says first what is in force, then what went wrong.
@@ -90,7 +100,7 @@ func (u *Unfinished) Error() string { return u.Told() + "; but: " + u.Err.Error(
 // Unwrap leads to what went wrong.
 func (u *Unfinished) Unwrap() error { return u.Err }
 
-// OutcomeOf tells from the error of Add, SetCode or Remove what became of it.
+// OutcomeOf tells from the error of Add, SetCode, Remove or Edit what became of it.
 func OutcomeOf(err error) mailbox.Outcome {
 	var u *Unfinished
 	switch {
@@ -128,12 +138,31 @@ func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.
 }
 
 // Check tells what Add would refuse of an account whatever else is stored, as far
-// as the backend can tell.
+// as the store of its domain can tell.
 func (s *Stores) Check(a mailbox.Account) error {
-	if checker, ok := s.Backend.(interface{ Check(mailbox.Account) error }); ok {
-		return checker.Check(a)
+	if checker, ok := s.Backend.(backend.Checker); ok {
+		if err := checker.Check(a); err != nil {
+			return err
+		}
 	}
-	return nil
+	return s.known(a.Domain)
+}
+
+// domainsTold bounds a sentence about domains.
+const domainsTold = 10
+
+// known tells whether calls can reach a domain. Without domains in the dialplan its
+// routes may name any.
+func (s *Stores) known(domain string) error {
+	domains := *s.domains.Load()
+	if _, ok := domains[strings.ToLower(domain)]; ok || domain == "" || len(domains) == 0 {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(domains))
+	if len(names) > domainsTold {
+		names = append(names[:domainsTold], "others")
+	}
+	return fmt.Errorf("the dialplan has no domain %s; use one of it (%s), or add this one to domains there", domain, strings.Join(names, ", "))
 }
 
 // Add makes a mailbox and records it. The account is as far as it is known.
@@ -141,6 +170,9 @@ func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by ma
 	admin, ok := s.Backend.(mailbox.Admin)
 	if !ok {
 		return a, errBackend("add mailboxes")
+	}
+	if err := s.known(a.Domain); err != nil {
+		return a, err
 	}
 	err := s.administer(ctx, audit.Add, a, by, "", func(ctx context.Context) error {
 		added, err := admin.Add(ctx, a, code, by)
@@ -179,4 +211,20 @@ func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor
 	}, func(ctx context.Context) error {
 		return s.Guard.Unlock(ctx, a, by, reason)
 	})
+}
+
+// Edit alters a mailbox and records it. The account is as far as it is known.
+func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	editor, ok := s.Backend.(mailbox.Editor)
+	if !ok {
+		return a, errBackend("alter mailboxes")
+	}
+	err := s.administer(ctx, audit.Edit, a, by, reason, func(ctx context.Context) error {
+		altered, err := editor.Edit(ctx, a, e, by)
+		if err == nil {
+			a = altered
+		}
+		return err
+	}, nothing)
+	return a, err
 }

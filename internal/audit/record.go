@@ -54,10 +54,12 @@ const (
 	Reset  Action = 5
 	Add    Action = 6
 	Remove Action = 7
+	Edit   Action = 8
 )
 
 var actionWords = [...]string{
 	Find: "find", Login: "login", Change: "change", Unlock: "unlock", Reset: "reset", Add: "add", Remove: "remove",
+	Edit: "edit",
 }
 
 // String is the action's closed word.

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// tenantFiles writes a configuration with a store beside the default one and a
+// dialplan with a domain in each, and returns the configuration's name.
+func tenantFiles(t *testing.T, more string) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "star97.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("dialplan: plan.yaml\nstores:\n  north: {}\n"+more), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(`domains:
+  - {name: north.example, hosts: [sip.north.example], store: north}
+  - {name: south.example, hosts: [sip.south.example]}
+`), 0o600))
+	return config
+}
+
+// A command reaches the store of its domain; the domains are those of the dialplan.
+func TestMailboxCommandsChooseTheStoreByDomain(t *testing.T) {
+	t.Parallel()
+	c, config := newCLI(t), tenantFiles(t, "")
+	run := func(code int, stdin string, args ...string) (string, string) {
+		return c.run(code, stdin, append(args, "--config", config)...)
+	}
+	run(0, "739164\n", "add", "4001", "--domain", "south.example", "--name", "Ann South")
+	run(0, "582907\n", "add", "4001", "--domain", "North.Example", "--name", "Ann North")
+	run(0, "", "add", "4002", "--no-code")
+	for _, file := range []string{"star97.db", "north.db", "pepper"} {
+		require.FileExists(t, filepath.Join(c.data, file))
+	}
+	out, _ := run(0, "", "list")
+	require.Regexp(t, `(?s)4002 +- .*4001 +north\.example +Ann North .*4001 +south\.example +Ann South `, out)
+	out, _ = run(0, "", "show", "4001", "--domain", "north.example")
+	require.Regexp(t, `(?m)^id +sqlite:north \w+$`, out)
+	run(0, "", "set", "4001", "--domain", "north.example", "--slow")
+	run(0, "605182\n", "set-code", "4001", "--domain", "north.example")
+	run(0, "", "unlock", "4001", "--domain", "north.example")
+	out, _ = run(0, "", "show", "4001", "--domain", "south.example", "--json")
+	require.Nil(t, object(t, out)["slow"])
+	run(0, "", "remove", "4001", "--domain", "north.example", "--yes")
+	out, _ = run(0, "", "list", "--json")
+	var all []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	require.Len(t, all, 2)
+	require.Equal(t, "south.example", all[1]["domain"])
+
+	const unknown = "the dialplan has no domain west.example; use one of it (north.example, south.example), or add this one to domains there"
+	for _, args := range [][]string{{"add", "4003", "--no-code"}, {"show", "4001"}, {"remove", "4001", "--yes"}} {
+		_, errs := run(1, "", append(args, "--domain", "west.example")...)
+		require.Contains(t, errs, unknown)
+	}
+	_, errs := run(1, "mailbox,domain,name,language,code\n4003,north.example,Cem,,\n4004,west.example,Dee,,\n", "import", "-")
+	require.Contains(t, errs, "standard input:3: "+unknown)
+	run(0, "mailbox,domain,name,language,code\n4003,north.example,Cem,,\n4004,south.example,Dee,,\n", "import", "-")
+	out, _ = run(0, "", "list", "--domain", "NORTH.example")
+	require.Regexp(t, `4003 +north\.example +Cem`, out)
+	require.NotContains(t, out, "south")
+}
+
+// A store that cannot be opened is named before anything is done; one that is used by
+// nobody is told and no obstacle.
+func TestStoresThatAreNotAsTheyShouldBe(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	config := tenantFiles(t, "  west:\n    sqlite: {database: {path: "+t.TempDir()+"}}\n")
+	_, errs := c.run(1, "", "add", "4001", "--no-code", "--config", config)
+	require.Contains(t, errs, "store west: the database ")
+	require.Contains(t, errs, "cannot be opened for writing")
+	out, errs, exit := star97(t, "", "check", "--config", config)
+	require.Zero(t, exit)
+	require.Contains(t, out+errs, "stores.west is used by no domain")
+}
