@@ -104,4 +104,10 @@ type Report struct {
 	Source Source
 	Digit  Digit
 	At     time.Duration
+	// Held is how long the key had been down by its sender's word when a Down was
+	// sent, up to heldMost: the first packet that comes of a press can be its end.
+	Held time.Duration
 }
+
+// heldMost bounds Held, which a sender may write as it likes.
+const heldMost = 2 * time.Second

@@ -218,7 +218,8 @@ func (d *EventDecoder) press(e *event, now time.Duration, out []Report) []Report
 	out = d.release(now, out)
 	d.last = d.store(e, now)
 	d.open, d.seen = true, now
-	out = append(out, Report{Kind: Down, Source: FromEvent, Digit: e.digit, At: now})
+	out = append(out, Report{Kind: Down, Source: FromEvent, Digit: e.digit, At: now,
+		Held: min(d.span(uint32(e.duration)), heldMost)})
 	if e.end {
 		out = d.release(now, out)
 	}

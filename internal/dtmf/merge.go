@@ -4,8 +4,8 @@ import "time"
 
 // Windows of Merge.
 const (
-	// copyWindow is how long after key-up the same digit from another source is
-	// still the same press: tone detectors and gateways are that late.
+	// copyWindow is how long after key-up the same key going down by another source
+	// is still the same press: tone detectors and gateways are that late.
 	copyWindow = 250 * time.Millisecond
 	// infoWindow is the same for SIP INFO beside events or tones: a lost INFO comes
 	// again after 0.5, 1.5 and 3.5 s (RFC 3261 section 17.1.2.1, timer E).
@@ -111,7 +111,7 @@ func (m *Merge) copied(r Report) *merged {
 		if p.told == 0 || p.digit != r.Digit || p.told&(1<<r.Source) != 0 {
 			continue
 		}
-		if p.open || r.At-p.up <= window {
+		if p.open || r.At-r.Held-p.up <= window {
 			return p
 		}
 	}

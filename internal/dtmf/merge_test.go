@@ -34,6 +34,12 @@ func held(source Source, c byte, at time.Duration) []Report {
 	return []Report{report(Down, source, c, at), report(Up, source, c, at+100*ms)}
 }
 
+// late is a press that was first told of when its key had been down for so long.
+func late(r Report, held time.Duration) Report {
+	r.Held = held
+	return r
+}
+
 func TestMerge(t *testing.T) {
 	for _, c := range []struct {
 		name                string
@@ -64,6 +70,12 @@ func TestMerge(t *testing.T) {
 		{"INFO and event for each press, INFO first", [][]Report{
 			held(FromInfo, '1', 0), held(FromEvent, '1', 30*ms), held(FromInfo, '1', 400*ms), held(FromEvent, '1', 430*ms),
 		}, "11", FromInfo, 2, 0},
+		{"INFO at key-down, and of the event only its end, after a long press", [][]Report{
+			held(FromInfo, '1', 0), {late(held(FromEvent, '1', 900*ms)[0], 700*ms)}, held(FromInfo, '1', 1200*ms),
+		}, "11", FromInfo, 1, 0},
+		{"INFO, and soon the same key by an event that began later", [][]Report{
+			held(FromInfo, '1', 0), {late(held(FromEvent, '1', 900*ms)[0], 100*ms)},
+		}, "11", FromEvent, 0, 0},
 		{"INFO beside events, lost and sent again 3.5 s later", [][]Report{
 			held(FromEvent, '1', 0), held(FromEvent, '1', 300*ms), held(FromInfo, '1', 3500*ms), held(FromInfo, '1', 3501*ms),
 		}, "11", FromEvent, 2, 0},
@@ -148,5 +160,19 @@ func TestEveryPhoneIsHeardAsItPressed(t *testing.T) {
 				require.Equal(t, string(pressed), accepted(&m, in), "code %d", i)
 			}
 		})
+	}
+}
+
+// An INFO tells of a key going down; where of the event only the end arrives, it
+// arrives as late as the key was long, and is the same press all the same.
+func TestAnEndAloneIsACopyOfItsInfo(t *testing.T) {
+	for _, length := range []time.Duration{40 * ms, 300 * ms, 1500 * ms} {
+		p := new(phone)
+		p.now = time.Second
+		var d EventDecoder
+		ends := feed(&d, only(p.press('7', length), isEnd), 1, 1)
+		require.Equal(t, length, ends[0].Held)
+		var m Merge
+		require.Equal(t, "7", accepted(&m, append(held(FromInfo, '7', time.Second), ends...)), "a press of %v", length)
 	}
 }
