@@ -544,6 +544,6 @@ func TestExampleCodesAreShownOnce(t *testing.T) {
 // waitFor returns the service's standard output once it holds a text.
 func waitFor(t *testing.T, v *service, text string) string {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(v.Stdout.String(), text) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(v.Stdout.String(), text) }, readyWithin, 10*time.Millisecond)
 	return v.Stdout.String()
 }

@@ -185,6 +185,9 @@ func (s setup) yaml(t testing.TB) string {
 		"media": fmt.Sprintf("{port_min: %d, port_max: %d}", first, last),
 		"log":   "{level: debug}",
 		"drain": "3s", // a telephone that crashed does not keep the service up
+		// Hashes give way to everything else: on a busy machine they may take long.
+		"call":  "{store_deadline: 30s}",
+		"store": "{sqlite: {queue_wait: 30s}}",
 	}
 	for name, value := range s.Sections {
 		sections[name] = value

@@ -38,7 +38,7 @@ func TestASecondInterruptEndsAtOnce(t *testing.T) {
 	p := callertest.Dial(t, caller.Options{URI: "sip:*98@" + v.UDP.String(), From: "4001", Listen: "127.0.0.1"})
 	p.Hear(prompt.EnterExtension)
 	v.signal(syscall.SIGINT)
-	require.Eventually(t, func() bool { return strings.Contains(v.Stderr.String(), "draining") }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(v.Stderr.String(), "draining") }, readyWithin, 20*time.Millisecond)
 	select {
 	case <-v.exited:
 		require.FailNow(t, "the first interrupt must wait for the call", "%s", v.Stderr)
@@ -47,7 +47,7 @@ func TestASecondInterruptEndsAtOnce(t *testing.T) {
 	v.signal(syscall.SIGINT)
 	select {
 	case <-v.exited:
-	case <-time.After(5 * time.Second):
+	case <-time.After(endWithin):
 		require.FailNow(t, "the second interrupt must end the process")
 	}
 	var exit *exec.ExitError

@@ -85,7 +85,7 @@ func (p *textPhone) ask(message string) sipAnswer {
 	_, err := p.conn.Write([]byte(message))
 	require.NoError(p.t, err)
 	buf := make([]byte, 64<<10)
-	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(p.t, p.conn.SetReadDeadline(time.Now().Add(soundPatience)))
 	for {
 		n, err := p.conn.Read(buf)
 		require.NoError(p.t, err, "no answer to\n%s", message)

@@ -30,7 +30,9 @@ func TestAnInviteWithoutAckGetsNothing(t *testing.T) {
 	o := h.phone("*97", "4001")
 	o.Keys, o.Ack.Withhold = caller.Info, true
 	c := dial(t, o)
-	require.NoError(t, c.PressAs(t.Context(), codes["wrong"]+"#", caller.Press{Length: 10 * time.Millisecond, Gap: -1}))
+	if err := c.PressAs(t.Context(), codes["wrong"]+"#", caller.Press{Length: 10 * time.Millisecond, Gap: -1}); err != nil {
+		require.ErrorIs(t, err, caller.ErrEnded, "slower than the call lasts")
+	}
 	sendEvents(t, c.Call, codes["wrong"]+"#")
 	select {
 	case <-c.Done():

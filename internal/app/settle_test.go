@@ -24,6 +24,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 	c := config.Default()
 	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
 	c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
+	c.Store = rehearsed()
 	c.Plan = dialplan.Default()
 	f := newFaults()
 	s := openFaulty(t, c, f)
