@@ -189,3 +189,22 @@ func TestReadyMeansThatWeCanSend(t *testing.T) {
 		require.NotNil(t, h.transport.Pool("udp").Get(h.at(0)))
 	}
 }
+
+// The key of a transaction without the magic cookie is made of the whole Via (RFC 3261
+// section 17.2.3), which must not change for some of its messages only.
+func TestAnACKOfRFC2543FindsItsINVITE(t *testing.T) {
+	h := newHouse(t, setting{})
+	keys := map[string]bool{}
+	for _, method := range []string{"INVITE", "ACK"} {
+		text := strings.NewReplacer("127.0.0.1:9;branch=z9hG4bK-BRANCH;rport", "pbx.example.org;branch=1").Replace(plain(method))
+		msg, err := sip.NewParser().ParseSIP([]byte(text))
+		require.NoError(t, err)
+		msg.SetSource("127.0.0.1:5070")
+		h.stamp(msg)
+		require.Contains(t, msg.Via().Value(), "received=127.0.0.1")
+		key, err := sip.ServerTxKeyMake(msg)
+		require.NoError(t, err)
+		keys[key] = true
+	}
+	require.Len(t, keys, 1)
+}

@@ -13,11 +13,11 @@ import (
 // socket, before sipgo has it, since sipgo answers some by itself. It writes received
 // into the top Via (RFC 3261 section 18.2.1). And where To has no tag it gets the one
 // that every answer of ours will carry: the 200 to a CANCEL then has the tag of the
-// 487, or the 200, to its INVITE (section 9.2). An ACK is let be: only one that has
+// 487, or the 200, to its INVITE (section 9.2). An ACK gets none: only one that has
 // seen our tag may confirm a call.
 func (s *Server) stamp(msg sip.Message) {
 	req, ok := msg.(*sip.Request)
-	if !ok || req.IsAck() {
+	if !ok {
 		return
 	}
 	if via := req.Via(); via != nil {
@@ -26,7 +26,7 @@ func (s *Server) stamp(msg sip.Message) {
 			via.Params.Add("received", host)
 		}
 	}
-	if to := req.To(); to != nil && param(to.Params, "tag") == "" {
+	if to := req.To(); to != nil && !req.IsAck() && param(to.Params, "tag") == "" {
 		to.Params.Add("tag", s.tagOf(req))
 	}
 }

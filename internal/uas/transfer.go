@@ -40,6 +40,10 @@ func (d *dialog) refer(target string) {
 	if d.phase != up || !d.ready {
 		return
 	}
+	if strings.ContainsAny(target, "<>\" \t\r\n") { // it would end its header, or its line
+		d.conclude(sip.StatusBadRequest)
+		return
+	}
 	req := d.request(sip.REFER)
 	own := d.near.contact()
 	for _, h := range [][2]string{{"Refer-To", "<" + target + ">"}, {"Referred-By", own}, {"Contact", own}} {

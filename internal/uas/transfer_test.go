@@ -210,6 +210,17 @@ func TestANOTIFYThatCrossesOurBYEIsTaken(t *testing.T) {
 	h.over(t)
 }
 
+func TestATargetThatIsNoURIIsNotSent(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c := begun(t, h, p)
+	for _, bad := range []string{"sip:a>;x=<y", "sip:a\r\nX: y", "sip:a b", "\"sip:a"} {
+		c.leg.Refer(bad)
+		c.referredTo(t, 400)
+	}
+	c.hearsNext(p)
+}
+
 func TestKeysDuringATransferAreHeard(t *testing.T) {
 	h := newHouse(t, setting{})
 	p := h.udp(t)
