@@ -159,6 +159,7 @@ func (s *Stores) known(domain string) error {
 		return nil
 	}
 	names := slices.Sorted(maps.Keys(domains))
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" }) // the default one needs no name
 	if len(names) > domainsTold {
 		names = append(names[:domainsTold], "others")
 	}

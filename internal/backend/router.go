@@ -118,7 +118,7 @@ func (r *Router) Serve(domains map[string]string) error {
 	for domain, name := range domains {
 		i := slices.IndexFunc(r.stores, func(s *store) bool { return s.Name == name })
 		if i < 0 {
-			return fmt.Errorf("domain %s is to be in store %s, which is not open: add it to stores, and restart", domain, name)
+			return fmt.Errorf("domain %q is to be in store %s, which is not open: add it to stores, and restart", domain, name)
 		}
 		t.of[strings.ToLower(domain)] = r.stores[i]
 	}
