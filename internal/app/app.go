@@ -78,8 +78,8 @@ func serve(ctx context.Context, c config.Config, stores *Stores, o Options) erro
 		return err
 	}
 	defer engine.Close()
-	calls := call.New(call.Deps{Store: stores.Trail, Notes: stores.Trail, Log: o.Log}, site, c.Call)
-	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls, Log: o.Log, ListenPacket: o.ListenPacket})
+	calls := call.New(call.Deps{Store: stores.Trail, Notes: stores.Trail, Log: o.Log}, c.Call)
+	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls.With(site), Log: o.Log, ListenPacket: o.ListenPacket})
 	if err != nil {
 		return err
 	}

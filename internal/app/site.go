@@ -56,6 +56,6 @@ func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
 	}
 	return &call.Site{
 		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets,
-		Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
+		Policy: rulesName(c.Policy), Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
 	}, nil
 }

@@ -8,6 +8,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,7 +32,7 @@ type Sink interface {
 // Options say what stands in every record of this process.
 type Options struct {
 	Node   string `yaml:"node"` // this machine's name in the records; 1 to 64 characters, default star97
-	Policy string `yaml:"-"`    // name and version of the rules for new codes in force
+	Policy string `yaml:"-"`    // name and version of the rules for new codes, where an Attempt names none
 	// Atomic is the Account.Backend of the store, if any, that ends a change in the Sink
 	// within the transaction that makes it, so that a change of its mailboxes left open
 	// by a crash was never made.
@@ -67,6 +68,9 @@ func New(store mailbox.Store, sink Sink, opts Options, now func() time.Time) (*T
 	}
 	return &Trail{store: store, sink: sink, opts: opts, now: now}, nil
 }
+
+// ErrUnwritten is in every error of a record that could not be written.
+var ErrUnwritten = errors.New("cannot write the audit trail")
 
 // WriteWithin bounds the writing of a record about something that has already
 // happened, whether or not its caller is still there.
@@ -211,9 +215,9 @@ func (t *Trail) write(ctx context.Context, r Record) error {
 }
 
 func (t *Trail) append(ctx context.Context, r Record) error {
-	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, t.opts.Policy
+	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, cmp.Or(r.Policy, t.opts.Policy)
 	if _, err := t.sink.Append(ctx, r.clean()); err != nil {
-		return fmt.Errorf("cannot write the audit trail: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnwritten, err)
 	}
 	return nil
 }
@@ -223,7 +227,7 @@ func (t *Trail) append(ctx context.Context, r Record) error {
 func about(action Action, a mailbox.Account, at mailbox.Attempt) Record {
 	r := Record{
 		Action: action, Door: at.Door, Intent: at.Intent,
-		Peer: at.Peer, Transport: at.Transport, Source: at.Source, CallID: at.CallID,
+		Peer: at.Peer, Transport: at.Transport, Source: at.Source, CallID: at.CallID, Policy: at.Policy,
 	}
 	if at.Caller != "" {
 		r.Source += " " + at.Caller

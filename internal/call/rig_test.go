@@ -34,6 +34,7 @@ type rig struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
 	log     *bytes.Buffer // read it when the bubble is quiet
+	end     Record        // valid when done is closed
 }
 
 // targets are where the layout "transfers" can send callers.
@@ -64,14 +65,15 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 		defer cancel()
 		r.service = New(Deps{
 			Store: r.store, Notes: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)),
-		}, site, DefaultOptions())
+			Ended: func(end Record) { r.end = end },
+		}, DefaultOptions())
 		arrival := Arrival{Door: door, Layout: layout, Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
 			arrival.Number = "4001"
 		}
 		go func() {
 			defer close(r.done)
-			r.service.Run(ctx, r.leg, r.session, arrival)
+			r.service.With(site).Run(ctx, r.leg, r.session, arrival)
 		}()
 		test(r)
 		r.leg.gone()

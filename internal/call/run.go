@@ -1,11 +1,9 @@
 package call
 
 import (
-	"cmp"
 	"context"
 	"time"
 
-	"star97/internal/dialplan"
 	"star97/internal/dtmf"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
@@ -41,6 +39,9 @@ type run struct {
 	over       chan struct{}      // closed when the call is
 	answers    chan answer
 	source     dtmf.Source // by which the last counted key came
+	sources    [dtmf.FromTone + 1]bool
+	lost       uint64 // times that keys were lost
+	change     string // how the last one ended
 	end        flow.EndReason
 	leaving    bool // the BYE was asked for
 	stirred    bool // a signal came since the media were last silent
@@ -50,16 +51,17 @@ type run struct {
 // at a time, so a late answer and its successor are the most that can meet.
 const answersMax = 4
 
-func newRun(s *Service, leg Leg, session media.Session, a Arrival) *run {
-	site := s.site.Load()
+func newRun(s *Service, site *Site, leg Leg, session media.Session, a Arrival) *run {
+	a.Layout = site.layout(a.Layout)
 	return &run{
 		Service: s, site: site, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
 		grace:   s.opts.HangupGrace,
-		state:   flow.New(site.Layouts[cmp.Or(a.Layout, dialplan.DefaultLayout)], flow.Start{Door: a.Door, Language: a.Language, Slow: a.Slow}),
+		state:   flow.New(site.Layouts[a.Layout], flow.Start{Door: a.Door, Language: a.Language, Slow: a.Slow}),
 		clock:   newClock(),
 		limit:   time.NewTimer(site.Limit),
 		account: new(mailbox.Account),
 		forsake: func() {},
+		change:  NoChange,
 		over:    make(chan struct{}),
 		answers: make(chan answer, answersMax),
 	}
@@ -179,7 +181,7 @@ func (r *run) hear(e media.Event) {
 	case media.Finished:
 		r.step(flow.Event{Kind: flow.Spoken, Step: e.Tag})
 	case media.Overrun:
-		r.step(flow.Event{Kind: flow.KeysLost})
+		r.keysLost()
 	case media.Held:
 		r.clock.hold()
 	case media.Resumed:
@@ -194,13 +196,18 @@ func (r *run) hear(e media.Event) {
 // key lets one press count once, whatever roads it came by.
 func (r *run) key(report dtmf.Report) {
 	if report.Kind == dtmf.Lost {
-		r.step(flow.Event{Kind: flow.KeysLost})
+		r.keysLost()
 		return
 	}
 	if digit, ok := r.merge.Accept(report); ok {
-		r.source = report.Source
+		r.source, r.sources[report.Source] = report.Source, true
 		r.step(flow.Event{Kind: flow.Key, Digit: digit})
 	}
+}
+
+func (r *run) keysLost() {
+	r.lost++
+	r.step(flow.Event{Kind: flow.KeysLost})
 }
 
 func (r *run) step(e flow.Event) {
@@ -278,15 +285,4 @@ func (r *run) close() {
 	r.forsake()
 	close(r.over)
 	r.state.Wipe()
-}
-
-// record is the end of a call in one line: no code, no length of one.
-func (r *run) record() []any {
-	stats := r.media.Stats()
-	return []any{
-		"call", r.arrival.CallID, "end", r.end.String(), "door", r.state.Door(), "peer", r.arrival.Peer,
-		"source", r.arrival.Source, "caller", r.arrival.Caller, "mailbox", r.account.ID, "seconds", int(time.Since(r.began).Seconds()), "keys", r.source.String(),
-		"packets_out", stats.PacketsOut, "lost_in", stats.LostIn, "jitter_in", stats.JitterIn.String(),
-		"dropped_in", stats.Dropped, "source_changes", stats.SourceChanges, "lost_out", stats.RemoteLost, "round_trip", stats.RoundTrip.String(),
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/dialplan"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/media"
@@ -32,6 +33,7 @@ type Deps struct {
 	Store mailbox.Store // with lock-out, audit and settling around it
 	Notes Notes
 	Log   *slog.Logger
+	Ended func(Record) // told of each call when it is over; nil: nobody is
 }
 
 // Site is what the dialplan and the recordings say. It is read-only; a call keeps
@@ -41,16 +43,16 @@ type Site struct {
 	Layouts map[string]*flow.Layout // every layout that an Arrival can name
 	Targets map[string]string       // SIP URIs by name; {mailbox} stands for the verified extension
 	Limit   time.Duration           // total time of a call
+	Policy  string                  // name of the rules for new codes, for the audit trail
+	Spoken  func(tag string) string // the tag of the language that is spoken for one; nil: the same
 
 	TransfersPerHour int // of one mailbox; of one caller before the code is verified
 }
 
 // Service runs calls.
 type Service struct {
-	deps Deps
-	opts Options
-	site atomic.Pointer[Site]
-
+	deps      Deps
+	opts      Options
 	calls     atomic.Uint64 // that began
 	doubted   atomic.Int64  // the last warning of disbelieved RTP, as time.UnixNano
 	transfers hourly
@@ -61,23 +63,38 @@ type Service struct {
 }
 
 // New makes a Service; opts must be valid.
-func New(deps Deps, site *Site, opts Options) *Service {
-	s := &Service{deps: deps, opts: opts}
-	s.site.Store(site)
-	return s
+func New(deps Deps, opts Options) *Service { return &Service{deps: deps, opts: opts} }
+
+// Sited runs a Service's calls under one Site.
+type Sited struct {
+	service *Service
+	site    *Site
 }
 
-// Use exchanges the site for the calls that begin from now on.
-func (s *Service) Use(site *Site) { s.site.Store(site) }
+// With runs calls under a site. Calls under several may be up at a time.
+func (s *Service) With(site *Site) Sited { return Sited{s, site} }
+
+// layout is the name of one that there is: a call that takes another's place may
+// bring that of a dialplan which is no longer in force.
+func (s *Site) layout(name string) string {
+	if _, ok := s.Layouts[name]; ok {
+		return name
+	}
+	return dialplan.DefaultLayout
+}
 
 // Run carries one call from the INVITE to its end and returns when the dialog is
 // over. It closes neither leg nor session. When ctx ends the caller is told that
 // the time is up; a change in flight is finished all the same.
-func (s *Service) Run(ctx context.Context, leg Leg, session media.Session, a Arrival) {
-	r := newRun(s, leg, session, a)
+func (s Sited) Run(ctx context.Context, leg Leg, session media.Session, a Arrival) {
+	r := newRun(s.service, s.site, leg, session, a)
 	defer r.close()
 	r.loop(ctx)
-	s.deps.Log.Info("call ended", r.record()...)
+	end := r.record()
+	r.deps.Log.LogAttrs(ctx, slog.LevelInfo, "call ended", end.attrs()...)
+	if r.deps.Ended != nil {
+		r.deps.Ended(end)
+	}
 }
 
 // Settle waits until every store call in flight has ended, or ctx has.

@@ -49,7 +49,10 @@ const jobsMax = 4
 // loop: when the deadline is past, the answer is made up here, as what is then
 // known, and the late one is dropped.
 func (r *run) ask(e *flow.Effect) {
-	if e.Kind == flow.Lookup {
+	switch e.Kind {
+	case flow.Change:
+		r.change = Unfinished
+	case flow.Lookup:
 		r.account, r.finding, r.verified = r.nobody(), e.Step, false
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
@@ -239,6 +242,7 @@ func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 	a := &r.arrival
 	return mailbox.Attempt{
 		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Call: r.number, CallID: a.CallID,
+		Policy: r.site.Policy,
 	}
 }
 
@@ -249,6 +253,9 @@ func (r *run) answer(a answer) {
 	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result, Retry: untilRetry(a.err)}
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
 		*r.account = a.account
+	}
+	if a.kind == flow.ChangeDone {
+		r.change = a.result.Outcome.String()
 	}
 	r.verified = r.verified || a.kind == flow.Verified && a.code == mailbox.OK && r.state.At() == flow.Verifying
 	if a.code == mailbox.OK && (a.kind == flow.Verified || r.state.Door() == mailbox.OwnDoor) {

@@ -68,7 +68,7 @@ type Config struct {
 
 // Policy is a preset and what differs from it.
 type Policy struct {
-	Preset     string `yaml:"preset"` // default, broadworks-6-10 or netsapiens-default; what is written beside it counts before it
+	Preset     string `yaml:"preset"` // a set of rules by name (README); those written beside it replace its own
 	pin.Policy `yaml:",inline"`
 }
 

@@ -73,6 +73,7 @@ type Attempt struct {
 	Caller    string // believed caller: number or user; empty if nobody is believed
 	Call      uint64 // this process's own number of the call; 0: outside a call
 	CallID    string
+	Policy    string // rules for new codes of this call, for audit; empty: the trail's
 	Intent    string // ties the records of one change together; empty outside a change
 }
 

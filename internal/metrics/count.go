@@ -7,20 +7,14 @@ type Call struct {
 	End, Door, Language, Transport, Peer string
 
 	Lasted   time.Duration
-	Keys     []Keys // by their roads
-	Repeats  uint64
+	Sources  []string // the roads by which keys came
+	Repeated bool     // a key was told by two roads
 	LostKeys uint64
 
 	PacketsIn, PacketsOut uint64
 	LostIn, LostOut       uint64
 	Dropped               uint64
 	Jitter                time.Duration
-}
-
-// Keys are the keys that came by one road.
-type Keys struct {
-	Source string
-	N      uint64
 }
 
 // CallEnded counts a call. What its packets did is counted here and not packet by
@@ -34,10 +28,12 @@ func (m *Metrics) CallEnded(c Call) {
 	m.calls.WithLabelValues(m.words.ends.word(c.End), door, named.languages.word(c.Language),
 		m.words.transports.word(c.Transport), named.peers.word(c.Peer)).Inc()
 	m.lasted.WithLabelValues(door).Observe(c.Lasted.Seconds())
-	for _, k := range c.Keys {
-		m.keys.add(k.Source, k.N)
+	for _, s := range c.Sources {
+		m.keys.add(s, 1)
 	}
-	m.repeats.Add(float64(c.Repeats))
+	if c.Repeated {
+		m.repeats.Inc()
+	}
 	m.lostKeys.Add(float64(c.LostKeys))
 	m.packetsIn.Add(float64(c.PacketsIn))
 	m.packetsOut.Add(float64(c.PacketsOut))

@@ -2,8 +2,9 @@
 // in the text format. Every label has a closed set of values: words of the
 // program's own lists and names of the configuration. What is in no list is counted
 // as "other", so that nothing that comes over the network can make a series. No
-// code, no extension and no caller is ever a label. Counting takes no lock where
-// packets are sent or refused. It opens no port (console does) and knows no room.
+// code, no extension and no caller is ever a label, and no value tells how long a
+// code is. Counting takes no lock where packets are sent or refused. It opens no
+// port (console does) and knows no room.
 package metrics
 
 import (
@@ -91,8 +92,10 @@ func (m *Metrics) makeCalls(w Words) {
 	m.lasted = m.histogramVec("star97_call_seconds", "From the answer to the end of a call.", spans, "door")
 	m.answered = m.histogram("star97_answer_seconds", "From an INVITE to its 200 OK.", quick)
 	m.firstPacket = m.histogram("star97_first_packet_seconds", "From the ACK to the first RTP packet.", quick)
-	m.keys = m.counters("star97_keys_total", "Keys of callers, by the road that they came by.", "source", w.Sources)
-	m.repeats = m.counter("star97_keys_repeated_total", "Second tellings of a key by another road; not counted as keys.")
+	// Calls and not keys are counted: on a quiet day the keys of one call would tell
+	// how long its code is.
+	m.keys = m.counters("star97_key_calls_total", "Calls in which keys came by this road.", "source", w.Sources)
+	m.repeats = m.counter("star97_key_repeat_calls_total", "Calls in which two roads told of one key; it counts once.")
 	m.lostKeys = m.counter("star97_keys_lost_total", "Times that a key was lost and the caller was asked again.")
 }
 

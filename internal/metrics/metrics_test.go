@@ -39,7 +39,7 @@ func TestACallIsCountedUnderItsWords(t *testing.T) {
 	for range 2 {
 		m.CallEnded(Call{
 			End: "goodbye", Door: "own", Language: "en-US", Transport: "udp", Peer: "pbx", Lasted: 12 * time.Second,
-			Keys: []Keys{{"event", 14}, {"info", 1}}, Repeats: 3, LostKeys: 1,
+			Sources: []string{"event", "info"}, Repeated: true, LostKeys: 1,
 			PacketsIn: 600, PacketsOut: 610, LostIn: 2, LostOut: 4, Dropped: 5, Jitter: 3 * time.Millisecond,
 		})
 	}
@@ -49,9 +49,9 @@ func TestACallIsCountedUnderItsWords(t *testing.T) {
 		`star97_call_seconds_bucket{door="own",le="10"}`:                                           "0",
 		`star97_call_seconds_bucket{door="own",le="20"}`:                                           "2",
 		`star97_call_seconds_sum{door="own"}`:                                                      "24",
-		`star97_keys_total{source="event"}`:                                                        "28",
-		`star97_keys_total{source="info"}`:                                                         "2",
-		`star97_keys_repeated_total`:                                                               "6",
+		`star97_key_calls_total{source="event"}`:                                                   "2",
+		`star97_key_calls_total{source="info"}`:                                                    "2",
+		`star97_key_repeat_calls_total`:                                                            "2",
 		`star97_keys_lost_total`:                                                                   "2",
 		`star97_rtp_packets_total{direction="in"}`:                                                 "1200",
 		`star97_rtp_packets_total{direction="out"}`:                                                "1220",
@@ -120,7 +120,7 @@ func TestSeriesStandAt0FromTheStart(t *testing.T) {
 func TestWordsOfNoListMakeNoSeries(t *testing.T) {
 	m := New(words())
 	feed := func(word string) {
-		m.CallEnded(Call{End: word, Door: word, Language: word, Transport: word, Peer: word, Keys: []Keys{{word, 1}}})
+		m.CallEnded(Call{End: word, Door: word, Language: word, Transport: word, Peer: word, Sources: []string{word}})
 		m.StoreAnswered(word, word, word, 0)
 		m.Changed(word, word)
 		m.CodeRefused(word)
