@@ -119,7 +119,7 @@ func (s *Stores) Adopt(plan *dialplan.Plan) error {
 	domains := map[string]string{}
 	for _, d := range plan.Domains {
 		if d.Store != "" && !several {
-			return fmt.Errorf("domain %s is to be in store %s, and there is only one: add it to stores, and restart", d.Name, d.Store)
+			return fmt.Errorf("domain %q is to be in store %s, and there is only one: add it to stores, and restart", d.Name, d.Store)
 		}
 		domains[strings.ToLower(d.Name)] = d.Store
 	}
