@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check deps race bench fuzz long docs prompts clean
+.PHONY: help build run test check deps race bench fuzz sim long docs prompts clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s each)
 		echo "$$target in $$(dirname $$file)"; \
 		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
 	done
+
+sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from SEED (today's second) on
+	STAR97_SIM_SEED=$(or $(SEED),$(shell date +%s)) STAR97_SIM_ROUNDS=$(or $(ROUNDS),10000) \
+		$(GO) test -count=1 -timeout 48h -v -run '^TestSimulation$$' ./internal/sim
 
 long: ## what CI has no time for (about an hour): a thousand kills, a minute of fuzzing a target
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger

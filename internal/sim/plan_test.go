@@ -1,0 +1,189 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// plan is everything about a round that its seed decides in advance.
+type plan struct {
+	boxes    []box
+	callers  []caller
+	sip, rtp climate
+	outages  []outage
+	store    moods
+	jumps    []jump        // of the wall clock
+	stop     time.Duration // the service is told to stop; 0: when nobody calls any more
+}
+
+// box is one mailbox.
+type box struct {
+	extension string
+	code      string // empty: none
+	flags     mailbox.Flags
+}
+
+// jump sets the wall clock forward or back, some time into the round.
+type jump struct{ at, by time.Duration }
+
+// caller is one call of one telephone.
+type caller struct {
+	start    time.Duration
+	number   string // dialled
+	from     string
+	stranger bool // behind a peer that says nothing of its callers
+	anyDoor  bool
+	mailbox  string
+	cancel   time.Duration // CANCEL after so long, if there is no answer; 0: never
+	neverAck bool
+	ackLater time.Duration
+
+	alaw, talks bool
+	ptime       time.Duration
+	road        road
+	style       style
+	shortest    time.Duration // of a key press
+	longest     time.Duration
+	gap         time.Duration
+
+	bargeIn      float64
+	folly        float64
+	slowness     time.Duration
+	hasty        bool
+	changes      int // to make before goodbye
+	keysToHangup int
+	hangAt       time.Duration
+	vanishAt     time.Duration
+	patience     time.Duration // hangs up at last
+	holds        []hold
+}
+
+type hold struct{ at, lasts time.Duration }
+
+// longestCall is when the most patient caller hangs up.
+const longestCall = 4 * time.Minute
+
+func planOf(seed uint64) plan {
+	r := dice(seed, ofPlan)
+	var p plan
+	for i := range 1 + r.IntN(2) {
+		p.boxes = append(p.boxes, aBox(r, i))
+	}
+	p.sip, p.rtp = aClimate(r), aClimate(r)
+	for i := range 1 + r.IntN(4) {
+		p.callers = append(p.callers, p.aCaller(r, i))
+	}
+	if chance(r, 0.25) {
+		p.outages = append(p.outages, p.anOutage(r))
+	}
+	for i := range p.callers {
+		if c := &p.callers[i]; p.rough() && (c.style.frail() || c.style == endsOnly && c.road == byBoth) {
+			c.style = plain
+		}
+	}
+	p.store = someMoods(r)
+	if chance(r, 0.2) {
+		by := []time.Duration{-2 * time.Hour, -time.Minute, time.Minute, 90 * time.Minute, 400 * 24 * time.Hour, -20 * time.Second}
+		p.jumps = append(p.jumps, jump{between(r, 0, time.Minute), by[r.IntN(len(by))]})
+	}
+	if chance(r, 0.05) {
+		p.stop = between(r, time.Second, 40*time.Second)
+	}
+	return p
+}
+
+// rough is an audio network that loses packets or brings them out of order.
+func (p *plan) rough() bool {
+	return p.rtp != climates[0] || slices.ContainsFunc(p.outages, func(o outage) bool { return o.kinds&audio != 0 })
+}
+
+func aBox(r *rand.Rand, i int) box {
+	b := box{extension: string(rune('4'+i)) + digits(r, 3), code: digits(r, 6+r.IntN(3))}
+	switch r.IntN(20) {
+	case 0:
+		b.flags.MustChange = true
+	case 1:
+		b.flags.CannotChange = true
+	case 2:
+		b.flags.Disabled = true
+	case 3:
+		b.code = ""
+	}
+	return b
+}
+
+// aClimate is mostly fair.
+func aClimate(r *rand.Rand) climate {
+	if chance(r, 0.5) {
+		return climates[0]
+	}
+	return climates[r.IntN(len(climates))]
+}
+
+func (p *plan) anOutage(r *rand.Rand) outage {
+	from := between(r, 0, 40*time.Second)
+	return outage{
+		from: from, to: from + between(r, 100*time.Millisecond, 12*time.Second),
+		kinds: []kind{signalling, audio, signalling | audio}[r.IntN(3)], call: r.IntN(len(p.callers)+1) - 1,
+	}
+}
+
+func (p *plan) aCaller(r *rand.Rand, i int) caller {
+	b := p.boxes[r.IntN(len(p.boxes))]
+	c := caller{
+		start: between(r, 0, 4*time.Second), number: "*97", from: b.extension, mailbox: b.extension,
+		alaw: chance(r, 0.3), talks: chance(r, 0.1), ptime: []time.Duration{20, 30, 40, 60, 60, 60}[r.IntN(6)] * time.Millisecond,
+		shortest: 40 * time.Millisecond, longest: 200 * time.Millisecond, gap: []time.Duration{40, 80, 200}[r.IntN(3)] * time.Millisecond,
+		bargeIn: []float64{0.9, 0.5, 0}[r.IntN(3)], folly: []float64{0, 0.05, 0.3}[r.IntN(3)], slowness: []time.Duration{500 * time.Millisecond, 2 * time.Second, 9 * time.Second}[r.IntN(3)],
+		hasty: chance(r, 0.2), changes: r.IntN(3), patience: between(r, 20*time.Second, longestCall),
+	}
+	if chance(r, 0.4) {
+		c.number, c.anyDoor = "*98", true
+		c.stranger = chance(r, 0.5)
+	}
+	if chance(r, 0.3) {
+		c.road = road(r.IntN(3))
+	}
+	if chance(r, 0.4) {
+		c.style = style(r.IntN(int(styles)))
+	}
+	p.fate(r, &c)
+	return c
+}
+
+// fate is what happens to a call besides what its caller wants.
+func (p *plan) fate(r *rand.Rand, c *caller) {
+	switch r.IntN(16) {
+	case 0, 1, 2:
+		c.hangAt = between(r, 0, 30*time.Second)
+	case 3, 4:
+		c.keysToHangup = 1 + r.IntN(30)
+	case 5:
+		c.vanishAt = between(r, 0, 20*time.Second)
+	case 6:
+		c.cancel = between(r, time.Millisecond, 300*time.Millisecond)
+	case 7:
+		c.neverAck = chance(r, 0.5)
+		c.ackLater = between(r, 0, 5*time.Second)
+	case 8, 9:
+		c.holds = append(c.holds, hold{between(r, 0, 20*time.Second), between(r, 100*time.Millisecond, 15*time.Second)})
+	}
+}
+
+// String is the plan for who looks for the cause of a failure.
+func (p plan) String() string {
+	var b strings.Builder
+	for _, x := range p.boxes {
+		fmt.Fprintf(&b, "mailbox %s code %s %+v\n", x.extension, x.code, x.flags)
+	}
+	for n, c := range p.callers {
+		fmt.Fprintf(&b, "caller %c %+v\n", rune('a'+n), c)
+	}
+	fmt.Fprintf(&b, "signalling %+v\naudio %+v\noutages %+v\nstore %+v\nwall clock %+v\nstop %v\n", p.sip, p.rtp, p.outages, p.store, p.jumps, p.stop)
+	return b.String()
+}

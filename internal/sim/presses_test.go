@@ -1,0 +1,102 @@
+package sim
+
+// judgeKeys looks whether every code that the store was asked about was typed: its
+// digits pressed in a row, no press used twice. A change needs its new code twice.
+func (r *round) judgeKeys(p *phone) {
+	r.judgeVerified(p)
+	row := rowOf(p)
+	at := 0
+	for _, d := range r.deeds {
+		if d.call != p.callID {
+			continue
+		}
+		entries := []string{d.current}
+		if d.change {
+			entries = []string{d.next, d.next}
+		}
+		for _, entry := range entries {
+			end := find(row, at, entry)
+			if end < 0 {
+				what := "verification of"
+				if d.change {
+					what = "change to"
+				}
+				r.broken(keysOnce, "call %c: %s %s was asked for, but after press %d that was not pressed", p.name(), what, entry, at)
+				return
+			}
+			at = end
+		}
+	}
+}
+
+// certainty is whether the program must have counted a press.
+type certainty uint8
+
+const (
+	never certainty = iota // nothing of it arrived
+	may                    // it arrived late, or by one of two roads only
+	must
+)
+
+type pressed struct {
+	key byte
+	is  certainty
+}
+
+// rowOf is what the program could know of the presses of a telephone.
+func rowOf(p *phone) []pressed {
+	row := make([]pressed, len(p.keys.pressed))
+	for i, one := range p.keys.pressed {
+		row[i] = pressed{one.key, must}
+		switch {
+		case one.events.IsZero() && one.info.IsZero():
+			row[i].is = never
+		case p.plan.road == byBoth && (one.events.IsZero() || one.info.IsZero()), overtaken(p, i):
+			row[i].is = may
+		}
+	}
+	return row
+}
+
+// overtaken tells whether a later press arrived before press i did.
+func overtaken(p *phone, i int) bool {
+	for _, next := range p.keys.pressed[i+1:] {
+		if before(next.events, p.keys.pressed[i].events) || before(next.info, p.keys.pressed[i].info) {
+			return true
+		}
+	}
+	return false
+}
+
+// find is the end of the first place from which code was pressed in a row; -1 if
+// there is none.
+func find(row []pressed, from int, code string) int {
+	for start := from; start < len(row); start++ {
+		if row[start].is != never && row[start].key == code[0] {
+			if end := follow(row, start, code); end >= 0 {
+				return end
+			}
+		}
+	}
+	return -1
+}
+
+// follow matches code from row[i] on; presses that need not have been counted may be
+// left out.
+func follow(row []pressed, i int, code string) int {
+	if code == "" {
+		return i
+	}
+	if i == len(row) {
+		return -1
+	}
+	if row[i].is != never && row[i].key == code[0] {
+		if end := follow(row, i+1, code[1:]); end >= 0 {
+			return end
+		}
+	}
+	if row[i].is == must {
+		return -1
+	}
+	return follow(row, i+1, code)
+}

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"star97/internal/audit"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+)
+
+// promise is one thing that must hold in every round.
+type promise string
+
+const (
+	starts         promise = "the service starts"
+	stopsCleanly   promise = "the service stops cleanly"
+	finalAnswer    promise = "every INVITE gets a final answer"
+	repeatsAnswer  promise = "a 2xx is repeated until its ACK or given up with a BYE"
+	noRTPBeforeACK promise = "no RTP before the ACK"
+	endsInTime     promise = "every call ends in time"
+	oneRecord      promise = "every call has one end record"
+	keysOnce       promise = "what the store is asked was pressed, each press counted once"
+	verifiedFirst  promise = "no change without a verified current code"
+	toldTheTruth   promise = "changed is said only of a change that is done"
+	oneCode        promise = "exactly the code of the last change is in force"
+	chainWhole     promise = "the audit chain is whole and closed"
+	noCodeInLogs   promise = "no code in any log line"
+	noError        promise = "no program error"
+	nothingLeft    promise = "no port and no goroutine is left"
+)
+
+// broken notes that a promise was not kept.
+func (r *round) broken(p promise, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, fault{p, fmt.Sprintf(format, args...)})
+}
+
+// fault is a promise that was not kept, and how.
+type fault struct {
+	promise promise
+	what    string
+}
+
+// judgeCalls looks at the promises about calls, when all of them are over.
+func (r *round) judgeCalls() {
+	synctest.Wait()
+	for _, p := range r.phones {
+		p.mu.Lock()
+		f := p.invite
+		p.mu.Unlock()
+		if f.reached && !f.answered && r.plan.stop == 0 {
+			r.broken(finalAnswer, "call %c: the INVITE arrived, no final answer was sent", p.name())
+		}
+		if f.accepted > 0 && f.acked.IsZero() && p.ends != "hung up" && r.plan.stop == 0 && (f.accepted < 11 || f.byes == 0) {
+			r.broken(repeatsAnswer, "call %c: no ACK arrived, the 2xx was sent %d times and %d BYEs", p.name(), f.accepted, f.byes)
+		}
+		records := r.log.records(p.callID)
+		if want := min(f.accepted, 1); records != want {
+			r.broken(oneRecord, "call %c: %d times accepted, %d end records", p.name(), f.accepted, records)
+		}
+	}
+	if open := r.net.ports(); r.plan.stop == 0 && len(open) != 1 {
+		r.broken(nothingLeft, "no call is up, but these ports are open: %v", open)
+	}
+}
+
+// judgeStores looks at the promises about codes, when the service has stopped.
+func (r *round) judgeStores() {
+	if open := r.net.ports(); len(open) > 0 {
+		r.broken(nothingLeft, "the service has stopped, but these ports are open: %v", open)
+	}
+	ctx := context.Background()
+	if _, err := r.stores.Ledger.Verify(ctx); err != nil {
+		r.broken(chainWhole, "%v", err)
+	}
+	open, err := r.stores.Ledger.OpenIntents(ctx, "star97")
+	if err != nil || len(open) > 0 {
+		r.broken(chainWhole, "%d changes have no end in the trail (%v)", len(open), err)
+	}
+	done := map[string]int{} // by Call-ID
+	for i, a := range r.boxes {
+		r.judgeCode(ctx, r.plan.boxes[i], a, done)
+	}
+	for _, p := range r.phones {
+		if told := p.ear.told[prompt.Changed]; told > done[p.callID] {
+			r.broken(toldTheTruth, "call %c: changed was said %d times, the trail has %d changes done", p.name(), told, done[p.callID])
+		}
+		r.judgeKeys(p)
+	}
+	r.judgeLogs()
+}
+
+// judgeCode follows one mailbox's code through the trail and asks which one is in
+// force in the end.
+func (r *round) judgeCode(ctx context.Context, b box, a mailbox.Account, done map[string]int) {
+	intended := map[string]*deed{}
+	tried := map[string]bool{b.code: true}
+	for _, d := range r.deeds {
+		if d.box == a.ID {
+			tried[d.current], tried[d.next] = true, true
+		}
+		if d.change {
+			intended[d.intent] = d
+		}
+	}
+	possible := []string{b.code}
+	for rec, err := range r.stores.Ledger.Records(ctx, 0) {
+		if err != nil {
+			r.broken(chainWhole, "%v", err)
+			return
+		}
+		if rec.Action != audit.Change || rec.Stage != audit.Ended || rec.Mailbox != a.ID || rec.Outcome == mailbox.Refused {
+			continue
+		}
+		d, known := intended[rec.Intent]
+		switch {
+		case !known:
+			r.broken(verifiedFirst, "the trail has a change that the store was not asked for")
+		case rec.Outcome == mailbox.Unknown && !slices.Contains(possible, d.current): // then it was not made
+		case !slices.Contains(possible, d.current):
+			r.broken(verifiedFirst, "%s was changed with the code %s, which was not in force", a.Extension, d.current)
+		case rec.Outcome == mailbox.Done:
+			done[rec.CallID]++
+			possible = []string{d.next}
+		default:
+			possible = append(possible, d.next)
+		}
+	}
+	var inForce []string
+	for code := range tried {
+		if code == "" {
+			continue
+		}
+		if p, err := pin.Parse(code); err == nil && r.stores.Backend.Verify(ctx, a, p, mailbox.Attempt{}) == nil {
+			inForce = append(inForce, code)
+		}
+	}
+	if b.code == "" || b.flags.Disabled {
+		if len(inForce) > 0 {
+			r.broken(oneCode, "%s has no code or is disabled, and %v verify", a.Extension, inForce)
+		}
+		return
+	}
+	if len(inForce) != 1 || !slices.Contains(possible, inForce[0]) {
+		r.broken(oneCode, "%s: %v verify, the trail leads to %v", a.Extension, inForce, possible)
+	}
+}
+
+// durations stand in the log in digits that may be those of a code by chance.
+var durations = regexp.MustCompile(`\d+(\.\d+)?(h|ms|m|s|µs|ns)\b`)
+
+// shortestLooked is the length from which a code in a log line is no coincidence.
+const shortestLooked = 6
+
+func (r *round) judgeLogs() {
+	codes := map[string]bool{}
+	for _, b := range r.plan.boxes {
+		codes[b.code] = true
+	}
+	for _, d := range r.deeds {
+		codes[d.current], codes[d.next] = true, true
+	}
+	for i := range r.log.logs {
+		l := &r.log.logs[i]
+		if l.level >= slog.LevelError {
+			r.broken(noError, "%s", l)
+		}
+		line := durations.ReplaceAllString(l.String(), "")
+		for code := range codes {
+			if len(code) >= shortestLooked && (strings.Contains(line, code) || strings.Contains(line, reversed(code))) {
+				r.broken(noCodeInLogs, "%s: %s", code, l)
+			}
+		}
+	}
+}
+
+func reversed(s string) string {
+	b := []byte(s)
+	slices.Reverse(b)
+	return string(b)
+}
+
+// judgeVerified looks whether each change of a call was preceded by the right code.
+func (r *round) judgeVerified(p *phone) {
+	right := map[string]bool{}
+	for _, d := range r.deeds {
+		if d.call != p.callID {
+			continue
+		}
+		known := d.current
+		if d.change {
+			if known = d.next; !right[d.box+" "+d.current] {
+				r.broken(verifiedFirst, "call %c: a change of %s was asked for with a code that was not verified in the call", p.name(), d.box)
+			}
+		}
+		right[d.box+" "+known] = right[d.box+" "+known] || d.right
+	}
+}
+
+func (p *phone) name() rune { return rune('a' + p.n) }
+
+// longestEnd is how long the program may need to be done with everything once the
+// callers are gone: the media time-out twice, a store's deadline, the last words,
+// 64*T1 for a BYE.
+const longestEnd = 4 * time.Minute

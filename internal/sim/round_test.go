@@ -1,0 +1,264 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"star97/internal/app"
+	"star97/internal/config"
+	"star97/internal/dialplan"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/uas"
+)
+
+// round is one run of the whole program.
+type round struct {
+	seed   uint64
+	plan   plan
+	began  time.Time
+	net    *network
+	wires  []wires
+	phones []*phone
+	owners map[string]*owner
+	log    *events
+
+	stores *app.Stores
+	boxes  []mailbox.Account
+
+	mu     sync.Mutex
+	deeds  []*deed
+	faults []fault
+}
+
+// wires are the four directions of one call.
+type wires struct{ sipUp, sipDown, rtpUp, rtpDown wire }
+
+func (p *phone) owner() *owner { return p.round.owners[p.plan.mailbox] }
+
+func (r *round) saw(d *deed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deeds = append(r.deeds, d)
+}
+
+func newRound(seed uint64) *round {
+	return &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
+}
+
+// play runs the round in a bubble of its own and returns what was broken.
+func (r *round) play(t *testing.T) []fault {
+	dir := furnished(t)
+	defer os.RemoveAll(dir)
+	synctest.Test(t, func(t *testing.T) {
+		r.began = time.Now()
+		r.log = &events{began: r.began}
+		r.run(dir)
+	})
+	return r.faults
+}
+
+func (r *round) run(dir string) {
+	c := configOf(r.net)
+	stores, err := app.OpenSimulated(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
+		return witness{mailbox.Settled(&moody{Store: backend, round: r, moods: r.plan.store, dice: newDiceBox()}, 2*time.Second), r}
+	}})
+	if err != nil {
+		r.broken(starts, "%v", err)
+		return
+	}
+	r.stores = stores
+	r.furnish()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	ready := make(chan struct{})
+	go func() {
+		ended <- app.Serve(ctx, c, stores, app.Options{
+			Data: dir, Log: slog.New(r.log), Voice: spoken, ListenPacket: r.net.listenSIP,
+			Ready: func(app.Ready) error { close(ready); return nil },
+		})
+	}()
+	select {
+	case <-ready:
+		r.call(stop)
+		r.judgeCalls()
+	case err := <-ended:
+		r.broken(starts, "%v", err)
+	}
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			r.broken(stopsCleanly, "%v", err)
+		}
+	case <-time.After(longestEnd):
+		r.broken(stopsCleanly, "the service goes on %v after it was told to stop", longestEnd)
+		<-ended
+	}
+	r.judgeStores()
+	if err := stores.Close(); err != nil {
+		r.broken(stopsCleanly, "the stores do not close: %v", err)
+	}
+	r.leave()
+}
+
+// furnish makes the mailboxes.
+func (r *round) furnish() {
+	for _, b := range r.plan.boxes {
+		var code pin.PIN
+		o := &owner{}
+		if b.code != "" {
+			code, _ = pin.Parse(b.code)
+			o.codes = []string{b.code}
+		}
+		a, err := r.stores.Add(context.Background(), mailbox.Account{Extension: b.extension, Flags: b.flags}, code, "sim")
+		if err != nil {
+			r.broken(starts, "%v", err)
+		}
+		r.boxes, r.owners[b.extension] = append(r.boxes, a), o
+	}
+}
+
+// call lets every telephone call, and returns when no call is up any more.
+func (r *round) call(stop func()) {
+	r.wires = make([]wires, len(r.plan.callers))
+	for n := range r.plan.callers {
+		w := func(way uint64, k kind, c climate) wire {
+			return wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
+		}
+		r.wires[n] = wires{w(0, signalling, r.plan.sip), w(1, signalling, r.plan.sip), w(2, audio, r.plan.rtp), w(3, audio, r.plan.rtp)}
+	}
+	for n, c := range r.plan.callers {
+		r.phones = append(r.phones, newPhone(r, n, c))
+	}
+	for _, p := range r.phones {
+		go p.run()
+	}
+	if r.plan.stop > 0 {
+		time.AfterFunc(r.plan.stop, stop)
+	}
+	for _, p := range r.phones {
+		select {
+		case <-p.gone:
+		case <-time.After(longestCall + time.Minute):
+			r.broken(endsInTime, "call %d: its telephone is still busy", p.n)
+		}
+	}
+	r.awaitEnds()
+}
+
+// awaitEnds waits until each call that was answered has its end record.
+func (r *round) awaitEnds() {
+	for range int(longestEnd / time.Second) {
+		if r.log.ended() >= r.answered() {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	r.broken(endsInTime, "%d calls were accepted, %d have ended %v after the last caller was gone", r.answered(), r.log.ended(), longestEnd)
+}
+
+func (r *round) answered() (n int) {
+	for _, p := range r.phones {
+		p.mu.Lock()
+		if p.invite.accepted > 0 {
+			n++
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
+// leave ends the telephones.
+func (r *round) leave() {
+	for _, p := range r.phones {
+		close(p.quit)
+	}
+	time.Sleep(time.Second)
+	synctest.Wait()
+	if left := leftovers(); left != "" {
+		r.broken(nothingLeft, "goroutines go on:\n%s", left)
+	}
+}
+
+// wall is the clock on the wall, which jumps.
+func (r *round) wall() time.Time {
+	now := time.Now()
+	for _, j := range r.plan.jumps {
+		if now.Sub(r.began) >= j.at {
+			now = now.Add(j.by)
+		}
+	}
+	return now
+}
+
+func configOf(n *network) config.Config {
+	c := config.Default()
+	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: program.String()}}
+	c.SIP.Peers = []uas.Peer{
+		{Name: "phones", Addresses: []string{"192.0.2.0/24"}, Identity: "from"},
+		{Name: "trunk", Addresses: []string{"198.51.100.0/24"}},
+	}
+	c.Media.Listen = n.listenRTP
+	c.Media.PortMin, c.Media.PortMax = 40000, 40014
+	c.Store.SQLite.Rehearsal = true
+	c.Store.SQLite.Cost.Memory, c.Store.SQLite.Cost.Passes = 8, 1
+	c.Plan = dialplan.Default()
+	return c
+}
+
+// folder is a data folder with migrated databases and no mailbox, made once and
+// copied.
+var folder = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp(tempRoot(), "star97-sim-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := app.OpenStores(context.Background(), configOf(newNetwork()), dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	all, err := os.ReadDir(dir)
+	for _, f := range all {
+		if err == nil {
+			files[f.Name()], err = os.ReadFile(filepath.Join(dir, f.Name()))
+		}
+	}
+	return files, err
+})
+
+// tempRoot is in memory where the system has such a place: a round commits often.
+func tempRoot() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+func furnished(t *testing.T) string {
+	files, err := folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(tempRoot(), "star97-sim-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain leaves the rounds one processor: goroutines that are ready at the same
+// instant then run one after the other, mostly in one order.
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
+// kept are the seeds of rounds that found something, and what it was. Plans of
+// rounds change with the code that draws them, so the rules have tests of their own
+// beside what they found.
+var kept = []struct {
+	seed  uint64
+	found string
+}{}
+
+func TestKeptSeeds(t *testing.T) {
+	for _, k := range kept {
+		t.Run(fmt.Sprint(k.seed), func(t *testing.T) {
+			require.Empty(t, newRound(k.seed).report(t), k.found)
+		})
+	}
+}
+
+// TestRounds plays the first rounds, fewer with the race detector.
+func TestRounds(t *testing.T) {
+	rounds := uint64(2000)
+	if raced {
+		rounds = 300
+	}
+	for seed := range rounds {
+		if newRound(seed).report(t) != nil {
+			return
+		}
+	}
+}
+
+// TestSimulation plays the rounds that `make sim` asks for.
+func TestSimulation(t *testing.T) {
+	seed, rounds := uint64FromEnv(t, "STAR97_SIM_SEED"), uint64FromEnv(t, "STAR97_SIM_ROUNDS")
+	if rounds == 0 {
+		t.Skip("make sim SEED=n ROUNDS=m asks for rounds")
+	}
+	began, failed := time.Now(), 0
+	for i := range rounds {
+		if newRound(seed+i).report(t) != nil {
+			failed++
+		}
+		if done := i + 1; done%1000 == 0 || done == rounds {
+			took := time.Since(began)
+			fmt.Printf("%d of %d rounds, %d failed, %.1f rounds a second, next seed %d\n", done, rounds, failed,
+				float64(done)/took.Seconds(), seed+done)
+		}
+	}
+}
+
+func uint64FromEnv(t *testing.T, name string) uint64 {
+	word := os.Getenv(name)
+	if word == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(word, 10, 64)
+	require.NoError(t, err, name)
+	return n
+}
+
+// report plays a round and tells how it failed, if it did.
+func (r *round) report(t *testing.T) []fault {
+	faults := r.play(t)
+	if len(faults) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, f := range faults {
+		fmt.Fprintf(&b, "%s: %s\n", f.promise, f.what)
+	}
+	t.Errorf("round %d broke a promise; repeat it with: make sim SEED=%d ROUNDS=1\n%s\n%s\n%s", r.seed, r.seed, &b, r.plan, r.log)
+	return faults
+}
+
+// The same seed must be the same round, as far as Go lets it be.
+func TestASeedIsARound(t *testing.T) {
+	same, rounds := 0, 60
+	for seed := range uint64(rounds) {
+		a, b := newRound(seed), newRound(seed)
+		a.play(t)
+		b.play(t)
+		if a.log.hash() == b.log.hash() {
+			same++
+		}
+	}
+	t.Logf("%d of %d rounds were the same twice", same, rounds)
+	require.Greater(t, same, rounds*8/10)
+}
