@@ -14,17 +14,26 @@ import (
 func checkCommand() *cobra.Command {
 	var file string
 	var asJSON, show bool
+	var ask imagined
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, the dialplan and the prompts",
 		Long: "Reads what serve would read and starts nothing. Prints every problem with file,\n" +
 			"line and remedy; exit code 1 if there is any. With --print it prints every option\n" +
-			"with the value in force, as a configuration file, if there is none.",
-		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml",
-		Args:    cobra.NoArgs,
+			"with the value in force, as a configuration file, if there is none.\n\n" +
+			explainLong,
+		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml\n" +
+			explainExample,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := check(file)
 			out := cmd.OutOrStdout()
+			switch asked, err := ask.complete(cmd.Flags()); {
+			case err != nil:
+				return err
+			case asked:
+				return ask.answer(out, file, asJSON)
+			}
+			c, problems := check(file)
 			if asJSON {
 				if problems == nil {
 					problems = []strictyaml.Problem{}
@@ -49,9 +58,11 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); none: the built-in defaults")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems, or what --explain tells, as JSON")
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration in force, defaults included, as YAML")
+	ask.flags(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("json", "print")
+	cmd.MarkFlagsMutuallyExclusive("explain", "print")
 	return cmd
 }
 
