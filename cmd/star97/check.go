@@ -14,35 +14,25 @@ import (
 func checkCommand() *cobra.Command {
 	var file string
 	var asJSON, show bool
-	var ask imagined
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, the dialplan and the prompts",
 		Long: "Reads what serve would read and starts nothing. Prints every problem with file,\n" +
-			"line and remedy; exit code 1 if there is any. With --print it prints every option\n" +
-			"with the value in force, as a configuration file, if there is none.\n\n" +
-			explainLong,
-		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml\n" +
-			explainExample,
-		Args: cobra.NoArgs,
+			"line and remedy; exit code 1 if there is any. A warning is about what works and is\n" +
+			"perhaps not meant. With --print it prints every option with the value in force, as\n" +
+			"a configuration file, if there is no problem.",
+		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			switch asked, err := ask.complete(cmd.Flags()); {
-			case err != nil:
-				return err
-			case asked:
-				return ask.answer(out, file, asJSON)
-			}
 			c, problems := check(file)
+			out := cmd.OutOrStdout()
 			if asJSON {
-				if problems == nil {
-					problems = []strictyaml.Problem{}
-				}
-				if err := printJSON(out, problems); err != nil {
+				if err := printJSON(out, findings(file, problems, c)); err != nil {
 					return err
 				}
 			} else {
 				printProblems(out, problems)
+				printWarnings(cmd.ErrOrStderr(), c)
 			}
 			switch {
 			case len(problems) == 1:
@@ -58,11 +48,9 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); none: the built-in defaults")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems, or what --explain tells, as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration in force, defaults included, as YAML")
-	ask.flags(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("json", "print")
-	cmd.MarkFlagsMutuallyExclusive("explain", "print")
 	return cmd
 }
 
@@ -78,6 +66,29 @@ func check(file string) (config.Config, []strictyaml.Problem) {
 		return c, []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
 	}
 	return c, nil
+}
+
+// finding is a problem, or a warning.
+type finding struct {
+	strictyaml.Problem
+	Warning bool `json:"warning,omitempty"`
+}
+
+func findings(file string, problems []strictyaml.Problem, c config.Config) []finding {
+	all := []finding{}
+	for _, p := range problems {
+		all = append(all, finding{Problem: p})
+	}
+	for _, sentence := range c.Warnings() {
+		all = append(all, finding{strictyaml.Problem{File: file, Text: sentence}, true})
+	}
+	return all
+}
+
+func printWarnings(w io.Writer, c config.Config) {
+	for _, sentence := range c.Warnings() {
+		fmt.Fprintln(w, "warning: "+sentence)
+	}
 }
 
 func printConfig(w io.Writer, c config.Config) error {
