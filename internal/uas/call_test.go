@@ -120,11 +120,13 @@ func TestTheAnswerIsDueAgainInDoublingWaits(t *testing.T) {
 }
 
 func TestTheAnswerIsRepeatedUntilTheACKAndThenGivenUp(t *testing.T) {
+	t.Parallel()
 	const t1 = 30 * time.Millisecond
-	h := newHouse(t, setting{options: func(o *Options) { o.T1, o.T2 = t1, 4*t1 }})
-	for _, p := range []*phone{h.udp(t), h.tcp(t)} {
-		t.Run(p.network, func(t *testing.T) {
-			p.t = t
+	for i, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, setting{options: func(o *Options) { o.T1, o.T2 = t1, 4*t1 }})
+			p := newPhone(t, network, h.at(i))
 			begin := time.Now()
 			p.send("INVITE", offerText, "application/sdp")
 			first := p.expect(200)
@@ -154,6 +156,7 @@ func TestTheAnswerIsRepeatedUntilTheACKAndThenGivenUp(t *testing.T) {
 }
 
 func TestHangupWaitsForTheACK(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, setting{})
 	p := h.udp(t)
 	p.send("INVITE", offerText, "application/sdp")
@@ -168,6 +171,7 @@ func TestHangupWaitsForTheACK(t *testing.T) {
 }
 
 func TestOurBYEIsRepeatedAndGivenUp(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, setting{options: func(o *Options) { o.T1 = 30 * time.Millisecond }})
 	p := h.udp(t)
 	p.dial()

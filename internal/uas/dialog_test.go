@@ -245,10 +245,12 @@ func TestINFOKeysComeOutInTheOrderOfTheirCSeq(t *testing.T) {
 }
 
 func TestAGapInTheCSeqIsWaitedForAndThenPassedOver(t *testing.T) {
+	t.Parallel()
 	info := func(p *phone, seq int, key string) {
 		p.write(p.buildAs("INFO", seq, fmt.Sprint("z9hG4bK-gap-", seq), key, "application/dtmf"))
 	}
 	t.Run("filled in time", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{options: waitsLong})
 		p := h.udp(t)
 		c := begun(t, h, p)
@@ -263,6 +265,7 @@ func TestAGapInTheCSeqIsWaitedForAndThenPassedOver(t *testing.T) {
 		}
 	})
 	t.Run("filled too late: 500, and the call hears of a lost key", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{})
 		p := h.udp(t)
 		c := begun(t, h, p)
@@ -277,6 +280,7 @@ func TestAGapInTheCSeqIsWaitedForAndThenPassedOver(t *testing.T) {
 		require.True(t, dtmf.Digit(5) == c.hear(t).Report.Digit)
 	})
 	t.Run("a CSeq that was served already is 500 and no key", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{})
 		p := h.udp(t)
 		c := begun(t, h, p)
@@ -289,6 +293,7 @@ func TestAGapInTheCSeqIsWaitedForAndThenPassedOver(t *testing.T) {
 		c.hearsNext(p)
 	})
 	t.Run("a refused request takes its place in the order", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{options: waitsLong})
 		p := h.udp(t)
 		c := begun(t, h, p)
@@ -423,6 +428,7 @@ func TestABrokenTCPConnectionDoesNotEndTheCall(t *testing.T) {
 }
 
 func TestACancelledReINVITELeavesTheCallAsItWas(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, setting{})
 	p := h.udp(t)
 	c := begun(t, h, p)

@@ -66,6 +66,7 @@ func from(t *testing.T, h *house, addr string) *phone {
 }
 
 func TestAnAnswerIsNotRepeatedOnAConnectionThatIsGone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, setting{options: func(o *Options) { o.T1, o.T2 = 20*time.Millisecond, 40*time.Millisecond }})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

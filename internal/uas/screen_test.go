@@ -315,6 +315,7 @@ func TestTheEndOfADrainIsTheEndOfTheCallersTime(t *testing.T) {
 }
 
 func TestCloseHangsUpWhatIsLeft(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, setting{})
 	p, unacked := h.udp(t), h.tcp(t)
 	begun(t, h, p)

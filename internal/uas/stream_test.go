@@ -64,6 +64,7 @@ func TestAnIdleConnectionIsKeptWhileACallCameByIt(t *testing.T) {
 }
 
 func TestAFarEndThatDoesNotReadLosesItsConnection(t *testing.T) {
+	t.Parallel()
 	c, far := streamed(t, func(*gate) {})
 	begin := time.Now()
 	_, err := c.Write(bytes.Repeat([]byte("x"), 64<<20)) // more than the sockets hold

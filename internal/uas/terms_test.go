@@ -46,6 +46,7 @@ func TestAnExchangeIsForTheCallsThatComeThen(t *testing.T) {
 }
 
 func TestACallOfAPeerThatIsGoneEndsAsItShould(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"udp", "tcp"} {
 		t.Run(network, func(t *testing.T) {
 			h := newHouse(t, setting{})

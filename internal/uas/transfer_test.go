@@ -101,7 +101,9 @@ func TestHowATransferEnds(t *testing.T) {
 }
 
 func TestATransferThatNobodyTellsOfIsGivenUp(t *testing.T) {
+	t.Parallel()
 	t.Run("202 and no NOTIFY", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{})
 		h.referWait = 50 * time.Millisecond
 		p := h.udp(t)
@@ -113,6 +115,7 @@ func TestATransferThatNobodyTellsOfIsGivenUp(t *testing.T) {
 		c.hearsNext(p)
 	})
 	t.Run("no answer", func(t *testing.T) {
+		t.Parallel()
 		h := newHouse(t, setting{options: func(o *Options) { o.T1 = 30 * time.Millisecond }})
 		p := h.udp(t)
 		c, _ := asked(t, h, p)
