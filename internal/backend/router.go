@@ -107,6 +107,23 @@ func Identity(driver, name string) string {
 // Default is the store without a name.
 func (r *Router) Default() Backend { return r.stores[0].Backend }
 
+// All are the stores, the default one first.
+func (r *Router) All() []Named {
+	all := make([]Named, len(r.stores))
+	for i, s := range r.stores {
+		all[i] = s.Named
+	}
+	return all
+}
+
+// Keeper is the Identity of the store that has a domain, empty if none does.
+func (r *Router) Keeper(domain string) string {
+	if s := r.holding(domain); s != nil {
+		return s.identity
+	}
+	return ""
+}
+
 // Serve leads each domain to the store of that name, an empty name and the default
 // tenant to the default one, from the next question on. Without any domain all
 // belong to the default store. Accounts found before stay with theirs.

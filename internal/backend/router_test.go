@@ -383,3 +383,13 @@ func TestAStoreThatCannotBeOpenedIsNamed(t *testing.T) {
 	_, err = OpenAll(t.Context(), in(dir, "."), nil)
 	require.Error(t, err)
 }
+
+func TestARouterNamesTheKeeperOfADomain(t *testing.T) {
+	r := openTwo(t, t.TempDir())
+	for domain, keeper := range map[string]string{"": "sqlite", south: "sqlite", north: "sqlite:north", "NORTH.example": "sqlite:north", "west": ""} {
+		require.Equal(t, keeper, r.Keeper(domain), domain)
+	}
+	all := r.All()
+	require.Len(t, all, 2)
+	require.Equal(t, []string{"", "north"}, []string{all[0].Name, all[1].Name})
+}

@@ -130,6 +130,15 @@ var endWords = [numEnds]string{
 	EndTransferred: "transferred",
 }
 
+// EndReasons lists them, the zero value first.
+func EndReasons() []EndReason {
+	all := make([]EndReason, numEnds)
+	for i := range all {
+		all[i] = EndReason(i)
+	}
+	return all
+}
+
 // String is the reason's word; "none" while the call lasts.
 func (e EndReason) String() string {
 	if e == 0 || e >= numEnds {

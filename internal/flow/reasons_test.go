@@ -102,3 +102,13 @@ func TestTheAnyDoorNeverSaysWhenToCallAgain(t *testing.T) {
 	c.store(Event{Kind: ChangeDone, Result: mailbox.Refuse(mailbox.Locked), Retry: retry}).says(prompt.Locked, prompt.Goodbye)
 	require.Equal(t, EndLocked, c.s.end)
 }
+
+func TestEachEndIsListedOnceWithItsWord(t *testing.T) {
+	words := map[string]bool{}
+	for _, e := range EndReasons() {
+		words[e.String()] = true
+	}
+	require.Len(t, words, int(numEnds))
+	require.True(t, words["none"])
+	require.True(t, words[EndTransferred.String()])
+}

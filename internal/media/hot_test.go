@@ -11,6 +11,7 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
+	"star97/internal/metrics"
 )
 
 // sink is a socket that takes everything and brings nothing.
@@ -42,6 +43,7 @@ func (c bytesClip) Payload(codec.ID) []byte { return c }
 
 func newBench(t testing.TB, out PacketConn) *bench {
 	e := &portable{options: DefaultOptions(), epoch: time.Now()}
+	e.options.Metrics = metrics.New(metrics.Words{})
 	e.ports = newPorts(40000, 40000, nil)
 	s := newSession(e, pair{port: 40000, rtp: out, rtcp: &sink{}}, netip.AddrPortFrom(loopback, 40000))
 	b := &bench{session: s, far: rtp.Header{Version: 2, SSRC: 7}, data: make([]byte, 0, 300)}

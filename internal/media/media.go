@@ -16,6 +16,8 @@ type Engine interface {
 	// Open reserves a port pair near local. Errors: ErrPortsExhausted or the
 	// system's, wrapped with the range.
 	Open(local netip.Addr) (Session, error)
+	// FreePorts is the number of port pairs that no session has.
+	FreePorts() int
 	// Close ends the engine; sessions still open are closed without RTCP BYE.
 	Close() error
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"star97/internal/metrics"
 )
 
 // Options set up an engine. The zero value of a field is not its default: start
@@ -31,6 +33,8 @@ type Options struct {
 	// in-memory network here. A port that is taken is an error that wraps
 	// syscall.EADDRINUSE.
 	Listen func(netip.AddrPort) (PacketConn, error) `yaml:"-"`
+	// Metrics counts how late packets leave; nil counts nothing.
+	Metrics *metrics.Metrics `yaml:"-"`
 	// OnPanic is told what ended a session that met a program error, within the
 	// deferred call that caught it. The cause can hold a digit of a code: its type
 	// and the stack's places may be logged, its value may not. nil: nobody is told.

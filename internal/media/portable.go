@@ -76,6 +76,13 @@ func (e *portable) Open(local netip.Addr) (Session, error) {
 	return s, nil
 }
 
+// FreePorts implements Engine.
+func (e *portable) FreePorts() int {
+	e.ports.mu.Lock()
+	defer e.ports.mu.Unlock()
+	return len(e.ports.free)
+}
+
 // lightest picks the pacer for one more session.
 func (e *portable) lightest() int {
 	best := 0

@@ -175,3 +175,18 @@ func TestBindFor(t *testing.T) {
 	_, err = Options{}.bindFor(netip.Addr{})
 	require.Error(t, err)
 }
+
+func TestFreePortsAreThoseThatNoSessionHas(t *testing.T) {
+	o := DefaultOptions()
+	o.PortMin = FreePorts(t, 3)
+	o.PortMax = o.PortMin + 4
+	e, err := NewPortable(o)
+	require.NoError(t, err)
+	defer e.Close()
+	require.Equal(t, 3, e.FreePorts())
+	s, err := e.Open(loopback)
+	require.NoError(t, err)
+	require.Equal(t, 2, e.FreePorts())
+	s.Close()
+	require.Equal(t, 3, e.FreePorts())
+}

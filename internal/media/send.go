@@ -21,7 +21,9 @@ func (s *session) tick(at int64, now time.Duration) {
 	if s.due != at {
 		return
 	}
-	missed := (now - time.Duration(at)*slot) / s.frame
+	late := now - time.Duration(at)*slot
+	s.engine.options.Metrics.PacketLate(late)
+	missed := late / s.frame
 	if missed > 0 {
 		s.out.skip(missed * s.frame)
 	}

@@ -26,6 +26,9 @@ func newPool(workers, queue int, wait time.Duration) *pool {
 	}
 }
 
+// waiting is the number of callers that wait for a slot.
+func (p *pool) waiting() int { return max(len(p.seats)-len(p.slots), 0) }
+
 // do runs work, or fails with Busy when no place came free in time and with
 // Unavailable when ctx ended first. Work that has begun is not interrupted.
 func (p *pool) do(ctx context.Context, op string, work func()) error {

@@ -28,6 +28,7 @@ func TestPoolBoundsWorkAndWaiting(t *testing.T) {
 		hold(p, 5, time.Second, errs)
 		require.Len(t, p.slots, 2, "two at work")
 		require.Len(t, p.seats, 5, "three more waiting")
+		require.Equal(t, 3, p.waiting())
 
 		err := p.do(t.Context(), "verify", func() { t.Error("must not run") })
 		require.Equal(t, mailbox.Busy, mailbox.CodeOf(err), "the sixth is told at once")

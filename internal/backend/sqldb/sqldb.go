@@ -47,6 +47,9 @@ type Journal interface {
 // transaction. Call it before the first Change.
 func (s *Store) Keep(j Journal) { s.journal = j }
 
+// Waiting is the number of callers that wait for a code to be checked or made.
+func (s *Store) Waiting() int { return s.pool.waiting() }
+
 // DB is the open database, for a journal in the same file. It stays the Store's.
 func (s *Store) DB() *sqlkit.DB { return s.db }
 

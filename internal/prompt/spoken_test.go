@@ -1,0 +1,21 @@
+package prompt_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/prompt"
+	"star97/prompts"
+)
+
+func TestALanguageThatNobodySpeaksIsTheDefaultOne(t *testing.T) {
+	c, problems := prompt.Open(prompt.DefaultOptions(), prompts.FS)
+	require.Empty(t, problems)
+	for asked, spoken := range map[string]string{"": "en-US", "en-US": "en-US", "EN-us": "en-US", "en-ZA": "en-US", "tlh": "en-US", "\x00": "en-US"} {
+		require.Equal(t, spoken, c.Spoken(asked), asked)
+	}
+	for _, tag := range c.Languages() {
+		require.Equal(t, tag, c.Spoken(tag))
+	}
+}
