@@ -55,9 +55,9 @@ func (a *Audio) PCM8k() []int16 {
 }
 
 // Catalogue holds the sentences of every language. It is safe for concurrent use.
-// A language is encoded when it is first asked for: by Prepare, or by the first
-// Audio, which then takes some 200 ms; the default language and those of overlays
-// are encoded by Load.
+// Load encodes the default language and those of overlays, and Prepare another one,
+// which takes some 300 ms. A sentence of the others is encoded when it is first asked
+// for, in about the time of a packet.
 type Catalogue struct {
 	languages []*language // sorted by tag
 	fallback  *language
@@ -103,8 +103,7 @@ func load(fallback string, sources []source) (*Catalogue, []strictyaml.Problem) 
 	}
 	for _, l := range c.languages {
 		if l == c.fallback || l.overlaid {
-			l.prepare()
-			problems = append(problems, l.problems...)
+			problems = append(problems, l.prepare()...)
 		}
 	}
 	return c, problems
@@ -151,7 +150,7 @@ func (c *Catalogue) at(tag string) *language {
 			return l
 		}
 	}
-	l := &language{tag: tag, entries: map[ID]entry{}}
+	l := newLanguage(tag)
 	c.languages = append(c.languages, l)
 	return l
 }
@@ -221,8 +220,7 @@ func (c *Catalogue) Prepare(lang string) []strictyaml.Problem {
 	if l == nil {
 		return nil
 	}
-	l.prepare()
-	return l.problems
+	return l.prepare()
 }
 
 // Languages are the tags of the catalogue, sorted.

@@ -3,6 +3,9 @@
 // through a telephone codec, at any level, with packets missing, from any point on.
 // It does not resample, does not line up packets and judges no quality.
 //
+// The loops over samples are left out by the race detector: a Listener is for one
+// goroutine, and they would take ten times as long.
+//
 // A codec keeps the sign of every sample that is not close to zero. So the signs of
 // the 64 samples after an upward zero crossing are a key: each Ear has a table of
 // them, and a key found there proposes a sentence and its start. A proposal is then
@@ -81,12 +84,21 @@ func New(masters map[prompt.ID][]int16) *Ear {
 	return e
 }
 
-// Of makes an Ear for every sentence of a language.
-func Of(c *prompt.Catalogue, language string) *Ear {
+// Of makes an Ear for every sentence of a language, and of others: theirs are named
+// by qualified ids, TAG/id.
+func Of(c *prompt.Catalogue, language string, others ...string) *Ear {
 	masters := map[prompt.ID][]int16{}
 	for _, id := range c.IDs(language) {
 		if a, ok := c.Audio(language, id, prompt.Words{}); ok {
 			masters[id] = a.PCM8k()
+		}
+	}
+	for _, tag := range others {
+		for _, id := range c.IDs(tag) {
+			qualified := prompt.ID(tag) + "/" + id
+			if a, ok := c.Audio(language, qualified, prompt.Words{}); ok {
+				masters[qualified] = a.PCM8k()
+			}
 		}
 	}
 	return New(masters)
@@ -109,6 +121,8 @@ func (e *Ear) find(key uint64) []place {
 
 // scan calls use for every upward zero crossing of pcm in [from, to] whose key is
 // loud enough. from is at least 1.
+//
+//go:norace
 func scan(pcm []int16, from, to int, use func(at int, key uint64)) {
 	for i := from; i <= to; i++ {
 		if pcm[i-1] >= 0 || pcm[i] < 0 {
@@ -140,6 +154,9 @@ func lastLoud(pcm []int16) int {
 	return len(pcm)
 }
 
+// energy is the sum of the squares.
+//
+//go:norace
 func energy(pcm []int16) float64 {
 	var sum float64
 	for _, v := range pcm {

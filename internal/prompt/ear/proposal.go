@@ -108,6 +108,8 @@ func (l *Listener) follow(p *proposal, heard float64) {
 
 // correlate compares the newest n samples with a master that began at start: the
 // normalised correlation, and the master's energy there.
+//
+//go:norace
 func (l *Listener) correlate(master int, start int64, n int) (like, expected float64) {
 	pcm := l.ear.masters[master].pcm
 	at := l.now - int64(n) - start
