@@ -5,8 +5,10 @@
 package dialplan
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"time"
 
@@ -170,6 +172,9 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 	if len(data) > maxFileBytes {
 		return nil, []strictyaml.Problem{{File: name, Text: fmt.Sprintf("The dialplan is larger than %d bytes.", maxFileBytes), Remedy: "Use patterns with x instead of one line for each number."}}
 	}
+	if problem := commentKey(name, data); problem != nil {
+		return nil, []strictyaml.Problem{*problem}
+	}
 	known := p.Layouts
 	p.Layouts = nil
 	file, problem := strictyaml.Decode(name, data, p)
@@ -184,6 +189,19 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 		return nil, problems
 	}
 	return p, nil
+}
+
+// hashLine is the key # of a menu without quotation marks, which makes it a comment.
+var hashLine = regexp.MustCompile(`(?m)^[ \t]+#:[ \t]+(?:` + strings.Join(actionWords[1:], "|") + `)\b`)
+
+// commentKey tells of a key that nobody would miss before a caller presses it.
+func commentKey(name string, data []byte) *strictyaml.Problem {
+	at := hashLine.FindIndex(data)
+	if at == nil {
+		return nil
+	}
+	line := 1 + bytes.Count(data[:at[1]], []byte("\n"))
+	return &strictyaml.Problem{File: name, Line: line, Text: "A # without quotation marks begins a comment.", Remedy: `Write "#" for the key.`}
 }
 
 // tidy brings numbers, names and hosts into the form in which they are compared.

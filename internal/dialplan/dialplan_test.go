@@ -11,6 +11,7 @@ import (
 
 	"star97/dialplans"
 	"star97/internal/mailbox"
+	"star97/internal/prompt"
 	"star97/internal/script"
 )
 
@@ -41,6 +42,11 @@ func TestEmbeddedPlanShowsEveryOption(t *testing.T) {
 			require.Regexp(t, `(?m)(^|[{,# -] *)`+name+`(:|\b)`, string(dialplans.Default))
 		}
 	}
+}
+
+// What a menu says fits in a phrase, with what may be said before it.
+func TestAMenuFitsInAPhrase(t *testing.T) {
+	require.Equal(t, prompt.MaxParts-2, maxSentences)
 }
 
 // The names of scripts are the names of the file, and each has its own timer.

@@ -14,7 +14,7 @@ const (
 	maxOptions = 4  // of one menu, besides repeat, back, operator and goodbye
 	// maxSentences of one menu: what a phrase holds beside "there was no input" and
 	// the like, prompt.MaxParts less two.
-	maxSentences = 6
+	maxSentences = 9
 )
 
 // below are the menus that keys reach from root, root itself first; none where there

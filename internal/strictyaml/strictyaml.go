@@ -52,7 +52,9 @@ func Decode(name string, data []byte, into any) (*File, *Problem) {
 	}
 	root, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, describe(err).in(name)
+		p := describe(err)
+		p.bareKey(data)
+		return nil, p.in(name)
 	}
 	if p := secondDocument(root); p != nil {
 		return nil, p.in(name)

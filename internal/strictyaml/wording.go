@@ -88,6 +88,22 @@ func (p *Problem) syntax(message string) {
 	}
 }
 
+// bareKey is a key like *97 or # without quotation marks: the library takes the one
+// for an alias and the other for a comment, and says something else of what follows.
+var bareKey = regexp.MustCompile(`(?:^|[{,])\s*([*#][^\s:,{}]*)\s*:(?:\s|$)`)
+
+// bareKey says so where it is what is wrong with the problem's line.
+func (p *Problem) bareKey(data []byte) {
+	lines := bytes.Split(data, []byte("\n"))
+	if p.Line < 1 || p.Line > len(lines) {
+		return
+	}
+	if m := bareKey.FindSubmatch(lines[p.Line-1]); m != nil {
+		p.Text = "A key that begins with " + string(m[1][:1]) + " must stand in quotation marks."
+		p.Remedy = fmt.Sprintf(`Write %q.`, m[1])
+	}
+}
+
 func keyOf(t *token.Token) string {
 	if t == nil {
 		return ""
