@@ -26,7 +26,9 @@ func slotNear(t time.Duration) int64 { return int64((t + slot/2) / slot) }
 // the median and 0.6 against 2.1 ms at p99, for 698 against 563 us of CPU per call
 // and second; at 500 calls 0.07 against 0.36, 1.0 against 1.3, and 436 against 411.
 // A jitter buffer hides either; the timer costs less, ends at once on Close, and a
-// fake clock (testing/synctest) can drive it.
+// fake clock (testing/synctest) can drive it. Locked to a thread and on the timer, the
+// goroutine keeps time no better: 1.0 against 1.0 ms at p99, on an idle machine and,
+// by turns, on a busy one.
 type pacer struct {
 	now  func() time.Duration
 	wake chan struct{}
