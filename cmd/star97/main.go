@@ -80,6 +80,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), initCommand(), checkCommand(), mailboxCommand(), callCommand(), benchCommand(), flowCommand())
+	root.AddCommand(serveCommand(), initCommand(), checkCommand(), dialplanCommand(), mailboxCommand(), callCommand(), benchCommand(), flowCommand())
 	return root
 }
