@@ -75,7 +75,7 @@ func Graph(l *Layout) Chart {
 				continue
 			}
 			for _, to := range r.to {
-				if !l.has(to, 0) {
+				if !l.has(to, 0) || !l.leads(r.do, to) {
 					continue
 				}
 				why := l.reason(s, sig, r.do, to)
@@ -113,6 +113,21 @@ func (l *Layout) has(s StateID, sig signal) bool {
 	return true
 }
 
+// leads leaves out where an action never leads in this layout.
+func (l *Layout) leads(do action, to StateID) bool {
+	switch {
+	case do == openMenu && to != MainMenu:
+		return l.main == none
+	case do == greet && (to == Extension || to == AccessCode):
+		return l.first == none
+	case do == speakLanguage && (to == Extension || to == AccessCode):
+		return !l.signIn
+	case (do == leaveExtension || do == goBack) && to == Leaving:
+		return l.first == none
+	}
+	return true
+}
+
 // isKey tells which signals are keys of a menu.
 func isKey(sig signal) bool {
 	switch sig {
@@ -124,7 +139,7 @@ func isKey(sig signal) bool {
 
 func isUpkeep(do action) bool {
 	switch do {
-	case keep, loseAhead, startTimer, spoil, listen, note:
+	case keep, loseAhead, startTimer, spoil, listen, note, count, miscount:
 		return true
 	}
 	return false

@@ -22,9 +22,13 @@ type caller struct {
 	out []Effect // of the last step
 }
 
+func begun(t *testing.T, l *Layout, s Start) *caller {
+	c := &caller{t: t, s: New(l, s)}
+	return c.do(Event{Kind: Answered})
+}
+
 func answeredCall(t *testing.T, l *Layout, door mailbox.Door) *caller {
-	c := &caller{t: t, s: New(l, Start{Door: door})}
-	c.do(Event{Kind: Answered})
+	c := begun(t, l, Start{Door: door})
 	if door == mailbox.OwnDoor {
 		c.store(Event{Kind: Found, Account: plainBox})
 	}
