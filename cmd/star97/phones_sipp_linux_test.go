@@ -239,7 +239,7 @@ func (s *sipp) execute(t *testing.T, call sippCall, mediaPort int) {
 	defer stop()
 	cmd := exec.CommandContext(ctx, s.path, "-sf", scenario, "-m", "1", "-t", s.transport,
 		"-i", "127.0.0.1", "-p", strconv.Itoa(freeUDPPort(t)), "-mi", "127.0.0.1", "-mp", strconv.Itoa(mediaPort),
-		"-nostdin", "-recv_timeout", "20000", "-trace_msg", "-message_file", messages,
+		"-nostdin", "-recv_timeout", "60000", "-trace_msg", "-message_file", messages,
 		"-trace_err", "-error_file", filepath.Join(dir, "errors.log"), s.to)
 	cmd.Dir = dir
 	screen, err := cmd.CombinedOutput()

@@ -33,7 +33,7 @@ const (
 	oldCode   = "739164"
 	newCode   = "582907"
 
-	soundPatience = 40 * time.Second // longest wait for one sentence
+	soundPatience = 90 * time.Second // longest wait for one sentence
 	lookAgain     = 10 * time.Millisecond
 )
 

@@ -26,9 +26,11 @@ import (
 )
 
 const (
-	readyWithin = 60 * time.Second // of a service under the race detector on a busy machine
-	endWithin   = 40 * time.Second // of SIGTERM, calls in progress hung up
-	commandFor  = 2 * time.Minute  // longest run of a command that is not serve
+	// Bounds for what hangs: on a very busy machine a service under the race detector,
+	// one of many, takes a minute to start.
+	readyWithin = 4 * time.Minute
+	endWithin   = 2 * time.Minute // of SIGTERM, calls in progress hung up
+	commandFor  = 5 * time.Minute // longest run of a command that is not serve
 
 	// Each service has its own RTP ports, below those that Linux hands out.
 	firstRTPPort    = 12000
