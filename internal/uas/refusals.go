@@ -27,6 +27,7 @@ var refusedBy = map[int]string{
 	sip.StatusRequestPending:               "glare",
 	sip.StatusInternalServerError:          "internal",
 	sip.StatusServiceUnavailable:           "full",
+	489:                                    "event",
 	505:                                    "version",
 	513:                                    "too-large",
 }

@@ -29,7 +29,7 @@ func (s *Server) replaced(req *sip.Request, p *peer) (*dialog, *refusal) {
 		return nil, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist").because("it replaces no confirmed call of this peer")
 	}
 	if _, early := named(value, "early-only"); early {
-		return nil, refuse(sip.StatusBusyHere, "Busy Here").because("the call that it replaces was answered already")
+		return nil, refuse(sip.StatusBusyHere, "Busy Here").because("the call that it replaces was answered already").as(refusedOther)
 	}
 	return d, nil
 }

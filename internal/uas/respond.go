@@ -92,13 +92,15 @@ func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 }
 
 func (s *Server) logRefusal(req *sip.Request, r *refusal) {
-	s.deps.Metrics.Refused(r.counted())
 	what := "request refused"
 	switch {
-	case r.status < 400:
+	case r.status < 400: // it is served elsewhere
 		what = "call redirected"
 	case req.Method == sip.INVITE:
 		what = "call refused"
+	}
+	if r.status >= 400 {
+		s.deps.Metrics.Refused(r.counted())
 	}
 	s.log.Info(what, "method", cleaned(string(req.Method), 16), "status", r.status, "reason", r.why(),
 		"source", req.Source(), "call_id", callIDOf(req))

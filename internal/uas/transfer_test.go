@@ -253,4 +253,5 @@ func TestARouteMaySendTheCallerElsewhere(t *testing.T) {
 	require.Zero(t, h.Calls())
 	require.Empty(t, h.calls.calls)
 	require.Contains(t, h.log.String(), "call redirected")
+	h.reads(t, `star97_refusals_total{reason="other"}`, "0")
 }
