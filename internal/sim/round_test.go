@@ -38,7 +38,7 @@ type round struct {
 }
 
 // wires are the four directions of one call.
-type wires struct{ sipUp, sipDown, rtpUp, rtpDown wire }
+type wires struct{ sipUp, sipDown, rtpUp, rtpDown *wire }
 
 func (p *phone) owner() *owner { return p.round.owners[p.plan.mailbox] }
 
@@ -129,8 +129,8 @@ func (r *round) furnish() {
 func (r *round) call(stop func()) {
 	r.wires = make([]wires, len(r.plan.callers))
 	for n := range r.plan.callers {
-		w := func(way uint64, k kind, c climate) wire {
-			return wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
+		w := func(way uint64, k kind, c climate) *wire {
+			return &wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
 		}
 		r.wires[n] = wires{w(0, signalling, r.plan.sip), w(1, signalling, r.plan.sip), w(2, audio, r.plan.rtp), w(3, audio, r.plan.rtp)}
 	}

@@ -34,8 +34,7 @@ type exchange struct {
 // transmit puts a message on the wire to the program.
 func (p *phone) transmit(raw string, reached func(time.Time)) {
 	now := time.Now()
-	w := &p.round.wires[p.n].sipUp
-	at, copies := w.fate(now)
+	at, copies := p.round.wires[p.n].sipUp.fate(now)
 	for i := range copies {
 		if p.round.net.deliver(p.sip, program, []byte(raw), at[i]) && reached != nil {
 			reached(at[i])

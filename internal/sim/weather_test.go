@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -73,14 +74,18 @@ type wire struct {
 	climate
 	kind    kind
 	call    int
-	dice    *rand.Rand
 	outages []outage
 	began   time.Time
+
+	mu   sync.Mutex
+	dice *rand.Rand
 }
 
 // fate is when the copies of a datagram sent now arrive; none: it is lost. No two
 // arrive at the same instant, so that what follows from them has one order.
 func (w *wire) fate(now time.Time) (at [2]time.Time, copies int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	since := now.Sub(w.began)
 	lost := chance(w.dice, w.lose)
 	for _, o := range w.outages {
