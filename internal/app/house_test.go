@@ -92,16 +92,17 @@ func code(t testing.TB, digits string) pin.PIN {
 
 // house is the whole service in this process, with stores whose faults a test orders.
 type house struct {
-	t      testing.TB
-	config config.Config
-	stores *Stores
-	faults *faults
-	log    *journal
-	addr   string // of SIP over UDP
-	leave  context.CancelFunc
-	ended  chan struct{}
-	failed error
-	once   sync.Once
+	t         testing.TB
+	config    config.Config
+	stores    *Stores
+	faults    *faults
+	log       *journal
+	addr      string // of SIP over UDP, the first that it listens on
+	leave     context.CancelFunc
+	listening []uas.Bound
+	ended     chan struct{}
+	failed    error
+	once      sync.Once
 }
 
 // ports gives each house RTP ports of its own, below those that the system hands
@@ -154,7 +155,7 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	})
 	select {
 	case r := <-ready:
-		h.addr = r.Listening[0].Addr.String()
+		h.listening, h.addr = r.Listening, r.Listening[0].Addr.String()
 	case <-h.ended:
 		require.NoError(t, h.failed)
 		t.FailNow()

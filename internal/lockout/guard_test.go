@@ -310,6 +310,20 @@ func TestASourceHasThirtyWrongCodesAnHour(t *testing.T) {
 	require.Equal(t, mailbox.Locked, h.tryOnce(bert, mailbox.AnyDoor, wrongCode), "and no other one has")
 }
 
+// Who calls from 4001 is another person in each tenant; who tries codes of many
+// mailboxes at the any door is one for all of them.
+func TestTheOwnDoorOfOneTenantIsNotThatOfAnother(t *testing.T) {
+	box := func(id, tenant string) mailbox.Account { return mailbox.Account{ID: id, Backend: "b", Domain: tenant} }
+	for door, want := range map[mailbox.Door]mailbox.Code{mailbox.OwnDoor: mailbox.OK, mailbox.AnyDoor: mailbox.Locked} {
+		h := open(t)
+		for i := range 30 {
+			require.Equal(t, mailbox.WrongPIN, h.tryOnce(box(fmt.Sprint(i), "north.example"), door, wrongCode))
+		}
+		require.NotEqual(t, mailbox.OK, h.tryOnce(box("30", "north.example"), door, rightCode))
+		require.Equal(t, want, h.tryOnce(box("31", "south.example"), door, rightCode))
+	}
+}
+
 // The owner is told what closes the door: the mailbox's own lock, or that of the
 // phone, which leaves the mailbox as it is. A stranger is never told which.
 func TestOnlyTheOwnDoorTellsALimitOfTheCallerFromALock(t *testing.T) {

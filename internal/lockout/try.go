@@ -192,13 +192,17 @@ func inService(c mailbox.Code) bool {
 // address, or all others behind it together: many people may share a trunk, and no
 // ten of them may close it to the rest. It has a budget for each door, so that a
 // stranger who shows the owner's number at the any door cannot use up that of the
-// owner's own phone.
+// owner's own phone; there the same number in two tenants is two people.
 func keysOf(a mailbox.Account, at mailbox.Attempt) []string {
 	door, other := "any", "own"
 	if at.Door == mailbox.OwnDoor {
 		door, other = other, door
 	}
-	source := "source-" + door + ":" + bounded(at.Peer+"\n"+at.Source+"\n"+at.Caller)
+	who := at.Peer + "\n" + at.Source + "\n" + at.Caller
+	if at.Door == mailbox.OwnDoor && a.Domain != "" {
+		who += "\n" + a.Domain
+	}
+	source := "source-" + door + ":" + bounded(who)
 	if a.ID == "" {
 		return []string{source}
 	}
