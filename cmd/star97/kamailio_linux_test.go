@@ -9,17 +9,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller"
 	"star97/internal/caller/callertest"
+	"star97/internal/prompt"
 )
 
 // The whole loopback network is this machine's: the proxy has an address of its own,
 // so that star97 can list it as its only peer.
-const proxyHost = "127.0.0.2"
+const (
+	proxyHost = "127.0.0.2"
+	nobody    = "127.0.0.1:9" // where nothing listens
+)
 
 // kamailio is a running one that loads dialplans/kamailio/star97.cfg as it is shipped.
 type kamailio struct {
@@ -27,7 +32,7 @@ type kamailio struct {
 	said *transcript
 }
 
-func startKamailio(t *testing.T, star97 netip.AddrPort, phones string) *kamailio {
+func startKamailio(t *testing.T, at, star97 netip.AddrPort, phones string) *kamailio {
 	t.Helper()
 	path := requireProgram(t, "kamailio", "kamailio")
 	dir := t.TempDir()
@@ -36,7 +41,7 @@ func startKamailio(t *testing.T, star97 netip.AddrPort, phones string) *kamailio
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600))
 	}
-	k := &kamailio{addr: freeUDPAddr(t, proxyHost), said: new(transcript)}
+	k := &kamailio{addr: at, said: new(transcript)}
 	cmd := exec.Command(path, "-f", filepath.Join(dir, "kamailio.cfg"), "-DD", "-E", "-m", "16", "-M", "4", "-Y", dir,
 		"-P", filepath.Join(dir, "pid"), "-l", "udp:"+k.addr.String(),
 		"-A", fmt.Sprintf("STAR97=%q", "sip:"+star97.String()), "-A", fmt.Sprintf("PHONES=%q", "sip:"+phones))
@@ -98,7 +103,7 @@ func (k *kamailio) dials(t *testing.T, number, from string, headers ...caller.He
 func TestKamailioRoutesTheVoicemailKeyWithThePhonesIdentity(t *testing.T) {
 	t.Parallel()
 	v := behindKamailio(t, nil)
-	k := startKamailio(t, v.UDP, "127.0.0.1:9")
+	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
 
 	p := k.dials(t, "*97", extension)
 	p.Hear("welcome", "enter-code")
@@ -121,7 +126,7 @@ func TestKamailioRoutesTheVoicemailKeyWithThePhonesIdentity(t *testing.T) {
 func TestAnAttendantsTransferThroughKamailioLeadsToTheAnyDoor(t *testing.T) {
 	t.Parallel()
 	v := behindKamailio(t, nil)
-	k := startKamailio(t, v.UDP, "127.0.0.1:9")
+	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
 	// What a blind transfer is at the end: the caller's own new INVITE (RFC 3515 section 2.4.4).
 	p := k.dials(t, "9700", "12125550199", caller.Header{Name: "Referred-By", Value: "<sip:attendant@" + proxyHost + ">"})
 	p.Hear("welcome", "enter-extension")
@@ -137,4 +142,78 @@ func TestStar97TakesNoCallThatWentAroundKamailio(t *testing.T) {
 	v := behindKamailio(t, nil)
 	_, err := callertest.TryDial(t, caller.Options{URI: "sip:*97@" + v.UDP.String(), From: extension, Listen: "127.0.0.1"})
 	require.ErrorContains(t, err, "403")
+}
+
+// startTarget starts SIPp as the one to whom callers are transferred, and returns its address.
+func startTarget(t *testing.T, status int) string {
+	t.Helper()
+	path := requireProgram(t, "sipp", "sip-tester")
+	dir := t.TempDir()
+	scenario, err := template.ParseFiles("../../testdata/kamailio/target.xml")
+	require.NoError(t, err)
+	file, err := os.Create(filepath.Join(dir, "target.xml"))
+	require.NoError(t, err)
+	require.NoError(t, scenario.Execute(file, struct{ Status int }{status}))
+	require.NoError(t, file.Close())
+	addr := freeUDPAddr(t, "127.0.0.1")
+	said := new(transcript)
+	cmd := exec.Command(path, "-sf", file.Name(), "-m", "1", "-i", "127.0.0.1", "-p", fmt.Sprint(addr.Port()),
+		"-mi", "127.0.0.1", "-mp", fmt.Sprint(freeUDPAddr(t, "127.0.0.1").Port()), "-nostdin")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, said, said
+	startProgram(t, cmd, said)
+	return addr.String()
+}
+
+func TestKeyOneTransfersAPhoneToItsMessages(t *testing.T) {
+	t.Parallel()
+	for name, set := range map[string]struct {
+		status    int
+		connected bool
+	}{
+		"the target answers":   {200, true},
+		"the target refuses":   {486, false},
+		"the target is silent": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := freeUDPAddr(t, proxyHost)
+			plan := filepath.Join(t.TempDir(), "dialplan.yaml")
+			require.NoError(t, os.WriteFile(plan, fmt.Appendf(nil, "targets: {messages: \"sip:777@%s\"}\ntimers: {transfer: 8s}\n", at), 0o600))
+			v := behindKamailio(t, map[string]string{"dialplan": plan})
+			k := startKamailio(t, at, v.UDP, startTarget(t, set.status))
+			phone := startBaresip(t, &service{UDP: k.addr}, "PCMU", "udp")
+			c := call(t, phone, "*97")
+			c.enter(ownDoor)
+			phone.press(t, oldCode+"#")
+			c.hears("option-messages-1")
+			phone.press(t, "1")
+			c.hears(prompt.Transferring)
+			if set.connected {
+				require.Eventually(t, func() bool { return phone.farEndHungUp(t) }, soundPatience, lookAgain)
+				require.Eventually(t, func() bool { return strings.Contains(v.Stderr.String(), "end=transferred") }, soundPatience, lookAgain)
+				return
+			}
+			c.hears(prompt.TransferFailed, "option-messages-1")
+			if set.status != 0 { // else baresip's keys go to the call that still rings
+				phone.press(t, "*")
+				c.hears(prompt.Goodbye)
+			}
+		})
+	}
+}
+
+// An attendant consults star97 first and then connects the caller: the caller's INVITE
+// replaces the attendant's call (RFC 3891).
+func TestAnAttendedTransferThroughKamailioBeginsAnew(t *testing.T) {
+	t.Parallel()
+	v := behindKamailio(t, nil)
+	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
+	attendant := k.dials(t, "9700", "4002")
+	attendant.Hear("welcome", "enter-extension")
+	p := k.dials(t, "star97", "12125550199", caller.Header{Name: "Replaces", Value: attendant.Replaces()})
+	attendant.Ended()
+	p.Hear("welcome", "enter-extension")
+	p.Press(extension + "#" + oldCode + "#")
+	p.Hear("option-change-2")
+	p.Hangup()
 }

@@ -168,6 +168,16 @@ func (c *Call) prepare(ctx context.Context, far netip.AddrPort) error {
 // CallID is the call's Call-ID.
 func (c *Call) CallID() string { return c.id }
 
+// Replaces is the header value by which another call can take the place of this one
+// (RFC 3891 section 6.1), once it is answered.
+func (c *Call) Replaces() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, tag, _ := strings.Cut(c.toHeader, ";tag=")
+	tag, _, _ = strings.Cut(tag, ";")
+	return c.id + ";to-tag=" + tag + ";from-tag=" + c.tag
+}
+
 // Media is the call's RTP.
 func (c *Call) Media() *Media { return c.media }
 
