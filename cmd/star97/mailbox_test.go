@@ -323,9 +323,11 @@ func TestClosedMailboxesAreListedAsClosed(t *testing.T) {
 		require.Error(t, s.Trail.Verify(t.Context(), a, wrong, attempt))
 	}
 	require.NoError(t, s.Close())
-	out, _ := c.run(0, "", "list")
+	long := filepath.Join(t.TempDir(), "star97.yaml") // closed for longer than a command takes on a busy machine
+	require.NoError(t, os.WriteFile(long, []byte("lockout: {wait_first: 1h}\n"), 0o600))
+	out, _ := c.run(0, "", "list", "--config", long)
 	require.Regexp(t, `4001 +- +- +- +own door closed`, out)
-	out, _ = c.run(0, "", "show", "4001")
+	out, _ = c.run(0, "", "show", "4001", "--config", long)
 	require.Regexp(t, `(?m)^state +own door closed$`, out)
 }
 

@@ -178,6 +178,7 @@ func TestTheShortestStoreDeadlineIsEnough(t *testing.T) {
 	for c.Call.StoreDeadline = time.Millisecond; c.Call.Validate() != nil; c.Call.StoreDeadline += 100 * time.Millisecond {
 		require.Less(t, c.Call.StoreDeadline, time.Minute)
 	}
+	c.Store = rehearsed()
 	s, err := OpenStores(t.Context(), c, t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })

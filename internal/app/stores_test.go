@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,7 +20,10 @@ import (
 
 func openStores(t *testing.T, dir string) *Stores {
 	t.Helper()
-	s, err := OpenStores(t.Context(), config.Default(), dir)
+	c := config.Default()
+	c.Store = rehearsed()
+	c.Lockout.WaitFirst = time.Hour // what is closed stays so for the length of a test
+	s, err := OpenStores(t.Context(), c, dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s
