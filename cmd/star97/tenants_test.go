@@ -52,8 +52,8 @@ func TestMailboxCommandsChooseTheStoreByDomain(t *testing.T) {
 	require.Len(t, all, 2)
 	require.Equal(t, "south.example", all[1]["domain"])
 
-	const unknown = "the dialplan has no domain west.example; use one of it (north.example, south.example), or add this one to domains there"
-	for _, args := range [][]string{{"add", "4003", "--no-code"}, {"show", "4001"}, {"remove", "4001", "--yes"}} {
+	const unknown = "the dialplan has no domain west.example; name one of its domains (north.example, south.example), or add this one to them"
+	for _, args := range [][]string{{"add", "4003", "--no-code"}, {"show", "4001"}, {"remove", "4001", "--yes"}, {"list"}} {
 		_, errs := run(1, "", append(args, "--domain", "west.example")...)
 		require.Contains(t, errs, unknown)
 	}
@@ -63,6 +63,18 @@ func TestMailboxCommandsChooseTheStoreByDomain(t *testing.T) {
 	out, _ = run(0, "", "list", "--domain", "NORTH.example")
 	require.Regexp(t, `4003 +north\.example +Cem`, out)
 	require.NotContains(t, out, "south")
+}
+
+// A mailbox that no call could reach is not added.
+func TestAMailboxNeedsADomainThatARouteLeadsTo(t *testing.T) {
+	t.Parallel()
+	c, config := newCLI(t), tenantFiles(t, "")
+	plan := filepath.Join(filepath.Dir(config), "plan.yaml")
+	text, err := os.ReadFile(plan)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(plan, append(text, "routes: [{number: \"*97\", door: own, domain_from: request}]\n"...), 0o600))
+	_, errs := c.run(1, "", "add", "4001", "--no-code", "--config", config)
+	require.Contains(t, errs, "no route of the dialplan leads to the default domain; name one of its domains (north.example, south.example)")
 }
 
 // A store that cannot be opened is named before anything is done; one that is used by

@@ -55,6 +55,9 @@ func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Acco
 	missed := map[string]error{} // by its words: each page may meet it
 	for {
 		page, err := lister.List(ctx, p)
+		if err == nil && len(page) == 0 && !p.AllDomains {
+			err = s.known(p.Domain)
+		}
 		if err != nil {
 			missed[err.Error()] = err
 		}
@@ -155,15 +158,19 @@ const domainsTold = 10
 // routes may name any.
 func (s *Stores) known(domain string) error {
 	domains := *s.domains.Load()
-	if _, ok := domains[strings.ToLower(domain)]; ok || domain == "" || len(domains) == 0 {
+	if _, ok := domains[strings.ToLower(domain)]; ok || len(domains) == 0 {
 		return nil
 	}
 	names := slices.Sorted(maps.Keys(domains))
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" }) // the default one needs no name
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
 	if len(names) > domainsTold {
 		names = append(names[:domainsTold], "others")
 	}
-	return fmt.Errorf("the dialplan has no domain %s; use one of it (%s), or add this one to domains there", domain, strings.Join(names, ", "))
+	its := strings.Join(names, ", ")
+	if domain == "" {
+		return fmt.Errorf("no route of the dialplan leads to the default domain; name one of its domains (%s)", its)
+	}
+	return fmt.Errorf("the dialplan has no domain %s; name one of its domains (%s), or add this one to them", domain, its)
 }
 
 // Add makes a mailbox and records it. The account is as far as it is known.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -32,8 +33,8 @@ type Stores struct {
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
 
-	db      *sqlkit.DB // the ledger's, where it is not the default store's
-	domains atomic.Pointer[map[string]string]
+	db      *sqlkit.DB                        // the ledger's, where it is not the default store's
+	domains atomic.Pointer[map[string]string] // those that calls reach, and their stores; none: any, in the default one
 }
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
@@ -128,8 +129,15 @@ func (s *Stores) Adopt(plan *dialplan.Plan) error {
 			return err
 		}
 	}
+	if _, named := domains[""]; !named && len(domains) > 0 && slices.ContainsFunc(plan.Routes, ofDefaultTenant) {
+		domains[""] = ""
+	}
 	s.domains.Store(&domains)
 	return nil
+}
+
+func ofDefaultTenant(r dialplan.Route) bool {
+	return r.Domain == "" && r.DomainFrom == "" && r.Redirect == "" && r.Door != mailbox.CheckDoor
 }
 
 // rulesName is the preset's name for the audit trail, and where the configuration

@@ -224,7 +224,7 @@ func TestADialplanWithOtherDomainsIsAdopted(t *testing.T) {
 		return err
 	}
 	require.NoError(t, s.Adopt(plan(dialplan.Domain{Name: south})))
-	require.ErrorContains(t, adding(north), "the dialplan has no domain north.example; use one of it (south.example)")
+	require.ErrorContains(t, adding(north), "the dialplan has no domain north.example; name one of its domains (south.example)")
 	require.NoError(t, s.Adopt(plan(dialplan.Domain{Name: south}, dialplan.Domain{Name: north, Store: "north"})))
 	require.NoError(t, adding(north))
 	require.ErrorContains(t, s.Adopt(plan(dialplan.Domain{Name: "west.example", Store: "west"})), "store west, which is not open")
