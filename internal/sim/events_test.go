@@ -57,7 +57,7 @@ func (e *events) Handle(_ context.Context, r slog.Record) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.logs = append(e.logs, l)
-	if r.Message == "call ended" {
+	if r.Message == endRecord {
 		if e.ends == nil {
 			e.ends = map[string]int{}
 		}
@@ -65,6 +65,9 @@ func (e *events) Handle(_ context.Context, r slog.Record) error {
 	}
 	return nil
 }
+
+// endRecord is the text of the end record.
+const endRecord = "call ended"
 
 // under is events under a logger with attributes.
 type under struct {

@@ -166,6 +166,9 @@ func (k *keyboard) down(key byte, length time.Duration) {
 	one := &press{key: key, at: time.Now()}
 	k.pressed = append(k.pressed, one)
 	p.note("presses", string(key))
+	if p.round.plant.key != nil {
+		p.round.plant.key(k, key)
+	}
 	if p.plan.road != byInfo {
 		k.events(key, length, earliest(&one.events))
 	}

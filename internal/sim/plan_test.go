@@ -138,7 +138,7 @@ func (p *plan) aCaller(r *rand.Rand, i int) caller {
 	c := caller{
 		start: between(r, 0, 4*time.Second), number: "*97", from: b.extension, mailbox: b.extension,
 		alaw: chance(r, 0.3), talks: chance(r, 0.1), ptime: []time.Duration{20, 30, 40, 60, 60, 60}[r.IntN(6)] * time.Millisecond,
-		shortest: 40 * time.Millisecond, longest: 200 * time.Millisecond, gap: []time.Duration{40, 80, 200}[r.IntN(3)] * time.Millisecond,
+		shortest: 40 * time.Millisecond, longest: []time.Duration{200, 200, 200, 900}[r.IntN(4)] * time.Millisecond, gap: []time.Duration{40, 80, 200}[r.IntN(3)] * time.Millisecond,
 		bargeIn: []float64{0.9, 0.5, 0}[r.IntN(3)], folly: []float64{0, 0.05, 0.3}[r.IntN(3)], slowness: []time.Duration{500 * time.Millisecond, 2 * time.Second, 9 * time.Second}[r.IntN(3)],
 		hasty: chance(r, 0.2), changes: r.IntN(3), patience: between(r, 20*time.Second, longestCall),
 	}

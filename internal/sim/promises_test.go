@@ -30,6 +30,7 @@ const (
 	keysOnce       promise = "what the store is asked was pressed, each press counted once"
 	verifiedFirst  promise = "no change without a verified current code"
 	toldTheTruth   promise = "changed is said only of a change that is done"
+	sameWord       promise = "the trail says of a change what its caller was told"
 	oneCode        promise = "exactly the code of the last change is in force"
 	chainWhole     promise = "the audit chain is whole and closed"
 	noCodeInLogs   promise = "no code in any log line"
@@ -68,7 +69,7 @@ func (r *round) judgeCalls() {
 			r.broken(oneRecord, "call %c: %d times accepted, %d end records", p.name(), f.accepted, records)
 		}
 	}
-	if open := r.net.ports(); r.plan.stop == 0 && len(open) != 1 {
+	if open := r.net.ports(); r.plan.stop == 0 && len(open) > 1 {
 		r.broken(nothingLeft, "no call is up, but these ports are open: %v", open)
 	}
 }
@@ -118,13 +119,23 @@ func (r *round) judgeCode(ctx context.Context, b box, a mailbox.Account, done ma
 			r.broken(chainWhole, "%v", err)
 			return
 		}
-		if rec.Action != audit.Change || rec.Stage != audit.Ended || rec.Mailbox != a.ID || rec.Outcome == mailbox.Refused {
+		if rec.Action != audit.Change || rec.Stage != audit.Ended || rec.Mailbox != a.ID {
 			continue
 		}
 		d, known := intended[rec.Intent]
+		if known && d.answered && d.outcome != mailbox.Unknown && d.outcome != rec.Outcome {
+			r.broken(sameWord, "%s: answered %s, recorded %s", a.Extension, word(d.outcome), word(rec.Outcome))
+		}
+		if rec.Outcome == mailbox.Refused {
+			continue
+		}
 		switch {
 		case !known:
 			r.broken(verifiedFirst, "the trail has a change that the store was not asked for")
+		case rec.Outcome == mailbox.Done && slices.Contains(possible, d.next):
+			// Settling found it in force, whoever made it so.
+			done[rec.CallID]++
+			possible = []string{d.next}
 		case rec.Outcome == mailbox.Unknown && !slices.Contains(possible, d.current): // then it was not made
 		case !slices.Contains(possible, d.current):
 			r.broken(verifiedFirst, "%s was changed with the code %s, which was not in force", a.Extension, d.current)
@@ -154,6 +165,8 @@ func (r *round) judgeCode(ctx context.Context, b box, a mailbox.Account, done ma
 		r.broken(oneCode, "%s: %v verify, the trail leads to %v", a.Extension, inForce, possible)
 	}
 }
+
+func word(o mailbox.Outcome) string { return [...]string{"unknown", "done", "refused"}[o] }
 
 // durations stand in the log in digits that may be those of a code by chance.
 var durations = regexp.MustCompile(`\d+(\.\d+)?(h|ms|m|s|µs|ns)\b`)

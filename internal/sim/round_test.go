@@ -2,15 +2,20 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"star97/internal/app"
+	"star97/internal/call"
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
@@ -28,6 +33,7 @@ type round struct {
 	phones []*phone
 	owners map[string]*owner
 	log    *events
+	plant  plant
 
 	stores *app.Stores
 	boxes  []mailbox.Account
@@ -52,10 +58,29 @@ func newRound(seed uint64) *round {
 	return &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
 }
 
+// stuckAfter is in real time, which a busy machine has little of.
+const stuckAfter = 10 * time.Minute
+
+// String is a round that failed: what was broken, what was planned, what happened.
+func (r *round) String() string {
+	var b strings.Builder
+	for _, f := range r.faults {
+		fmt.Fprintf(&b, "%s: %s\n", f.promise, f.what)
+	}
+	return fmt.Sprintf("round %d broke a promise; repeat it with: make sim SEED=%d ROUNDS=1\n%s\n%s\n%s", r.seed, r.seed, &b, r.plan, r.log)
+}
+
 // play runs the round in a bubble of its own and returns what was broken.
 func (r *round) play(t *testing.T) []fault {
 	dir := furnished(t)
 	defer os.RemoveAll(dir)
+	// In a bubble time does not pass while anybody waits for a lock, so whoever sleeps
+	// with one would stop it for ever.
+	stuck := time.AfterFunc(stuckAfter, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("round %d stands still: a goroutine waits for a lock whose holder waits for time\n%s\n%s", r.seed, r.plan, r.log))
+	})
+	defer stuck.Stop()
 	synctest.Test(t, func(t *testing.T) {
 		r.began = time.Now()
 		r.log = &events{began: r.began}
@@ -67,7 +92,7 @@ func (r *round) play(t *testing.T) []fault {
 func (r *round) run(dir string) {
 	c := configOf(r.net)
 	stores, err := app.OpenSimulated(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
-		return witness{mailbox.Settled(&moody{Store: backend, round: r, moods: r.plan.store, dice: newDiceBox()}, 2*time.Second), r}
+		return r.behind(backend)
 	}})
 	if err != nil {
 		r.broken(starts, "%v", err)
@@ -80,7 +105,7 @@ func (r *round) run(dir string) {
 	ready := make(chan struct{})
 	go func() {
 		ended <- app.Serve(ctx, c, stores, app.Options{
-			Data: dir, Log: slog.New(r.log), Voice: spoken, ListenPacket: r.net.listenSIP,
+			Data: dir, Log: slog.New(r.handler()), Voice: r.voice(), ListenPacket: r.net.listenSIP,
 			Ready: func(app.Ready) error { close(ready); return nil },
 		})
 	}()
@@ -101,11 +126,44 @@ func (r *round) run(dir string) {
 		r.broken(stopsCleanly, "the service goes on %v after it was told to stop", longestEnd)
 		<-ended
 	}
+	if r.plant.stopped != nil {
+		r.plant.stopped(r)
+	}
 	r.judgeStores()
 	if err := stores.Close(); err != nil {
 		r.broken(stopsCleanly, "the stores do not close: %v", err)
 	}
 	r.leave()
+}
+
+// behind is what the lock-out asks: a witness, settling, moods, the backend.
+func (r *round) behind(backend mailbox.Store) mailbox.Store {
+	if r.plant.backend != nil {
+		backend = r.plant.backend(r, backend)
+	}
+	moody := &moody{Store: backend, round: r, moods: r.plan.store, dice: map[string]*rand.Rand{}}
+	var asked mailbox.Store = witness{mailbox.Settled(moody, settleReserve), r}
+	if r.plant.asked != nil {
+		asked = r.plant.asked(asked)
+	}
+	return asked
+}
+
+// settleReserve is app's.
+const settleReserve = 2 * time.Second
+
+func (r *round) handler() slog.Handler {
+	if r.plant.log != nil {
+		return r.plant.log(r.log)
+	}
+	return r.log
+}
+
+func (r *round) voice() call.Voice {
+	if r.plant.voice != nil {
+		return r.plant.voice
+	}
+	return spoken
 }
 
 // furnish makes the mailboxes.
@@ -136,6 +194,9 @@ func (r *round) call(stop func()) {
 	}
 	for n, c := range r.plan.callers {
 		r.phones = append(r.phones, newPhone(r, n, c))
+	}
+	if r.plant.called != nil {
+		r.plant.called(r)
 	}
 	for _, p := range r.phones {
 		go p.run()
@@ -184,6 +245,12 @@ func (r *round) leave() {
 	synctest.Wait()
 	if left := leftovers(); left != "" {
 		r.broken(nothingLeft, "goroutines go on:\n%s", left)
+		if r.plant.left == nil { // the bubble cannot end now, so this is the last word
+			fmt.Fprintln(os.Stderr, r)
+		}
+	}
+	if r.plant.left != nil {
+		r.plant.left(r)
 	}
 }
 

@@ -228,6 +228,9 @@ func header(msg, name string) string {
 func (p *phone) signalled(_ netip.AddrPort, data []byte, now time.Time) {
 	msg := string(data)
 	p.sawSent(msg, now)
+	if p.round.plant.sent != nil {
+		p.round.plant.sent(p, msg)
+	}
 	at, copies := p.round.wires[p.n].sipDown.fate(now)
 	for i := range copies {
 		p.at(at[i], func() { p.receive(msg) })

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -85,11 +84,7 @@ func (r *round) report(t *testing.T) []fault {
 	if len(faults) == 0 {
 		return nil
 	}
-	var b strings.Builder
-	for _, f := range faults {
-		fmt.Fprintf(&b, "%s: %s\n", f.promise, f.what)
-	}
-	t.Errorf("round %d broke a promise; repeat it with: make sim SEED=%d ROUNDS=1\n%s\n%s\n%s", r.seed, r.seed, &b, r.plan, r.log)
+	t.Error(r)
 	return faults
 }
 

@@ -146,7 +146,7 @@ func (w witness) Change(ctx context.Context, a mailbox.Account, current, next pi
 	result := w.Store.Change(ctx, a, current, next, at)
 	w.round.mu.Lock()
 	defer w.round.mu.Unlock()
-	d.right = result.Outcome == mailbox.Done
+	d.right, d.answered, d.outcome = result.Outcome == mailbox.Done, true, result.Outcome
 	return result
 }
 
@@ -162,6 +162,6 @@ type deed struct {
 	change        bool
 	right         bool // verified, or changed
 	intent        string
+	answered      bool // a change was
+	outcome       mailbox.Outcome
 }
-
-func newDiceBox() map[string]*rand.Rand { return map[string]*rand.Rand{} }

@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/call"
+	"star97/internal/mailbox"
+	"star97/internal/media"
+	"star97/internal/pin"
+	"star97/internal/prompt"
+	"star97/internal/sqlkit"
+)
+
+// plant is a fault put into the program to see it found. Its zero value is none.
+type plant struct {
+	backend func(*round, mailbox.Store) mailbox.Store // around the backend
+	asked   func(mailbox.Store) mailbox.Store         // around what the lock-out asks
+	voice   call.Voice
+	log     func(*events) slog.Handler
+	key     func(k *keyboard, key byte) // besides each press
+	sent    func(p *phone, msg string)  // besides each message that the program sends
+	called  func(r *round)              // before anybody calls
+	stopped func(r *round)              // when the service has stopped
+	left    func(r *round)              // when everything was looked at
+}
+
+// A simulation that finds nothing where there is something proves nothing.
+func TestPlantedFaultsAreFound(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		found promise
+		plant plant
+	}{
+		{"a store that says done and does nothing", oneCode, plant{backend: changing(func(*store, *deedOf) mailbox.Result {
+			return mailbox.Proved()
+		})}},
+		{"a store that does what it says it refused", sameWord, plant{backend: changing(func(s *store, d *deedOf) mailbox.Result {
+			s.do(d)
+			return mailbox.Refuse(mailbox.Fail("change", mailbox.TooSoon, nil))
+		})}},
+		{"a store that takes any code for the current one", verifiedFirst, plant{backend: func(_ *round, s mailbox.Store) mailbox.Store {
+			return open{s}
+		}}},
+		{"two changes for one confirmation", keysOnce, plant{asked: func(s mailbox.Store) mailbox.Store { return double{s} }}},
+		{"a key press that counts twice", keysOnce, plant{key: func(k *keyboard, key byte) {
+			k.phone.after(300*time.Millisecond, func() { k.events(key, 60*time.Millisecond, nil) })
+		}}},
+		{"a wrong sentence", toldTheTruth, plant{voice: liar{}}},
+		{"a code in an error", noCodeInLogs, plant{backend: changing(func(_ *store, d *deedOf) mailbox.Result {
+			return mailbox.Refuse(mailbox.Fail("change", mailbox.Busy, errors.New("no room for "+plainOf(d.next))))
+		})}},
+		{"a code in an error, backwards", noCodeInLogs, plant{backend: changing(func(_ *store, d *deedOf) mailbox.Result {
+			return mailbox.Refuse(mailbox.Fail("change", mailbox.Busy, errors.New("no room for "+reversed(plainOf(d.next)))))
+		})}},
+		{"a goroutine that stays", nothingLeft, func() plant {
+			var release chan struct{}
+			return plant{called: func(*round) {
+				release = make(chan struct{})
+				go func() { <-release }()
+			}, left: func(*round) { close(release) }}
+		}()},
+		{"a port that stays", nothingLeft, plant{called: func(r *round) { _, _ = r.net.open(netip.MustParseAddrPort("192.0.2.10:40020")) }}},
+		{"prompts to a caller who did not acknowledge", noRTPBeforeACK, plant{sent: func(p *phone, msg string) {
+			if strings.HasPrefix(msg, "SIP/2.0 200") && header(msg, "CSeq") == "1 INVITE" {
+				ack := withBody(p.head("ACK", "spoofed", header(msg, "To"), 1), "", "")
+				p.round.net.deliver(p.sip, program, []byte(ack), time.Now().Add(time.Millisecond))
+			}
+		}}},
+		{"an end record that is missing", oneRecord, plant{log: func(e *events) slog.Handler { return forgetful{e} }}},
+		{"a program error", noError, plant{called: func(r *round) { slog.New(r.log).Error("a panic was survived") }}},
+		{"a store that never answers", stopsCleanly, plant{backend: changing(func(s *store, d *deedOf) mailbox.Result {
+			time.Sleep(time.Hour)
+			return mailbox.Doubt(nil)
+		}), left: func(*round) { time.Sleep(time.Hour) }}},
+		{"an end record too many", oneRecord, plant{called: func(r *round) { slog.New(r.log).Info(endRecord, "call", "call-a@sim") }}},
+		{"an audit record that was altered", chainWhole, plant{stopped: func(r *round) {
+			db := r.stores.Backend.(interface{ DB() *sqlkit.DB }).DB()
+			if err := db.Write(context.Background(), func(tx *sql.Tx) error {
+				_, err := tx.Exec("DROP TRIGGER audit_no_update; UPDATE audit SET call_id = 'nobody' WHERE seq = 1")
+				return err
+			}); err != nil {
+				r.broken(starts, "%v", err)
+			}
+		}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range uint64(60) {
+				r := newRound(seed)
+				r.plant = c.plant
+				for _, f := range r.play(t) {
+					if f.promise == c.found {
+						return
+					}
+				}
+			}
+			require.Fail(t, "60 rounds did not find it", "promise: %s", c.found)
+		})
+	}
+}
+
+// deedOf is a Change with its arguments, for stores that do it otherwise.
+type deedOf struct {
+	ctx           context.Context
+	account       mailbox.Account
+	current, next pin.PIN
+	at            mailbox.Attempt
+}
+
+type store struct {
+	mailbox.Store
+	change func(*store, *deedOf) mailbox.Result
+}
+
+func changing(change func(*store, *deedOf) mailbox.Result) func(*round, mailbox.Store) mailbox.Store {
+	return func(_ *round, s mailbox.Store) mailbox.Store { return &store{s, change} }
+}
+
+func (s *store) do(d *deedOf) mailbox.Result {
+	return s.Store.Change(d.ctx, d.account, d.current, d.next, d.at)
+}
+
+func (s *store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	return s.change(s, &deedOf{ctx, a, current, next, at})
+}
+
+// open takes any code for the current one.
+type open struct{ mailbox.Store }
+
+func (o open) Verify(context.Context, mailbox.Account, pin.PIN, mailbox.Attempt) error { return nil }
+
+func (o open) Change(ctx context.Context, a mailbox.Account, _, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
+	return o.Store.(mailbox.Resetter).Reset(ctx, a, next, false, "sim", "any code will do")
+}
+
+// double asks for each change twice.
+type double struct{ mailbox.Store }
+
+func (d double) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	d.Store.Change(ctx, a, current, next, at)
+	return d.Store.Change(ctx, a, current, next, at)
+}
+
+// liar says "changed" where nothing was.
+type liar struct{}
+
+func (liar) Clip(language string, words prompt.Words, id prompt.ID) (media.Clip, bool) {
+	if id == prompt.Mismatch {
+		id = prompt.Changed
+	}
+	return spoken.Clip(language, words, id)
+}
+
+// forgetful keeps no end record of the first call.
+type forgetful struct{ *events }
+
+func (f forgetful) Handle(ctx context.Context, r slog.Record) error {
+	mine := false
+	r.Attrs(func(a slog.Attr) bool {
+		mine = mine || fmt.Sprint(a.Value) == "call-a@sim"
+		return true
+	})
+	if mine && r.Message == endRecord {
+		return nil
+	}
+	return f.events.Handle(ctx, r)
+}
