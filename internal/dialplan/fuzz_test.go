@@ -9,7 +9,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
-	"star97/dialplans"
 	"star97/internal/mailbox"
 )
 
@@ -82,7 +81,6 @@ func used(t *testing.T, p *Plan) {
 // FuzzParse: a plan that is accepted can be used, and is the same when it is printed
 // and read again.
 func FuzzParse(f *testing.F) {
-	f.Add(dialplans.Default)
 	f.Add([]byte(rich))
 	f.Add([]byte("routes:\n  - {number: \"9x\", door: any, domain: d}\nidentities:\n  - {identity: \"+1xxxx\", mailbox: \"7xx\"}\n"))
 	f.Add([]byte("layouts: {a: {main: change}}\ntargets: {a: \"sip:a@b\"}\n"))

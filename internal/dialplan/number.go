@@ -71,6 +71,7 @@ func hostOf(raw string) string {
 	if strings.Trim(port, digits) != "" {
 		host = raw // IPv6, or no host at all
 	}
+	host = strings.TrimSuffix(host, ".")
 	address := host
 	if inner, ok := strings.CutPrefix(raw, "["); ok {
 		address, _, _ = strings.Cut(inner, "]")
@@ -78,7 +79,7 @@ func hostOf(raw string) string {
 	if a, err := netip.ParseAddr(address); err == nil {
 		return a.Unmap().WithZone("").String()
 	}
-	return lower(strings.TrimSuffix(host, "."))
+	return lower(host)
 }
 
 // lower is strings.ToLower for ASCII; other bytes stay as they are.
