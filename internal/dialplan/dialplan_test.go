@@ -83,3 +83,17 @@ func TestRoutesOfAFileReplaceTheEmbeddedOnes(t *testing.T) {
 	_, refused := p.Decide(Question{Number: "*97"})
 	require.Equal(t, NoRoute, refused)
 }
+
+// Whoever alters a plan alters no other.
+func TestEachHasADefaultOfTheirOwn(t *testing.T) {
+	p := parse(t, rich)
+	c := p.clone()
+	require.Equal(t, p, c)
+	c.Routes[0].Number, c.Domains[0].Hosts[0], c.Identities[0].Mailbox, c.Targets["messages"] = "", "", "", ""
+	c.Layouts["own"].Menus["main"].Keys["1"] = Choice{}
+	c.Layouts["own"].Menus["more"] = Menu{}
+	c.Layouts["own"] = Layout{}
+	require.Equal(t, parse(t, rich), p)
+	Default().Layouts[DefaultLayout].Menus["main"].Keys["2"] = Choice{}
+	require.Equal(t, DoChange, Default().Layouts[DefaultLayout].Menus["main"].Keys["2"].Action)
+}
