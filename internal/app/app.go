@@ -155,9 +155,13 @@ func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) err
 	return err
 }
 
-// LoadVoice loads the prompts that the configuration names.
+// LoadVoice loads the prompts that the configuration names, and makes the languages
+// of its routes ready to be spoken.
 func LoadVoice(c config.Config) (Voice, []strictyaml.Problem) {
 	catalogue, problems := prompt.Open(c.Prompts, prompts.FS)
+	for _, tag := range languages(c.Plan) {
+		problems = append(problems, catalogue.Prepare(tag)...)
+	}
 	return Voice{catalogue}, problems
 }
 

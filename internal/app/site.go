@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"star97/internal/call"
 	"star97/internal/config"
@@ -24,6 +25,22 @@ func Layouts(c config.Config) (map[string]*flow.Layout, error) {
 		all[name] = l
 	}
 	return all, nil
+}
+
+// languages are those that a route speaks from its beginning, or offers.
+func languages(p *dialplan.Plan) (tags []string) {
+	for _, r := range p.Routes {
+		tags = append(tags, r.Language)
+		for _, m := range p.Layouts[cmp.Or(r.Layout, dialplan.DefaultLayout)].Menus {
+			for _, c := range m.Keys {
+				if c.Action == dialplan.DoLanguage {
+					tags = append(tags, c.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags)
 }
 
 // Unspoken names what the menus of a route say and nobody has recorded in the

@@ -213,8 +213,9 @@ func primary(tag string) string {
 	return tag
 }
 
-// Prepare encodes a language now, so that no call waits for it, and returns the
-// problems of its masters. An unknown tag prepares what Audio would use.
+// Prepare encodes a language now, so that no call waits for it, and returns those
+// problems of its masters that were not returned before. An unknown tag prepares what
+// Audio would use.
 func (c *Catalogue) Prepare(lang string) []strictyaml.Problem {
 	l := c.fit(lang)
 	if l == nil {

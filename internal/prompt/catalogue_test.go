@@ -394,6 +394,16 @@ func TestOtherLanguagesAreReadAtFirstUse(t *testing.T) {
 	require.Equal(t, len(Required()), opened.masters("de-DE"))
 }
 
+func TestProblemIsToldOnce(t *testing.T) {
+	tr := newTree("en-US", Required()...)
+	tr.put(Busy, []byte("hello"))
+	cat, problems := Load(tr.fsys)
+	require.Len(t, problems, 1)
+	require.Empty(t, cat.Prepare("en-US"))
+	_, ok := cat.Audio("en-US", Busy, Words{})
+	require.False(t, ok)
+}
+
 type countingFS struct {
 	fs.FS
 	mu    sync.Mutex
@@ -441,7 +451,7 @@ func TestMastersOfEveryRateSoundAlike(t *testing.T) {
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {
-	cat, _ := Load(shipped)
+	cat, _ := voices()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		a, _ := cat.Audio("de-AT", MainMenu, Words{})
 		a.Payload(codec.PCMA)

@@ -161,7 +161,8 @@ func (l *language) goOn(e *entry, a *Audio, then ID) bool {
 	return true
 }
 
-// prepare encodes every sentence and returns the problems of all, by id.
+// prepare encodes every sentence and returns the problems of all that were not
+// returned before, by id.
 func (l *language) prepare() []strictyaml.Problem {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -170,6 +171,7 @@ func (l *language) prepare() []strictyaml.Problem {
 		e := l.entries[id]
 		l.encode(e)
 		problems = append(problems, e.problems...)
+		e.problems = nil
 	}
 	return problems
 }

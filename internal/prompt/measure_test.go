@@ -41,7 +41,7 @@ func TestActiveLevelLeavesPausesOut(t *testing.T) {
 }
 
 func TestActiveLevelFollowsGain(t *testing.T) {
-	cat, _ := Load(shipped)
+	cat, _ := voices()
 	a, _ := cat.Audio("en-US", MainMenu, Words{})
 	pcm := a.PCM8k()
 	before := ActiveLevel(pcm, Rate)
