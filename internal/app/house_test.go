@@ -76,9 +76,10 @@ var sounds = sync.OnceValues(func() (Voice, *ear.Ear) {
 })
 
 // scaled are the default timers, shorter. please_wait stays: it must be longer than
-// the beat of the any door.
+// the beat of the any door, and a line check long enough to hear what it tells.
 func scaled() dialplan.Timers {
 	t := dialplan.Default().Timers
+	t.Transfer, t.LineCheck = 5*time.Second, 25*time.Second
 	t.FirstDigit, t.BetweenDigits, t.Menu, t.Cleared = 1500*time.Millisecond, 2*time.Second, 1500*time.Millisecond, 4*time.Second
 	return t
 }

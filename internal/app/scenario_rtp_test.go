@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller"
+	"star97/internal/config"
 	"star97/internal/dialplan"
-	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/script"
 )
@@ -76,8 +78,12 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 
 // scenario is one file being run.
 type scenario struct {
-	*house
+	*house   // opened when the telephone is taken up
+	t        testing.TB
+	facts    []script.Line // given and store, before that
+	tags     []string      // languages besides the usual one
 	account  mailbox.Account
+	language string // of the mailbox
 	number   string // dialled
 	from     string // asserted identity; empty: the mailbox's own number
 	flags    mailbox.Flags
@@ -85,6 +91,7 @@ type scenario struct {
 	absent   bool
 	call     *caller.Call
 	player   *caller.Player
+	exchange exchange
 	timeline *record
 	patience time.Duration
 	free     func() // the line
@@ -93,12 +100,35 @@ type scenario struct {
 // record is a call's time line, printed when the scenario fails.
 type record struct{ strings.Builder }
 
+// exchange is where callers are transferred to: what "transfer" lines say, one for
+// each, and how often it was asked.
+type exchange struct {
+	mu    sync.Mutex
+	next  []caller.Referral
+	asked int
+}
+
+// refer is what becomes of a transfer to a target of the dialplan.
+func (e *exchange) refer(target string) caller.Referral {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.asked++
+	switch {
+	case !strings.HasPrefix(target, targetPrefix):
+		return caller.Referral{Status: 404}
+	case len(e.next) == 0:
+		return caller.Referral{Status: 200}
+	}
+	r := e.next[0]
+	e.next = e.next[1:]
+	return r
+}
+
+const targetPrefix = "sip:target-"
+
 func newScenario(t testing.TB) *scenario {
-	free := occupy()
-	t.Cleanup(free)
 	return &scenario{
-		house: newHouse(t), free: free, account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true,
-		timeline: new(record), patience: patience,
+		t: t, account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true, timeline: new(record), patience: patience,
 	}
 }
 
@@ -106,6 +136,13 @@ func newScenario(t testing.TB) *scenario {
 func (s *scenario) run(lines []script.Line) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
+	s.tags = tagsOf(lines)
+	voice, _ := sounds()
+	for _, tag := range s.tags {
+		if !slices.Contains(voice.catalogue.Languages(), tag) {
+			s.t.Skipf("nobody has recorded %s", tag)
+		}
+	}
 	for _, line := range lines {
 		if err := s.line(ctx, line); err != nil {
 			s.finish(ctx)
@@ -113,6 +150,9 @@ func (s *scenario) run(lines []script.Line) error {
 		}
 	}
 	s.finish(ctx)
+	if len(s.exchange.next) > 0 {
+		return fmt.Errorf("%d outcomes of transfers were never asked for", len(s.exchange.next))
+	}
 	return s.faults.unused()
 }
 
@@ -128,10 +168,20 @@ func (s *scenario) finish(ctx context.Context) {
 func (s *scenario) line(ctx context.Context, l script.Line) error {
 	switch l.Verb {
 	case "given":
-		return s.given(l.Args)
-	case "store":
-		s.faults.queue(l.Args[0], l.Args[1:]...)
+		s.facts = append(s.facts, l)
 		return nil
+	case "store":
+		if s.house == nil {
+			s.facts = append(s.facts, l)
+		} else {
+			s.faults.queue(l.Args[0], l.Args[1:]...)
+		}
+		return nil
+	case "transfer":
+		s.exchange.next = append(s.exchange.next, referral(l.Args))
+		return nil
+	case "hear", "hear-not":
+		l.Args = inUsual(l.Args)
 	}
 	if s.player == nil {
 		if err := s.begin(ctx); err != nil {
@@ -147,58 +197,124 @@ func (s *scenario) line(ctx context.Context, l script.Line) error {
 	return nil
 }
 
-func (s *scenario) given(args []string) error {
+// referral is what a "transfer" line says.
+func referral(args []string) caller.Referral {
+	switch args[0] {
+	case "fails":
+		return caller.Referral{Status: 486}
+	case "silent":
+		return caller.Referral{}
+	case "slow":
+		after, _ := time.ParseDuration(args[1]) // package script has read it
+		return caller.Referral{Status: 200, After: after}
+	}
+	return caller.Referral{Status: 200}
+}
+
+// furnish alters the configuration as the facts are.
+func (s *scenario) furnish(c *config.Config) {
+	c.Plan.Targets = map[string]string{}
+	for _, f := range s.facts {
+		if f.Verb == "given" {
+			s.given(c.Plan, f.Args)
+		}
+	}
+}
+
+func (s *scenario) given(plan *dialplan.Plan, args []string) {
 	switch args[0] {
 	case "door":
-		s.number = map[string]string{"own": "*97", "any": "*98"}[args[1]]
+		s.number = map[string]string{"own": "*97", "any": "*98", "check": "*99"}[args[1]]
 	case "caller":
 		s.from = args[1]
-	case "domain":
-		s.account.Domain = args[1]
-		for i := range s.config.Plan.Routes {
-			s.config.Plan.Routes[i].Domain = args[1]
+	case "target":
+		for _, name := range args[1:] {
+			plan.Targets[name] = targetPrefix + name + "@127.0.0.1"
 		}
 	case "mailbox":
 		s.account.Extension = args[1]
 		for _, f := range args[2:] {
-			switch f {
-			case "must-change":
-				s.flags.MustChange = true
-			case "cannot-change":
-				s.flags.CannotChange = true
-			case "disabled":
-				s.flags.Disabled = true
-			case "no-code":
-				s.hasCode = false
-			case "absent":
-				s.absent = true
-			}
+			s.flag(f)
+		}
+	case "mailbox-language":
+		s.language = args[1]
+	}
+	for i := range plan.Routes {
+		r := &plan.Routes[i]
+		switch args[0] {
+		case "domain":
+			s.account.Domain, r.Domain = args[1], args[1]
+		case "layout":
+			r.Layout = args[1]
+		case "language":
+			r.Language = args[1]
+		case "slow":
+			r.Slow = true
 		}
 	}
-	return nil
 }
 
-// begin makes the mailbox and the call.
-func (s *scenario) begin(ctx context.Context) error {
+func (s *scenario) flag(word string) {
+	switch word {
+	case "must-change":
+		s.flags.MustChange = true
+	case "cannot-change":
+		s.flags.CannotChange = true
+	case "disabled":
+		s.flags.Disabled = true
+	case "slow":
+		s.flags.Slow = true
+	case "no-code":
+		s.hasCode = false
+	case "absent":
+		s.absent = true
+	}
+}
+
+// move opens the house and makes the mailbox.
+func (s *scenario) move(ctx context.Context) error {
+	s.house = openHouse(s.t, s.furnish)
+	for _, f := range s.facts {
+		if f.Verb == "store" {
+			s.faults.queue(f.Args[0], f.Args[1:]...)
+		}
+	}
+	if s.absent {
+		return nil
+	}
 	digits := codes["old"]
 	if !s.hasCode {
 		digits = ""
 	}
-	if !s.absent {
-		s.account = s.add(s.account.Extension, digits, s.flags)
+	s.account = s.add(s.account.Extension, digits, s.flags)
+	if s.language == "" {
+		return nil
+	}
+	_, err := s.stores.Edit(ctx, s.account, mailbox.Edit{Language: &s.language}, "test", "")
+	return err
+}
+
+// begin makes the call.
+func (s *scenario) begin(ctx context.Context) error {
+	s.free = occupy()
+	s.t.Cleanup(s.free)
+	if err := s.move(ctx); err != nil {
+		return err
 	}
 	if s.from == "" {
 		s.from = s.account.Extension
 	}
-	c, err := caller.Dial(ctx, s.phone(s.number, s.from))
+	phone := s.phone(s.number, s.from)
+	phone.Refer = s.exchange.refer
+	phone.Ear = earOf(s.tags)
+	c, err := caller.Dial(ctx, phone)
 	if err != nil {
 		return err
 	}
 	s.t.Cleanup(c.Close)
 	s.call = c
-	timers := s.layout()
 	s.player = &caller.Player{
-		Call: c, Patience: s.patience, Timeline: &caller.Timeline{W: s.timeline}, Timer: timers.Timer, Other: s.expect,
+		Call: c, Patience: s.patience, Timeline: &caller.Timeline{W: s.timeline}, Timer: s.config.Plan.Timers.Named, Other: s.expect,
 		Value: func(name string) (string, bool) {
 			if name == "ext" {
 				return s.account.Extension, true
@@ -209,12 +325,6 @@ func (s *scenario) begin(ctx context.Context) error {
 	}
 	s.player.Begin()
 	return nil
-}
-
-func (s *scenario) layout() *flow.Layout {
-	l, err := flow.NewLayout(s.config.Plan, dialplan.DefaultLayout, s.config.Policy.Policy)
-	require.NoError(s.t, err)
-	return l
 }
 
 // endsWith reads the end record.
@@ -242,6 +352,14 @@ func (s *scenario) expect(_ context.Context, l script.Line) error {
 	case "changed", "unchanged":
 		if changed := !s.inForce(s.account, codes["old"]); changed != (l.Args[0] == "changed") {
 			return fmt.Errorf("the code in force says otherwise")
+		}
+		return nil
+	}
+	if l.Args[0] == "transfers" {
+		s.exchange.mu.Lock()
+		defer s.exchange.mu.Unlock()
+		if n, err := strconv.Atoi(l.Args[1]); err != nil || n != s.exchange.asked {
+			return fmt.Errorf("a transfer was asked for %d times", s.exchange.asked)
 		}
 		return nil
 	}

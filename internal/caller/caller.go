@@ -79,8 +79,9 @@ type Options struct {
 	Keys      Keys
 	Press     Press
 	Ack       Ack
-	Ear       *ear.Ear      // knows the sentences; nil: nothing is recognised
-	Answer    time.Duration // longest wait for a final answer; default 32 s (64*T1), 1 s to 5 min
+	Ear       *ear.Ear                     // knows the sentences; nil: nothing is recognised
+	Refer     func(target string) Referral // what becomes of a transfer to a URI; nil: none is accepted
+	Answer    time.Duration                // longest wait for a final answer; default 32 s (64*T1), 1 s to 5 min
 
 	rtp rtpSide // the load run's; nil: a Media of the call's own
 }

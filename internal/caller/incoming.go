@@ -51,14 +51,18 @@ func (c *Call) respond(req *sip.Request) answer {
 	case sip.BYE, sip.INFO, sip.NOTIFY:
 		return answer{status: 200, reason: "OK"}
 	case sip.OPTIONS:
-		return answer{status: 200, reason: "OK", lines: "Allow: " + allow}
+		return answer{status: 200, reason: "OK", lines: "Allow: " + c.allowed()}
 	case sip.INVITE, sip.UPDATE:
 		return c.renegotiated(req)
 	case sip.CANCEL: // every request here has its final answer already (section 9.2)
 		return answer{status: 481, reason: "Call/Transaction Does Not Exist"}
+	case sip.REFER:
+		if c.o.Refer != nil {
+			return c.referred(req)
+		}
 	}
 	c.note("far end sent %s, which this telephone does not do", req.Method)
-	return answer{status: 501, reason: "Not Implemented", lines: "Allow: " + allow}
+	return answer{status: 501, reason: "Not Implemented", lines: "Allow: " + c.allowed()}
 }
 
 // renegotiated answers a re-INVITE or UPDATE. Our 2xx is repeated when the request
@@ -69,7 +73,7 @@ func (c *Call) renegotiated(req *sip.Request) answer {
 	if !glare {
 		c.retarget(req)
 	}
-	lines := "Contact: " + c.contact() + "\r\nAllow: " + allow
+	lines := "Contact: " + c.contact() + "\r\nAllow: " + c.allowed()
 	c.mu.Unlock()
 	switch {
 	case glare: // RFC 3261 section 14.2

@@ -22,7 +22,7 @@ func (c *Call) newRequest(method string, cseq uint32, content *body) *request {
 		cseq = c.cseq
 	}
 	return &request{method: method, uri: c.uri, via: c.via(), branch: sip.GenerateBranchN(24), routes: c.routes,
-		from: c.fromHeader, to: c.toHeader, callID: c.id, cseq: cseq, contact: c.contact(), body: content}
+		from: c.fromHeader, to: c.toHeader, callID: c.id, cseq: cseq, contact: c.contact(), allow: c.allowed(), body: content}
 }
 
 // invite sends the first INVITE and sees it through to the ACK.

@@ -8,7 +8,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// allow lists what this telephone answers, for Allow (RFC 3261 section 20.5).
+// allow lists what every telephone of ours answers.
 const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
 
 // body is what a message carries.
@@ -31,6 +31,7 @@ type request struct {
 	callID  string
 	cseq    uint32
 	contact string
+	allow   string
 	headers []Header
 	body    *body
 }
@@ -47,7 +48,7 @@ func (r *request) bytes() []byte {
 	fmt.Fprintf(&b, "Max-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n",
 		r.from, r.to, r.callID, r.cseq, r.method)
 	if r.method != "CANCEL" {
-		fmt.Fprintf(&b, "Contact: %s\r\nAllow: %s\r\nUser-Agent: star97-call\r\n", r.contact, allow)
+		fmt.Fprintf(&b, "Contact: %s\r\nAllow: %s\r\nUser-Agent: star97-call\r\n", r.contact, r.allow)
 	}
 	for _, h := range r.headers {
 		fmt.Fprintf(&b, "%s: %s\r\n", h.Name, h.Value)

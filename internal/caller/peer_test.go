@@ -243,10 +243,10 @@ func (p *peer) description(direction string) string {
 }
 
 // ask sends a request inside the dialog that invite began.
-func (p *peer) ask(invite *sip.Request, method string, cseq int, sdp string) {
+func (p *peer) ask(invite *sip.Request, method string, cseq int, sdp string, headers ...Header) {
 	r := request{method: method, uri: invite.Contact().Address.String(), via: "UDP " + p.addr(), branch: sip.GenerateBranch(),
 		from: strings.TrimSuffix(invite.To().Value(), ";") + ";tag=" + peerTag, to: invite.From().Value(),
-		callID: invite.CallID().Value(), cseq: uint32(cseq), contact: "<sip:star97@" + p.addr() + ">"}
+		callID: invite.CallID().Value(), cseq: uint32(cseq), contact: "<sip:star97@" + p.addr() + ">", headers: headers}
 	if sdp != "" {
 		r.body = sdpBody([]byte(sdp))
 	}
