@@ -26,10 +26,13 @@ func FuzzGate(f *testing.F) {
 		strings.Replace(plain("OPTIONS"), "Via: SIP/2.0/UDP ", "v: SIP/2.0/UDP [::1]:5, SIP/2.0/TCP ", 1),
 		strings.ReplaceAll(plain("INVITE"), "\r\nFrom", "\nFrom"),
 		strings.Replace(plain("INFO"), "CSeq: 1", "CSeq: 4294967296", 1),
+		strings.Replace(plain("NOTIFY"), "Contact", "Event: refer;id=\"1\nSubscription-State: active\r\nContact", 1),
+		strings.Replace(plain("INVITE"), "Contact", "P-Asserted-Identity: \"a,<\\\"\" <sip:1@x>, <tel:2>\r\nHistory-Info: <sip:1@x?Reason=a>;index=1;mp=1\r\nContact", 1),
 	} {
 		f.Add([]byte(text))
 	}
 	g := newTestGate(f)
+	s := &Server{tags: g.tags}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		pass, reply, to := g.admit("udp", someone, msg, time.Now())
 		require.False(t, pass != nil && reply != nil)
@@ -39,6 +42,11 @@ func FuzzGate(f *testing.F) {
 			require.LessOrEqual(t, len(pass), len(msg)+3*bytes.Count(msg, []byte("\n")))
 			require.NoError(t, err)
 			if req, ok := parsed.(*sip.Request); ok {
+				tagged := param(req.To().Params, "tag") != ""
+				req.SetSource(someone.String())
+				s.stamp(req)
+				require.Equal(t, tagged || !req.IsAck(), param(req.To().Params, "tag") != "", "all but an ACK have a tag")
+				require.Equal(t, !tagged && !req.IsAck(), s.stamped(req), "and it is known whose it is")
 				frontDoor(req, opening)
 				_ = dialogOf(req)
 				_ = identity{kind: asserted}.caller(req)
