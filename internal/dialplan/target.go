@@ -29,13 +29,14 @@ func (c *checker) targets(p *Plan) {
 		c.add("$.targets", fmt.Sprintf("There are %d targets.", len(p.Targets)), fmt.Sprintf("%d are the most.", maxTargets))
 		return
 	}
+	early := p.early()
 	for _, name := range slices.Sorted(maps.Keys(p.Targets)) {
 		at := "$.targets." + quoted(name)
 		if !nameShape.MatchString(name) {
 			c.add(at, fmt.Sprintf("The target %q is no name.", name), "Use small letters, digits and hyphens, at most 32.")
 		}
 		c.uri(at, p.Targets[name], true)
-		if layout := p.early(name); layout != "" && strings.Contains(p.Targets[name], mailboxMark) {
+		if layout := early[name]; layout != "" && strings.Contains(p.Targets[name], mailboxMark) {
 			c.add(at, fmt.Sprintf("The target %q needs the number of the mailbox, but the layout %q leads there before the code.", name, layout),
 				"Write a URI without "+mailboxMark+", or take the key out of that layout's first menu.")
 		}
@@ -52,24 +53,24 @@ func (c *checker) uri(at, uri string, marked bool) {
 	}
 }
 
-// early is the name of a layout in use in which a choice before the code leads to
-// the target; empty if there is none.
-func (p *Plan) early(target string) string {
+// early are the targets to which choices before the code lead in layouts that are in
+// use, each with the name of one.
+func (p *Plan) early() map[string]string {
+	looked, found := map[string]bool{}, map[string]string{}
 	for _, r := range p.Routes {
-		if r.Redirect != "" || r.Door == mailbox.CheckDoor {
+		name := r.layout()
+		if looked[name] || r.Redirect != "" || r.Door == mailbox.CheckDoor {
 			continue
 		}
-		name := r.layout()
+		looked[name] = true
 		l := p.Layouts[name]
 		for _, menu := range l.below(l.First) {
 			for _, choice := range l.Menus[menu].Keys {
-				if choice.Target() == target {
-					return name
-				}
+				found[choice.Target()] = name
 			}
 		}
 	}
-	return ""
+	return found
 }
 
 // quoted is a key of a YAML path, whatever its signs.
