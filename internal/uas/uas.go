@@ -1,7 +1,7 @@
 // Package uas is star97's SIP user agent server (RFC 3261): transports and
 // transactions are sipgo's, the dialog layer is ours: messages of one dialog in
-// order, 2xx retransmission, delayed offer, re-INVITE, UPDATE, INFO, the front
-// door. It decides who may call and which door they take, not what they hear.
+// order, 2xx retransmission, delayed offer, re-INVITE, UPDATE, INFO, REFER, Replaces,
+// the front door. It decides who may call and which door they take, not what they hear.
 //
 // A message passes three desks. The gate (gate.go) reads whole messages off the
 // sockets: strangers, floods and malformed requests end there, answered without
