@@ -93,7 +93,7 @@ func (c *conversation) listen() {
 }
 
 // hears waits until these sentences were heard, in this order and no other one
-// between them but "one moment, please".
+// between them but "one moment, please" and what a menu goes on to offer.
 func (c *conversation) hears(ids ...prompt.ID) {
 	c.t.Helper()
 	for _, id := range ids {
@@ -129,7 +129,7 @@ func (c *conversation) await(id prompt.ID, heard func(ear.Sound) bool) {
 			case is(s.ID, id) && heard(s):
 				c.next++
 				return
-			case s.Ended || s.ID == "" || is(s.ID, id) || c.goesOn(s) || s.ID == prompt.PleaseWait:
+			case s.Ended || s.ID == "" || is(s.ID, id) || c.goesOn(s) || s.ID == prompt.PleaseWait || isOption(s.ID):
 			default:
 				require.FailNow(c.t, "another sentence came", "%s was due, %s was heard; all: %s", id, s.ID, c.story())
 			}
@@ -140,6 +140,10 @@ func (c *conversation) await(id prompt.ID, heard func(ear.Sound) bool) {
 	}
 	require.FailNow(c.t, "a sentence did not come", "%s was due; heard: %s", id, c.story())
 }
+
+// isOption tells that a sentence is one of a menu's. A key may be pressed at the first
+// one, and stops the others when it comes.
+func isOption(id prompt.ID) bool { return strings.HasPrefix(string(id), "option-") }
 
 // goesOn tells that a sentence which was heard already is still the last one: after
 // a gap it is recognised again.
