@@ -35,16 +35,17 @@ func (s site) load() (config.Config, error) {
 	return c, exitError{1, errors.New(strings.Join(lines, "\n"))}
 }
 
-func newLogger(w io.Writer, l config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		level = slog.LevelInfo
+// newLogger logs as l says; its level can be set later.
+func newLogger(w io.Writer, l config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	if level.UnmarshalText([]byte(l.Level)) != nil {
+		level.Set(slog.LevelInfo)
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(slog.NewTextHandler(w, o)), level
 }
 
 func printJSON(w io.Writer, v any) error {

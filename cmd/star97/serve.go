@@ -13,6 +13,7 @@ import (
 
 	"star97/internal/app"
 	"star97/internal/config"
+	"star97/internal/strictyaml"
 )
 
 func serveCommand() *cobra.Command {
@@ -22,7 +23,8 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer calls until stopped",
 		Long: "Answers calls until SIGTERM or Ctrl-C. Then new calls are refused with 503 and\n" +
-			"those in progress may finish. Without --config it listens on 127.0.0.1 only.",
+			"those in progress may finish. SIGHUP has the configuration read again. Without\n" +
+			"--config it listens on 127.0.0.1 only.",
 		Example: "  star97 serve\n  star97 serve --config /etc/star97/star97.yaml --data /var/lib/star97",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,7 +32,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd, c, s.data, example)
+			return serve(cmd, c, s, example)
 		},
 	}
 	cmd.Flags().StringVar(&s.config, "config", "", "configuration file (YAML); none: the built-in defaults")
@@ -39,10 +41,12 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err error) {
+func serve(cmd *cobra.Command, c config.Config, s site, example bool) (err error) {
 	ctx := cmd.Context()
-	log := newLogger(cmd.ErrOrStderr(), c.Log)
-	stores, err := app.OpenStores(ctx, c, data)
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP) // also while starting and draining, when nobody takes it: it ends no calls
+	log, level := newLogger(cmd.ErrOrStderr(), c.Log)
+	stores, err := app.OpenStores(ctx, c, s.data)
 	if err != nil {
 		return exitError{1, err}
 	}
@@ -53,19 +57,22 @@ func serve(cmd *cobra.Command, c config.Config, data string, example bool) (err 
 	}()
 	signal.Ignore(syscall.SIGPIPE) // calls go on when nobody reads the log any more
 	spareRoom()
-	err = app.Serve(ctx, c, stores, app.Options{
-		Data: data, Log: log,
+	o := app.Options{
+		Data: s.data, Version: version, Log: log, Level: level, Reload: reload,
 		Ready: func(r app.Ready) error {
-			announce(cmd.OutOrStdout(), r, c, data)
+			announce(cmd.OutOrStdout(), r, c, s.data)
 			if !example {
 				return nil
 			}
 			made, err := stores.MakeExamples(ctx, c)
-			explain(cmd.OutOrStdout(), r, data, made)
+			explain(cmd.OutOrStdout(), r, s.data, made)
 			return err
 		},
-	})
-	if err != nil {
+	}
+	if s.config != "" {
+		o.Load = func() (config.Config, []strictyaml.Problem) { return config.Load(s.config) }
+	}
+	if err = app.Serve(ctx, c, stores, o); err != nil {
 		return exitError{1, err}
 	}
 	return nil
@@ -88,7 +95,11 @@ func announce(w io.Writer, r app.Ready, c config.Config, data string) {
 	for _, b := range r.Listening {
 		at = append(at, b.Network+" "+b.Addr.String())
 	}
-	fmt.Fprintf(w, "ready: star97 %s answers %s on %s, data in %s\n", version, numbers(c), strings.Join(at, ", "), data)
+	page := ""
+	if r.HTTP.IsValid() {
+		page = fmt.Sprintf(", metrics on http://%s/metrics", r.HTTP)
+	}
+	fmt.Fprintf(w, "ready: star97 %s answers %s on %s%s, data in %s\n", version, numbers(c), strings.Join(at, ", "), page, data)
 }
 
 // explain shows what to try with the example mailboxes.

@@ -6,14 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"star97/internal/audit"
 	"star97/internal/call"
 	"star97/internal/config"
+	"star97/internal/console"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/media"
+	"star97/internal/metrics"
 	"star97/internal/prompt"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
@@ -22,9 +27,16 @@ import (
 
 // Options of a run beside the configuration.
 type Options struct {
-	Data  string // folder
-	Log   *slog.Logger
-	Ready func(Ready) error // called once, when calls are taken; its error ends the service
+	Data    string // folder
+	Version string // of the program
+	Log     *slog.Logger
+	Ready   func(Ready) error // called once, when calls are taken; its error ends the service
+
+	// Each signal of Reload has Load read the configuration again, and what can be
+	// exchanged is. Level is then the log's. All may be nil.
+	Reload <-chan os.Signal
+	Load   func() (config.Config, []strictyaml.Problem)
+	Level  *slog.LevelVar
 
 	// What a simulation puts in the place of the real thing; nil: that.
 	Voice        call.Voice // the prompts that the configuration names
@@ -34,6 +46,29 @@ type Options struct {
 // Ready is where the service can be reached.
 type Ready struct {
 	Listening []uas.Bound
+	HTTP      netip.AddrPort // health and metrics; not valid: nowhere
+}
+
+// service is one run of the program.
+type service struct {
+	Options
+	stores *Stores
+	count  *metrics.Metrics
+	health *readiness
+	page   *console.Console // nil: none
+
+	engine media.Engine
+	calls  *call.Service
+	server *uas.Server
+
+	inForce atomic.Pointer[config.Config]
+}
+
+func newService(c config.Config, stores *Stores, o Options) *service {
+	s := &service{Options: o, stores: stores, count: newMetrics(o.Version), health: newReadiness(stores)}
+	s.inForce.Store(&c)
+	stores.asked.count.Store(s.count)
+	return s
 }
 
 // farewell is how long callers may still hear that their time is up after the
@@ -42,78 +77,118 @@ const farewell = 20 * time.Second
 
 // Serve runs the service until ctx ends, drains and stops it. Stores are opened
 // by the caller, who closes them after Serve has returned.
-func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) error {
+func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) (err error) {
 	unlock, err := lockFolder(o.Data)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	s := newService(c, stores, o)
+	if o.ListenPacket == nil { // a simulation has no socket of the system
+		if s.page, err = openConsole(c.HTTP, console.Deps{Metrics: s.count.Handler(), Ready: s.health.reasons, Log: o.Log}); err != nil {
+			return err
+		}
+	}
+	if s.page != nil {
+		defer s.page.Close()
+	}
 	for _, sentence := range append(c.Warnings(), shortfalls(c, openFiles())...) {
 		o.Log.Warn(sentence)
 	}
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {
 		return err
 	}
-	if o.Voice == nil {
+	if s.Voice == nil {
 		voice, problems := LoadVoice(c)
 		if len(problems) > 0 {
 			return problems[0]
 		}
-		o.Voice = voice
+		s.Voice = voice
 	}
-	return serve(ctx, c, stores, o)
+	return s.serve(ctx)
 }
 
 // serve is Serve once everything that is read at the start was read.
-func serve(ctx context.Context, c config.Config, stores *Stores, o Options) error {
-	site, err := siteOf(c, o.Voice)
+func (s *service) serve(ctx context.Context) error {
+	c := *s.inForce.Load()
+	site, err := siteOf(c, s.Voice)
 	if err != nil {
 		return err
 	}
+	s.count.Allow(namesOf(c, s.Voice, s.stores))
+	c.Media.Metrics = s.count
 	c.Media.OnPanic = func(cause any) {
-		o.Log.Error("a call's media were ended by a program error; please report it", "error", call.Survived(cause))
+		s.Log.Error("a call's media were ended by a program error; please report it", "error", call.Survived(cause))
 	}
-	engine, err := media.NewPortable(c.Media)
+	if s.engine, err = media.NewPortable(c.Media); err != nil {
+		return err
+	}
+	defer s.engine.Close()
+	store := watched{s.stores.Trail, s.count}
+	s.calls = call.New(call.Deps{
+		Store: store, Notes: store, Log: s.Log, Ended: func(end call.Record) { countCall(s.count, end) },
+	}, c.Call)
+	s.server, err = uas.New(c.SIP, uas.Deps{
+		Media: s.engine, Plan: c.Plan, Calls: s.calls.With(site), Log: s.Log, Metrics: s.count, ListenPacket: s.ListenPacket,
+	})
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	calls := call.New(call.Deps{Store: stores.Trail, Notes: stores.Trail, Log: o.Log}, c.Call)
-	server, err := uas.New(c.SIP, uas.Deps{Media: engine, Plan: c.Plan, Calls: calls.With(site), Log: o.Log, ListenPacket: o.ListenPacket})
-	if err != nil {
-		return err
-	}
-	return run(ctx, c, server, calls, o)
+	s.gauges()
+	return s.run(ctx)
 }
 
 // run serves until ctx ends; then new calls get 503 and those in progress have the
 // drain limit. However it ends, changes in flight are finished first: the stores
 // are closed next.
-func run(ctx context.Context, c config.Config, server *uas.Server, calls *call.Service, o Options) (err error) {
-	defer func() { err = errors.Join(err, settle(c, calls)) }()
+func (s *service) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, settle(*s.inForce.Load(), s.calls)) }()
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
 	ended := make(chan error, 1)
 	// The server: started by run; stops when serving ends or a socket fails.
-	go func() { ended <- server.Serve(serving) }()
+	go func() { ended <- s.server.Serve(serving) }()
 	select {
-	case <-server.Ready():
+	case <-s.server.Ready():
 	case err := <-ended:
 		return err
 	}
-	if err := o.Ready(Ready{Listening: server.Addrs()}); err != nil {
+	s.health.server.Store(s.server)
+	if err := s.Ready(s.reached()); err != nil {
 		stop()
 		return errors.Join(err, <-ended)
 	}
-	select {
-	case <-ctx.Done():
-	case err := <-ended:
-		return fmt.Errorf("the SIP side stopped: %w", err)
+	for running := true; running; {
+		select {
+		case <-s.Reload:
+			s.reload()
+		case <-ctx.Done():
+			running = false
+		case err := <-ended:
+			return fmt.Errorf("the SIP side stopped: %w", err)
+		}
 	}
-	o.Log.Info("draining", "calls", server.Calls(), "limit", c.Drain)
-	drain(server, c.Drain, o.Log)
+	s.health.draining.Store(true)
+	limit := s.inForce.Load().Drain
+	s.Log.Info("draining", "calls", s.server.Calls(), "limit", limit)
+	drain(s.server, limit, s.Log)
 	stop()
 	return <-ended
+}
+
+func (s *service) reached() Ready {
+	r := Ready{Listening: s.server.Addrs()}
+	if s.page != nil {
+		r.HTTP = s.page.Addr()
+	}
+	return r
+}
+
+// gauges are what is read whenever somebody looks.
+func (s *service) gauges() {
+	s.count.Gauge("star97_calls_in_progress", "Calls that are up.", func() float64 { return float64(s.server.Calls()) })
+	s.count.Gauge("star97_rtp_ports_free", "Port pairs for one more call each.", func() float64 { return float64(s.engine.FreePorts()) })
+	s.count.Gauge("star97_hash_waiting", "Callers who wait for a code to be checked or made.", func() float64 { return float64(s.stores.waiting()) })
 }
 
 // settle waits for the store calls in flight: each has its deadline, and after it
@@ -176,3 +251,9 @@ func (v Voice) Clip(language string, words prompt.Words, id prompt.ID) (media.Cl
 	}
 	return a, true
 }
+
+// Languages are those that it speaks.
+func (v Voice) Languages() []string { return v.catalogue.Languages() }
+
+// Spoken is the language that is spoken for one.
+func (v Voice) Spoken(language string) string { return v.catalogue.Spoken(language) }

@@ -26,6 +26,7 @@ import (
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/prompt/ear"
+	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
 
@@ -104,6 +105,10 @@ type house struct {
 	ended     chan struct{}
 	failed    error
 	once      sync.Once
+
+	service *service
+	reloads chan os.Signal
+	next    func() (config.Config, []strictyaml.Problem) // what the next reload reads
 }
 
 // ports gives each house RTP ports of its own, below those that the system hands
@@ -140,15 +145,19 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	c.Plan = dialplan.Default()
 	c.Plan.Timers = scaled()
 	alter(&c)
-	h := &house{t: t, config: c, faults: newFaults(), log: &journal{more: make(chan struct{})}, ended: make(chan struct{})}
+	h := &house{t: t, config: c, faults: newFaults(), log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
 	h.stores = openFaulty(t, c, h.faults)
 	ctx, leave := context.WithCancel(context.Background())
 	h.leave = leave
 	ready := make(chan Ready, 1)
 	voice, _ := sounds()
+	h.service = newService(c, h.stores, Options{
+		Voice: voice, Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil },
+		Reload: h.reloads, Load: func() (config.Config, []strictyaml.Problem) { return h.next() },
+	})
 	go func() {
 		defer close(h.ended)
-		h.failed = serve(ctx, c, h.stores, Options{Voice: voice, Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil }})
+		h.failed = h.service.serve(ctx)
 	}()
 	t.Cleanup(func() {
 		h.stop()

@@ -33,7 +33,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 	f.queue("change", "slow", "2s")
 	failed := errors.New("the ready line cannot be written")
 	voice, known := sounds()
-	err = serve(t.Context(), c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
+	err = newService(c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
 		p := dial(t, caller.Options{
 			URI: fmt.Sprintf("sip:*97@%s", r.Listening[0].Addr), From: "4001", Listen: "127.0.0.1", Ear: known,
 			Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
@@ -41,7 +41,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 		p.Press("482915#2739164#739164#")
 		require.Eventually(t, func() bool { return f.count("change") == 1 }, patience, 10*time.Millisecond)
 		return failed
-	}})
+	}}).serve(t.Context())
 	require.ErrorIs(t, err, failed)
 	require.True(t, f.idle())
 	require.NoError(t, s.Backend.Verify(t.Context(), a, code(t, "739164"), mailbox.Attempt{}))

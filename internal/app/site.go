@@ -71,8 +71,12 @@ func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
 	if problems := Unspoken(c, voice, layouts); len(problems) > 0 {
 		return nil, problems[0]
 	}
-	return &call.Site{
+	site := &call.Site{
 		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets,
 		Policy: rulesName(c.Policy), Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
-	}, nil
+	}
+	if v, ok := voice.(tongues); ok {
+		site.Spoken = v.Spoken
+	}
+	return site, nil
 }

@@ -35,6 +35,8 @@ type Stores struct {
 
 	db      *sqlkit.DB                        // the ledger's, where it is not the default store's
 	domains atomic.Pointer[map[string]string] // those that calls reach, and their stores; none: any, in the default one
+	asked   measured
+	only    string // Identity of the only store
 }
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
@@ -84,7 +86,8 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		own.Keep(s.Ledger)
 		c.Audit.Atomic = backend.Identity(c.Store.Driver, "")
 	}
-	if s.Guard, err = lockout.New(with.Wrap(s.Backend), s.Ledger, c.Lockout, with.Now); err != nil {
+	s.asked.Store, s.asked.keeper = with.Wrap(s.Backend), s.keeper
+	if s.Guard, err = lockout.New(&s.asked, s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
 	}
 	c.Audit.Policy = rulesName(c.Policy)
@@ -94,6 +97,7 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 
 // openBackends returns the default store. Nothing stands before the only one.
 func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) (first backend.Backend, err error) {
+	s.only = backend.Identity(c.Store.Driver, "")
 	if len(c.Stores) == 0 {
 		if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
 			return nil, err

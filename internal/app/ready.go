@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"star97/internal/backend"
+	"star97/internal/console"
+	"star97/internal/mailbox"
+	"star97/internal/uas"
+)
+
+// readiness says what keeps the service from taking calls.
+type readiness struct {
+	server   atomic.Pointer[uas.Server] // nil while starting
+	draining atomic.Bool
+	store    *console.Probe
+	ledger   *console.Probe
+}
+
+// How long a question of readiness may take, and how old its answer may be.
+const (
+	probeWithin = 2 * time.Second
+	probeEvery  = 10 * time.Second
+)
+
+func newReadiness(s *Stores) *readiness {
+	return &readiness{
+		store:  console.NewProbe(probeWithin, probeEvery, s.askable),
+		ledger: console.NewProbe(probeWithin, probeEvery, s.countable),
+	}
+}
+
+// reasons is empty if calls are taken.
+func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
+	add := func(word, text string) { all = append(all, console.Reason{Word: word, Text: text}) }
+	server := r.server.Load()
+	switch {
+	case r.draining.Load():
+		add("draining", fmt.Sprintf("star97 is shutting down; %d calls are up.", server.Calls()))
+	case server == nil:
+		add("starting", "star97 is starting.")
+		return all
+	}
+	for _, l := range server.Gone() {
+		add("listener", fmt.Sprintf("Nobody reads %s %s any more; restart star97.", l.Network, l.Addr))
+	}
+	if err := r.store.Ask(ctx); err != nil {
+		add("store", fmt.Sprintf("The voicemail system cannot be asked: %v.", err))
+	}
+	if err := r.ledger.Ask(ctx); err != nil {
+		add("ledger", fmt.Sprintf("Tries cannot be counted, so no code is looked at: %v.", err))
+	}
+	return all
+}
+
+// askable asks every store for a mailbox. A service of several is well while one of
+// them answers: the others' callers are told, and metrics show it.
+func (s *Stores) askable(ctx context.Context) error {
+	var troubles []error
+	for _, b := range s.all() {
+		_, err := b.Lookup(ctx, mailbox.Query{Number: "0"})
+		if err == nil {
+			return nil
+		}
+		troubles = append(troubles, err)
+	}
+	return errors.Join(troubles...)
+}
+
+// countable asks the ledger through its writer, and alters nothing.
+func (s *Stores) countable(ctx context.Context) error {
+	_, err := s.Guard.State(ctx, mailbox.Account{Backend: "none", ID: "readiness"})
+	return err
+}
+
+// all are the stores that are open.
+func (s *Stores) all() []backend.Backend {
+	router, several := s.Backend.(*backend.Router)
+	if !several {
+		return []backend.Backend{s.Backend}
+	}
+	var all []backend.Backend
+	for _, n := range router.All() {
+		all = append(all, n.Backend)
+	}
+	return all
+}
+
+// waiting is the number of callers that wait for a code to be checked.
+func (s *Stores) waiting() (n int) {
+	for _, b := range s.all() {
+		if q, ok := b.(interface{ Waiting() int }); ok {
+			n += q.Waiting()
+		}
+	}
+	return n
+}
+
+// keeper is the Identity of the store that has a domain.
+func (s *Stores) keeper(domain string) string {
+	if router, several := s.Backend.(*backend.Router); several {
+		return router.Keeper(domain)
+	}
+	return s.only
+}
+
+// identities are what accounts of the open stores say in Account.Backend.
+func (s *Stores) identities() []string {
+	router, several := s.Backend.(*backend.Router)
+	if !several {
+		return []string{s.only}
+	}
+	var all []string
+	for _, n := range router.All() {
+		all = append(all, backend.Identity(n.Driver, n.Name))
+	}
+	return all
+}
+
+// openConsole answers health and metrics, if it is to. The default address is what
+// nobody asked for: where another program has it, as a second star97 on the machine
+// does, calls are answered all the same. An address that was chosen has to be free.
+func openConsole(o console.Options, d console.Deps) (*console.Console, error) {
+	if o.Listen == "" {
+		return nil, nil
+	}
+	c, err := console.Open(o, d)
+	if errors.Is(err, console.ErrTaken) && o == console.DefaultOptions() {
+		d.Log.Warn("health and metrics are not answered: another program, perhaps another star97, has the default address; "+
+			"choose one for this service in http.listen", slog.String("address", o.Listen))
+		return nil, nil
+	}
+	return c, err
+}

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"errors"
+
+	"star97/internal/strictyaml"
+)
+
+// reload reads the configuration again and takes over what can be exchanged, for the
+// calls that come from now on. A file with any problem changes nothing. The run loop
+// calls it.
+func (s *service) reload() {
+	taken, waiting, err := s.exchange()
+	s.count.Reloaded(err == nil)
+	if err != nil {
+		for _, one := range parts(err) {
+			s.Log.Error("the configuration is not taken over; what was in force stays", "problem", one)
+		}
+		return
+	}
+	if len(waiting) > 0 {
+		s.Log.Warn("these options have changed and need a restart", "options", waiting)
+	}
+	s.Log.Info("configuration taken over", "options", taken)
+}
+
+// exchange returns the keys that are taken over and those that wait for a restart.
+func (s *service) exchange() (taken, waiting []string, err error) {
+	if s.Load == nil {
+		return nil, nil, errors.New("there is no configuration file to read again; start star97 with --config")
+	}
+	next, problems := s.Load()
+	if len(problems) > 0 {
+		return nil, nil, joined(problems)
+	}
+	before := *s.inForce.Load()
+	then, taken, waiting, err := before.Takeover(next)
+	if err != nil {
+		return nil, nil, err
+	}
+	voice := s.Voice
+	if then.Prompts != before.Prompts || then.Prompts.Folder != "" { // the program's own recordings do not change
+		fresh, problems := LoadVoice(then)
+		if len(problems) > 0 {
+			return nil, nil, joined(problems)
+		}
+		voice = fresh
+	}
+	site, err := siteOf(then, voice)
+	if err != nil {
+		return nil, nil, err
+	}
+	// From here on nothing fails but what changes nothing.
+	if err := s.stores.Adopt(then.Plan); err != nil {
+		return nil, nil, err
+	}
+	s.count.Allow(namesOf(then, voice, s.stores))
+	if err := s.server.Exchange(then.SIP, then.Plan, s.calls.With(site)); err != nil {
+		return nil, nil, errors.Join(err, s.stores.Adopt(before.Plan))
+	}
+	if s.Level != nil {
+		_ = s.Level.UnmarshalText([]byte(then.Log.Level)) // config has checked it
+	}
+	s.Voice = voice
+	s.inForce.Store(&then)
+	return taken, waiting, nil
+}
+
+func joined(problems []strictyaml.Problem) error {
+	var all []error
+	for _, p := range problems {
+		all = append(all, p)
+	}
+	return errors.Join(all...)
+}
+
+func parts(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	return []error{err}
+}
