@@ -312,7 +312,7 @@ func TestBuiltInChange(t *testing.T) {
 			p.say(to, prompt.EnterCode)
 			p.typed(7)
 			p.say(to, prompt.WrongCode)
-		}, "482915#", "menu or enter-new-code was not heard to its end; heard instead: wrong-code"},
+		}, "482915#", string(prompt.MainMenu) + " or enter-new-code was not heard to its end; heard instead: wrong-code"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
