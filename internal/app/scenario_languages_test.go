@@ -81,4 +81,3 @@ func earOf(tags []string) *ear.Ear {
 	}
 	return ears.made[key]
 }
-
