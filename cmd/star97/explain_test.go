@@ -37,7 +37,12 @@ func readExplained(t *testing.T, text string) (e explained) {
 func TestExplainTellsWhatACallGets(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
-	v := startService(t, setup{Sections: map[string]string{"dialplan": f.write("plan.yaml", explainedPlan)}})
+	v := startService(t, setup{
+		Sections: map[string]string{"dialplan": f.write("plan.yaml", explainedPlan)},
+		Codes:    map[string]string{"4001": oldCode, "4003": oldCode},
+	})
+	_, errs, code := v.mailbox(oldCode+"\n", "add", "4002", "--domain", "south")
+	require.Zero(t, code, errs)
 	for name, c := range map[string]struct {
 		number, from, header string
 		args                 []string
