@@ -382,6 +382,10 @@ func hunt(t *testing.T, v *service, b *book) (found []find) {
 		}
 	}
 	files(t, v.Data, "while serving: ", b)
+	for _, page := range []string{"/metrics", "/readyz", "/healthz"} {
+		_, body := v.get(page)
+		b.wrote(page, body)
+	}
 	v.stop()
 	files(t, v.Data, "after the end: ", b)
 	rows(t, v.Data, b)

@@ -128,6 +128,7 @@ type service struct {
 	Config string         // file
 	UDP    netip.AddrPort // the first of each network; zero if there is none
 	TCP    netip.AddrPort
+	HTTP   string // the URL of health and metrics, without a path
 	Stdout *transcript
 	Stderr *transcript
 
@@ -185,6 +186,7 @@ func (s setup) yaml(t testing.TB) string {
 	sections := map[string]string{
 		"sip":   `{listen: [{network: udp, address: "127.0.0.1:0"}, {network: tcp, address: "127.0.0.1:0"}]}`,
 		"media": fmt.Sprintf("{port_min: %d, port_max: %d}", first, last),
+		"http":  `{listen: "127.0.0.1:0"}`,
 		"log":   "{level: debug}",
 		"drain": "3s", // a telephone that crashed does not keep the service up
 		// Hashes give way to everything else: on a busy machine they may take long.
@@ -231,6 +233,8 @@ func (v *service) start(s setup) {
 	select {
 	case words := <-ready:
 		v.UDP, v.TCP = listening(words, "udp"), listening(words, "tcp")
+		_, page, _ := strings.Cut(words, ", metrics on ")
+		v.HTTP, _, _ = strings.Cut(page, "/metrics")
 	case <-v.exited:
 		require.FailNow(t, "serve ended before it was ready", "%v\n%s", v.err, v.Stderr)
 	case <-time.After(readyWithin):

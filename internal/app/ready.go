@@ -41,7 +41,7 @@ func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
 	server := r.server.Load()
 	switch {
 	case r.draining.Load():
-		add("draining", fmt.Sprintf("star97 is shutting down; %d calls are up.", server.Calls()))
+		add("draining", fmt.Sprintf("star97 is shutting down; calls up: %d.", server.Calls()))
 	case server == nil:
 		add("starting", "star97 is starting.")
 		return all

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/config"
+	"star97/internal/console"
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
 	"star97/internal/prompt"
@@ -187,4 +191,34 @@ func TestReadinessSaysWhatKeepsCallsAway(t *testing.T) {
 	require.NoError(t, h.stores.Ledger.Close())
 	require.NoError(t, h.stores.Backend.Close())
 	require.Subset(t, reasons(broken), []string{"store", "ledger"})
+}
+
+func TestWithoutAFileThereIsNothingToReadAgain(t *testing.T) {
+	s := newService(config.Default(), openStores(t, furnished(t)), Options{Log: slog.New(slog.DiscardHandler)})
+	_, _, err := s.exchange()
+	require.EqualError(t, err, "there is no configuration file to read again; start star97 with --config")
+}
+
+// A second star97 on a machine is not kept from its calls by a page that nobody asked
+// for; an address that somebody chose has to be free.
+func TestTheDefaultAddressMayBeTaken(t *testing.T) {
+	log := &journal{more: make(chan struct{})}
+	d := console.Deps{Log: slog.New(log), Metrics: http.NotFoundHandler()}
+	taken, err := net.Listen("tcp", console.DefaultOptions().Listen)
+	if err == nil {
+		defer taken.Close()
+	}
+	c, err := openConsole(console.DefaultOptions(), d)
+	require.NoError(t, err)
+	require.Nil(t, c)
+	require.Contains(t, log.String(), "perhaps another star97")
+
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer other.Close()
+	_, err = openConsole(console.Options{Listen: other.Addr().String()}, d)
+	require.ErrorIs(t, err, console.ErrTaken)
+	c, err = openConsole(console.Options{}, d)
+	require.NoError(t, err)
+	require.Nil(t, c, "switched off")
 }
