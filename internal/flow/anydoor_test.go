@@ -12,11 +12,15 @@ import (
 
 // boxes are what may stand behind a number that a stranger tries; a wrong code is
 // entered at each.
-var boxes = []string{"", "must-change", "cannot-change", "disabled", "no-code", "absent"}
+var boxes = []string{"", "must-change", "cannot-change", "disabled", "no-code", "slow", "absent"}
 
-// heard is what a stranger hears who tries three wrong codes, and when.
+// heard is what a stranger hears who tries three wrong codes, in which language, and
+// when. Every mailbox has a language of its own.
 func heard(t *testing.T, box string, store ...string) string {
-	text := "given door any\ngiven mailbox 4001 " + box + "\n"
+	text := "given door any\ngiven language de-DE\ngiven mailbox 4001 " + box + "\n"
+	if box != "" {
+		text += "given mailbox-language fr-FR\n"
+	}
 	for _, line := range store {
 		text += "store " + line + "\n"
 	}
@@ -53,6 +57,22 @@ func TestAnyDoorTellsNothingByTheClock(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Behind an attendant the any door is the same door.
+func TestAnyDoorTellsNothingBehindAnAttendant(t *testing.T) {
+	var want string
+	for _, box := range boxes {
+		lines, err := script.Parse(box, fmt.Appendf(nil, "given door any\ngiven layout attendant\ngiven target operator\ngiven mailbox 4001 %s\ngiven mailbox-language fr-FR\n"+
+			"press 84\nhear es-ES/invalid-key\npress 54001#{wrong}#\nhear wrong-code\npress {wrong}#\nhear wrong-code\npress {wrong}#\nend wrong-codes", box))
+		require.NoError(t, err)
+		c, err := play(lines)
+		require.NoError(t, err, "%q\n%s", box, c)
+		if want == "" {
+			want = c.String()
+		}
+		require.Equal(t, want, c.String(), "%q", box)
 	}
 }
 

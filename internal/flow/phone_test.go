@@ -252,7 +252,7 @@ func (c *call) String() string {
 		if !s.whole {
 			cut = " (cut off)"
 		}
-		fmt.Fprintf(&b, "%8v %s%s\n", s.from, prompt.ID(s.id), cut)
+		fmt.Fprintf(&b, "%8v %s/%s%s\n", s.from, s.in, prompt.ID(s.id), cut)
 	}
 	fmt.Fprintf(&b, "%8v in state %v, end %v\n", c.now, c.state.At(), c.end)
 	return b.String()

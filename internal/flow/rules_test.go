@@ -316,12 +316,12 @@ func kinds(list []Effect) (k []EffectKind) {
 func FuzzCall(f *testing.F) {
 	f.Add([]byte{0, 14, 8, 4, 10, 6, 3, 12, 18, 3, 5, 9, 3, 10, 2, 6, 12})
 	f.Add([]byte{1, 14, 5, 1, 1, 2, 12, 18, 19, 20, 21, 13, 15, 16, 17, 22, 23})
-	l := layout(f)
+	layouts := []*Layout{layout(f), small(f, "tree", "messages", "operator"), made(f, "express")}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) == 0 || len(data) > 400 {
 			return
 		}
-		n := node{state: New(l, Start{Door: mailbox.OwnDoor + mailbox.Door(data[0]%3)})}
+		n := node{state: New(layouts[data[0]/3%3], Start{Door: mailbox.OwnDoor + mailbox.Door(data[0]%3), Slow: data[0] >= 128})}
 		for _, b := range data[1:] {
 			e := wild(&n.state, b)
 			next, out := Step(n.state, e)
