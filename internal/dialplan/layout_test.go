@@ -236,3 +236,16 @@ layouts:
 	require.Equal(t, []string{"welcome", "languages"}, p.Layouts["own"].below("welcome"))
 	require.Equal(t, []string{"main", "setup", "own"}, p.Layouts["own"].below("main"))
 }
+
+// Where a language is all there is to choose before the code, the choice leads to it.
+func TestAFirstMenuMayOfferLanguagesAlone(t *testing.T) {
+	p := parse(t, `
+layouts:
+  two:
+    main: change
+    first: top
+    menus:
+      top: {say: welcome, keys: {"7": language fr-FR, "8": language es-ES, "*": goodbye}}
+`)
+	require.Equal(t, "top", p.Layouts["two"].First)
+}

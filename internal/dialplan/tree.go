@@ -205,8 +205,8 @@ func (g *gardener) ends(before, after []string) {
 			return false
 		})
 	}
-	if len(before) > 0 && !has(before, DoSignIn) {
-		g.add(g.at+".first", "No key before the code leads to it.", "Give one of the menus the action sign-in.")
+	if len(before) > 0 && !has(before, DoSignIn) && !has(before, DoLanguage) { // who chooses nothing but a language is asked for the code then
+		g.add(g.at+".first", "No key before the code leads to it.", "Give one of the menus the action sign-in, or that of a language.")
 	}
 	if len(after) > 0 && !has(after, DoChange) {
 		g.add(g.at+".main", "No key leads to a new code.", "Give one of the menus the action change.")
