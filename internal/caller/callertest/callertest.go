@@ -22,7 +22,7 @@ import (
 // Patience is how long one sentence is waited for; whole calls get Limit.
 const (
 	Patience = 30 * time.Second
-	Limit    = 3 * time.Minute
+	Limit    = 10 * time.Minute
 )
 
 // Phone is one call of a test. It is for one goroutine.
