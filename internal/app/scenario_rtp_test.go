@@ -60,7 +60,7 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		"a change that was not made":       "hear welcome\nexpect changed",
 		"a code that stays":                "press {old}#2{new}#{new}#\nhear changed\nexpect unchanged",
 		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
-		"speech in a silence":              "hear enter-code\nsilence 4s",
+		"speech in a silence":              "hear enter-code\nsilence 8s",
 		"an answer that nobody asked for":  "store change unknown\nhear welcome",
 	} {
 		t.Run(name, func(t *testing.T) {
