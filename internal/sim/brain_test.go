@@ -78,6 +78,9 @@ func (o *owner) recall(r *rand.Rand) string {
 // begin is the moment of the answer: some type at once, some have plans to leave.
 func (b *brain) begin() {
 	p := b.phone
+	if p.plan.scripted {
+		return
+	}
 	if b.leaving {
 		p.after(between(p.dice, 0, time.Second), p.bye)
 	}
@@ -133,6 +136,10 @@ func digits(r *rand.Rand, n int) string {
 func (b *brain) began(id prompt.ID) {
 	p := b.phone
 	p.note("hears", string(id))
+	if p.plan.scripted {
+		return
+	}
+	id = plainID(id)
 	if id == prompt.Changed && b.fresh != "" {
 		p.owner().learn(b.fresh)
 	}
@@ -164,7 +171,10 @@ func keyNamed(word string) byte {
 
 // ended hears the end of a sentence.
 func (b *brain) ended(id prompt.ID) {
-	if asks(id) == b.asked && b.asked != nothing {
+	if b.phone.plan.scripted {
+		return
+	}
+	if asks(plainID(id)) == b.asked && b.asked != nothing {
 		b.answer(between(b.phone.dice, 200*time.Millisecond, b.phone.plan.slowness))
 	}
 }
@@ -199,15 +209,7 @@ func (b *brain) act(q question) {
 	case code:
 		p.keys.press(p.owner().recall(p.dice) + "#")
 	case menu:
-		key := byte('2')
-		if k, ok := b.menu["change"]; ok {
-			key = k
-		}
-		if p.plan.changes == 0 {
-			key = '*'
-		}
-		p.plan.changes--
-		p.keys.press(string(key))
+		p.keys.press(string(b.choose()))
 	case newCode:
 		b.think()
 		keys := b.fresh + b.pound()

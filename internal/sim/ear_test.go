@@ -2,6 +2,8 @@ package sim
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"star97/internal/prompt"
@@ -11,7 +13,26 @@ import (
 // telephone's lock.
 type ear struct {
 	now  prompt.ID         // being heard; empty: silence
+	last time.Time         // when the latest packet is heard: a buffer puts them in order
 	told map[prompt.ID]int // sentences of which the first packet was sent, how often
+	all  []heard
+}
+
+// heard is one sentence as the telephone heard it.
+type heard struct {
+	id              prompt.ID
+	at, until       time.Time
+	ended, complete bool
+}
+
+// noticed sentences are long enough to be understood.
+func (h heard) noticed() bool { return !h.ended || h.until.Sub(h.at) > 250*time.Millisecond }
+
+// sentences are all that were heard so far.
+func (p *phone) sentences() []heard {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.ear.all)
 }
 
 // spoken is the sink of the telephone's RTP address.
@@ -31,7 +52,7 @@ func (p *phone) spoken(_ netip.AddrPort, data []byte, now time.Time) {
 		if p.ear.told == nil {
 			p.ear.told = map[prompt.ID]int{}
 		}
-		p.ear.told[s.id]++
+		p.ear.told[plainID(s.id)]++
 		p.round.log.add(p.n, "is told", string(s.id))
 	}
 	p.mu.Unlock()
@@ -43,19 +64,48 @@ func (p *phone) spoken(_ netip.AddrPort, data []byte, now time.Time) {
 
 // listen tells the caller of sentences that begin and end.
 func (p *phone) listen(sounds []sound, at time.Time) {
+	at = later(at, p.ear.last)
+	p.ear.last = at
 	for _, s := range sounds {
 		if s.id != p.ear.now {
 			if was := p.ear.now; was != "" {
-				p.at(at, func() { p.brain.ended(was) })
+				p.at(at, func() { p.heardEnd(was, false) })
 			}
 			p.ear.now = s.id
 			if s.id != "" {
-				p.at(at, func() { p.brain.began(s.id) })
+				p.at(at, func() { p.hear(s.id, s.whole) })
 			}
 		}
 		if s.end {
 			p.ear.now = ""
-			p.at(at, func() { p.brain.ended(s.id) })
+			p.at(at, func() { p.heardEnd(s.id, true) })
 		}
 	}
+}
+
+// hear is the beginning of a sentence.
+func (p *phone) hear(id prompt.ID, whole bool) {
+	p.mu.Lock()
+	p.ear.all = append(p.ear.all, heard{id: id, at: time.Now(), complete: whole})
+	p.mu.Unlock()
+	p.brain.began(id)
+}
+
+// heardEnd is its end, or where it was cut off.
+func (p *phone) heardEnd(id prompt.ID, whole bool) {
+	p.mu.Lock()
+	if n := len(p.ear.all); n > 0 {
+		last := &p.ear.all[n-1]
+		last.until, last.ended, last.complete = time.Now(), true, last.complete && whole
+	}
+	p.mu.Unlock()
+	p.brain.ended(id)
+}
+
+// plainID is a sentence whatever its language.
+func plainID(id prompt.ID) prompt.ID {
+	if _, plain, ok := strings.Cut(string(id), "/"); ok {
+		return prompt.ID(plain)
+	}
+	return id
 }

@@ -19,7 +19,8 @@ type events struct {
 	mu    sync.Mutex
 	lines []event
 	logs  []logged
-	ends  map[string]int // end records by Call-ID
+	ends  map[string]int    // end records by Call-ID
+	words map[string]string // of the last one
 }
 
 type event struct {
@@ -59,9 +60,10 @@ func (e *events) Handle(_ context.Context, r slog.Record) error {
 	e.logs = append(e.logs, l)
 	if r.Message == endRecord {
 		if e.ends == nil {
-			e.ends = map[string]int{}
+			e.ends, e.words = map[string]int{}, map[string]string{}
 		}
 		e.ends[l.attr("call")]++
+		e.words[l.attr("call")] = l.attr("end")
 	}
 	return nil
 }
@@ -94,6 +96,13 @@ func (e *events) ended() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.ends)
+}
+
+// end is why a call ended, by its record.
+func (e *events) end(callID string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.words[callID]
 }
 
 // String is the whole round in the order of time.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,7 @@ type phone struct {
 	gone   chan struct{} // closed when the call is over for the telephone
 	ear    ear
 	deaf   bool
+	up     atomic.Bool // answered
 
 	// ---
 	number  uint64 // of agenda entries
@@ -47,6 +49,8 @@ type phone struct {
 	brain  brain
 	invite fate
 	ends   string
+
+	referrals int // REFERs taken
 }
 
 type phase uint8

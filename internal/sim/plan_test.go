@@ -17,6 +17,7 @@ type plan struct {
 	sip, rtp climate
 	outages  []outage
 	store    moods
+	site     site
 	jumps    []jump        // of the wall clock
 	stop     time.Duration // the service is told to stop; 0: when nobody calls any more
 }
@@ -26,6 +27,9 @@ type box struct {
 	extension string
 	code      string // empty: none
 	flags     mailbox.Flags
+	domain    string
+	language  string
+	absent    bool // nobody made it
 }
 
 // jump sets the wall clock forward or back, some time into the round.
@@ -61,6 +65,8 @@ type caller struct {
 	vanishAt     time.Duration
 	patience     time.Duration // hangs up at last
 	holds        []hold
+	referrals    []referral // what becomes of the first transfers; of further ones: connected
+	scripted     bool       // a script acts for the caller
 }
 
 type hold struct{ at, lasts time.Duration }
@@ -94,7 +100,27 @@ func planOf(seed uint64) plan {
 	if chance(r, 0.05) {
 		p.stop = between(r, time.Second, 40*time.Second)
 	}
+	p.furnish(dice(seed, ofSite))
 	return p
+}
+
+// furnish draws what came later, from dice of its own: older seeds stay what they were.
+func (p *plan) furnish(r *rand.Rand) {
+	p.site = aSite(r)
+	for i := range p.boxes {
+		b := &p.boxes[i]
+		b.flags.Slow = chance(r, 0.05)
+		if chance(r, 0.1) {
+			b.language = "it-IT"
+		}
+	}
+	for i := range p.callers {
+		c := &p.callers[i]
+		c.referrals = someReferrals(r)
+		if chance(r, 0.03) {
+			c.number, c.anyDoor = "*99", false
+		}
+	}
 }
 
 // rough is an audio network that loses packets or brings them out of order.
@@ -184,6 +210,6 @@ func (p plan) String() string {
 	for n, c := range p.callers {
 		fmt.Fprintf(&b, "caller %c %+v\n", rune('a'+n), c)
 	}
-	fmt.Fprintf(&b, "signalling %+v\naudio %+v\noutages %+v\nstore %+v\nwall clock %+v\nstop %v\n", p.sip, p.rtp, p.outages, p.store, p.jumps, p.stop)
+	fmt.Fprintf(&b, "signalling %+v\naudio %+v\noutages %+v\nstore %+v\nsite %+v\nwall clock %+v\nstop %v\n", p.sip, p.rtp, p.outages, p.store, p.site, p.jumps, p.stop)
 	return b.String()
 }

@@ -89,6 +89,9 @@ func (r *round) judgeStores() {
 	}
 	done := map[string]int{} // by Call-ID
 	for i, a := range r.boxes {
+		if r.plan.boxes[i].absent {
+			continue
+		}
 		r.judgeCode(ctx, r.plan.boxes[i], a, done)
 	}
 	for _, p := range r.phones {

@@ -34,6 +34,10 @@ type round struct {
 	owners map[string]*owner
 	log    *events
 	plant  plant
+	alter  func(*config.Config)
+	act    func(stop func()) // what the callers do
+
+	config config.Config
 
 	stores *app.Stores
 	boxes  []mailbox.Account
@@ -55,7 +59,9 @@ func (r *round) saw(d *deed) {
 }
 
 func newRound(seed uint64) *round {
-	return &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
+	r := &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
+	r.alter, r.act = r.plan.site.settle, r.call
+	return r
 }
 
 // stuckAfter is in real time, which a busy machine has little of.
@@ -91,6 +97,8 @@ func (r *round) play(t *testing.T) []fault {
 
 func (r *round) run(dir string) {
 	c := configOf(r.net)
+	r.alter(&c)
+	r.config = c
 	stores, err := app.OpenSimulated(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
 		return r.behind(backend)
 	}})
@@ -111,7 +119,7 @@ func (r *round) run(dir string) {
 	}()
 	select {
 	case <-ready:
-		r.call(stop)
+		r.act(stop)
 		r.judgeCalls()
 	case err := <-ended:
 		r.broken(starts, "%v", err)
@@ -171,11 +179,15 @@ func (r *round) furnish() {
 	for _, b := range r.plan.boxes {
 		var code pin.PIN
 		o := &owner{}
+		if b.absent {
+			r.boxes = append(r.boxes, mailbox.Account{})
+			continue
+		}
 		if b.code != "" {
 			code, _ = pin.Parse(b.code)
 			o.codes = []string{b.code}
 		}
-		a, err := r.stores.Add(context.Background(), mailbox.Account{Extension: b.extension, Flags: b.flags}, code, "sim")
+		a, err := r.stores.Add(context.Background(), mailbox.Account{Extension: b.extension, Domain: b.domain, Language: b.language, Flags: b.flags}, code, "sim")
 		if err != nil {
 			r.broken(starts, "%v", err)
 		}
@@ -185,13 +197,7 @@ func (r *round) furnish() {
 
 // call lets every telephone call, and returns when no call is up any more.
 func (r *round) call(stop func()) {
-	r.wires = make([]wires, len(r.plan.callers))
-	for n := range r.plan.callers {
-		w := func(way uint64, k kind, c climate) *wire {
-			return &wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
-		}
-		r.wires[n] = wires{w(0, signalling, r.plan.sip), w(1, signalling, r.plan.sip), w(2, audio, r.plan.rtp), w(3, audio, r.plan.rtp)}
-	}
+	r.wire()
 	for n, c := range r.plan.callers {
 		r.phones = append(r.phones, newPhone(r, n, c))
 	}
@@ -212,6 +218,17 @@ func (r *round) call(stop func()) {
 		}
 	}
 	r.awaitEnds()
+}
+
+// wire lays the wires of every call.
+func (r *round) wire() {
+	r.wires = make([]wires, len(r.plan.callers))
+	for n := range r.plan.callers {
+		w := func(way uint64, k kind, c climate) *wire {
+			return &wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
+		}
+		r.wires[n] = wires{w(0, signalling, r.plan.sip), w(1, signalling, r.plan.sip), w(2, audio, r.plan.rtp), w(3, audio, r.plan.rtp)}
+	}
 }
 
 // awaitEnds waits until each call that was answered has its end record.

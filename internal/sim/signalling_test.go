@@ -58,10 +58,15 @@ func withBody(head, kind, body string) string {
 
 // request begins a client transaction.
 func (p *phone) request(method, kind, body string, final func(status int, msg string)) *exchange {
+	return p.requestWith(method, "", kind, body, final)
+}
+
+// requestWith is request with more header lines.
+func (p *phone) requestWith(method, more, kind, body string, final func(status int, msg string)) *exchange {
 	p.cseq++
 	p.branch++
 	branch := fmt.Sprintf("%c%d", 'a'+p.n, p.branch)
-	x := &exchange{method: method, cseq: p.cseq, raw: withBody(p.head(method, branch, p.to, p.cseq), kind, body), pause: t1,
+	x := &exchange{method: method, cseq: p.cseq, raw: withBody(p.head(method, branch, p.to, p.cseq)+more, kind, body), pause: t1,
 		end: time.Now().Add(timerB), final: final, branch: branch}
 	p.open[branch+" "+method] = x
 	p.note("sends", method)
@@ -123,6 +128,7 @@ func (p *phone) dialled(status int, msg string) {
 		return
 	}
 	p.state = talking
+	p.up.Store(true)
 	p.to = header(msg, "To")
 	p.learn(msg)
 	ack := func() { p.acknowledge(p.cseqOf(msg)) }
@@ -311,7 +317,11 @@ func (p *phone) asked(msg string) {
 	answer := p.answers[key]
 	if answer == "" {
 		status := "200 OK"
-		if method != "BYE" && method != "OPTIONS" {
+		switch method {
+		case "BYE", "OPTIONS":
+		case "REFER":
+			status = p.refer(msg)
+		default:
 			status = "501 Not Implemented"
 		}
 		answer = fmt.Sprintf("SIP/2.0 %s\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContent-Length: 0\r\n\r\n",

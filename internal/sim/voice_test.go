@@ -3,8 +3,8 @@ package sim
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"strings"
 	"sync"
-	"time"
 
 	"star97/internal/codec"
 	"star97/internal/media"
@@ -36,9 +36,15 @@ func (c *clip) Payload(codec.ID) []byte { return c.payload }
 // spoken are the sentences of every round.
 var spoken = &voice{known: map[prompt.ID]*clip{}}
 
-// Clip implements call.Voice.
-func (v *voice) Clip(_ string, _ prompt.Words, id prompt.ID) (media.Clip, bool) {
-	return v.clip(id), true
+// usual is the language whose sentences are named without it.
+const usual = "en-US"
+
+// Clip implements call.Voice. Every sentence is recorded in every language.
+func (v *voice) Clip(language string, _ prompt.Words, id prompt.ID) (media.Clip, bool) {
+	if language != "" && !strings.Contains(string(id), "/") {
+		id = prompt.ID(language) + "/" + id
+	}
+	return v.clip(prompt.ID(strings.TrimPrefix(string(id), usual+"/"))), true
 }
 
 func (v *voice) clip(id prompt.ID) *clip {
@@ -98,5 +104,3 @@ func (v *voice) sounds(payload []byte) (all []sound) {
 	}
 	return all
 }
-
-func (c *clip) length() time.Duration { return time.Duration(c.ms) * time.Millisecond }

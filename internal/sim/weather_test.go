@@ -24,7 +24,7 @@ const (
 	ofWire
 	ofStore
 	ofLookup
-	ofClock
+	ofSite
 )
 
 // chance is true with probability p.
@@ -45,12 +45,13 @@ type climate struct {
 	lateness          time.Duration // added at most to a late one
 }
 
-// climates, from fair to foul.
+// climates, from fair to foul. Nothing is late by the 2 s after which an RTP packet is
+// taken for one of another sequence (dtmf, maxMisorder).
 var climates = []climate{
 	{delay: 2 * time.Millisecond, jitter: 3 * time.Millisecond},
 	{delay: 20 * time.Millisecond, jitter: 15 * time.Millisecond, lose: 0.01, twice: 0.01},
 	{delay: 60 * time.Millisecond, jitter: 60 * time.Millisecond, lose: 0.05, twice: 0.03, late: 0.05, lateness: 300 * time.Millisecond},
-	{delay: 150 * time.Millisecond, jitter: 40 * time.Millisecond, lose: 0.20, twice: 0.10, late: 0.10, lateness: 2 * time.Second},
+	{delay: 150 * time.Millisecond, jitter: 40 * time.Millisecond, lose: 0.20, twice: 0.10, late: 0.10, lateness: 1500 * time.Millisecond},
 	{delay: time.Millisecond, lose: 0.02, twice: 0.5, late: 0.2, lateness: 700 * time.Millisecond},
 }
 
