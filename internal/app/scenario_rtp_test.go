@@ -61,6 +61,9 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		"a code that stays":                "press {old}#2{new}#{new}#\nhear changed\nexpect unchanged",
 		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
 		"speech in a silence":              "hear enter-code\nsilence 8s",
+		"a transfer that nobody asked for": "transfer ok\nhear welcome",
+		"a wrong count of transfers":       "hear welcome\nexpect transfers 1",
+		"the wrong language":               "hear welcome\nhear-not en-US/welcome",
 		"an answer that nobody asked for":  "store change unknown\nhear welcome",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,6 +41,7 @@ func deep() int {
 // TestEverySequenceOfEightEvents: no sequence changes a code without a verified one,
 // each can be brought to its end, and all of the rules hold at each step.
 func TestEverySequenceOfEightEvents(t *testing.T) {
+	t.Parallel()
 	plan := dialplan.Default()
 	plan.Targets = map[string]string{"messages": "sip:vm-{mailbox}@127.0.0.1", "operator": "sip:0@127.0.0.1"}
 	states, steps := 0, 0

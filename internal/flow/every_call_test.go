@@ -158,6 +158,7 @@ func starts(l *Layout) (list []State) {
 // roads that the table says and no others, and comes to its end when the caller
 // and the store fall silent.
 func TestEveryCall(t *testing.T) {
+	t.Parallel()
 	all := []*mailbox.Account{plainBox, mustBox, fixedBox, closedBox}
 	plain := small(t, "plain")
 	tree := small(t, "tree", "messages", "operator")

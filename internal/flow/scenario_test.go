@@ -57,6 +57,10 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 		"a change that was not made":       "hear welcome\nexpect changed",
 		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
 		"speech in a silence":              "hear enter-code\nsilence first-digit",
+		"a transfer that nobody asked for": "transfer ok\nhear welcome",
+		"a wrong count of transfers":       "hear welcome\nexpect transfers 1",
+		"the wrong language":               "hear welcome\nhear-not en-US/welcome",
+		"a layout that is not there":       "given layout nothing\nhear welcome",
 		"an answer that nobody asked for":  "store change unknown\nhear welcome",
 	} {
 		t.Run(name, func(t *testing.T) {
