@@ -2,6 +2,8 @@ package call
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,4 +87,12 @@ func TestALayoutThatIsGoneIsTheDefaultOne(t *testing.T) {
 	require.Equal(t, "other", s.layout("other"))
 	require.Equal(t, "default", s.layout("gone"))
 	require.Equal(t, "default", s.layout(""))
+}
+
+func TestTheReadmeNamesTheFieldsOfTheRecord(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	require.NoError(t, err)
+	for _, a := range new(Record).attrs() {
+		require.Contains(t, string(readme), "`"+a.Key+"`")
+	}
 }

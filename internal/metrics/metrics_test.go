@@ -3,6 +3,10 @@ package metrics
 import (
 	"fmt"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +201,23 @@ func BenchmarkCount(b *testing.B) {
 			}
 		})
 	}
+}
+
+// The README names each metric of the program, and no other.
+func TestTheReadmeNamesTheMetrics(t *testing.T) {
+	named := func(pattern string, files ...string) []string {
+		var all []string
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+				all = append(all, m[1])
+			}
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	made := named(`"(star97_\w+)"`, "metrics.go", filepath.Join("..", "app", "app.go"))
+	require.Greater(t, len(made), 20)
+	require.Equal(t, made, named(`\b(star97_[a-z]\w+)`, filepath.Join("..", "..", "README.md")))
 }
