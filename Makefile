@@ -52,7 +52,8 @@ sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from S
 	STAR97_SIM_SEED=$(or $(SEED),$(shell date +%s)) STAR97_SIM_ROUNDS=$(or $(ROUNDS),10000) \
 		$(GO) test -count=1 -timeout 48h -v -run '^TestSimulation$$' ./internal/sim
 
-long: ## what CI has no time for (about an hour): a thousand kills, a minute of fuzzing a target
+long: ## what CI has no time for (about an hour): a thousand kills, longer calls, a minute of fuzzing a target
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestEverySequence' ./internal/flow
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
 	$(MAKE) fuzz FUZZTIME=1m
 
