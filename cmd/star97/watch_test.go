@@ -80,9 +80,10 @@ func TestTheProgramShowsWhatItDoes(t *testing.T) {
 		`star97_store_seconds_count\{backend="sqlite",operation="verify"\} 1`,
 		`star97_changes_total\{outcome="done",reason="none"\} 1`, `star97_audit_errors_total 0`,
 	)
-	require.Regexp(t, `msg="call ended" call=\S+ end=hung-up change=done door=own layout=default language=en-US peer=this-machine `+
-		`transport=udp source=127.0.0.1 caller=4001 mailbox=\S+ seconds=[\d.]+ keys=event keys_lost=0 packets_out=\d+ lost_out=\d+ `+
-		`round_trip=\S+ lost_in=\d+ jitter_in=\S+ dropped_in=\d+ source_changes=\d+\n`, v.Stderr.String())
+	ended := regexp.MustCompile(`msg="call ended" call=\S+ end=hung-up change=done door=own layout=default language=en-US peer=this-machine ` +
+		`transport=udp source=127.0.0.1 caller=4001 mailbox=\S+ seconds=[\d.]+ keys=event keys_lost=0 packets_out=\d+ lost_out=\d+ ` +
+		`round_trip=\S+ lost_in=\d+ jitter_in=\S+ dropped_in=\d+ source_changes=\d+\n`)
+	require.Eventually(t, func() bool { return ended.MatchString(v.Stderr.String()) }, soon, 20*time.Millisecond)
 
 	waiting := callertest.Dial(t, caller.Options{URI: "sip:*98@" + v.UDP.String(), From: "4001", Listen: "127.0.0.1"})
 	waiting.Hear(prompt.EnterExtension)
@@ -96,16 +97,18 @@ func TestTheProgramShowsWhatItDoes(t *testing.T) {
 
 func TestSIGHUPTakesAnAlteredFileOver(t *testing.T) {
 	t.Parallel()
-	v := startService(t, setup{Sections: map[string]string{"log": "{level: info}"}})
-	plan := filepath.Join(filepath.Dir(v.Config), "plan.yaml")
 	write := func(name, text string) { require.NoError(t, os.WriteFile(name, []byte(text), 0o600)) }
+	patient := filepath.Join(t.TempDir(), "patient.yaml") // a caller who waits for all of this test
+	write(patient, "timers: {first_digit: 60s}\n")
+	v := startService(t, setup{Sections: map[string]string{"log": "{level: info}", "dialplan": patient}})
+	plan := filepath.Join(filepath.Dir(v.Config), "plan.yaml")
 	before, err := os.ReadFile(v.Config)
 	require.NoError(t, err)
 	up := callertest.Dial(t, caller.Options{URI: "sip:*98@" + v.UDP.String(), From: "4001", Listen: "127.0.0.1"})
 	up.Hear(prompt.EnterExtension)
 
 	write(plan, "routes:\n  - {number: \"*55\", door: any}\n")
-	write(v.Config, strings.ReplaceAll(string(before), "{level: info}", "{level: debug, format: json}")+"dialplan: plan.yaml\n")
+	write(v.Config, strings.NewReplacer("{level: info}", "{level: debug, format: json}", patient, "plan.yaml").Replace(string(before)))
 	v.signal(syscall.SIGHUP)
 	v.says(`msg="configuration taken over" options="[dialplan log.level]"`, 1)
 	v.says(`msg="these options have changed and need a restart" options=[log.format]`, 1)
