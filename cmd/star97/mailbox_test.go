@@ -388,6 +388,8 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 		{[]string{"flow", "--format", "dot"}, 0, "digraph", ""},
 		{[]string{"flow", "--format", "svg"}, 0, "<svg", ""},
 		{[]string{"flow", "--format", "paint"}, 2, "", "svg, dot or text"},
+		{[]string{"flow", "--layout", "unity"}, 0, "key 1 in preferences", ""},
+		{[]string{"flow", "--layout", "nothing"}, 2, "", `no layout "nothing"`},
 	} {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
 			out, errs, code := star97(t, "", row.args...)
