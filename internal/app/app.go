@@ -15,6 +15,7 @@ import (
 	"star97/internal/call"
 	"star97/internal/config"
 	"star97/internal/console"
+	"star97/internal/dialplan"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/media"
@@ -234,10 +235,16 @@ func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) err
 // of its routes ready to be spoken.
 func LoadVoice(c config.Config) (Voice, []strictyaml.Problem) {
 	catalogue, problems := prompt.Open(c.Prompts, prompts.FS)
-	for _, tag := range languages(c.Plan) {
-		problems = append(problems, catalogue.Prepare(tag)...)
+	v := Voice{catalogue}
+	return v, append(problems, v.prepare(c.Plan)...)
+}
+
+// prepare makes the languages of a dialplan's routes ready to be spoken.
+func (v Voice) prepare(p *dialplan.Plan) (problems []strictyaml.Problem) {
+	for _, tag := range languages(p) {
+		problems = append(problems, v.catalogue.Prepare(tag)...)
 	}
-	return Voice{catalogue}, problems
+	return problems
 }
 
 // Voice lends the catalogue's recordings to calls.

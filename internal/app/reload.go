@@ -3,6 +3,8 @@ package app
 import (
 	"errors"
 
+	"star97/internal/call"
+	"star97/internal/config"
 	"star97/internal/strictyaml"
 )
 
@@ -38,13 +40,9 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	voice := s.Voice
-	if then.Prompts != before.Prompts || then.Prompts.Folder != "" { // the program's own recordings do not change
-		fresh, problems := LoadVoice(then)
-		if len(problems) > 0 {
-			return nil, nil, joined(problems)
-		}
-		voice = fresh
+	voice, problems := s.voiceFor(then, before)
+	if len(problems) > 0 {
+		return nil, nil, joined(problems)
 	}
 	site, err := siteOf(then, voice)
 	if err != nil {
@@ -64,6 +62,18 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	s.Voice = voice
 	s.inForce.Store(&then)
 	return taken, waiting, nil
+}
+
+// voiceFor is the voice of before where it speaks the same: the program's own
+// recordings do not change, those in a folder may have.
+func (s *service) voiceFor(then, before config.Config) (call.Voice, []strictyaml.Problem) {
+	if then.Prompts != before.Prompts || then.Prompts.Folder != "" {
+		return LoadVoice(then)
+	}
+	if v, ok := s.Voice.(Voice); ok {
+		return v, v.prepare(then.Plan)
+	}
+	return s.Voice, nil
 }
 
 func joined(problems []strictyaml.Problem) error {

@@ -55,6 +55,7 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 			[]string{"sip.peers[0] (all) takes calls from every address and believes their From header"}},
 		"everybody by IPv6 is believed": {"sip: {peers: [{name: six, addresses: [\"::/0\"], identity: from}]}\n", []string{"sip.peers[0] (six)"}},
 		"everybody may call":            {"sip: {peers: [{name: all, addresses: [0.0.0.0/0], identity: none}]}\n", nil},
+		"metrics for other machines":    {"http: {listen: \"0.0.0.0:9797\"}\n", []string{"http.listen is 0.0.0.0:9797, which other machines may reach"}},
 		"a network is believed":         {"sip: {peers: [{name: lan, addresses: [10.0.0.0/8], identity: from}]}\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

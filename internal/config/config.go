@@ -53,7 +53,7 @@ type Config struct {
 	// Rules for new codes.
 	Policy Policy `yaml:"policy"`
 	// Dialplan is a file, relative to this one's folder: numbers, keys, waits. Empty: the
-	// built-in one.
+	// built-in one, which star97 dialplan prints.
 	Dialplan string `yaml:"dialplan"`
 	// Health, readiness and metrics.
 	HTTP console.Options `yaml:"http"`

@@ -8,10 +8,10 @@ import (
 // Policy is one set of rules for new codes. The zero value accepts any digits.
 // A field that is 0 or empty asks for nothing.
 type Policy struct {
-	MinLen      int       `yaml:"min_length"`   // digits, 1-30
+	MinLen      int       `yaml:"min_length"`   // digits, 4-30 for rules of a site
 	MaxLen      int       `yaml:"max_length"`   // digits, MinLen-30
-	MaxSameRun  int       `yaml:"max_same_run"` // longest block of equal digits, 1-30
-	MaxSequence int       `yaml:"max_sequence"` // longest block rising or falling by one, 1-30
+	MaxSameRun  int       `yaml:"max_same_run"` // longest block of equal digits, 0-30; 0: any
+	MaxSequence int       `yaml:"max_sequence"` // longest block rising or falling by one, 0-30; 0: any
 	OwnNumber   OwnNumber `yaml:"own_number"`   // "equal": not the extension or an own number; "contained": nor holding one; "": any
 	Current     bool      `yaml:"not_current"`  // refuse the current code and its reverse
 }

@@ -14,7 +14,7 @@ type Options struct {
 	Database   sqlkit.Options `yaml:"database"`    // path defaults to star97.db
 	PepperFile string         `yaml:"pepper_file"` // default: pepper beside the database
 	Cost       Cost           `yaml:"cost"`        // of new hashes; old ones keep theirs
-	Workers    int            `yaml:"workers"`     // hashes at a time, 1-256; 0, the default: one a core
+	Workers    int            `yaml:"workers"`     // hashes at a time, 0-256; 0, the default: one a core
 	Queue      int            `yaml:"queue"`       // callers that may wait for a worker, 0-10000, default 128
 	QueueWait  time.Duration  `yaml:"queue_wait"`  // longest wait for a worker, 10ms-1m, default 3s
 	// Rehearsal lets Cost be as low as argon2id allows: for simulations, whose codes
