@@ -48,12 +48,14 @@ func (h *house) reload(alter func(*config.Config) []strictyaml.Problem) map[stri
 	return said
 }
 
-// reads requires that a series of the house has a value.
+// reads waits until a series of the house has a value.
 func (h *house) reads(series, value string) {
 	h.t.Helper()
-	w := httptest.NewRecorder()
-	h.service.count.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	require.Contains(h.t, w.Body.String(), "\n"+series+" "+value+"\n")
+	require.Eventually(h.t, func() bool {
+		w := httptest.NewRecorder()
+		h.service.count.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return strings.Contains(w.Body.String(), "\n"+series+" "+value+"\n")
+	}, patience, 10*time.Millisecond, "%s %s", series, value)
 }
 
 func TestAReloadIsForTheCallsThatComeThen(t *testing.T) {
