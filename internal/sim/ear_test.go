@@ -56,7 +56,7 @@ func (p *phone) spoken(_ netip.AddrPort, data []byte, now time.Time) {
 		p.round.log.add(p.n, "is told", string(s.id))
 	}
 	p.mu.Unlock()
-	at, copies := p.round.wires[p.n].rtpDown.fate(now)
+	at, copies := p.round.wires[p.n].rtpDown.fate(data, now)
 	if copies > 0 {
 		p.listen(sounds, at[0])
 	}

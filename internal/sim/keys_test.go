@@ -41,7 +41,7 @@ func (o *rtpOut) packet(pt byte, marker bool, ts uint32, payload []byte, reached
 	binary.BigEndian.PutUint32(b[4:], ts)
 	binary.BigEndian.PutUint32(b[8:], o.ssrc)
 	b = append(b, payload...)
-	at, copies := p.round.wires[p.n].rtpUp.fate(time.Now())
+	at, copies := p.round.wires[p.n].rtpUp.fate(b, time.Now())
 	for i := range copies {
 		if p.round.net.deliver(p.rtp, p.remote, b, at[i]) && reached != nil {
 			reached(at[i])

@@ -91,6 +91,9 @@ func planOf(seed uint64) plan {
 		if c := &p.callers[i]; p.rough() && (c.style.frail() || c.style == endsOnly && c.road == byBoth) {
 			c.style = plain
 		}
+		if c := &p.callers[i]; c.road == byBoth && p.shaky() {
+			c.road = byEvents
+		}
 	}
 	p.store = someMoods(r)
 	if chance(r, 0.2) {
@@ -127,6 +130,10 @@ func (p *plan) furnish(r *rand.Rand) {
 func (p *plan) rough() bool {
 	return p.rtp != climates[0] || slices.ContainsFunc(p.outages, func(o outage) bool { return o.kinds&audio != 0 })
 }
+
+// shaky signalling delivers some INFOs seconds late. Of a press whose event is lost
+// besides, nobody can tell then which presses it was made before.
+func (p *plan) shaky() bool { return p.sip.lose >= 0.05 || len(p.outages) > 0 }
 
 func aBox(r *rand.Rand, i int) box {
 	b := box{extension: string(rune('4'+i)) + digits(r, 3), code: digits(r, 6+r.IntN(3))}

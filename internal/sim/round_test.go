@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -87,6 +88,7 @@ func (r *round) play(t *testing.T) []fault {
 		panic(fmt.Sprintf("round %d stands still: a goroutine waits for a lock whose holder waits for time\n%s\n%s", r.seed, r.plan, r.log))
 	})
 	defer stuck.Stop()
+	cryptotest.SetGlobalRandom(t, r.seed) // tags, SSRCs, salts
 	synctest.Test(t, func(t *testing.T) {
 		r.began = time.Now()
 		r.log = &events{began: r.began}
@@ -225,7 +227,10 @@ func (r *round) wire() {
 	r.wires = make([]wires, len(r.plan.callers))
 	for n := range r.plan.callers {
 		w := func(way uint64, k kind, c climate) *wire {
-			return &wire{climate: c, kind: k, call: n, dice: dice(r.seed, ofWire, uint64(n), way), outages: r.plan.outages, began: r.began}
+			one := &wire{climate: c, kind: k, call: n, outages: r.plan.outages, began: r.began}
+			one.lots.seed = dice(r.seed, ofWire, uint64(n), way).Uint64()
+			one.dice = rand.New(&one.lots)
+			return one
 		}
 		r.wires[n] = wires{w(0, signalling, r.plan.sip), w(1, signalling, r.plan.sip), w(2, audio, r.plan.rtp), w(3, audio, r.plan.rtp)}
 	}

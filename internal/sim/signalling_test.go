@@ -34,7 +34,7 @@ type exchange struct {
 // transmit puts a message on the wire to the program.
 func (p *phone) transmit(raw string, reached func(time.Time)) {
 	now := time.Now()
-	at, copies := p.round.wires[p.n].sipUp.fate(now)
+	at, copies := p.round.wires[p.n].sipUp.fate([]byte(raw), now)
 	for i := range copies {
 		if p.round.net.deliver(p.sip, program, []byte(raw), at[i]) && reached != nil {
 			reached(at[i])
@@ -237,7 +237,7 @@ func (p *phone) signalled(_ netip.AddrPort, data []byte, now time.Time) {
 	if p.round.plant.sent != nil {
 		p.round.plant.sent(p, msg)
 	}
-	at, copies := p.round.wires[p.n].sipDown.fate(now)
+	at, copies := p.round.wires[p.n].sipDown.fate(data, now)
 	for i := range copies {
 		p.at(at[i], func() { p.receive(msg) })
 	}

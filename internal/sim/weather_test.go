@@ -1,10 +1,33 @@
 package sim
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"sync"
 	"time"
 )
+
+// lots are drawn for one moment: what happens then does not depend on how much
+// happened before.
+type lots struct{ seed, state uint64 }
+
+// Uint64 implements rand.Source (SplitMix64).
+func (l *lots) Uint64() uint64 {
+	l.state += 0x9E3779B97F4A7C15
+	z := l.state
+	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+	z = (z ^ z>>27) * 0x94D049BB133111EB
+	return z ^ z>>31
+}
+
+// begin begins the draws for a datagram that is sent at a moment. Two that are sent at
+// one instant, in either order, have each their own.
+func (l *lots) begin(now time.Time, data []byte) {
+	l.state = l.seed ^ uint64(now.UnixNano())*0xD1342543DE82EF95
+	if len(data) > 20 { // of RTP the first millisecond, of SIP a part of the first line
+		l.state ^= binary.LittleEndian.Uint64(data[12:]) * 0x9E3779B97F4A7C15
+	}
+}
 
 // dice are a stream of chance of its own for each actor of a round, so that one of
 // them does not alter what the others meet.
@@ -79,14 +102,16 @@ type wire struct {
 	began   time.Time
 
 	mu   sync.Mutex
-	dice *rand.Rand
+	lots lots
+	dice *rand.Rand // over lots
 }
 
 // fate is when the copies of a datagram sent now arrive; none: it is lost. No two
 // arrive at the same instant, so that what follows from them has one order.
-func (w *wire) fate(now time.Time) (at [2]time.Time, copies int) {
+func (w *wire) fate(data []byte, now time.Time) (at [2]time.Time, copies int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.lots.begin(now, data)
 	since := now.Sub(w.began)
 	lost := chance(w.dice, w.lose)
 	for _, o := range w.outages {
