@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"star97/internal/codec"
 	"star97/internal/prompt"
 )
 
@@ -21,12 +22,14 @@ const (
 	tail       = 120 * time.Millisecond // quiet after the last
 	longest    = 450 * time.Millisecond // pause inside; the rule is under 650 ms
 	shortened  = 400 * time.Millisecond // what a longer one becomes
-	clearSound = 4 * prompt.QuietPeak   // no click is this loud
+	clearSound = 4 * prompt.QuietPeak   // no noise is this loud
+	click      = 50 * time.Millisecond  // sound this short,
+	clickAfter = 250 * time.Millisecond // after so much quiet
 	fadeIn     = 5 * time.Millisecond
 	fadeOut    = 20 * time.Millisecond
 	lookAhead  = 4 * time.Millisecond // of the limiter
 	tolerance  = 0.05                 // dB off the level
-	maxRounds  = 8                    // of levelling and limiting
+	maxRounds  = 40                   // of levelling and limiting
 	fullScale  = 1 << 15
 	samplesPer = masterRate / int(time.Second/time.Millisecond) // per millisecond
 )
@@ -47,11 +50,35 @@ func polish(spoken []int16) ([]int16, error) {
 		x := shortenPauses(trim(limited(spoken, gain)))
 		now = prompt.ActiveLevel(round(x), masterRate)
 		if math.Abs(now-level) < tolerance {
-			fade(x)
-			return round(x), nil
+			return prompted(x), nil
 		}
 	}
 	return nil, fmt.Errorf("the level of %.0f dBov cannot be reached with peaks under %.1f dB", level, peak)
+}
+
+// prompted fades x and cuts off what is still too late a beginning: the fade, and what
+// a telephone does not carry, can hide its first sound.
+func prompted(x []float64) []int16 {
+	for {
+		faded := slices.Clone(x)
+		fade(faded)
+		pcm := round(faded)
+		late := max(prompt.Measure(pcm, masterRate).Lead-lead, prompt.Measure(heard(pcm), prompt.Rate).Lead-hiss)
+		if late < time.Millisecond {
+			return pcm
+		}
+		x = x[samples(late):]
+	}
+}
+
+// heard is a master as a telephone hears it.
+func heard(pcm []int16) []int16 {
+	narrow := prompt.Narrow(pcm, masterRate)
+	f, _ := codec.ByID(codec.PCMU)
+	payload := make([]byte, len(narrow))
+	f.Encode(payload, narrow)
+	f.Decode(narrow, payload)
+	return narrow
 }
 
 // limited is pcm with a gain and no peak above the limit.
@@ -88,12 +115,21 @@ func trim(x []float64) []float64 {
 	return x
 }
 
-// lastSound is where the sentence ends. Faint sound long after it is not part of it:
-// SVOX Pico clicks half a second after its last word.
+// lastSound is where the sentence ends. Faint sound long after it, and a click, are
+// not part of it: SVOX Pico clicks half a second after its last word.
 func lastSound(x []float64) int {
-	last := len(x) - 1
-	for last > 0 && math.Abs(x[last]) <= clearSound {
-		last--
+	last := lastClear(x, len(x)-1)
+	for {
+		start := last // of the sound that ends here
+		for i := last; i >= 0 && start-i <= samples(clickAfter); i-- {
+			if math.Abs(x[i]) > clearSound {
+				start = i
+			}
+		}
+		if last-start > samples(click) || start <= samples(clickAfter) {
+			break
+		}
+		last = lastClear(x, start-1)
 	}
 	for i := last; i < min(len(x), last+samples(shortened)/2); i++ {
 		if !quiet(x[i]) {
@@ -101,6 +137,14 @@ func lastSound(x []float64) int {
 		}
 	}
 	return last
+}
+
+// lastClear is the last sample up to i that is sound without a doubt.
+func lastClear(x []float64, i int) int {
+	for i > 0 && math.Abs(x[i]) <= clearSound {
+		i--
+	}
+	return i
 }
 
 func firstSound(pcm []int16) int {

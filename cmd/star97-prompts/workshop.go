@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -106,7 +107,7 @@ func (w *workshop) sentence(ctx context.Context, m *prompt.Manifest, id prompt.I
 		return nil, missing
 	}
 	v := m.Voices[name]
-	raw, err := w.engines[v.Engine].speak(ctx, v, s.Text)
+	raw, err := w.engines[v.Engine].speak(ctx, v, words(s))
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (w *workshop) sentence(ctx context.Context, m *prompt.Manifest, id prompt.I
 		return nil, err
 	}
 	fmt.Fprintf(w.out, "%s/%s  %.2f s  level %.1f dBov  peak %.1f dB  %s\n", m.Language, id, got.Length.Seconds(), got.Level, got.Peak, name)
-	s.Voice, s.Recipe, s.SHA256 = name, recipe(v, s.Text), hash(wav)
+	s.Voice, s.Recipe, s.SHA256 = name, recipe(v, words(s)), hash(wav)
 	return &s, nil
 }
 
@@ -153,7 +154,7 @@ func (w *workshop) voice(m *prompt.Manifest) (string, error) {
 // by a voice that is not worse than the best one available.
 func (w *workshop) upToDate(m *prompt.Manifest, s prompt.Sentence, file, best string) bool {
 	v, ok := m.Voices[s.Voice]
-	if !ok || s.Recipe != recipe(v, s.Text) {
+	if !ok || s.Recipe != recipe(v, words(s)) {
 		return false
 	}
 	if best != "" && slices.Index(m.Prefer, best) < slices.Index(m.Prefer, s.Voice) {
@@ -162,6 +163,9 @@ func (w *workshop) upToDate(m *prompt.Manifest, s prompt.Sentence, file, best st
 	data, err := os.ReadFile(file)
 	return err == nil && hash(data) == s.SHA256
 }
+
+// words are what the synthesiser is given.
+func words(s prompt.Sentence) string { return cmp.Or(s.Spoken, s.Text) }
 
 // recipe names all that a synthesised master depends on.
 func recipe(v prompt.Voice, text string) string {

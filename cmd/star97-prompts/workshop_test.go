@@ -107,9 +107,12 @@ func TestOnlyWhatChangedIsSpoken(t *testing.T) {
 	b.edit(t, "volume 40", "volume 41")
 	require.Equal(t, []string{"Good bye.", "Hello again."}, b.work(t), "the voice's options changed")
 
+	b.edit(t, "Good bye.", "Good bye.\n    spoken: Good buy.")
+	require.Equal(t, []string{"Good buy."}, b.work(t), "the synthesiser has words of its own")
+
 	before := b.read(t, "bye.wav")
 	b.write(t, "bye.wav", "something else")
-	require.Equal(t, []string{"Good bye."}, b.work(t), "the file is not the one of the manifest")
+	require.Equal(t, []string{"Good buy."}, b.work(t), "the file is not the one of the manifest")
 	require.Equal(t, before, b.read(t, "bye.wav"))
 
 	require.NoError(t, os.Remove(filepath.Join(b.dir, "en-US", "hello.wav")))

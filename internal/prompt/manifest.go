@@ -38,6 +38,7 @@ type Voice struct {
 // Sentence is one master.
 type Sentence struct {
 	Text   string `yaml:"text"`
+	Spoken string `yaml:"spoken,omitempty"` // for the synthesiser, where it reads the text wrongly
 	Then   ID     `yaml:"then,omitempty"`   // what follows in the same breath; it is never said alone
 	Voice  string `yaml:"voice,omitempty"`  // the row of Voices that made it
 	Human  bool   `yaml:"human,omitempty"`  // a recording: no synthesiser overwrites it
