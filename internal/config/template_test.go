@@ -29,9 +29,7 @@ const templateHead = `## star97's configuration. Every option stands here with i
 ## Durations are numbers with a unit: 200ms, 30s, 5m, 1h. A key that is misspelt is an error.
 ##
 ##   star97 check --config FILE    names every mistake with its line
-##   kill -HUP PID                 lets the service read the file again: see sip.peers, sip.lead,
-##                                 call, prompts, policy, dialplan, log.level and drain; what else
-##                                 has changed is named in the log and needs a restart
+##   kill -HUP PID                 lets the service read the file again and take over
 `
 
 // What init writes is made of the comments that the options' owners keep beside
@@ -40,6 +38,7 @@ func TestTheTemplateIsMadeOfTheOwnersComments(t *testing.T) {
 	b := &templateBuilder{t: t, docs: map[string]map[string]string{}, keys: map[string]string{}}
 	b.learn(reflect.TypeFor[Config]())
 	b.text.WriteString(templateHead)
+	fmt.Fprintf(&b.text, "##     %s;\n##     what else has changed is named in the log and needs a restart\n", strings.Join(exchanged, ", "))
 	b.section(reflect.ValueOf(Default()), 0, "")
 	require.Empty(t, b.mute, "options without a comment")
 	if *write {

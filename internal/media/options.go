@@ -18,13 +18,14 @@ type Options struct {
 	// just used, or are somebody else's.
 	PortMin uint16 `yaml:"port_min"`
 	PortMax uint16 `yaml:"port_max"`
-	// Bind lists the addresses that media binds to instead of the one named at
-	// Open: the same address if listed, else the first of its family. Default none.
+	// Bind lists the addresses for RTP instead of the one that a call came in at: that
+	// one if it is listed, else the first of its family. Default none.
 	Bind []netip.Addr `yaml:"bind"`
 	// DSCP marks outgoing RTP and RTCP, 0 to 63; 0 leaves packets unmarked.
 	// Default 46, EF (RFC 3246).
 	DSCP int `yaml:"dscp"`
-	// Timeout is how long nothing may be heard before Silent, 5 s to 1 h. Default 60 s.
+	// Timeout is how long nothing may be heard of a caller, 5s to 1h, before the call
+	// counts as lost (Silent). Default 60s.
 	Timeout time.Duration `yaml:"timeout"`
 	// Pacers is the largest number of sending goroutines, 1 to 8. The second one
 	// gets work only above 1000 calls, the third above 2000. Default 2.
