@@ -9,32 +9,43 @@ import (
 	"star97/internal/script"
 )
 
-// onTheWay are sentences that may come before the one that a change waits for;
-// any other means that the road was left.
-var onTheWay = []prompt.ID{prompt.Welcome, prompt.PleaseWait, prompt.MustChange, prompt.NoCodeYet}
+// onTheWay are sentences that may come before the one that a change waits for, as the
+// options of a menu may; any other means that the road was left.
+var onTheWay = []prompt.ID{prompt.Welcome, prompt.AttendantWelcome, prompt.PleaseWait, prompt.MustChange, prompt.NoCodeYet}
+
+// The options that lead on end with their key: option-change-2.
+const (
+	anyOption    = "option-"
+	signInOption = prompt.ID("option-sign-in")
+	changeOption = prompt.ID("option-change")
+)
 
 // Change is the built-in script: it signs in with {ext}, where that is asked for,
-// and {old}, chooses key 2 of the default menu unless a new code is asked for at
-// once, types {new} twice and waits for "changed". Errors as for Run.
+// and {old}, presses the key that is offered for a new code unless it is asked for at
+// once, types {new} twice and waits for "changed". Menus below others are not
+// searched. Errors as for Run.
 func (p *Player) Change(ctx context.Context) error {
 	return p.play(ctx, func() error { return p.change(ctx) })
 }
 
 func (p *Player) change(ctx context.Context) error {
-	heard, err := p.reach(ctx, prompt.EnterExtension, prompt.EnterCode)
+	heard, err := p.reach(ctx, prompt.EnterExtension, prompt.EnterCode, signInOption)
+	if key, offered := keyOf(heard, signInOption); offered {
+		heard, err = p.reply(ctx, key, prompt.EnterExtension, prompt.EnterCode)
+	}
 	if err != nil {
 		return err
 	}
-	if heard == prompt.EnterExtension {
+	if isSentence(heard, prompt.EnterExtension) {
 		if _, err := p.reply(ctx, "{ext}#", prompt.EnterCode); err != nil {
 			return err
 		}
 	}
-	if heard, err = p.reply(ctx, "{old}#", prompt.MainMenu, prompt.EnterNewCode); err != nil {
+	if heard, err = p.reply(ctx, "{old}#", changeOption, prompt.EnterNewCode); err != nil {
 		return err
 	}
-	if heard == prompt.MainMenu {
-		if _, err := p.reply(ctx, "2", prompt.EnterNewCode); err != nil {
+	if key, offered := keyOf(heard, changeOption); offered {
+		if _, err := p.reply(ctx, key, prompt.EnterNewCode); err != nil {
 			return err
 		}
 	}
@@ -45,6 +56,19 @@ func (p *Player) change(ctx context.Context) error {
 	return err
 }
 
+// keyOf is the key of an option.
+func keyOf(heard, option prompt.ID) (key string, offered bool) {
+	key, offered = strings.CutPrefix(string(heard), string(option)+"-")
+	return strings.NewReplacer("star", "*", "pound", "#").Replace(key), offered
+}
+
+// isSentence tells whether a sentence or a variant of it was heard: enter-new-code-6-10
+// or enter-new-code@pin for enter-new-code.
+func isSentence(heard, id prompt.ID) bool {
+	rest, ok := strings.CutPrefix(string(heard), string(id))
+	return ok && (rest == "" || rest[0] == '-' || rest[0] == '@')
+}
+
 // reply presses keys and waits for what must come then.
 func (p *Player) reply(ctx context.Context, keys string, ids ...prompt.ID) (prompt.ID, error) {
 	if err := p.press(ctx, script.Line{Verb: "press", Args: []string{keys}}); err != nil {
@@ -53,23 +77,17 @@ func (p *Player) reply(ctx context.Context, keys string, ids ...prompt.ID) (prom
 	return p.reach(ctx, ids...)
 }
 
-// reach waits for one of the sentences, or a variant of it such as
-// enter-new-code-6-10 for enter-new-code, and returns which.
+// reach waits for one of the sentences, and returns it as it was heard.
 func (p *Player) reach(ctx context.Context, ids ...prompt.ID) (prompt.ID, error) {
-	variantOf := func(heard prompt.ID) prompt.ID {
-		for _, id := range ids {
-			if heard == id || strings.HasPrefix(string(heard), string(id)+"-") {
-				return id
-			}
-		}
-		return ""
-	}
 	words := make([]string, len(ids))
 	for i, id := range ids {
 		words[i] = string(id)
 	}
-	heard, err := p.await(ctx, 0, prompt.ID(strings.Join(words, " or ")),
-		func(heard prompt.ID) bool { return variantOf(heard) != "" },
-		func(heard prompt.ID) bool { return heard != "" && !slices.Contains(onTheWay, heard) })
-	return variantOf(heard), err
+	suits := func(heard prompt.ID) bool {
+		return slices.ContainsFunc(ids, func(id prompt.ID) bool { return isSentence(heard, id) })
+	}
+	passes := func(heard prompt.ID) bool {
+		return strings.HasPrefix(string(heard), anyOption) || slices.ContainsFunc(onTheWay, func(id prompt.ID) bool { return isSentence(heard, id) })
+	}
+	return p.await(ctx, 0, prompt.ID(strings.Join(words, " or ")), suits, func(heard prompt.ID) bool { return heard != "" && !passes(heard) })
 }

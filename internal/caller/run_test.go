@@ -297,6 +297,21 @@ func TestBuiltInChange(t *testing.T) {
 			p.typed(22)
 			p.say(to, prompt.Changed)
 		}, "482915#2739164#739164#", ""},
+		"behind an attendant, other keys, another word": {func(p *peer, to netip.AddrPort) {
+			p.say(to, prompt.AttendantWelcome, "option-sign-in-5")
+			p.typed(1)
+			p.say(to, prompt.Welcome, "enter-extension@mailbox")
+			p.typed(6)
+			p.say(to, "enter-code@pin")
+			p.typed(13)
+			p.say(to, "option-messages-1", "option-change-6")
+			p.typed(14)
+			p.say(to, "enter-new-code-6-10")
+			p.typed(21)
+			p.say(to, prompt.RepeatNewCode)
+			p.typed(28)
+			p.say(to, prompt.Changed)
+		}, "54001#482915#6739164#739164#", ""},
 		"any door, code must be changed": {func(p *peer, to netip.AddrPort) {
 			p.say(to, prompt.EnterExtension)
 			p.typed(5)
@@ -312,7 +327,7 @@ func TestBuiltInChange(t *testing.T) {
 			p.say(to, prompt.EnterCode)
 			p.typed(7)
 			p.say(to, prompt.WrongCode)
-		}, "482915#", string(prompt.MainMenu) + " or enter-new-code was not heard to its end; heard instead: wrong-code"},
+		}, "482915#", "option-change or enter-new-code was not heard to its end; heard instead: wrong-code"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
