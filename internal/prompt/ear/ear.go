@@ -144,10 +144,11 @@ func scan(pcm []int16, from, to int, use func(at int, key uint64)) {
 	}
 }
 
-// lastLoud is the sample after the last frame that can match.
+// lastLoud is the sample after the last sound that can match: twice as loud as it has
+// to be, since a Listener's frames may cut it in two.
 func lastLoud(pcm []int16) int {
 	for end := len(pcm); end >= frameLen; end -= frameLen / 4 {
-		if energy(pcm[end-frameLen:end]) >= loud {
+		if energy(pcm[end-frameLen:end]) >= 2*loud {
 			return end
 		}
 	}
