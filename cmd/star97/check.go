@@ -14,18 +14,27 @@ import (
 func checkCommand() *cobra.Command {
 	var file string
 	var asJSON, show bool
+	var ask imagined
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, the dialplan and the prompts",
 		Long: "Reads what serve would read and starts nothing. Prints every problem with file,\n" +
 			"line and remedy; exit code 1 if there is any. A warning is about what works and is\n" +
 			"perhaps not meant. With --print it prints every option with the value in force, as\n" +
-			"a configuration file, if there is no problem.",
-		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml",
-		Args:    cobra.NoArgs,
+			"a configuration file, if there is no problem.\n\n" +
+			explainLong,
+		Example: "  star97 check --config /etc/star97/star97.yaml\n  star97 check --print > star97.yaml\n" +
+			explainExample,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, problems := check(file)
 			out := cmd.OutOrStdout()
+			switch asked, err := ask.complete(cmd.Flags()); {
+			case err != nil:
+				return err
+			case asked:
+				return ask.answer(out, file, asJSON)
+			}
+			c, problems := check(file)
 			if asJSON {
 				if err := printJSON(out, findings(file, problems, c)); err != nil {
 					return err
@@ -48,9 +57,11 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); none: the built-in defaults")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems, or what --explain tells, as JSON")
 	cmd.Flags().BoolVar(&show, "print", false, "print the configuration in force, defaults included, as YAML")
+	ask.flags(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("json", "print")
+	cmd.MarkFlagsMutuallyExclusive("explain", "print")
 	return cmd
 }
 
@@ -58,14 +69,15 @@ func checkCommand() *cobra.Command {
 // read, of what it names.
 func check(file string) (config.Config, []strictyaml.Problem) {
 	c, problems := config.Load(file)
-	_, more := app.LoadVoice(c)
+	voice, more := app.LoadVoice(c)
 	if problems = append(problems, more...); len(problems) > 0 {
 		return c, problems
 	}
-	if _, err := app.Layouts(c); err != nil {
+	layouts, err := app.Layouts(c)
+	if err != nil {
 		return c, []strictyaml.Problem{{File: file, Text: err.Error() + "."}}
 	}
-	return c, nil
+	return c, app.Unspoken(c, voice, layouts)
 }
 
 // finding is a problem, or a warning.
