@@ -15,7 +15,7 @@ type Options struct {
 	// folder. Default en-US.
 	Language string `yaml:"language"`
 	// Folder holds a site's own recordings, one sub-folder with manifest.yaml per
-	// language; testdata/asterisk has an example. Default: none.
+	// language. Default: none.
 	Folder string `yaml:"folder"`
 }
 
