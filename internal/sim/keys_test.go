@@ -104,10 +104,10 @@ const (
 	styles
 )
 
-// frail styles name a press by more than one timestamp: where packets are lost as
-// well, nobody can tell one press from two. Nor can anybody where the end alone is
-// sent beside an INFO, and comes long after it.
-func (s style) frail() bool { return s == newEndTS || s == growingTS }
+// frail styles need a network that neither loses packets nor holds them up: they name a
+// press by more than one timestamp, or only its end is ever sent. Where that is lost or
+// late besides, nobody can tell one press from two, nor from its INFO.
+func (s style) frail() bool { return s == newEndTS || s == growingTS || s == endsOnly }
 
 // keyboard presses keys one after the other.
 type keyboard struct {

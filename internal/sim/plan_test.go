@@ -88,7 +88,7 @@ func planOf(seed uint64) plan {
 		p.outages = append(p.outages, p.anOutage(r))
 	}
 	for i := range p.callers {
-		if c := &p.callers[i]; p.rough() && (c.style.frail() || c.style == endsOnly && c.road == byBoth) {
+		if c := &p.callers[i]; c.style.frail() && p.rough() {
 			c.style = plain
 		}
 		if c := &p.callers[i]; c.road == byBoth && p.shaky() {
@@ -123,6 +123,14 @@ func (p *plan) furnish(r *rand.Rand) {
 		if chance(r, 0.03) {
 			c.number, c.anyDoor = "*99", false
 		}
+	}
+}
+
+// each alters every caller, in a fair network.
+func (p *plan) each(alter func(*caller)) {
+	p.sip, p.rtp, p.outages = climates[0], climates[0], nil
+	for i := range p.callers {
+		alter(&p.callers[i])
 	}
 }
 

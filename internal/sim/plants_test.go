@@ -99,6 +99,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 				r.plant = c.plant
 				for _, f := range r.play(t) {
 					if f.promise == c.found {
+						t.Logf("found in round %d", seed)
 						return
 					}
 				}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -88,6 +89,9 @@ func (r *round) play(t *testing.T) []fault {
 		panic(fmt.Sprintf("round %d stands still: a goroutine waits for a lock whose holder waits for time\n%s\n%s", r.seed, r.plan, r.log))
 	})
 	defer stuck.Stop()
+	// With one processor, goroutines that are ready at the same instant run one after
+	// the other, mostly in one order.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	cryptotest.SetGlobalRandom(t, r.seed) // tags, SSRCs, salts
 	synctest.Test(t, func(t *testing.T) {
 		r.began = time.Now()
