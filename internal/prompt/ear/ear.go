@@ -3,8 +3,8 @@
 // through a telephone codec, at any level, with packets missing, from any point on.
 // It does not resample, does not line up packets and judges no quality.
 //
-// The loops over samples are left out by the race detector: a Listener is for one
-// goroutine, and they would take ten times as long.
+// The race detector leaves the innermost loops out: an Ear is read-only, a Listener is
+// for one goroutine, and they would take ten times as long.
 //
 // A codec keeps the sign of every sample that is not close to zero. So the signs of
 // the 64 samples after an upward zero crossing are a key: each Ear has a table of
@@ -105,6 +105,8 @@ func Of(c *prompt.Catalogue, language string, others ...string) *Ear {
 }
 
 // find returns the places of a key, at most maxSame.
+//
+//go:norace
 func (e *Ear) find(key uint64) []place {
 	head := key >> (keyLen - headBits)
 	keys := e.keys[e.first[head]:e.first[head+1]]

@@ -212,7 +212,7 @@ func TestNoiseHidesNoName(t *testing.T) {
 	require.LessOrEqual(t, incomplete, len(h.ids)/10)
 }
 
-// Of each language alone, and of all of them in one call.
+// In a call that speaks all languages, and in one that speaks its own.
 func TestEverySentenceOfEveryLanguageIsNamed(t *testing.T) {
 	t.Parallel()
 	cat := catalogue()
@@ -225,13 +225,13 @@ func TestEverySentenceOfEveryLanguageIsNamed(t *testing.T) {
 			for n, id := range cat.IDs(lang) {
 				a, _ := cat.Audio(lang, prompt.ID(lang)+"/"+id, prompt.Words{})
 				pcm := line(quiet(333), a.PCM8k())
-				requireNamed(t, id, listen(alone, pcm))
+				if n%4 == i%4 { // who is told among all is told among fewer
+					requireNamed(t, id, listen(alone, pcm))
+				}
 				if i > 0 {
 					id = prompt.ID(lang) + "/" + id
 				}
-				if n%3 == i%3 { // a third of each stands for all
-					requireNamed(t, id, listen(all, through(pcm, codec.PCMA)))
-				}
+				requireNamed(t, id, listen(all, through(pcm, codec.PCMA)))
 			}
 		})
 	}

@@ -154,6 +154,8 @@ func (l *Listener) propose() {
 
 // variants are the key itself and those that differ where the sign is least sure: in
 // the smallest samples, which noise may have carried over zero.
+//
+//go:norace
 func variants(key uint64, pcm []int16) [1 << unsure]uint64 {
 	var bits [unsure]int
 	var size [unsure]int16
@@ -185,6 +187,8 @@ func variants(key uint64, pcm []int16) [1 << unsure]uint64 {
 
 // take adds a proposal. If there are too many, the least likely one that has not
 // settled goes: regular sounds, such as a hum, look like many places at once.
+//
+//go:norace
 func (l *Listener) take(master int, start int64) {
 	for i := range l.props {
 		if p := &l.props[i]; p.master == master && p.start == start {
