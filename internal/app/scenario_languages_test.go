@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"star97/internal/dialplan"
 	"star97/internal/flow"
@@ -14,6 +17,26 @@ import (
 
 // usual is the language of calls that nobody gave another.
 const usual = "en-US"
+
+// TestEveryLanguageIsHeard walks the good path and every refusal in each language that
+// is recorded; each sentence is known by ear.
+func TestEveryLanguageIsHeard(t *testing.T) {
+	t.Parallel()
+	voice, _ := sounds()
+	require.Contains(t, voice.catalogue.Languages(), usual)
+	for _, tag := range voice.catalogue.Languages() {
+		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
+			if tag == usual {
+				continue // among all scenarios
+			}
+			t.Run(tag+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				s := newScenario(t)
+				require.NoError(t, s.run(script.In(read(t, name), tag)), "the call was:\n%s", s.timeline)
+			})
+		}
+	}
+}
 
 // tagsOf lists the other languages that a script needs, sorted: those that it hears
 // (TAG/ID), gives to the route or the mailbox, or whose names its layout says.

@@ -34,16 +34,24 @@ func TestScenarios(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 36)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			lines, err := script.Parse(file, data)
-			require.NoError(t, err)
+			lines := read(t, name)
 			s := newScenario(t)
 			require.NoError(t, s.run(lines), "the call was:\n%s", s.timeline)
 		})
 	}
+}
+
+// read reads the scenario of a name.
+func read(t *testing.T, name string) []script.Line {
+	file := strings.Replace(flowFiles, "*", name, 1)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	lines, err := script.Parse(file, data)
+	require.NoError(t, err)
+	return lines
 }
 
 // A runner that hears what was not said proves nothing.

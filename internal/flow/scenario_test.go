@@ -36,14 +36,28 @@ func TestScenarios(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 36)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			lines, err := script.Parse(file, data)
-			require.NoError(t, err)
-			runScenario(t, lines)
-		})
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		t.Run(name, func(t *testing.T) { runScenario(t, read(t, name)) })
 	}
+}
+
+// The good path and every refusal, in each language.
+func TestEveryLanguageIsSpoken(t *testing.T) {
+	for _, tag := range []string{"en-US", "en-GB", "es-ES", "fr-FR", "de-DE", "it-IT"} {
+		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
+			t.Run(tag+"/"+name, func(t *testing.T) { runScenario(t, script.In(read(t, name), tag)) })
+		}
+	}
+}
+
+// read reads the scenario of a name.
+func read(t *testing.T, name string) []script.Line {
+	file := strings.Replace(flowFiles, "*", name, 1)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	lines, err := script.Parse(file, data)
+	require.NoError(t, err)
+	return lines
 }
 
 // A runner that hears what was not said proves nothing.

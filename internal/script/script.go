@@ -154,6 +154,25 @@ func parseLine(name string, number int, text string) (Line, bool, error) {
 	return line, true, nil
 }
 
+// In returns the script as a call on a route of that language (BCP 47): the sentences
+// that it hears are that language's recordings.
+func In(lines []Line, tag string) []Line {
+	in := []Line{{Verb: "given", Args: []string{"language", tag}}}
+	for _, l := range lines {
+		if l.Verb == "hear" || l.Verb == "hear-not" {
+			ids := make([]string, len(l.Args))
+			for i, id := range l.Args {
+				if ids[i] = id; !strings.Contains(id, "/") {
+					ids[i] = tag + "/" + id
+				}
+			}
+			l.Args = ids
+		}
+		in = append(in, l)
+	}
+	return in
+}
+
 func problem(name string, line int, text, remedy string) error {
 	return strictyaml.Problem{File: name, Line: line, Text: text, Remedy: remedy}
 }
