@@ -233,7 +233,7 @@ func (b *brain) pound() string {
 // fool is what nobody should do.
 func (b *brain) fool() {
 	p := b.phone
-	switch p.dice.IntN(9) {
+	switch p.dice.IntN(12) {
 	case 0:
 		p.keys.press("*")
 	case 1:
@@ -251,5 +251,11 @@ func (b *brain) fool() {
 		p.keys.press(digits(p.dice, 40))
 	case 8:
 		p.renegotiate("sendrecv")
+	case 9:
+		p.move()
+	case 10:
+		p.send(p.request("UPDATE", "application/sdp", p.describe("sendrecv"), func(int, string) {}))
+	case 11:
+		p.send(p.request("OPTIONS", "", "", func(int, string) {}))
 	}
 }

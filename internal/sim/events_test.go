@@ -21,6 +21,7 @@ type events struct {
 	logs  []logged
 	ends  map[string]int    // end records by Call-ID
 	words map[string]string // of the last one
+	over  map[string]time.Duration
 }
 
 type event struct {
@@ -60,10 +61,11 @@ func (e *events) Handle(_ context.Context, r slog.Record) error {
 	e.logs = append(e.logs, l)
 	if r.Message == endRecord {
 		if e.ends == nil {
-			e.ends, e.words = map[string]int{}, map[string]string{}
+			e.ends, e.words, e.over = map[string]int{}, map[string]string{}, map[string]time.Duration{}
 		}
 		e.ends[l.attr("call")]++
 		e.words[l.attr("call")] = l.attr("end")
+		e.over[l.attr("call")] = l.at
 	}
 	return nil
 }

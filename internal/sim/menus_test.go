@@ -14,6 +14,7 @@ type site struct {
 	language string
 	slow     bool
 	targets  []string
+	limit    time.Duration // of a call; 0: the dialplan's
 }
 
 // layouts are what the shipped dialplan has besides the default one.
@@ -34,6 +35,9 @@ func aSite(r *rand.Rand) site {
 			s.targets = append(s.targets, name)
 		}
 	}
+	if chance(r, 0.15) {
+		s.limit = between(r, 10*time.Second, 90*time.Second)
+	}
 	return s
 }
 
@@ -42,6 +46,9 @@ func (s site) settle(c *config.Config) {
 	c.Plan.Targets = map[string]string{}
 	for _, name := range s.targets {
 		c.Plan.Targets[name] = "sip:" + name + "@192.0.2.50"
+	}
+	if s.limit > 0 {
+		c.Plan.Timers.Call, c.Call.HangupGrace = s.limit, 10*time.Second
 	}
 	for i := range c.Plan.Routes {
 		r := &c.Plan.Routes[i]

@@ -64,6 +64,9 @@ func (r *round) judgeCalls() {
 		if f.accepted > 0 && f.acked.IsZero() && p.ends != "hung up" && r.plan.stop == 0 && (f.accepted < 11 || f.byes == 0) {
 			r.broken(repeatsAnswer, "call %c: no ACK arrived, the 2xx was sent %d times and %d BYEs", p.name(), f.accepted, f.byes)
 		}
+		if most := r.longest(); f.accepted > 0 && r.began.Add(r.log.over[p.callID]).Sub(f.first) > most {
+			r.broken(endsInTime, "call %c: it ended %v after it was answered, the most is %v", p.name(), r.began.Add(r.log.over[p.callID]).Sub(f.first), most)
+		}
 		records := r.log.records(p.callID)
 		if want := min(f.accepted, 1); records != want {
 			r.broken(oneRecord, "call %c: %d times accepted, %d end records", p.name(), f.accepted, records)
@@ -72,6 +75,13 @@ func (r *round) judgeCalls() {
 	if open := r.net.ports(); r.plan.stop == 0 && len(open) > 1 {
 		r.broken(nothingLeft, "no call is up, but these ports are open: %v", open)
 	}
+}
+
+// longest is how long a call may be up: its total time, the grace for who is typing,
+// and what the last sentences, the store and a transfer under way may take.
+func (r *round) longest() time.Duration {
+	t := r.config.Plan.Timers
+	return t.Call + r.config.Call.HangupGrace + t.Transfer + r.config.Call.StoreDeadline + 30*time.Second
 }
 
 // judgeStores looks at the promises about codes, when the service has stopped.

@@ -193,6 +193,27 @@ func (p *phone) renegotiate(direction string) {
 	}))
 }
 
+// move asks for RTP at another port, and sends from there once that is agreed.
+func (p *phone) move() {
+	if p.state != talking || p.held {
+		return
+	}
+	before := p.rtp
+	p.rtp = netip.AddrPortFrom(before.Addr(), before.Port()+2)
+	p.round.net.attach(p.rtp, p.spoken)
+	offer := p.describe("sendrecv")
+	next := p.rtp
+	p.rtp = before
+	p.note("asks for", "another port")
+	p.send(p.request("INVITE", "application/sdp", offer, func(status int, msg string) {
+		if status/100 == 2 {
+			p.rtp = next
+			p.learn(msg)
+			p.acknowledge(p.cseqOf(msg))
+		}
+	}))
+}
+
 // describe is the telephone's session description.
 func (p *phone) describe(direction string) string {
 	pt, name := 0, "PCMU"
