@@ -170,7 +170,7 @@ func badPrompts() []bad {
 	}
 	return []bad{
 		{"a language that is not recorded", configured("prompts: {language: tlh}\n"), 1,
-			[]string{"tlh/manifest.yaml: The default language has no manifest", "Set prompts.language to one of en-US"}},
+			[]string{"tlh/manifest.yaml: The default language has no manifest", "Set prompts.language to one of de-DE, en-GB, en-US"}},
 		{"a folder of prompts that is missing", configured("prompts: {folder: nowhere}\n"), 1,
 			[]string{"nowhere: The folder of prompts cannot be listed", "Set prompts.folder"}},
 		{"a recording of the site that is missing", own(map[string]string{"own/en-US/manifest.yaml": manifest}), 1,

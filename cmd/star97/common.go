@@ -68,11 +68,13 @@ func plainly(err error) string {
 	case *app.Unfinished:
 		return e.Told() + "; but: " + plainly(e.Err)
 	case interface{ Unwrap() []error }:
-		var lines []string
+		var said, plain []string
 		for _, one := range e.Unwrap() {
-			lines = append(lines, plainly(one))
+			said, plain = append(said, one.Error()), append(plain, plainly(one))
 		}
-		return strings.Join(lines, "\n")
+		if strings.Join(said, "\n") == err.Error() { // of errors.Join: no sentence stands around them
+			return strings.Join(plain, "\n")
+		}
 	}
 	return err.Error()
 }

@@ -475,7 +475,7 @@ func dump(t *testing.T, db *sql.DB, table string) []byte {
 // planted are lines put into the program: one logs each key in a record of its own,
 // one puts a code in base64 into the audit trail.
 var planted = []struct{ file, imports, after, line string }{
-	{"../../internal/call/run.go", "", "r.source = report.Source\n", `r.deps.Log.Debug("key", "call", r.arrival.CallID, "digit", int(digit))`},
+	{"../../internal/call/run.go", "", "r.source, r.sources[report.Source] = report.Source, true\n", `r.deps.Log.Debug("key", "call", r.arrival.CallID, "digit", int(digit))`},
 	{"../../internal/audit/audit.go", `"encoding/base64"`, "r := about(Login, a, at)\n",
 		`code.Reveal(func(d []byte) { r.Source = "127.0.0.1 " + base64.StdEncoding.EncodeToString(d) })`},
 }
