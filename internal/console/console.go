@@ -57,7 +57,7 @@ var ErrTaken = errors.New("another program has this address")
 // Open listens and answers. The error, which may be ErrTaken, names the address and
 // the remedy.
 func Open(o Options, d Deps) (*Console, error) {
-	ln, err := net.Listen("tcp", o.Listen)
+	ln, err := net.Listen(o.network(), o.Listen)
 	if err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			err = ErrTaken

@@ -131,6 +131,16 @@ func TestAnIntruderIsBounded(t *testing.T) {
 	require.Equal(t, 200, res.StatusCode)
 }
 
+func TestAnAddressIsOfItsFamilyAlone(t *testing.T) {
+	for listen, network := range map[string]string{"0.0.0.0:1": "tcp4", "127.0.0.1:1": "tcp4", "[::]:1": "tcp6", "[::1]:1": "tcp6", "[::ffff:127.0.0.1]:1": "tcp6"} {
+		require.Equal(t, network, Options{Listen: listen}.network(), listen)
+	}
+	c, err := Open(Options{Listen: "0.0.0.0:0"}, deps(well))
+	require.NoError(t, err)
+	require.True(t, c.Addr().Addr().Is4())
+	require.NoError(t, c.Close())
+}
+
 func TestOptions(t *testing.T) {
 	for listen, c := range map[string]struct{ wrong, warned string }{
 		"":               {},

@@ -27,6 +27,14 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// network keeps "0.0.0.0" from meaning IPv6 as well.
+func (o Options) network() string {
+	if at, err := netip.ParseAddrPort(o.Listen); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp6"
+}
+
 // Warning is a sentence about options that are valid and yet perhaps not meant.
 func (o Options) Warning() string {
 	at, err := netip.ParseAddrPort(o.Listen)
