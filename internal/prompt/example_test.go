@@ -29,6 +29,7 @@ func soundPack(t *testing.T) (folder string, manifest *Manifest) {
 }
 
 func TestSoundPackOfAsteriskReplacesWhatItsManifestNames(t *testing.T) {
+	t.Parallel()
 	folder, manifest := soundPack(t)
 	cat, problems := Open(Options{Language: "en-US", Folder: folder}, shipped)
 	require.Empty(t, problems)
@@ -47,6 +48,7 @@ func TestSoundPackOfAsteriskReplacesWhatItsManifestNames(t *testing.T) {
 
 // What other packs have is told with the way out.
 func TestSoundPackInAnotherFormatIsRefused(t *testing.T) {
+	t.Parallel()
 	for file, says := range map[string]string{
 		"vm-goodbye.gsm": "is not the name of a .wav file",
 		"vm-goodbye.wav": "not 16-bit PCM",
