@@ -55,7 +55,8 @@ func (v *voice) clip(id prompt.ID) *clip {
 	}
 	h := fnv.New32a()
 	h.Write([]byte(id))
-	c := &clip{id: id, ms: 600 + int(h.Sum32()%60)*20}
+	// Longer than the breath that must be taken before an entry is typed again.
+	c := &clip{id: id, ms: 1100 + int(h.Sum32()%50)*20}
 	for ms := range c.ms {
 		c.payload = append(c.payload, mark)
 		c.payload = binary.BigEndian.AppendUint16(c.payload, uint16(len(v.all)))
