@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"star97/internal/backend"
 	"star97/internal/call"
@@ -60,29 +59,4 @@ func (c *Config) listenTwice(file *strictyaml.File) (all []strictyaml.Problem) {
 		first[key] = i
 	}
 	return all
-}
-
-// fewPorts is the sentence on RTP ports for fewer calls than are allowed.
-func (c *Config) fewPorts() []string {
-	if pairs, calls := c.Media.Pairs(), c.SIP.Limits.Calls; pairs < calls {
-		return []string{fmt.Sprintf("media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other.", pairs, calls)}
-	}
-	return nil
-}
-
-// believesAnybody are the peers of which everybody is one, and who call themselves
-// what they like.
-func (c *Config) believesAnybody() (all []string) {
-	for i, p := range c.SIP.Peers {
-		if !strings.EqualFold(p.Identity, "from") || !slices.ContainsFunc(p.Addresses, isEverybody) {
-			continue
-		}
-		all = append(all, fmt.Sprintf("sip.peers[%d] (%s) takes calls from every address and believes their From header, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", i, p.Name))
-	}
-	return all
-}
-
-func isEverybody(address string) bool {
-	p, err := netip.ParsePrefix(address)
-	return err == nil && p.Bits() == 0
 }

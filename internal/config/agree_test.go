@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,7 +57,18 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 		"everybody by IPv6 is believed": {"sip: {peers: [{name: six, addresses: [\"::/0\"], identity: from}]}\n", []string{"sip.peers[0] (six)"}},
 		"everybody may call":            {"sip: {peers: [{name: all, addresses: [0.0.0.0/0], identity: none}]}\n", nil},
 		"metrics for other machines":    {"http: {listen: \"0.0.0.0:9797\"}\n", []string{"http.listen is 0.0.0.0:9797, which other machines may reach"}},
-		"a network is believed":         {"sip: {peers: [{name: lan, addresses: [10.0.0.0/8], identity: from}]}\n", nil},
+		"a small network is believed":   {"sip: {peers: [{name: lan, addresses: [10.0.0.0/24, \"2001:db8::/64\"], identity: pai}]}\n", nil},
+		"a wide network is believed": {"sip: {peers: [{name: lan, addresses: [10.0.0.1, 10.0.0.0/23], identity: pai}]}\n",
+			[]string{"sip.peers[0] (lan) believes the word on who calls of all of 10.0.0.0/23, so whoever sends from there can be anybody: list"}},
+		"a wide network by IPv6":        {"sip: {peers: [{name: six, addresses: [\"2001:db8::/63\"], identity: header X-Caller}]}\n", []string{"of all of 2001:db8::/63"}},
+		"a wide network's From":         {"sip: {peers: [{name: lan, addresses: [10.0.0.0/8], identity: from}]}\n", []string{"believes the From header of all of 10.0.0.0/8"}},
+		"a wide network without belief": {"sip: {peers: [{name: lan, addresses: [10.0.0.0/8], identity: none}]}\n", nil},
+		"everybody asserts":             {"sip: {peers: [{name: all, addresses: [0.0.0.0/0], identity: pai}]}\n", []string{"every address and believes their word on who calls, so anybody can"}},
+
+		"listening for others without a peer": {"sip: {listen: [{network: udp, address: \"127.0.0.1:5060\"}, {network: udp, address: \"0.0.0.0:5062\"}]}\n",
+			[]string{"sip.listen[1] is 0.0.0.0:5062, but sip.peers lists no other machine"}},
+		"listening for a peer":                 {"sip: {listen: [{network: udp, address: \"0.0.0.0:5060\"}], peers: [{name: pbx, addresses: [192.0.2.1]}]}\n", nil},
+		"listening on another of the loopback": {"sip: {listen: [{network: udp, address: \"127.0.0.2:5060\"}, {network: udp, address: \"[::1]:5060\"}]}\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, found := Load(written(t, row.text))
@@ -67,4 +79,44 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A call that is sent on with a number of star97's own may come back.
+func TestAWayOutThatMayLeadInAgainIsAWarning(t *testing.T) {
+	const sip = "sip: {listen: [{network: udp, address: \"0.0.0.0:5060\", advertise: \"198.51.100.7:5070\"}, {network: udp, address: \"192.0.2.9:5062\"}], peers: [{name: pbx, addresses: [192.0.2.0/28]}, {name: six, addresses: [\"2001:db8::1\"]}]}\n"
+	const round = "%s of the dialplan sends callers to %s, and %q is the number of a route here"
+	for name, row := range map[string]struct{ uri, number string }{
+		"to a peer":            {"sip:*98@192.0.2.1", "*98"},
+		"to a peer, escaped":   {"sip:%2A98@192.0.2.1:5080;transport=tcp", "*98"},
+		"to a peer by IPv6":    {"sip:*98@[2001:DB8::1]", "*98"},
+		"to a pattern's range": {"sip:4711;phone-context=x@192.0.2.1", "47xx"},
+		"to a listener":        {"sip:*98@192.0.2.9", "*98"},
+		"to the outer address": {"sip:*98@198.51.100.7", "*98"},
+		"to a domain":          {"sip:*98@North.example.org", "*98"},
+		"another number":       {"sip:*62@192.0.2.1", ""},
+		"the mailbox's number": {"sip:{mailbox}@192.0.2.1", ""},
+		"another host":         {"sip:*98@203.0.113.1", ""},
+		"another name":         {"sip:*98@vm.example.org", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, found := Load(withPlan(t, sip, "routes: [{number: \"*98\", door: any}, {number: 47xx, door: any}]\ndomains: [{name: \"\", hosts: [north.example.org]}]\nlayouts: {default: {main: m, menus: {m: {keys: {\"2\": change, \"1\": messages, \"*\": goodbye}}}}}\ntargets: {messages: \""+row.uri+"\"}\n"))
+			require.Empty(t, found)
+			if row.number == "" {
+				require.Empty(t, c.Warnings())
+				return
+			}
+			require.Len(t, c.Warnings(), 1)
+			require.Contains(t, c.Warnings()[0], fmt.Sprintf(round, `The target "messages"`, row.uri, row.number))
+		})
+	}
+	c, found := Load(withPlan(t, sip, "routes: [{number: \"*98\", redirect: \"sip:*98@192.0.2.1\"}]\n"))
+	require.Empty(t, found)
+	require.Len(t, c.Warnings(), 1)
+	require.Contains(t, c.Warnings()[0], fmt.Sprintf(round, `The route "*98"`, "sip:*98@192.0.2.1", "*98"))
+}
+
+func TestTwoPeersOfOneAddressAreAProblemWithItsLine(t *testing.T) {
+	found := problems(t, "sip:\n  peers:\n  - {name: a, addresses: [192.0.2.0/24]}\n  - name: b\n    addresses:\n    - 192.0.2.1\n    - 192.0.2.9/24\n")
+	require.Len(t, found, 1)
+	require.Contains(t, found[0], "star97.yaml:7: sip: peers[1].addresses[1] is 192.0.2.9/24, which peers[0] (a) lists already")
 }

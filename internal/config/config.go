@@ -136,16 +136,6 @@ func Load(name string) (Config, []strictyaml.Problem) {
 	return c, append(problems, c.agree(file)...)
 }
 
-// Warnings are sentences about a configuration that works and is perhaps not meant.
-func (c *Config) Warnings() []string {
-	all := append(c.idleStores(), c.fewPorts()...)
-	all = append(all, c.believesAnybody()...)
-	if w := c.HTTP.Warning(); w != "" {
-		all = append(all, "http."+w+".")
-	}
-	return all
-}
-
 // YAML is the configuration as a file that Load reads to the same, wherever it lies.
 func (c Config) YAML() ([]byte, error) {
 	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder} {
@@ -242,7 +232,7 @@ func locate(file *strictyaml.File, owner string, err error) []strictyaml.Problem
 	}
 	text := err.Error()
 	path := "$." + owner
-	if m := leadingKey.FindStringSubmatch(text); m != nil && file.Line(path+"."+m[1]) > 0 {
+	if m := leadingKey.FindStringSubmatch(text); m != nil {
 		path += "." + m[1]
 	}
 	return []strictyaml.Problem{file.Problem(path, owner+": "+strings.TrimPrefix(text, owner+": ")+".", "")}

@@ -66,7 +66,7 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 	if len(data) > maxFileBytes {
 		return nil, []strictyaml.Problem{{File: name, Text: fmt.Sprintf("The dialplan is larger than %d bytes.", maxFileBytes), Remedy: "Use patterns with x instead of one line for each number."}}
 	}
-	if problem := commentKey(name, data); problem != nil {
+	if problem := comment(name, data); problem != nil {
 		return nil, []strictyaml.Problem{*problem}
 	}
 	known := p.Layouts
@@ -88,14 +88,22 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 // hashLine is the key # of a menu without quotation marks, which makes it a comment.
 var hashLine = regexp.MustCompile(`(?m)^[ \t]+#:[ \t]+(?:` + strings.Join(actionWords[1:], "|") + `)\b`)
 
-// commentKey tells of a key that nobody would miss before a caller presses it.
-func commentKey(name string, data []byte) *strictyaml.Problem {
-	at := hashLine.FindIndex(data)
+// hashNumber is a number that begins with # without quotation marks.
+var hashNumber = regexp.MustCompile(`(?m)^[^#"'\n]*\b(?:number|identity|mailbox):[ \t]+(#[0-9*#x]+)`)
+
+// comment tells of a key that nobody would miss before a caller presses it, and of a
+// number that YAML takes for a comment.
+func comment(name string, data []byte) *strictyaml.Problem {
+	at, remedy := hashLine.FindIndex(data), `Write "#" for the key.`
 	if at == nil {
-		return nil
+		found := hashNumber.FindSubmatchIndex(data)
+		if found == nil {
+			return nil
+		}
+		at, remedy = found, fmt.Sprintf("Write %q for the number.", data[found[2]:found[3]])
 	}
 	line := 1 + bytes.Count(data[:at[1]], []byte("\n"))
-	return &strictyaml.Problem{File: name, Line: line, Text: "A # without quotation marks begins a comment.", Remedy: `Write "#" for the key.`}
+	return &strictyaml.Problem{File: name, Line: line, Text: "A # without quotation marks begins a comment.", Remedy: remedy}
 }
 
 // tidy brings numbers, names and hosts into the form in which they are compared.

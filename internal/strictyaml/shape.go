@@ -2,11 +2,13 @@ package strictyaml
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 )
@@ -94,8 +96,21 @@ func scalar(n ast.ScalarNode, t reflect.Type) *Problem {
 		}
 	case n.Type() == ast.FloatType && isWhole(t.Kind()):
 		return &Problem{Line: at, Text: "This must be a whole number.", Remedy: "Write it without a decimal point."}
+	case t.Kind() == reflect.String && (n.Type() == ast.IntegerType || n.Type() == ast.FloatType):
+		return altered(n)
 	}
 	return nil
+}
+
+// altered is the problem of a number that stands for a text and would lose signs: a
+// + before it, zeros after a decimal point.
+func altered(n ast.ScalarNode) *Problem {
+	written := n.GetToken().Value
+	var read string
+	if err := yaml.NodeToValue(n, &read); err != nil || read == written {
+		return nil
+	}
+	return &Problem{Line: n.GetToken().Position.Line, Text: fmt.Sprintf("Without quotation marks this is the number %s.", read), Remedy: fmt.Sprintf("Write %q.", written)}
 }
 
 func isWhole(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uint64 }

@@ -79,9 +79,19 @@ func Decode(name string, data []byte, into any) (*File, *Problem) {
 }
 
 // Problem makes a Problem at the key that path names, as in "$.sip.listen[0]".
-// An unknown path yields the file without a line.
+// Of a path that is not there it is at the nearest key above; without one, it is the
+// file without a line.
 func (f *File) Problem(path, text, remedy string) Problem {
-	return Problem{File: f.name, Line: f.Line(path), Text: text, Remedy: remedy}
+	line := f.Line(path)
+	for line == 0 {
+		end := strings.LastIndexAny(path, ".[")
+		if end <= len("$") {
+			break
+		}
+		path = path[:end]
+		line = f.Line(path)
+	}
+	return Problem{File: f.name, Line: line, Text: text, Remedy: remedy}
 }
 
 // Line is where the value at path stands, 0 if there is none.

@@ -75,6 +75,9 @@ func TestWhatIsWrongIsSaidWithItsLine(t *testing.T) {
 		"text for a number":            {"sip:\n  port: five\n", 2, "This must be a whole number."},
 		"fraction for a whole number":  {"sip:\n  port: 1.5\n", 2, "This must be a whole number. Write it without a decimal point."},
 		"fraction in a list":           {"list:\n- port: 1\n- port: 1.0\n", 3, "This must be a whole number."},
+		"plus sign of a number":        {"sip:\n  names:\n  - a\n  - +12125550100\n", 4, `Without quotation marks this is the number 12125550100. Write "+12125550100".`},
+		"zero after a point":           {"sip:\n  port: 1\nlevel: 9.70\n", 3, `Without quotation marks this is the number 9.7. Write "9.70".`},
+		"hexadecimal for a text":       {"level: 0x12\n", 1, `Without quotation marks this is the number 18. Write "0x12".`},
 		"text for true":                {"sip:\n  on: maybe\n", 2, "This must be true or false."},
 		"text for a fraction":          {"sip:\n  ratio: half\n", 2, "This must be a number."},
 		"text for a list":              {"sip:\n  names: a\n", 2, "This must be a list, not a text."},
@@ -168,6 +171,7 @@ func TestOwnersFindTheirLines(t *testing.T) {
 	}
 	got := f.Problem("$.sip.port", "The port is taken.", "Choose another one.")
 	require.Equal(t, "star97.yaml:3: The port is taken. Choose another one.", got.Error())
+	require.Equal(t, 8, f.Problem("$.list[0].paint.tone", "", "").Line, "the nearest key above")
 	require.Equal(t, "star97.yaml: The port is taken.", f.Problem("$.x", "The port is taken.", "").Error())
 }
 

@@ -149,8 +149,30 @@ func (o Options) Validate() error {
 		}
 		names[p.Name] = true
 	}
+	o.doubled(bad)
 	o.ranges(bad)
 	return errors.Join(all...)
+}
+
+// doubled finds prefixes of two peers, of which only the first would ever be taken,
+// on whatever transport: see peers.of.
+func (o Options) doubled(bad func(string, ...any)) {
+	owners := map[netip.Prefix]int{}
+	for i, p := range o.Peers {
+		for j, a := range p.Addresses {
+			prefix, err := parsePrefix(a)
+			if err != nil { // told by its peer
+				continue
+			}
+			first, taken := owners[prefix]
+			if taken && first != i {
+				bad("peers[%d].addresses[%d] is %s, which peers[%d] (%s) lists already, so %s would never be taken for what comes from there; leave it at one of the two",
+					i, j, a, first, o.Peers[first].Name, p.Name)
+				continue
+			}
+			owners[prefix] = i
+		}
+	}
 }
 
 func (o Options) ranges(bad func(string, ...any)) {

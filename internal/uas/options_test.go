@@ -28,6 +28,9 @@ func TestOptionsNameWhatIsWrongAndTheRemedy(t *testing.T) {
 		{"no peer", func(o *Options) { o.Peers = nil }, []string{"peers is empty"}},
 		{"peer without name", func(o *Options) { o.Peers[0].Name = "" }, []string{"peers[0].name"}},
 		{"two of a name", func(o *Options) { o.Peers = append(o.Peers, o.Peers[0]) }, []string{"peers[1].name", "used twice"}},
+		{"two of an address", func(o *Options) {
+			o.Peers = append(o.Peers, Peer{Name: "pbx", Addresses: []string{"192.0.2.1", "127.9.9.9/8"}})
+		}, []string{"peers[1].addresses[1] is 127.9.9.9/8, which peers[0] (this-machine) lists already, so pbx would never be taken", "at one of the two"}},
 		{"peer without address", func(o *Options) { o.Peers[0].Addresses = nil }, []string{"peers[0].addresses is empty"}},
 		{"peer by name", func(o *Options) { o.Peers[0].Addresses = []string{"pbx"} }, []string{`"pbx"`, "192.0.2.0/24"}},
 		{"peer transport", func(o *Options) { o.Peers[0].Transports = []string{"ws"} }, []string{`transports has "ws"`}},

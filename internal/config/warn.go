@@ -1,0 +1,139 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"star97/internal/dialplan"
+	"star97/internal/uas"
+)
+
+// Warnings are sentences about a configuration that works and is perhaps not meant.
+func (c *Config) Warnings() []string {
+	all := append(c.idleStores(), c.fewPorts()...)
+	all = append(all, c.believesMany()...)
+	all = append(all, c.nobodyElse()...)
+	all = append(all, c.goesRound()...)
+	all = append(all, c.Plan.Warnings()...)
+	if w := c.HTTP.Warning(); w != "" {
+		all = append(all, "http."+w+".")
+	}
+	return all
+}
+
+// fewPorts is the sentence on RTP ports for fewer calls than are allowed.
+func (c *Config) fewPorts() []string {
+	if pairs, calls := c.Media.Pairs(), c.SIP.Limits.Calls; pairs < calls {
+		return []string{fmt.Sprintf("media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other.", pairs, calls)}
+	}
+	return nil
+}
+
+// Prefixes wider than these are more than the machines of one telephone system.
+const (
+	widestBelieved4 = 24
+	widestBelieved6 = 64
+)
+
+// believesMany are the peers that many machines belong to, or all, and whose word on
+// the caller is believed: each of them can call as the owner of any mailbox.
+func (c *Config) believesMany() (all []string) {
+	for i, p := range c.SIP.Peers {
+		if !p.Trusted() {
+			continue
+		}
+		who := fmt.Sprintf("sip.peers[%d] (%s)", i, p.Name)
+		word := "word on who calls"
+		if strings.EqualFold(p.Identity, "from") {
+			word = "From header"
+		}
+		n := slices.IndexFunc(p.Addresses, isWide)
+		switch {
+		case slices.ContainsFunc(p.Addresses, isEverybody):
+			all = append(all, fmt.Sprintf("%s takes calls from every address and believes their %s, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", who, word))
+		case n >= 0:
+			all = append(all, fmt.Sprintf("%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, p.Addresses[n]))
+		}
+	}
+	return all
+}
+
+func isEverybody(address string) bool {
+	p, err := netip.ParsePrefix(address)
+	return err == nil && p.Bits() == 0
+}
+
+// isWide tells a prefix of many machines; all of the loopback's are this one.
+func isWide(address string) bool {
+	p, err := netip.ParsePrefix(address)
+	if err != nil || isLoopback(p) {
+		return false
+	}
+	if p.Addr().Is4() {
+		return p.Bits() < widestBelieved4
+	}
+	return p.Bits() < widestBelieved6
+}
+
+// isLoopback tells whether a prefix holds addresses of this machine only.
+func isLoopback(p netip.Prefix) bool {
+	return p.Addr().IsLoopback() && (p.Addr().Is6() || p.Bits() >= 8)
+}
+
+// nobodyElse is the sentence on listening for others, none of whom may call.
+func (c *Config) nobodyElse() []string {
+	open := slices.IndexFunc(c.SIP.Listen, func(l uas.Listen) bool {
+		at, err := netip.ParseAddrPort(l.Address)
+		return err == nil && !at.Addr().Unmap().IsLoopback()
+	})
+	other := slices.ContainsFunc(c.prefixes(), func(p netip.Prefix) bool { return !isLoopback(p) })
+	if open < 0 || other {
+		return nil
+	}
+	return []string{fmt.Sprintf("sip.listen[%d] is %s, but sip.peers lists no other machine, so nobody but this one can call: list the telephone system with its addresses.", open, c.SIP.Listen[open].Address)}
+}
+
+// prefixes are those of all peers.
+func (c *Config) prefixes() (all []netip.Prefix) {
+	for _, p := range c.SIP.Peers {
+		for _, a := range p.Addresses {
+			if prefix, err := netip.ParsePrefix(a); err == nil {
+				all = append(all, prefix)
+			} else if one, err := netip.ParseAddr(a); err == nil {
+				one = one.Unmap()
+				all = append(all, netip.PrefixFrom(one, one.BitLen()))
+			}
+		}
+	}
+	return all
+}
+
+// goesRound are the ways out of the dialplan that may lead in again: to a peer or to
+// this service, with a number that a route has.
+func (c *Config) goesRound() (all []string) {
+	for _, w := range c.Plan.Ways() {
+		route, ok := c.Plan.Leads(w.URI)
+		if host := dialplan.Host(w.URI); !ok || !c.isNear(host) {
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s of the dialplan sends callers to %s, and %q is the number of a route here: if the telephone system sends that number to star97, callers go round; name a number that leads elsewhere.", w.Name, w.URI, route))
+	}
+	return all
+}
+
+// isNear tells whether a host is a peer's, a listener's or a domain's.
+func (c *Config) isNear(host string) bool {
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return slices.ContainsFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return slices.Contains(d.Hosts, host) })
+	}
+	if slices.ContainsFunc(c.prefixes(), func(p netip.Prefix) bool { return p.Contains(at) }) {
+		return true
+	}
+	return slices.ContainsFunc(c.SIP.Listen, func(l uas.Listen) bool {
+		own, err := netip.ParseAddrPort(l.Address)
+		return err == nil && own.Addr().Unmap() == at || dialplan.Host("sip:"+l.Advertise) == host
+	})
+}
