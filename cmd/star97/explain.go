@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -47,14 +48,33 @@ const (
 // complete tells whether there is a question, and refuses parts of one.
 func (i *imagined) complete(f *pflag.FlagSet) (asked bool, err error) {
 	if i.number != "" {
-		return true, nil
+		return true, i.users()
 	}
-	for _, name := range []string{"explain", "from", "identity", "host", "diversion", "history"} {
+	if f.Changed("explain") {
+		return false, errors.New("--explain is empty; write the number that is dialled, in quotation marks")
+	}
+	for _, name := range []string{"from", "identity", "host", "diversion", "history"} {
 		if f.Changed(name) {
 			return false, fmt.Errorf("--%s needs --explain with a number", name)
 		}
 	}
 	return false, nil
+}
+
+// users refuses whole URIs where only their user part is wanted: one would be read as
+// a name that nobody has.
+func (i *imagined) users() error {
+	const user, withHost = "the user part alone", "USER or USER@HOST alone"
+	for _, part := range []struct{ flag, value, form string }{
+		{"explain", i.number, user}, {"identity", i.identity, withHost}, {"diversion", i.diversion, user}, {"history", i.history, user},
+	} {
+		scheme, _, whole := strings.Cut(strings.ToLower(strings.TrimLeft(part.value, " <")), ":")
+		whole = whole && slices.Contains([]string{"sip", "sips", "tel"}, scheme)
+		if whole || part.form == user && strings.Contains(part.value, "@") {
+			return fmt.Errorf("--%s is %q; write %s", part.flag, part.value, part.form)
+		}
+	}
+	return nil
 }
 
 // answer prints what the call would get by a configuration; the error has the exit

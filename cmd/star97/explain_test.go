@@ -150,7 +150,11 @@ The key 1 (messages) of the menu main is left out: there is no target messages.
 		"no peer where there are more": {[]string{"--explain", "*97"}, 1, []string{"say which one with --from: pbx, trunk, edge"}},
 		"a peer that is not there":     {[]string{"--explain", "*97", "--from", "pxb"}, 1, []string{`there is no peer "pxb"; the peers are pbx, trunk, edge`}},
 		"an identity without a number": {[]string{"--identity", "4001"}, 2, []string{"--identity needs --explain with a number"}},
-		"an empty number":              {[]string{"--explain", ""}, 2, []string{"--explain needs --explain with a number"}},
+		"an empty number":              {[]string{"--explain", ""}, 2, []string{"--explain is empty; write the number that is dialled"}},
+		"a URI for a number":           {[]string{"--explain", "sip:*97@pbx.example.org", "--from", "pbx"}, 2, []string{`--explain is "sip:*97@pbx.example.org"; write the user part alone`}},
+		"a host with a number":         {[]string{"--explain", "*97@pbx.example.org", "--from", "pbx"}, 2, []string{"write the user part alone"}},
+		"a URI for an identity":        {[]string{"--explain", "*97", "--from", "pbx", "--identity", "<SIP:4001@example.org>"}, 2, []string{`--identity is "<SIP:4001@example.org>"; write USER or USER@HOST alone`}},
+		"a telephone URI in Diversion": {[]string{"--explain", "*97", "--from", "pbx", "--diversion", "tel:+12125554001"}, 2, []string{`--diversion is "tel:+12125554001"; write the user part alone`}},
 		"two wishes at once":           {[]string{"--explain", "1", "--print"}, 2, []string{"explain print"}},
 		"the help":                     {[]string{"--help"}, 0, []string{"--explain '*97' --from pbx --identity", "what a call to a number would get"}},
 	} {

@@ -369,6 +369,7 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 		{[]string{}, 0, "Available Commands:", ""},
 		{[]string{"mailbox"}, 0, "Available Commands:", ""},
 		{[]string{"sing"}, 2, "", `star97: unknown command "sing"`},
+		{[]string{"srve"}, 2, "", "star97: unknown command \"srve\" for \"star97\", perhaps serve is meant; write `star97 --help` for the commands\n"},
 		{[]string{"serve", "now"}, 2, "", "write `star97 serve [flags]`"},
 		{[]string{"check"}, 0, "No problem found.", ""},
 		{[]string{"check", "--config", empty}, 0, "No problem found.", ""},

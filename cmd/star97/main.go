@@ -50,12 +50,22 @@ func run(ctx context.Context, args []string) int {
 	}
 	var exit exitError
 	if !errors.As(err, &exit) {
-		exit = exitError{2, fmt.Errorf("%w; write %s", err, usage(cmd))}
+		exit = exitError{2, fmt.Errorf("%s; write %s", oneSentence(err), usage(cmd))}
 	}
 	for line := range strings.Lines(exit.Error()) {
 		fmt.Fprintln(os.Stderr, "star97: "+strings.TrimSuffix(line, "\n"))
 	}
 	return exit.code
+}
+
+// oneSentence is an error of cobra's without its list of commands with similar names,
+// which stands in lines of its own.
+func oneSentence(err error) string {
+	text, similar, listed := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if listed {
+		text += ", perhaps " + strings.Join(strings.Fields(similar), " or ") + " is meant"
+	}
+	return text
 }
 
 // usage is how a command line goes on from the command that could not read it.

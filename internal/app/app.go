@@ -155,6 +155,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		return err
 	}
 	s.health.server.Store(s.server)
+	s.Log.Info("taking calls", "numbers", s.numbers())
 	if err := s.Ready(s.reached()); err != nil {
 		stop()
 		return errors.Join(err, <-ended)

@@ -26,7 +26,15 @@ func (s *service) reload() {
 	for _, sentence := range s.inForce.Load().Warnings() {
 		s.Log.Warn(sentence)
 	}
-	s.Log.Info("configuration taken over", "options", taken)
+	s.Log.Info("configuration taken over", "options", taken, "numbers", s.numbers())
+}
+
+// numbers are those that are answered, for the log.
+func (s *service) numbers() (all []string) {
+	for _, r := range s.inForce.Load().Plan.Routes {
+		all = append(all, r.Number)
+	}
+	return all
 }
 
 // exchange returns the keys that are taken over and those that wait for a restart.

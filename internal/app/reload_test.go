@@ -73,6 +73,8 @@ func TestAReloadIsForTheCallsThatComeThen(t *testing.T) {
 	})
 	require.Equal(t, "configuration taken over", said[message])
 	require.Equal(t, "[sip.peers policy.min_length dialplan]", said["options"])
+	require.Equal(t, "[*55]", said["numbers"])
+	require.Contains(t, h.log.String(), "numbers:[*97 *98 9700 *99]", "those of the start")
 	require.Contains(t, h.log.String(), "options:[sip.limits.calls]", "what waits for a restart is named")
 
 	before.Press(codes["old"] + "#2" + codes["new"] + "#" + codes["new"] + "#")

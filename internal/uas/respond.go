@@ -38,13 +38,14 @@ func (s *Server) stamped(req *sip.Request) bool {
 
 // tagOf is the To tag for a request that has none. It depends on what names its
 // transaction (section 17.2.3), which a CANCEL shares with its INVITE, so it is the
-// same for what is repeated; without our key nobody can tell it beforehand.
+// same for what is repeated; and on the host that it came from: an ACK with it proves
+// that our answer was read there, so nobody may learn it from an answer to himself.
 func (s *Server) tagOf(req *sip.Request) string {
 	id, method := inviteOf(req), req.Method
 	if method == sip.CANCEL {
 		method = sip.INVITE
 	}
-	return s.tags.of(string(method), id.callID, id.remote, strconv.FormatUint(uint64(id.cseq), 10), branchOf(req))
+	return s.tags.of("dialog", sourceOf(req).Addr().String(), string(method), id.callID, id.remote, strconv.FormatUint(uint64(id.cseq), 10), branchOf(req))
 }
 
 // response is an answer to req with header lines "Name: value".
@@ -102,8 +103,12 @@ func (s *Server) logRefusal(req *sip.Request, r *refusal) {
 	if r.status >= 400 {
 		s.deps.Metrics.Refused(r.counted())
 	}
-	s.log.Info(what, "method", cleaned(string(req.Method), 16), "status", r.status, "reason", r.why(),
-		"source", req.Source(), "call_id", callIDOf(req))
+	words := []any{"method", cleaned(string(req.Method), 16), "status", r.status, "reason", r.why(),
+		"source", req.Source(), "call_id", callIDOf(req)}
+	if p := s.gate.peers.Load().of(req.Transport(), sourceOf(req).Addr()); p != nil {
+		words = append(words, "peer", p.name)
+	}
+	s.log.Info(what, words...)
 }
 
 func callIDOf(req *sip.Request) string {
