@@ -32,9 +32,7 @@ func TestSIPpChangesACode(t *testing.T) {
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
-			plan := filepath.Join(t.TempDir(), "plan.yaml")
-			require.NoError(t, os.WriteFile(plan, []byte(sippPlan), 0o600))
-			v := startService(t, setup{Codes: map[string]string{extension: oldCode}, Sections: map[string]string{"dialplan": strconv.Quote(plan)}})
+			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
 			s := newSIPp(t, v, set.call, set.tcp)
 			sippChangesTheCode(t, s, set.door)
 			requireUnseen(t, v)
@@ -79,9 +77,8 @@ func sippChangesTheCode(t *testing.T, s *sipp, d door) {
 const (
 	// thinking is what a SIPp call waits beside the sentences: for lead, gaps between
 	// sentences and the store. Together with what it is not used for it has to stay
-	// below the time for a first key, which is twice as long here.
-	thinking = 5 * time.Second
-	sippPlan = "timers: {first_digit: 14s, menu: 14s}\n"
+	// below the time for a first key.
+	thinking = 3500 * time.Millisecond
 	// lastWait is waited besides before the call is left.
 	lastWait = 3 * time.Second
 	// SIPp plays a key as an event in keyTime, after firstKey.
