@@ -54,7 +54,7 @@ func startKamailio(t *testing.T, at, star97 netip.AddrPort, phones string) *kama
 			t.Logf("kamailio:\n%s", k.said.String())
 		}
 	})
-	require.Eventually(t, func() bool { return answersOptions(k.addr) }, 30*time.Second, 100*time.Millisecond, "kamailio does not answer: %s", k.said)
+	require.Eventually(t, func() bool { return answersOptions(k.addr) }, readyWithin, 100*time.Millisecond, "kamailio does not answer: %s", k.said)
 	return k
 }
 

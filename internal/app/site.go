@@ -2,15 +2,12 @@ package app
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"star97/internal/call"
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/flow"
-	"star97/internal/prompt"
-	"star97/internal/strictyaml"
 )
 
 // Layouts are the dialplan's layouts made ready for calls, by name. The error says
@@ -41,25 +38,6 @@ func languages(p *dialplan.Plan) (tags []string) {
 	}
 	slices.Sort(tags)
 	return slices.Compact(tags)
-}
-
-// Unspoken names what the menus of a route say and nobody has recorded in the
-// route's language.
-func Unspoken(c config.Config, voice call.Voice, layouts map[string]*flow.Layout) (problems []strictyaml.Problem) {
-	told := map[string]bool{}
-	for _, r := range c.Plan.Routes {
-		name, words := cmp.Or(r.Layout, dialplan.DefaultLayout), prompt.Words{Code: r.Words.Code, Extension: r.Words.Extension}
-		for _, id := range layouts[name].Sentences() {
-			text := fmt.Sprintf("The layout %q says %q, but nobody has recorded it in %s.", name, id, cmp.Or(r.Language, c.Prompts.Language))
-			if _, ok := voice.Clip(r.Language, words, id); ok || told[text] {
-				continue
-			}
-			told[text] = true
-			problems = append(problems, strictyaml.Problem{File: c.Dialplan, Text: text,
-				Remedy: "Use a key that is recorded, or put your own recording into the folder that prompts.folder names."})
-		}
-	}
-	return problems
 }
 
 // siteOf is what calls need of the configuration and may be exchanged by a reload.

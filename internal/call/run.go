@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -36,6 +37,7 @@ type run struct {
 	verified   bool               // the code of account was right
 	referring  uint32             // the step of the last Transfer
 	unreferred bool               // it could not be tried
+	anonymous  int                // transfers of a caller whom nobody knows
 	over       chan struct{}      // closed when the call is
 	answers    chan answer
 	source     dtmf.Source // by which the last counted key came
@@ -247,7 +249,7 @@ func (r *run) perform(e *flow.Effect) {
 	case flow.Note:
 		r.note(e)
 	case flow.End:
-		r.end = e.End
+		r.end = cmp.Or(r.end, e.End) // a transfer may have ended it first
 		r.hangup()
 	}
 }

@@ -21,7 +21,7 @@ func (r *run) transfer(e *flow.Effect) {
 		r.deps.Log.Error("the dialplan has no such target", "call", r.arrival.CallID, "target", e.Target)
 	case strings.Contains(target, placeholder) && !r.verified:
 		r.deps.Log.Error("this target needs a mailbox, but nobody has signed in", "call", r.arrival.CallID, "target", e.Target)
-	case !r.transfers.allow(r.transferor(), r.site.TransfersPerHour, time.Now()):
+	case !r.mayTransfer():
 		r.deps.Log.Warn("a transfer was refused: too many in this hour", "call", r.arrival.CallID, "target", e.Target,
 			"limit", r.site.TransfersPerHour)
 	default:
@@ -31,24 +31,33 @@ func (r *run) transfer(e *flow.Effect) {
 	r.unreferred = true
 }
 
-// transferor is on whose account a transfer is counted.
-func (r *run) transferor() string {
-	a := &r.arrival
+// mayTransfer counts a transfer on the account of the mailbox, or of the believed
+// caller. Callers whom nobody knows are counted call by call: one of them must not
+// close the operator to all others of a trunk.
+func (r *run) mayTransfer() bool {
+	a, most := &r.arrival, r.site.TransfersPerHour
 	switch {
 	case r.verified:
-		return "mailbox " + r.account.Backend + " " + r.account.ID
+		return r.transfers.allow("mailbox "+r.account.Backend+" "+r.account.ID, most, time.Now())
 	case a.Caller != "":
-		return "caller " + a.Peer + " " + a.Caller
+		return r.transfers.allow("caller "+a.Peer+" "+a.Domain+" "+a.Caller, most, time.Now())
 	}
-	return "source " + a.Peer + " " + a.Source
+	r.anonymous++
+	return r.anonymous <= most
 }
 
 // transferred tells the flow how the far end's own call to the target ended. A 2xx
-// is the only proof that the caller is there (RFC 3515 section 2.4.4).
+// is the only proof that the caller is there (RFC 3515 section 2.4.4). It ends the
+// call also when it comes after the flow has given the transfer up.
 func (r *run) transferred(status int) {
 	ok := status >= 200 && status < 300
-	if !ok {
+	switch {
+	case !ok:
 		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", status)
+	case r.state.At() != flow.Transferring:
+		r.end = flow.EndTransferred
+		r.hangup()
+		return
 	}
 	r.step(flow.Event{Kind: flow.Transferred, Step: r.referring, OK: ok})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/prompt"
 )
@@ -54,10 +55,39 @@ func TestATransferThatFailsLeadsBackToTheMenu(t *testing.T) {
 			r.referred(status)
 			r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
 			require.Contains(t, r.log.String(), fmt.Sprintf("status=%d", status))
-			r.referred(200)
-			require.Empty(t, r.leg.hangups, "an answer too late means nothing")
 		})
 	}
+}
+
+func TestATransferThatSucceedsLateStillEndsTheCall(t *testing.T) {
+	walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+		r.answer()
+		r.press("482915#")
+		require.NotEmpty(t, r.refer("0"))
+		time.Sleep(time.Minute) // the flow has given it up
+		synctest.Wait()
+		r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
+		r.referred(200)
+		<-r.leg.hangups
+		<-r.done
+		require.Equal(t, flow.EndTransferred, r.end.End)
+	})
+}
+
+func TestOneUnknownCallerDoesNotSpendTheTransfersOfAll(t *testing.T) {
+	s := &Service{}
+	site := &Site{TransfersPerHour: 2}
+	for range 3 {
+		r := &run{Service: s, site: site, arrival: Arrival{Peer: "trunk", Source: "203.0.113.1"}}
+		require.True(t, r.mayTransfer())
+		require.True(t, r.mayTransfer())
+		require.False(t, r.mayTransfer(), "in one call")
+	}
+	known := &run{Service: s, site: site, arrival: Arrival{Peer: "pbx", Caller: "4001", Domain: "north"}}
+	require.True(t, known.mayTransfer() && known.mayTransfer())
+	require.False(t, known.mayTransfer())
+	known.arrival.Domain = "south"
+	require.True(t, known.mayTransfer(), "the same extension of another tenant")
 }
 
 func TestTransfersOfAMailboxAreLimited(t *testing.T) {

@@ -213,3 +213,9 @@ func TestAProbeWithoutAnswerIsNotRepeated(t *testing.T) {
 		require.NoError(t, p.Ask(t.Context()), "the answer that came late counts")
 	})
 }
+
+// Whoever asks for readiness must not be able to end the service.
+func TestAProbeThatPanicsIsAnAnswer(t *testing.T) {
+	p := NewProbe(10*time.Second, time.Minute, func(context.Context) error { panic("broken") })
+	require.ErrorContains(t, p.Ask(t.Context()), "program error")
+}

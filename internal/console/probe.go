@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -63,10 +64,20 @@ func (p *Probe) begin() (open <-chan struct{}, fresh bool, err error) {
 func (p *Probe) put() {
 	ctx, cancel := context.WithTimeout(context.Background(), p.within)
 	defer cancel()
-	err := p.ask(ctx)
+	err := p.try(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer, p.asked = err, time.Now()
 	close(p.open)
 	p.open = nil
+}
+
+// try asks. A question that panics has not been answered; the service goes on.
+func (p *Probe) try(ctx context.Context) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the question was ended by a program error; please report it")
+		}
+	}()
+	return p.ask(ctx)
 }

@@ -3,6 +3,7 @@ package dialplan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"star97/internal/mailbox"
 )
@@ -98,7 +99,7 @@ func (p *Plan) decide(q Question, why *reasons) (Decision, Refusal) {
 		why.add("It leads to the any door: whoever calls is asked for the mailbox.")
 		return d, 0
 	}
-	if d.Mailbox, ok = p.ownerOf(route, q, why); !ok {
+	if d.Mailbox, ok = p.ownerOf(route, d.Domain, q, why); !ok {
 		why.add("So the call comes in by the any door, and the caller is asked for the mailbox.")
 		d.Door = mailbox.AnyDoor
 	}
@@ -135,15 +136,22 @@ func (p *Plan) domainOf(r Route, q Question, why *reasons) (string, bool) {
 		}
 	}
 	host = hostOf(host)
+	name, ok := p.tenantOf(host)
+	if ok {
+		why.add("The host %s of %s stands for the domain %s.", host, what, orDefault(name))
+	} else {
+		why.add("The host %q of %s stands for none of the %d domains.", host, what, len(p.Domains))
+	}
+	return name, ok
+}
+
+// tenantOf is the domain that a host, as hostOf writes it, stands for.
+func (p *Plan) tenantOf(host string) (string, bool) {
 	for _, d := range p.Domains {
-		for _, h := range d.Hosts {
-			if h == host {
-				why.add("The host %s of %s stands for the domain %s.", host, what, orDefault(d.Name))
-				return d.Name, true
-			}
+		if slices.Contains(d.Hosts, host) {
+			return d.Name, true
 		}
 	}
-	why.add("The host %q of %s stands for none of the %d domains.", host, what, len(p.Domains))
 	return "", false
 }
 
@@ -160,8 +168,9 @@ func (p *Plan) storeOf(domain string, why *reasons) string {
 
 func orDefault(name string) string { return cmp.Or(name, "(default)") }
 
-// ownerOf is the mailbox that an own call is for; false if nobody says whose.
-func (p *Plan) ownerOf(r Route, q Question, why *reasons) (string, bool) {
+// ownerOf is the mailbox in a domain that an own call is for; false if nobody says
+// whose. A caller of another tenant is not the owner of the same extension in this one.
+func (p *Plan) ownerOf(r Route, domain string, q Question, why *reasons) (string, bool) {
 	if !q.Trusted {
 		why.add("It leads to the own door, but %s is not believed about who calls.", q.peer())
 		return "", false
@@ -176,6 +185,10 @@ func (p *Plan) ownerOf(r Route, q Question, why *reasons) (string, bool) {
 	owner = User(owner)
 	if owner == "" {
 		why.add("It leads to the own door, but %s names nobody.", what)
+		return "", false
+	}
+	if home, listed := p.tenantOf(hostOf(q.IdentityHost)); listed && home != domain {
+		why.add("It leads to the own door, but the caller belongs to the domain %s.", orDefault(home))
 		return "", false
 	}
 	number, rule, ok := p.mailboxOf(owner)

@@ -208,3 +208,26 @@ func BenchmarkDecide(b *testing.B) {
 		p.Decide(q)
 	}
 }
+
+// A neighbour who dials another tenant's number is asked for the mailbox there: the
+// own door of the same extension is not his.
+func TestACallerOfOneTenantIsNotTheOwnerInAnother(t *testing.T) {
+	p := parse(t, `
+routes:
+  - {number: "*97", door: own, domain_from: request}
+  - {number: "*98", door: own, domain: north}
+domains:
+  - {name: north, hosts: [north.example.org]}
+  - {name: south, hosts: [south.example.org]}
+`)
+	for _, number := range []string{"*97", "*98"} {
+		for identityHost, door := range map[string]mailbox.Door{
+			"north.example.org": mailbox.OwnDoor, "South.example.org:5060": mailbox.AnyDoor, "192.0.2.20": mailbox.OwnDoor, "": mailbox.OwnDoor,
+		} {
+			d, refused := p.Decide(Question{Number: number, Host: "north.example.org", Trusted: true, Identity: "101", IdentityHost: identityHost})
+			require.Zero(t, refused)
+			require.Equal(t, "north", d.Domain)
+			require.Equal(t, door, d.Door, "%s from %q", number, identityHost)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
 	"net/netip"
@@ -71,8 +72,8 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 
 // exchange takes other peers into use.
 func (g *gate) exchange(p *peers) {
-	g.peers.Store(p)
 	g.exchanged.Store(true)
+	g.peers.Store(p)
 }
 
 // listed says whether a message may come from an address: a peer's, or one from
@@ -166,17 +167,22 @@ func newTagger() tagger {
 	return t
 }
 
-func (t tagger) of(parts ...string) string {
+// of is the tag for parts, each with its length before it: no other division of the
+// same bytes has that tag. use keeps tags for one purpose apart from those for another.
+func (t tagger) of(use string, parts ...string) string {
 	h := hmac.New(sha256.New, t.key[:])
-	for _, p := range parts {
+	for _, p := range append(parts, use) {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(p)))
+		h.Write(length[:])
 		h.Write([]byte(p))
-		h.Write([]byte{0})
 	}
 	return hex.EncodeToString(h.Sum(nil)[:10])
 }
 
+// raw is for answers to what is not let in. It proves nothing to whoever learns it.
 func (t tagger) raw(r *rawRequest) string {
-	return t.of(r.callID, r.from, r.cseq, r.vias[0])
+	return t.of("refused", r.callID, r.from, r.cseq, r.vias[0])
 }
 
 // callIDShown is how much of a Call-ID is kept for logs and audit.
