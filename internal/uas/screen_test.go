@@ -105,6 +105,7 @@ func TestTheDialledNumberIsComparedUnescapedWithoutParameters(t *testing.T) {
 		p.write(strings.Replace(text, p.ruri+" SIP/2.0", strings.Replace(uri, "HOST", h.at(0), 1)+" SIP/2.0", 1))
 		if want == 0 {
 			p.expect(404)
+			require.Contains(t, h.log.String(), "call_id="+p.callID+" peer="+h.opts.Peers[0].Name+"\n", "written before the answer")
 			continue
 		}
 		p.expect(200)
