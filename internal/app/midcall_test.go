@@ -10,6 +10,7 @@ import (
 
 	"star97/internal/caller"
 	"star97/internal/caller/callertest"
+	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/prompt"
 )
@@ -26,7 +27,7 @@ func TestBargeInIsATalkspurtByTheMediaClock(t *testing.T) {
 	h.add("4001", codes["old"], mailbox.Flags{})
 	c := dial(t, h.phone("*97", "4001"))
 	c.Press(codes["old"] + "#")
-	underWay(c, prompt.MainMenu, 2*time.Second)
+	underWay(c, prompt.MainMenu, 500*time.Millisecond)
 	before := len(c.Media().KeyDowns())
 	require.NoError(t, c.PressAs(t.Context(), "9", longKey)) // hear it again
 	down := c.Media().KeyDowns()[before]
@@ -186,7 +187,7 @@ func TestDrainingLetsACallFinishItsChange(t *testing.T) {
 // no other.
 func TestAPanicEndsOneCall(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := openHouse(t, func(c *config.Config) { c.Plan.Timers.Menu = time.Minute }) // the other call waits for the others' ends
 	h.add("4001", codes["old"], mailbox.Flags{})
 	b := h.add("4002", codes["old"], mailbox.Flags{})
 	other := dial(t, h.phone("*97", "4002"))

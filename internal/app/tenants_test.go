@@ -73,6 +73,9 @@ func (h *tenants) put(extension, domain, digits string) mailbox.Account {
 
 // to is the options of a telephone that calls a number at one of the hosts.
 func (h *tenants) to(number string, host int, from string) caller.Options {
+	if !strings.Contains(from, "@") {
+		from = "sip:" + from + "@phones.example" // nobody's host
+	}
 	o := h.phone(number, from)
 	o.URI = fmt.Sprintf("sip:%s@%s", number, h.hosts[host])
 	return o
