@@ -16,6 +16,28 @@ type ear struct {
 	last time.Time         // when the latest packet is heard: a buffer puts them in order
 	told map[prompt.ID]int // sentences of which the first packet was sent, how often
 	all  []heard
+
+	latest prompt.ID // of told
+	again  bool      // renegotiated since: early in a call that begins the sentence again
+}
+
+// tell counts a sentence that begins. One that a renegotiation has started again was
+// told already.
+func (e *ear) tell(id prompt.ID) {
+	if e.told == nil {
+		e.told = map[prompt.ID]int{}
+	}
+	if !e.again || id != e.latest {
+		e.told[id]++
+	}
+	e.latest, e.again = id, false
+}
+
+// renegotiated: the service may rewind when the request arrives.
+func (p *phone) renegotiated() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ear.again = true
 }
 
 // heard is one sentence as the telephone heard it.
@@ -49,10 +71,7 @@ func (p *phone) spoken(_ netip.AddrPort, data []byte, now time.Time) {
 		if !s.whole {
 			continue
 		}
-		if p.ear.told == nil {
-			p.ear.told = map[prompt.ID]int{}
-		}
-		p.ear.told[plainID(s.id)]++
+		p.ear.tell(plainID(s.id))
 		p.round.log.add(p.n, "is told", string(s.id))
 	}
 	p.mu.Unlock()

@@ -185,8 +185,10 @@ func (p *phone) renegotiate(direction string) {
 	}
 	p.held = direction != "sendrecv"
 	p.note("asks for", direction)
+	p.renegotiated()
 	p.send(p.request("INVITE", "application/sdp", p.describe(direction), func(status int, msg string) {
 		if status/100 == 2 {
+			p.renegotiated()
 			p.learn(msg)
 			p.acknowledge(p.cseqOf(msg))
 		}
@@ -205,8 +207,10 @@ func (p *phone) move() {
 	next := p.rtp
 	p.rtp = before
 	p.note("asks for", "another port")
+	p.renegotiated()
 	p.send(p.request("INVITE", "application/sdp", offer, func(status int, msg string) {
 		if status/100 == 2 {
+			p.renegotiated()
 			p.rtp = next
 			p.learn(msg)
 			p.acknowledge(p.cseqOf(msg))

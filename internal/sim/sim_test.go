@@ -26,6 +26,7 @@ var kept = []struct {
 	{"a long press counted twice, by its INFO and by the end of its event", 896, func(p *plan) {
 		p.each(func(c *caller) { c.road, c.style, c.longest = byBoth, endsOnly, 900*time.Millisecond })
 	}},
+	{"changed said again after a hold, which is no second claim", 910002835, nil},
 }
 
 func TestKeptSeeds(t *testing.T) {
