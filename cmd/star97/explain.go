@@ -130,7 +130,7 @@ func (i *imagined) explain(c config.Config) (explained, error) {
 	user, host, _ := strings.Cut(i.identity, "@")
 	d, refused := c.Plan.Explain(dialplan.Question{
 		Number: i.number, Host: i.host, Peer: peer.Name, Trusted: peer.Trusted(), Identity: user, IdentityHost: host,
-		Diversion: i.diversion, History: i.history,
+		Diversion: i.diversion, History: i.history, Forwarding: peer.Forwarding,
 	})
 	e := explained{Peer: peer.Name, Why: append([]string{believes(peer)}, d.Why...)}
 	r := d.Route

@@ -38,7 +38,10 @@ func TestExplainTellsWhatACallGets(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
 	v := startService(t, setup{
-		Sections: map[string]string{"dialplan": f.write("plan.yaml", explainedPlan)},
+		Sections: map[string]string{
+			"dialplan": f.write("plan.yaml", explainedPlan),
+			"sip":      `{listen: [{network: udp, address: "127.0.0.1:0"}, {network: tcp, address: "127.0.0.1:0"}], peers: [{name: this-machine, addresses: [127.0.0.0/8], identity: from, forwarding: [diversion]}]}`,
+		},
 		Codes:    map[string]string{"4001": oldCode, "4003": oldCode},
 	})
 	_, errs, code := v.mailbox(oldCode+"\n", "add", "4002", "--domain", "south")
@@ -107,7 +110,7 @@ func TestExplainIsReadByPeople(t *testing.T) {
 dialplan: plan.yaml
 sip:
   peers:
-    - {name: pbx, addresses: [192.0.2.20], identity: pai}
+    - {name: pbx, addresses: [192.0.2.20], identity: pai, forwarding: [diversion]}
     - {name: trunk, addresses: [192.0.2.0/24]}
     - {name: edge, addresses: [198.51.100.7], transports: [tcp], identity: header X-Mailbox}
 `)

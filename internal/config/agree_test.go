@@ -81,6 +81,21 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 	}
 }
 
+// What an outside caller wrote names no owner: somebody has to be believed about it.
+func TestAMailboxFromAHeaderThatNobodyIsBelievedAboutIsAWarning(t *testing.T) {
+	const plan = "routes: [{number: \"1\", door: own, mailbox_from: diversion}, {number: \"2\", door: own}]\n"
+	for forwarding, want := range map[string]int{"": 1, "forwarding: [history-info]": 1, "forwarding: [history-info, diversion]": 0} {
+		c, found := Load(withPlan(t, "sip: {peers: [{name: a, addresses: [192.0.2.1]}, {name: b, addresses: [192.0.2.2], "+forwarding+"}]}\n", plan))
+		require.Empty(t, found)
+		require.Len(t, c.forwardsNobody(), want, forwarding)
+		if want > 0 {
+			require.Contains(t, c.forwardsNobody()[0], `The route "1" of the dialplan takes the mailbox from diversion, but no peer is believed about it`)
+		}
+	}
+	require.Contains(t, problems(t, "sip:\n  peers:\n  - name: a\n    addresses: [192.0.2.1]\n    forwarding: [pai]\n")[0],
+		`star97.yaml:5: sip: peers[0].forwarding has "pai"; write diversion or history-info`)
+}
+
 // A call that is sent on with a number of star97's own may come back.
 func TestAWayOutThatMayLeadInAgainIsAWarning(t *testing.T) {
 	const sip = "sip: {listen: [{network: udp, address: \"0.0.0.0:5060\", advertise: \"198.51.100.7:5070\"}, {network: udp, address: \"192.0.2.9:5062\"}], peers: [{name: pbx, addresses: [192.0.2.0/28]}, {name: six, addresses: [\"2001:db8::1\"]}]}\n"

@@ -14,6 +14,7 @@ import (
 func (c *Config) Warnings() []string {
 	all := append(c.idleStores(), c.fewPorts()...)
 	all = append(all, c.believesMany()...)
+	all = append(all, c.forwardsNobody()...)
 	all = append(all, c.nobodyElse()...)
 	all = append(all, c.goesRound()...)
 	all = append(all, c.Plan.Warnings()...)
@@ -55,6 +56,20 @@ func (c *Config) believesMany() (all []string) {
 			all = append(all, fmt.Sprintf("%s takes calls from every address and believes their %s, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", who, word))
 		case n >= 0:
 			all = append(all, fmt.Sprintf("%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, p.Addresses[n]))
+		}
+	}
+	return all
+}
+
+// forwardsNobody are the routes that ask forwarded calls whose mailbox they are for, where
+// no peer is believed about it.
+func (c *Config) forwardsNobody() (all []string) {
+	for _, r := range c.Plan.Routes {
+		if from := r.MailboxFrom; from == dialplan.FromDiversion || from == dialplan.FromHistory {
+			if !slices.ContainsFunc(c.SIP.Peers, func(p uas.Peer) bool { return slices.Contains(p.Forwarding, from) }) {
+				all = append(all, fmt.Sprintf("The route %q of the dialplan takes the mailbox from %s, but no peer is believed about it, so every caller is asked for the mailbox: "+
+					"write forwarding: [%s] at a peer that removes what outside callers wrote, or take mailbox_from out.", r.Number, from, from))
+			}
 		}
 	}
 	return all

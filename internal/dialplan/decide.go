@@ -18,6 +18,9 @@ type Question struct {
 	IdentityHost string // its host
 	Diversion    string // user of the Diversion header (RFC 5806)
 	History      string // user of History-Info (RFC 7044)
+
+	// Forwarding lists which of both headers are the peer's own word: FromDiversion, FromHistory.
+	Forwarding []string
 }
 
 // Decision is what a call gets.
@@ -181,6 +184,10 @@ func (p *Plan) ownerOf(r Route, domain string, q Question, why *reasons) (string
 		owner, what = q.Diversion, "the Diversion header"
 	case FromHistory:
 		owner, what = q.History, "the History-Info header"
+	}
+	if forwarded := r.MailboxFrom == FromDiversion || r.MailboxFrom == FromHistory; forwarded && !slices.Contains(q.Forwarding, r.MailboxFrom) {
+		why.add("It leads to the own door, but %s is not believed about forwarded calls: %s is not in its forwarding.", q.peer(), r.MailboxFrom)
+		return "", false
 	}
 	owner = User(owner)
 	if owner == "" {

@@ -85,7 +85,7 @@ routes:
 identities:
   - {identity: "+1212555xxxx", mailbox: "xxxx"}
 `)
-	q := Question{Trusted: true, Identity: "4001", Diversion: "+1-212-555-4002", History: "%2B12125554003"}
+	q := Question{Trusted: true, Identity: "4001", Diversion: "+1-212-555-4002", History: "%2B12125554003", Forwarding: []string{FromDiversion, FromHistory}}
 	for number, mailbox := range map[string]string{"1": "4002", "2": "4003", "3": "4001"} {
 		q.Number = number
 		ask(t, p, q, "own, mailbox "+mailbox+", default, domain , store ")
@@ -93,7 +93,12 @@ identities:
 		untrusted.Trusted = false
 		ask(t, p, untrusted, "any, mailbox , default, domain , store ")
 	}
-	ask(t, p, Question{Number: "1", Trusted: true, Identity: "4001"}, "any, mailbox , default, domain , store ")
+	q.Forwarding = []string{FromHistory} // it hands on what an outside caller wrote into the other
+	for number, want := range map[string]string{"1": "any, mailbox ", "2": "own, mailbox 4003", "3": "own, mailbox 4001"} {
+		q.Number = number
+		ask(t, p, q, want+", default, domain , store ")
+	}
+	ask(t, p, Question{Number: "1", Trusted: true, Identity: "4001", Forwarding: []string{FromDiversion}}, "any, mailbox , default, domain , store ")
 }
 
 func TestTheDomainOfACall(t *testing.T) {

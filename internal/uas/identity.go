@@ -101,35 +101,6 @@ func assertedParty(req *sip.Request) party {
 	return found[true]
 }
 
-// diverted is who sent the call on to us: the topmost Diversion (RFC 5806 section 4).
-func diverted(req *sip.Request) party {
-	for _, value := range values(req, "Diversion") {
-		return addressParty(value)
-	}
-	return party{}
-}
-
-// retargeted is whose call History-Info tells was sent on to us (RFC 7044): where the
-// last change to another user (mp, section 10.1) came from, else the target before ours.
-func retargeted(req *sip.Request) party {
-	all := values(req, "History-Info")
-	for _, value := range slices.Backward(all) {
-		from, ok := named(value, "mp")
-		if !ok {
-			continue
-		}
-		for _, origin := range all {
-			if index, ok := named(origin, "index"); ok && index == from {
-				return addressParty(origin)
-			}
-		}
-	}
-	if len(all) < 2 {
-		return party{}
-	}
-	return addressParty(all[len(all)-2])
-}
-
 // values are those of a header that may hold several, in one line or more.
 func values(req *sip.Request, name string) (all []string) {
 	for _, h := range req.GetHeaders(name) {

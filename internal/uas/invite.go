@@ -109,7 +109,7 @@ func (t *terms) arrival(req *sip.Request, p *peer) (call.Arrival, *refusal) {
 	got, refused := t.plan.Decide(dialplan.Question{
 		Number: uriParty(req.Recipient).user, Host: req.Recipient.Host, Peer: p.name,
 		Trusted: p.identity.kind != nobody, Identity: caller.user, IdentityHost: caller.host,
-		Diversion: diverted(req).user, History: retargeted(req).user,
+		Forwarding: p.forwarding, Diversion: diverted(req).user, History: retargeted(req).user,
 	})
 	if refused != 0 {
 		// The number is not logged: people dial codes behind feature numbers.

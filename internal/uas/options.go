@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"star97/internal/dialplan"
 )
 
 // Options of the SIP side. Start from DefaultOptions.
@@ -53,6 +55,10 @@ type Peer struct {
 	// Identity says which word on the caller is believed: none (default), pai
 	// (P-Asserted-Identity, RFC 3325), from, or "header NAME".
 	Identity string `yaml:"identity"`
+	// Forwarding lists the headers on forwarded calls, diversion (RFC 5806) and history-info
+	// (RFC 7044), that are this system's own word: it removes what an outside caller wrote.
+	// For calls of other peers mailbox_from of the dialplan names nobody. Empty: none.
+	Forwarding []string `yaml:"forwarding"`
 	// Lead replaces the common one for this peer; 0 keeps that.
 	Lead time.Duration `yaml:"lead"`
 	// MaxCalls of this peer at a time; 0: only the total counts.
@@ -239,6 +245,11 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	}
 	if _, err := parseIdentity(p.Identity); err != nil {
 		bad("%s.identity %v", at, err)
+	}
+	for _, f := range p.Forwarding {
+		if f != dialplan.FromDiversion && f != dialplan.FromHistory {
+			bad("%s.forwarding has %q; write %s or %s", at, f, dialplan.FromDiversion, dialplan.FromHistory)
+		}
 	}
 	if p.Lead != 0 && (p.Lead < 20*time.Millisecond || p.Lead > 2*time.Second) {
 		bad("%s.lead is %v; set it between 20ms and 2s, or leave it out", at, p.Lead)

@@ -13,6 +13,7 @@ type peer struct {
 	name       string
 	transports []string // empty: any
 	identity   identity
+	forwarding []string // whose mailbox a forwarded call was for: the headers that are believed
 	lead       time.Duration
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
@@ -55,7 +56,7 @@ func newPeers(o Options) (*peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
+		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, forwarding: c.Forwarding, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}

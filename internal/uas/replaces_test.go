@@ -98,31 +98,3 @@ func TestReplacesThatFitsNoCall(t *testing.T) {
 	c.hearsNext(p)
 	require.Equal(t, 2, h.Calls())
 }
-
-// RFC 5806, RFC 7044: whose mailbox a call is for that was sent on to us.
-func TestACallThatWasSentOnIsForWhoseItWas(t *testing.T) {
-	route := func(from string) setting {
-		return setting{plan: plan{func(string) (dialplan.Route, bool) {
-			return dialplan.Route{Door: mailbox.OwnDoor, MailboxFrom: from}, true
-		}}}
-	}
-	for _, row := range []struct{ rule, from, headers, number string }{
-		{"the last diversion is first", dialplan.FromDiversion, "Diversion: <sip:4002@x>;reason=no-answer, <sip:4003@x>\r\nDiversion: <sip:4004@x>\r\n", "4002"},
-		{"in quotes and as tel", dialplan.FromDiversion, "Diversion: \"<sip:1@x>,\" <tel:40-05>;reason=unconditional\r\n", "4005"},
-		{"escaped once", dialplan.FromDiversion, "Diversion: <sip:%34002@x>\r\n", "4002"},
-		{"not escaped twice", dialplan.FromDiversion, "Diversion: <sip:%2534002@x>\r\n", ""},
-		{"nobody", dialplan.FromDiversion, "", ""},
-		{"the target before ours", dialplan.FromHistory, "History-Info: <sip:4002@x>;index=1\r\nHistory-Info: <sip:*97@y>;index=1.1\r\n", "4002"},
-		{"whom the last change names", dialplan.FromHistory, "History-Info: <sip:4002@x>;index=1, <sip:4003@x>;index=1.1;mp=1,<sip:4003@z>;index=1.1.1;rc=1.1, <sip:*97@y>;index=1.1.1.1;rc=1.1.1\r\n", "4002"},
-		{"a change of what is not listed", dialplan.FromHistory, "History-Info: <sip:4002@x>;index=1.1, <sip:*97@y>;index=1.1.1;mp=1\r\n", "4002"},
-		{"ours alone", dialplan.FromHistory, "History-Info: <sip:*97@y>;index=1\r\n", ""},
-	} {
-		t.Run(row.rule, func(t *testing.T) {
-			h := newHouse(t, route(row.from))
-			p := h.udp(t)
-			p.extra = row.headers
-			p.dial()
-			require.Equal(t, row.number, h.calls.next(t).arrival.Number)
-		})
-	}
-}
