@@ -33,7 +33,8 @@ type gate struct {
 	exchanged atomic.Bool // there were other peers before
 
 	partWait, idleWait time.Duration
-	inUse              func(source string) bool // a call came from there and is up
+	inUse              func(source string) bool // a call is up whose last request came from there
+	served             func(network string, from netip.Addr) *peer
 	flow               *buckets                 // messages of listed peers
 	strangers          *buckets                 // answers to strangers
 	total              *buckets                 // messages of all listed peers together
@@ -58,6 +59,7 @@ func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 		tags: tags, log: log,
 		partWait: partWait, idleWait: idleWait,
 		inUse:     func(string) bool { return false },
+		served:    func(string, netip.Addr) *peer { return nil },
 		parser:    sip.NewParser(),
 		limit:     o.Limits.MessageSize,
 		silent:    o.Strangers == ignoreStrangers,
@@ -76,10 +78,27 @@ func (g *gate) exchange(p *peers) {
 	g.peers.Store(p)
 }
 
-// listed says whether a message may come from an address: a peer's, or one from
-// which a call is up that came when a peer had it.
-func (g *gate) listed(network string, from netip.AddrPort) bool {
-	return g.peers.Load().of(network, from.Addr()) != nil || g.exchanged.Load() && g.inUse(from.String())
+// bygone is the peer that had an address before an exchange and has calls up still.
+func (g *gate) bygone(network string, from netip.Addr) *peer {
+	if !g.exchanged.Load() {
+		return nil
+	}
+	return g.served(network, from)
+}
+
+// listed says whether a message may come in: from a peer's address, or, of the calls
+// that are up, from any that their peer had when they came: a BYE may come from
+// another port, connection or machine than the INVITE. Such a peer begins nothing any more.
+func (g *gate) listed(network string, from netip.Addr, msg []byte) bool {
+	if g.peers.Load().of(network, from) != nil {
+		return true
+	}
+	if g.bygone(network, from) == nil {
+		return false
+	}
+	raw, isRequest := scanRequest(msg)
+	_, within := named(raw.to, "tag")
+	return within || !isRequest
 }
 
 // admit returns what sipgo may have of a message, msg itself or a tidied copy; nil
@@ -97,7 +116,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if g.shut.Load() {
 		return nil, nil, from
 	}
-	if !g.listed(network, from) {
+	if !g.listed(network, from.Addr(), msg) {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
 	}

@@ -18,6 +18,7 @@ type peer struct {
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
 	symmetric  string
+	prefixes   []netip.Prefix
 	*tally
 }
 
@@ -66,6 +67,7 @@ func newPeers(o Options) (*peers, error) {
 			if err != nil {
 				return nil, err
 			}
+			p.prefixes = append(p.prefixes, prefix)
 			t.table = append(t.table, listed{prefix, p})
 		}
 	}
@@ -82,10 +84,20 @@ func (t *peers) of(network string, from netip.Addr) *peer {
 		if !l.prefix.Contains(from) {
 			continue
 		}
-		if len(l.peer.transports) > 0 && !slices.Contains(l.peer.transports, strings.ToLower(network)) {
+		if !l.peer.uses(network) {
 			return nil
 		}
 		return l.peer
 	}
 	return nil
+}
+
+func (p *peer) uses(network string) bool {
+	return len(p.transports) == 0 || slices.Contains(p.transports, strings.ToLower(network))
+}
+
+// sends says whether an address is one of the peer's.
+func (p *peer) sends(network string, from netip.Addr) bool {
+	from = from.Unmap().WithZone("")
+	return p.uses(network) && slices.ContainsFunc(p.prefixes, func(own netip.Prefix) bool { return own.Contains(from) })
 }

@@ -24,6 +24,7 @@ type registry struct {
 	dialogs  map[dialogID]*dialog
 	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
 	sources  map[string]int      // dialogs by the address that their last request came from
+	peers    map[*peer]int       // dialogs by the peer that they came from, as it was then
 	waiting  map[netip.Addr]int  // dialogs without an ACK, by the host of their caller
 	changed  chan struct{}       // closed and replaced whenever a dialog goes
 	shut     bool                // no dialog may be added any more
@@ -35,6 +36,7 @@ func newRegistry() *registry {
 		dialogs:  make(map[dialogID]*dialog),
 		openings: make(map[inviteID]string),
 		sources:  make(map[string]int),
+		peers:    make(map[*peer]int),
 		waiting:  make(map[netip.Addr]int),
 		changed:  make(chan struct{}),
 	}
@@ -86,6 +88,7 @@ func (r *registry) add(d *dialog, l Limits) *refusal {
 	}
 	r.dialogs[d.id] = d
 	r.sources[d.source]++
+	r.peers[d.peer]++
 	r.waiting[d.caller]++
 	d.waits = true
 	r.work.Add(dialogWork)
@@ -132,6 +135,9 @@ func (r *registry) remove(d *dialog) {
 	defer r.mu.Unlock()
 	delete(r.dialogs, d.id)
 	r.left(d.source)
+	if r.peers[d.peer]--; r.peers[d.peer] == 0 {
+		delete(r.peers, d.peer)
+	}
 	r.answered(d)
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -157,6 +163,19 @@ func (r *registry) inUse(source string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sources[source] > 0
+}
+
+// served is the peer of a call that is up which an address belonged to when that call
+// came; nil if there is none.
+func (r *registry) served(network string, from netip.Addr) *peer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.peers {
+		if p.sends(network, from) {
+			return p
+		}
+	}
+	return nil
 }
 
 func (r *registry) find(id dialogID) *dialog {

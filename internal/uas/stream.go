@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -22,7 +23,7 @@ type gatedListener struct {
 	room chan struct{} // one token per connection up
 }
 
-// Accept returns the next connection of a listed peer.
+// Accept returns the next connection of a listed peer, or of one with calls up still.
 func (l *gatedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
@@ -38,7 +39,8 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		peer := l.gate.peers.Load().of("tcp", from.AddrPort().Addr())
+		address := from.AddrPort().Addr()
+		peer := cmp.Or(l.gate.peers.Load().of("tcp", address), l.gate.bygone("tcp", address))
 		if peer == nil {
 			_ = conn.Close()
 			continue

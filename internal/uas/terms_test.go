@@ -1,7 +1,10 @@
 package uas
 
 import (
+	"net"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,6 +75,91 @@ func TestACallOfAPeerThatIsGoneEndsAsItShould(t *testing.T) {
 			h.over(t)
 		})
 	}
+}
+
+// moved continues the dialog of p from another port or connection.
+func (p *phone) moved(t *testing.T, q *phone) *phone {
+	t.Helper()
+	q.ruri, q.callID, q.tag, q.toTag, q.cseq, q.branches = p.ruri, p.callID, p.tag, p.toTag, p.cseq, p.branches+10
+	return q
+}
+
+// A proxy sends by any of its ports, and opens a TCP connection when it has none.
+func TestRequestsOfACallAreServedFromAllOfAPeerThatIsGone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, setting{options: func(o *Options) {
+		o.Peers[0].Addresses = []string{"127.0.0.0/28"}
+	}})
+	begin := map[string]func() *phone{"udp": func() *phone { return h.udp(t) }, "tcp": func() *phone { return h.tcp(t) }}
+	type up struct {
+		p *phone
+		c *taken
+	}
+	var calls []up
+	for _, network := range []string{"udp", "tcp"} {
+		p := begin[network]()
+		calls = append(calls, up{p, begun(t, h, p)})
+	}
+	require.NoError(t, h.Exchange(elsewhere(), plan{defaultRoutes}, h.calls))
+	for _, call := range calls {
+		for _, q := range []*phone{h.udp(t), h.tcp(t), from(t, h, "127.0.0.9")} {
+			p := call.p.moved(t, q)
+			call.p.cseq = p.cseq
+			p.send("INVITE", offerText, "application/sdp")
+			p.expect(200)
+			p.send("ACK", "", "")
+			p.send("OPTIONS", "", "")
+			p.expect(200)
+			call.p.cseq = p.cseq
+			call.c.hearsNext(p)
+			call.p.cseq = p.cseq
+		}
+	}
+	for _, address := range []string{"127.0.0.16", "127.0.0.1"} { // a stranger; who may begin nothing any more
+		stranger := from(t, h, address)
+		stranger.send("INVITE", offerText, "application/sdp")
+		stranger.expect(403)
+	}
+	for _, call := range calls {
+		p := call.p.moved(t, h.tcp(t))
+		p.send("BYE", "", "")
+		p.expect(200)
+	}
+	h.over(t)
+	stranger := h.udp(t)
+	stranger.toTag = "abc"
+	stranger.send("BYE", "", "")
+	stranger.expect(403)
+	h.noConnection(t)
+}
+
+// noConnection requires that a TCP connection is closed at once.
+func (h *house) noConnection(t *testing.T) {
+	t.Helper()
+	conn, err := net.Dial("tcp", h.at(1))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	_, err = conn.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+func TestAPeerThatComesBackHasTheCallsOfBefore(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	begun(t, h, p)
+	o := testOptions()
+	o.Peers[0].MaxCalls = 1
+	require.NoError(t, h.Exchange(elsewhere(), plan{defaultRoutes}, h.calls))
+	require.NoError(t, h.Exchange(o, plan{defaultRoutes}, h.calls))
+	q := h.udp(t)
+	q.send("INVITE", offerText, "application/sdp")
+	q.expect(486)
+	p.send("BYE", "", "")
+	p.expect(200)
+	h.over(t)
+	begun(t, h, h.udp(t))
 }
 
 func TestMaxCallsCountsOverAnExchange(t *testing.T) {

@@ -65,7 +65,8 @@ type Server struct {
 	gate  *gate
 	tags  tagger
 
-	exchanging sync.Mutex // one Exchange at a time
+	exchanging sync.Mutex // one Exchange at a time; guards tallies
+	tallies    map[string]*tally
 
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
@@ -111,9 +112,11 @@ func New(opts Options, deps Deps) (*Server, error) {
 		referWait:   referWait,
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
+	s.tallies = map[string]*tally{}
+	peers.count(s.tallies)
 	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
-	s.gate.inUse, s.gate.count = s.dialogs.inUse, deps.Metrics
+	s.gate.inUse, s.gate.served, s.gate.count = s.dialogs.inUse, s.dialogs.served, deps.Metrics
 	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
