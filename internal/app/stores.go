@@ -98,7 +98,7 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 // openBackends returns the default store. Nothing stands before the only one.
 func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) (first backend.Backend, err error) {
 	s.only = backend.Identity(c.Store.Driver, "")
-	if len(c.Stores) == 0 {
+	if len(c.Stores) == 0 && !c.Store.Leans() {
 		if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) 
 	for name, o := range c.Stores {
 		more[name] = o.In(dir)
 	}
-	router, err := backend.OpenAll(ctx, c.Store.In(dir), more)
+	router, err := backend.OpenAll(ctx, c.Store.In(dir), more, nil)
 	if err != nil {
 		return nil, err
 	}

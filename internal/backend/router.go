@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type Named struct {
 type store struct {
 	Named
 	identity string
+	calls    mailbox.Store  // stands before the Backend for the stores that it leans on; nil: it leans on none
+	checker  mailbox.Traits // of whoever checks codes instead; Check is NoCheck if nobody does
+	twin     *twin          // the other store that does
 }
 
 // tenants says which store has a domain. It is never altered.
@@ -48,7 +52,7 @@ type tenants struct {
 func NewRouter(stores ...Named) *Router {
 	r := new(Router)
 	for _, n := range stores {
-		r.stores = append(r.stores, &store{n, Identity(n.Driver, n.Name)})
+		r.stores = append(r.stores, &store{Named: n, identity: Identity(n.Driver, n.Name)})
 	}
 	_ = r.Serve(nil) // names no store
 	return r
@@ -57,7 +61,7 @@ func NewRouter(stores ...Named) *Router {
 // OpenAll opens the default store, then the others in the order of their names. One
 // that cannot be opened is named in the error and ends it all: a service that starts
 // without the mailboxes of one tenant tells nobody but that tenant's callers.
-func OpenAll(ctx context.Context, o Options, more map[string]Options) (*Router, error) {
+func OpenAll(ctx context.Context, o Options, more map[string]Options, by Delegates) (*Router, error) {
 	first, err := Open(ctx, o)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,17 @@ func OpenAll(ctx context.Context, o Options, more map[string]Options) (*Router, 
 		opened = append(opened, Named{next, name, more[name].Driver})
 		files = append(files, more[name].File())
 	}
-	return NewRouter(opened...), nil
+	r := NewRouter(opened...)
+	for i, s := range r.stores {
+		own := o
+		if i > 0 {
+			own = more[s.Name]
+		}
+		if err := r.lean(ctx, s, own, by); err != nil {
+			return nil, errors.Join(fmt.Errorf("store %s: %w", cmp.Or(s.Name, DefaultName), err), r.Close())
+		}
+	}
+	return r, nil
 }
 
 // openApart opens a store that has none of some files, however they are named.
@@ -183,7 +197,7 @@ func (r *Router) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account
 	if s == nil {
 		return nil, nil
 	}
-	found, err := s.Lookup(ctx, q)
+	found, err := s.front().Lookup(ctx, q)
 	if err != nil {
 		return nil, s.told(err)
 	}
@@ -200,13 +214,13 @@ func (r *Router) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account
 // Verify asks the store of the account.
 func (r *Router) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	s, own := r.keeping(a)
-	return s.told(s.Verify(ctx, own, code, at))
+	return s.told(s.front().Verify(ctx, own, code, at))
 }
 
 // Change asks the store of the account.
 func (r *Router) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	s, own := r.keeping(a)
-	result := s.Change(ctx, own, current, next, at)
+	result := s.front().Change(ctx, own, current, next, at)
 	result.Err = s.told(result.Err)
 	return result
 }
@@ -218,6 +232,14 @@ func (r *Router) Lag(a mailbox.Account) time.Duration {
 		return l.Lag(own)
 	}
 	return 0
+}
+
+// front is what calls ask.
+func (s *store) front() mailbox.Store {
+	if s.calls != nil {
+		return s.calls
+	}
+	return s.Backend
 }
 
 // told names the store in an error that an administrator should look at, and leaves

@@ -14,13 +14,16 @@ import (
 // A Router has every ability; where the store in question lacks one, the answer
 // says so.
 var (
-	_ Backend          = (*Router)(nil)
-	_ mailbox.Lister   = (*Router)(nil)
-	_ mailbox.Resetter = (*Router)(nil)
-	_ mailbox.Unlocker = (*Router)(nil)
-	_ mailbox.Admin    = (*Router)(nil)
-	_ mailbox.Editor   = (*Router)(nil)
-	_ mailbox.Lagging  = (*Router)(nil)
+	_ Backend            = (*Router)(nil)
+	_ mailbox.Lister     = (*Router)(nil)
+	_ mailbox.Resetter   = (*Router)(nil)
+	_ mailbox.Unlocker   = (*Router)(nil)
+	_ mailbox.Admin      = (*Router)(nil)
+	_ mailbox.Editor     = (*Router)(nil)
+	_ mailbox.Lagging    = (*Router)(nil)
+	_ mailbox.Flagger    = (*Router)(nil)
+	_ mailbox.Renumberer = (*Router)(nil)
+	_ mailbox.Declarer   = (*Router)(nil)
 )
 
 // able finds a store's ability, or the error of op for lack of it.
@@ -118,12 +121,7 @@ func (r *Router) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by ma
 	if err != nil {
 		return mailbox.Account{}, err
 	}
-	made, err := admin.Add(ctx, a, code, by)
-	if err != nil {
-		return mailbox.Account{}, s.told(err)
-	}
-	made.Backend = s.identity
-	return made, nil
+	return s.back(admin.Add(ctx, a, code, by))
 }
 
 // Remove has the account's store delete a mailbox.
@@ -143,12 +141,7 @@ func (r *Router) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 	if err != nil {
 		return mailbox.Account{}, err
 	}
-	after, err := editor.Edit(ctx, own, e, by)
-	if err != nil {
-		return mailbox.Account{}, s.told(err)
-	}
-	after.Backend = s.identity
-	return after, nil
+	return s.back(editor.Edit(ctx, own, e, by))
 }
 
 // Check tells what Add would refuse whatever else is stored, as far as the store of
@@ -160,4 +153,33 @@ func (r *Router) Check(a mailbox.Account) error {
 		}
 	}
 	return nil
+}
+
+// SetFlags has the account's store alter its states.
+func (r *Router) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	s, own := r.keeping(a)
+	flagger, err := able[mailbox.Flagger](s, "flags", "alter what a mailbox may do")
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	return s.back(flagger.SetFlags(ctx, own, e, by, reason))
+}
+
+// Renumber has the account's store give it another extension.
+func (r *Router) Renumber(ctx context.Context, a mailbox.Account, extension string, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	s, own := r.keeping(a)
+	renumberer, err := able[mailbox.Renumberer](s, "renumber", "renumber mailboxes")
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	return s.back(renumberer.Renumber(ctx, own, extension, by, reason))
+}
+
+// back is an account as the Router's callers know it.
+func (s *store) back(a mailbox.Account, err error) (mailbox.Account, error) {
+	if err != nil {
+		return mailbox.Account{}, s.told(err)
+	}
+	a.Backend = s.identity
+	return a, nil
 }

@@ -38,7 +38,7 @@ func in(dir, file string) Options {
 // openTwo opens a default store and another one named north.
 func openTwo(t *testing.T, dir string) *Router {
 	t.Helper()
-	r, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": in(dir, "north.db")})
+	r, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": in(dir, "north.db")}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { r.Close() })
 	require.NoError(t, r.Serve(map[string]string{south: "", north: "north"}))
@@ -98,7 +98,7 @@ func TestTheSameExtensionInTwoStores(t *testing.T) {
 // A store that was copied from another has the same ids.
 func TestAnIDOfOneStoreIsNobodyInAnother(t *testing.T) {
 	dir := t.TempDir()
-	r, err := OpenAll(t.Context(), in(dir, "star97.db"), nil)
+	r, err := OpenAll(t.Context(), in(dir, "star97.db"), nil, nil)
 	require.NoError(t, err)
 	require.NoError(t, r.Serve(nil))
 	add(t, r, "4001", north, "482915")
@@ -371,16 +371,16 @@ func TestTwoStoresNeverShareAFile(t *testing.T) {
 		},
 	} {
 		require.NoError(t, harm())
-		_, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": one})
+		_, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": one}, nil)
 		require.ErrorContains(t, err, "store north: "+one.File()+" is the file of another store already", name)
 	}
 }
 
 func TestAStoreThatCannotBeOpenedIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	_, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": in(dir, "north.db"), "west": in(dir, ".")})
+	_, err := OpenAll(t.Context(), in(dir, "star97.db"), map[string]Options{"north": in(dir, "north.db"), "west": in(dir, ".")}, nil)
 	require.ErrorContains(t, err, "store west: ")
-	_, err = OpenAll(t.Context(), in(dir, "."), nil)
+	_, err = OpenAll(t.Context(), in(dir, "."), nil, nil)
 	require.Error(t, err)
 }
 

@@ -176,6 +176,10 @@ func (c *Config) resolve(dir string) {
 			*name = filepath.Join(dir, *name)
 		}
 	}
+	c.Store = c.Store.Resolve(dir)
+	for name, o := range c.Stores {
+		c.Stores[name] = o.Resolve(dir)
+	}
 }
 
 func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"star97/internal/backend"
 	"star97/internal/dialplan"
 	"star97/internal/strictyaml"
 )
@@ -17,6 +18,7 @@ var storeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // checkStores completes the further stores and tells what is wrong with them.
 func (c *Config) checkStores(file *strictyaml.File) (all []strictyaml.Problem) {
+	all = c.checkLeaning(file, "store", c.Store)
 	owners := map[string]string{} // by file
 	if name := c.Store.File(); name != "" {
 		owners[filepath.Clean(name)] = "store"
@@ -31,6 +33,7 @@ func (c *Config) checkStores(file *strictyaml.File) (all []strictyaml.Problem) {
 		o := c.Stores[name].Called(name)
 		c.Stores[name] = o
 		all = append(all, locate(file, at, o.Validate())...)
+		all = append(all, c.checkLeaning(file, at, o)...)
 		if o.File() == "" {
 			continue
 		}
@@ -66,9 +69,37 @@ func (c *Config) checkDomains(data []byte) (all []strictyaml.Problem) {
 // idleStores are those that are opened for nobody.
 func (c *Config) idleStores() (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
-		if !slices.ContainsFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return d.Store == name }) {
+		if !slices.ContainsFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return d.Store == name }) && !c.leantOn(name) {
 			all = append(all, fmt.Sprintf("stores.%s is used by no domain: write store: %s at a domain of the dialplan, or remove it.", name, name))
 		}
+	}
+	return all
+}
+
+// leantOn tells whether another store has its codes checked or its callers found there.
+func (c *Config) leantOn(name string) bool {
+	leans := func(o backend.Options) bool { return o.Find == name || o.Verify == backend.Verify{By: "store", Name: name} }
+	for _, o := range c.Stores {
+		if leans(o) {
+			return true
+		}
+	}
+	return leans(c.Store)
+}
+
+// checkLeaning tells which stores lean on one that is not there.
+func (c *Config) checkLeaning(file *strictyaml.File, at string, o backend.Options) (all []strictyaml.Problem) {
+	names := map[string]string{"find": o.Find}
+	if o.Verify.By == "store" {
+		names["verify.name"] = o.Verify.Name
+	}
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		name := names[key]
+		if _, there := c.Stores[name]; name == "" || there || name == backend.DefaultName && at != "store" {
+			continue
+		}
+		all = append(all, file.Problem("$."+at+"."+key, fmt.Sprintf("There is no other store %s.", name),
+			"Name one of stores, or add it there."))
 	}
 	return all
 }

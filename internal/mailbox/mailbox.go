@@ -39,6 +39,7 @@ type Account struct {
 	Extension string
 	Domain    string // as Query says, in lower case
 	Name      string
+	User      string   // the owner's id in a directory that several systems share; empty if unknown
 	Language  string   // BCP 47 tag, empty if unset
 	Numbers   []string // the owner's own numbers, digits only
 	Flags     Flags

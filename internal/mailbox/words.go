@@ -5,6 +5,8 @@ import "fmt"
 var (
 	outcomeWords = [...]string{Unknown: "unknown", Done: "done", Refused: "refused"}
 	doorWords    = [...]string{0: "none", OwnDoor: "own", AnyDoor: "any", CheckDoor: "check"}
+	checkWords   = [...]string{NoCheck: "none", Native: "native", Compare: "compare", Delegated: "delegated"}
+	proofWords   = [...]string{NoProof: "none", ByTransaction: "transaction", ByAnswer: "answer", ByReadBack: "read-back", ByVerify: "verify"}
 )
 
 // String is the outcome's closed word.
@@ -12,6 +14,18 @@ func (o Outcome) String() string { return Word(outcomeWords[:], uint8(o)) }
 
 // MarshalText writes the closed word.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// String is the closed word of how a code is checked.
+func (c Check) String() string { return Word(checkWords[:], uint8(c)) }
+
+// MarshalText writes the closed word.
+func (c Check) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// String is the proof's closed word.
+func (p Proof) String() string { return Word(proofWords[:], uint8(p)) }
+
+// MarshalText writes the closed word.
+func (p Proof) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // String is the door's closed word.
 func (d Door) String() string { return Word(doorWords[:], uint8(d)) }

@@ -1,0 +1,47 @@
+package sqldb
+
+import (
+	"context"
+
+	"star97/internal/mailbox"
+)
+
+var (
+	_ mailbox.Backend  = (*Store)(nil)
+	_ mailbox.Declarer = (*Store)(nil)
+)
+
+// SetDefaults sets every default.
+func (o *Options) SetDefaults() { *o = DefaultOptions() }
+
+// Resolve has nothing to do: all of the store's files are in the data folder.
+func (o *Options) Resolve(string) {}
+
+// Place takes relative paths from the data folder.
+func (o *Options) Place(dir string) { *o = o.In(dir) }
+
+// Rename gives the database file another name.
+func (o *Options) Rename(file string) { o.Database.Path = file }
+
+// File is the database file.
+func (o Options) File() string { return o.Database.Path }
+
+// Open opens the store.
+func (o Options) Open(ctx context.Context) (mailbox.Backend, error) {
+	s, err := Open(ctx, o)
+	if err != nil {
+		return nil, err // not s: a nil *Store would be a Backend that is there
+	}
+	return s, nil
+}
+
+// Declared is what holds for every mailbox of the store.
+func (o Options) Declared() mailbox.Traits {
+	return mailbox.Traits{
+		System: "the embedded store", Check: mailbox.Native, Proof: mailbox.ByTransaction,
+		Flags: true, AtRest: "argon2id over a peppered HMAC",
+	}
+}
+
+// Traits are the same for every mailbox.
+func (s *Store) Traits(mailbox.Account) mailbox.Traits { return Options{}.Declared() }
