@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+)
+
+// Options of one server.
+type Options struct {
+	URL         string        `yaml:"url"`         // https://host[:port][/prefix]; http only to this machine
+	TLS         TLS           `yaml:"tls"`         // how the server is known
+	Timeout     time.Duration `yaml:"timeout"`     // of one request, 100ms-30s, default 3s
+	Retries     int           `yaml:"retries"`     // further tries of a request that changes nothing, 0-5, default 2
+	Concurrent  int           `yaml:"concurrent"`  // requests at a time, 1-1000, default 16
+	PerSecond   float64       `yaml:"per_second"`  // requests a second at most, 0-10000; 0, the default: any
+	BreakAfter  int           `yaml:"break_after"` // failures in a row after which the server is left alone, 1-100, default 5
+	BreakPause  time.Duration `yaml:"break_pause"` // how long, 1s-5m, default 10s
+	LargestBody int           `yaml:"-"`           // bytes of an answer, default 1 MiB
+}
+
+// TLS says how a server is known.
+type TLS struct {
+	CAFile      string `yaml:"ca_file"`     // PEM file of the authorities to trust instead of the system's
+	Fingerprint string `yaml:"fingerprint"` // SHA-256 of the server's certificate in hex, instead of any authority
+	ServerName  string `yaml:"server_name"` // name in the certificate where it is not the URL's host
+	Legacy      bool   `yaml:"legacy"`      // also TLS 1.0 and 1.1, and ciphers that RFC 9325 advises against: only for servers that know no better
+}
+
+// DefaultOptions has every default but URL.
+func DefaultOptions() Options {
+	return Options{
+		Timeout: 3 * time.Second, Retries: 2, Concurrent: 16, BreakAfter: 5, BreakPause: 10 * time.Second, LargestBody: 1 << 20,
+	}
+}
+
+// In returns o with its relative paths taken from dir.
+func (o Options) In(dir string) Options {
+	if f := o.TLS.CAFile; f != "" && !filepath.IsAbs(f) {
+		o.TLS.CAFile = filepath.Join(dir, f)
+	}
+	return o
+}
+
+// Validate tells the first field that is out of its range.
+func (o Options) Validate() error {
+	if _, err := address(o.URL); err != nil {
+		return err
+	}
+	if o.TLS.Fingerprint != "" {
+		if _, err := fingerprint(o.TLS.Fingerprint); err != nil {
+			return err
+		}
+		if o.TLS.CAFile != "" {
+			return errors.New("tls.ca_file and tls.fingerprint are both set: keep one")
+		}
+	}
+	for _, f := range []struct {
+		name        string
+		value, a, b float64
+	}{
+		{"retries", float64(o.Retries), 0, 5},
+		{"concurrent", float64(o.Concurrent), 1, 1000},
+		{"per_second", o.PerSecond, 0, 10000},
+		{"break_after", float64(o.BreakAfter), 1, 100},
+	} {
+		if !(f.value >= f.a && f.value <= f.b) {
+			return fmt.Errorf("%s is %v: use %v to %v", f.name, f.value, f.a, f.b)
+		}
+	}
+	if o.Timeout < 100*time.Millisecond || o.Timeout > 30*time.Second {
+		return fmt.Errorf("timeout is %v: use 100ms to 30s", o.Timeout)
+	}
+	if o.BreakPause < time.Second || o.BreakPause > 5*time.Minute {
+		return fmt.Errorf("break_pause is %v: use 1s to 5m", o.BreakPause)
+	}
+	if o.LargestBody < 1 {
+		return fmt.Errorf("the largest body is %d bytes: start from DefaultOptions", o.LargestBody)
+	}
+	return nil
+}
+
+// address reads Options.URL.
+func address(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, errors.New("url is empty: write https://host[:port][/prefix] of the system")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("url cannot be read: write https://host[:port][/prefix]")
+	case u.User != nil:
+		return nil, errors.New("url holds a user or a password: keep them in their own options")
+	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("url has no host: write https://host[:port][/prefix]")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("url has a query or a fragment: write https://host[:port][/prefix]")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("url begins with %q: write https://", u.Scheme)
+	case u.Scheme == "http" && !local(u.Hostname()):
+		return nil, errors.New("url is http to another machine, where codes could be read on the way: write https://")
+	}
+	for len(u.Path) > 0 && u.Path[len(u.Path)-1] == '/' {
+		u = u.JoinPath()
+		u.Path, u.RawPath = u.Path[:len(u.Path)-1], ""
+	}
+	return u, nil
+}
+
+// local tells whether host is this machine.
+func local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// idle is how long a connection may wait for another request: less than the 5 s of
+	// Apache's KeepAliveTimeout, the shortest in the field, so that no request is lost
+	// on a connection that the server is about to close.
+	idle = 4 * time.Second
+	// largestHeader bounds the header fields of an answer, in bytes.
+	largestHeader = 64 << 10
+)
+
+// transport makes connections of HTTP/1.1, each for one request at a time: what has
+// left on it belongs to that request. No proxy of the environment is asked, since it
+// would see whom star97 talks to, and could be where it must not.
+func (o Options) transport(base *url.URL) (*http.Transport, error) {
+	secure, err := o.TLS.config(base.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: o.Timeout}
+	if base.Scheme == "http" {
+		dialer.Control = onlyHere
+	}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &counted{Conn: conn}, nil
+		},
+		TLSClientConfig:        secure,
+		TLSHandshakeTimeout:    o.Timeout,
+		DisableCompression:     true, // a small body cannot become a large one
+		MaxIdleConnsPerHost:    o.Concurrent,
+		MaxConnsPerHost:        o.Concurrent,
+		IdleConnTimeout:        idle,
+		MaxResponseHeaderBytes: largestHeader,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	return t, nil
+}
+
+// onlyHere refuses connections to other machines, whatever the name localhost means.
+func onlyHere(_, addr string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil || !at.Addr().Unmap().IsLoopback() {
+		return errors.New("http goes to this machine only")
+	}
+	return nil
+}
+
+// config is what crypto/tls wants for a server at host.
+func (o TLS) config(host string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+	if o.ServerName != "" {
+		c.ServerName = o.ServerName
+	}
+	if o.Legacy {
+		c.MinVersion = tls.VersionTLS10
+		for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+			c.CipherSuites = append(c.CipherSuites, s.ID)
+		}
+	}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca_file cannot be read: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls.ca_file %s holds no certificate: write the authority's in PEM form into it", o.CAFile)
+		}
+	}
+	if o.Fingerprint != "" {
+		want, err := fingerprint(o.Fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		c.InsecureSkipVerify = true // VerifyConnection knows better
+		c.VerifyConnection = pinned(want)
+	}
+	return c, nil
+}
+
+// pinned accepts the one certificate, whoever signed it and whenever it ends.
+func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error {
+		got := sha256.Sum256(s.PeerCertificates[0].Raw)
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			return errPin
+		}
+		return nil
+	}
+}
+
+var errPin = errors.New("its certificate is not the one of tls.fingerprint")
+
+// fingerprint reads 64 hex digits, with or without the colons that openssl writes.
+func fingerprint(text string) (sum [sha256.Size]byte, err error) {
+	raw, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
+	if err != nil || len(raw) != len(sum) {
+		return sum, errors.New("tls.fingerprint is no SHA-256 in hex: take it from openssl x509 -noout -fingerprint -sha256")
+	}
+	return [sha256.Size]byte(raw), nil
+}
