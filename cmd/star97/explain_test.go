@@ -42,7 +42,7 @@ func TestExplainTellsWhatACallGets(t *testing.T) {
 			"dialplan": f.write("plan.yaml", explainedPlan),
 			"sip":      `{listen: [{network: udp, address: "127.0.0.1:0"}, {network: tcp, address: "127.0.0.1:0"}], peers: [{name: this-machine, addresses: [127.0.0.0/8], identity: from, forwarding: [diversion]}]}`,
 		},
-		Codes:    map[string]string{"4001": oldCode, "4003": oldCode},
+		Codes: map[string]string{"4001": oldCode, "4003": oldCode},
 	})
 	_, errs, code := v.mailbox(oldCode+"\n", "add", "4002", "--domain", "south")
 	require.Zero(t, code, errs)

@@ -81,14 +81,6 @@ func TestTheRecordKnowsTheRoadsOfKeysAndNotTheirNumber(t *testing.T) {
 	})
 }
 
-// A call that takes another's place may name a layout that a reload has taken away.
-func TestALayoutThatIsGoneIsTheDefaultOne(t *testing.T) {
-	s := &Site{Layouts: map[string]*flow.Layout{"default": nil, "other": nil}}
-	require.Equal(t, "other", s.layout("other"))
-	require.Equal(t, "default", s.layout("gone"))
-	require.Equal(t, "default", s.layout(""))
-}
-
 func TestTheReadmeNamesTheFieldsOfTheRecord(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"star97/internal/dialplan"
 	"star97/internal/dtmf"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
@@ -54,7 +55,7 @@ type run struct {
 const answersMax = 4
 
 func newRun(s *Service, site *Site, leg Leg, session media.Session, a Arrival) *run {
-	a.Layout = site.layout(a.Layout)
+	a.Layout = cmp.Or(a.Layout, dialplan.DefaultLayout)
 	return &run{
 		Service: s, site: site, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
 		grace:   s.opts.HangupGrace,

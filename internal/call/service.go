@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"star97/internal/dialplan"
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/media"
@@ -73,15 +72,6 @@ type Sited struct {
 
 // With runs calls under a site. Calls under several may be up at a time.
 func (s *Service) With(site *Site) Sited { return Sited{s, site} }
-
-// layout is the name of one that there is: a call that takes another's place may
-// bring that of a dialplan which is no longer in force.
-func (s *Site) layout(name string) string {
-	if _, ok := s.Layouts[name]; ok {
-		return name
-	}
-	return dialplan.DefaultLayout
-}
 
 // Run carries one call from the INVITE to its end and returns when the dialog is
 // over. It closes neither leg nor session. When ctx ends the caller is told that

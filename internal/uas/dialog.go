@@ -11,6 +11,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"star97/internal/call"
+	"star97/internal/dialplan"
 	"star97/internal/dtmf"
 	"star97/internal/media"
 )
@@ -35,6 +36,8 @@ type dialog struct {
 	arrival call.Arrival
 	caller  netip.Addr // the host that the INVITE came from
 	waits   bool       // for the ACK of that INVITE; the registry's
+	seated  bool       // it counts for the limits; the registry's
+	asked   dialplan.Question
 
 	mail     chan *letter
 	hang     chan struct{}
@@ -178,8 +181,9 @@ func (d *dialog) guarded(do func()) {
 // finish closes what the call reads and forgets the dialog.
 func (d *dialog) finish() {
 	d.gone()
-	d.peer.leave()
-	d.s.dialogs.remove(d)
+	if d.s.dialogs.remove(d) {
+		d.peer.leave()
+	}
 	close(d.over)
 	d.s.dialogs.work.Done()
 }

@@ -35,10 +35,10 @@ type gate struct {
 	partWait, idleWait time.Duration
 	inUse              func(source string) bool // a call is up whose last request came from there
 	served             func(network string, from netip.Addr) *peer
-	flow               *buckets                 // messages of listed peers
-	strangers          *buckets                 // answers to strangers
-	total              *buckets                 // messages of all listed peers together
-	crowd              *buckets                 // answers to all strangers together
+	flow               *buckets // messages of listed peers
+	strangers          *buckets // answers to strangers
+	total              *buckets // messages of all listed peers together
+	crowd              *buckets // answers to all strangers together
 }
 
 // totalShare is how many addresses may be at their full rate at a time: a peer is

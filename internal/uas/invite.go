@@ -51,12 +51,12 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	if s.draining.Load() {
 		return nil, shuttingDown()
 	}
-	old, arrival, refused := s.placeOf(req, terms, peer)
+	to, refused := s.placeOf(req, terms, peer)
 	if refused != nil {
 		return nil, refused
 	}
-	if !peer.enter() {
-		return nil, refuse(sip.StatusBusyHere, "Busy Here", "Retry-After: 10").because(fmt.Sprintf("peer %s has max_calls calls up", peer.name))
+	if refused = s.admit(to, peer); refused != nil {
+		return nil, refused
 	}
 	var d *dialog
 	opened := false
@@ -68,49 +68,91 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 			d.session.Close()
 		}
 		peer.leave()
+		if to.old != nil && s.dialogs.restore(to.old) {
+			to.old.peer.join()
+		}
 	}()
 	d, refused = s.newDialog(req, tx, peer)
 	if refused != nil {
 		return nil, refused
 	}
-	d.arrival = arrival
-	if refused = d.open(req, tx, terms.calls); refused != nil {
+	d.arrival, d.asked = to.arrival, to.asked
+	if refused = d.open(req, tx, terms.calls, to.old != nil); refused != nil {
 		if refused.status == 0 {
 			refused = nil // cancelled: the transaction layer has said 487
 		}
 		return nil, refused
 	}
 	opened = true
-	if old != nil {
-		old.Hangup()
+	if to.old != nil {
+		to.old.Hangup()
 	}
 	return d, nil
 }
 
-// placeOf is what a call gets: by the dialplan, or that of the call which it replaces.
-func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer) (old *dialog, a call.Arrival, refused *refusal) {
-	if old, refused = s.replaced(req, peer); refused != nil {
-		return nil, a, refused
+// destined is where a call goes.
+type destined struct {
+	old     *dialog // that it takes the place of; nil: none
+	asked   dialplan.Question
+	arrival call.Arrival
+}
+
+// admit counts a call in, by the limits of its peer. One that takes the place of another
+// adds none: it is let in whatever is up.
+func (s *Server) admit(to destined, p *peer) *refusal {
+	if to.old == nil {
+		if !p.enter() {
+			return refuse(sip.StatusBusyHere, "Busy Here", "Retry-After: 10").because(fmt.Sprintf("peer %s has max_calls calls up", p.name))
+		}
+		return nil
 	}
-	if old != nil {
-		a = succession(old.arrival)
-	} else if a, refused = terms.arrival(req, peer); refused != nil {
-		return nil, a, refused
+	if !s.dialogs.cede(to.old) {
+		return notReplaced("it replaces no confirmed call of this peer")
+	}
+	to.old.peer.leave()
+	p.join()
+	return nil
+}
+
+// placeOf is what the dialplan in force gives a call. One that takes the place of another
+// gets what that would get now.
+func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer) (to destined, refused *refusal) {
+	if to.old, refused = s.replaced(req, peer); refused != nil {
+		return to, refused
+	}
+	to.asked = question(req, peer)
+	if to.old != nil {
+		to.asked = to.old.asked
+	}
+	if to.arrival, refused = terms.arrival(to.asked); refused != nil {
+		if to.old != nil {
+			refused = notReplaced("the call that it replaces has no route any more")
+		}
+		return to, refused
+	}
+	a := &to.arrival
+	if to.old != nil {
+		succeed(a)
 	}
 	a.Peer, a.Transport = peer.name, strings.ToLower(req.Transport())
 	a.Source, a.CallID = sourceOf(req).Addr().String(), callIDOf(req)
 	a.Caller = dialplan.User(peer.identity.caller(req).user)
-	return old, a, nil
+	return to, nil
 }
 
-// arrival is what the dialplan gives a call.
-func (t *terms) arrival(req *sip.Request, p *peer) (call.Arrival, *refusal) {
+// question is what the dialplan is asked about a call.
+func question(req *sip.Request, p *peer) dialplan.Question {
 	caller := p.identity.caller(req)
-	got, refused := t.plan.Decide(dialplan.Question{
+	return dialplan.Question{
 		Number: uriParty(req.Recipient).user, Host: req.Recipient.Host, Peer: p.name,
 		Trusted: p.identity.kind != nobody, Identity: caller.user, IdentityHost: caller.host,
 		Forwarding: p.forwarding, Diversion: diverted(req).user, History: retargeted(req).user,
-	})
+	}
+}
+
+// arrival is what the dialplan gives a call.
+func (t *terms) arrival(q dialplan.Question) (call.Arrival, *refusal) {
+	got, refused := t.plan.Decide(q)
 	if refused != 0 {
 		// The number is not logged: people dial codes behind feature numbers.
 		return call.Arrival{}, refuse(sip.StatusNotFound, "Not Found").because(refused.String())
@@ -166,14 +208,14 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 }
 
 // open answers the INVITE with 200 and starts the dialog and its call. A refusal
-// of status 0 means that the caller cancelled.
-func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls) *refusal {
+// of status 0 means that the caller cancelled. An heir takes the place of another call.
+func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, heir bool) *refusal {
 	res, offer, settle, refused := d.invited(req)
 	if refused != nil {
 		return refused
 	}
 	settle()
-	if refused = d.s.dialogs.add(d, d.s.opts.Limits); refused != nil {
+	if refused = d.s.dialogs.add(d, heir, d.s.opts.Limits); refused != nil {
 		return refused
 	}
 	started := false

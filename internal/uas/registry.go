@@ -22,6 +22,7 @@ type inviteID struct {
 type registry struct {
 	mu       sync.Mutex
 	dialogs  map[dialogID]*dialog
+	seats    int                 // dialogs that count for Limits.Calls
 	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
 	sources  map[string]int      // dialogs by the address that their last request came from
 	peers    map[*peer]int       // dialogs by the peer that they came from, as it was then
@@ -70,16 +71,18 @@ func (r *registry) forget(id inviteID) {
 // add enters a dialog and counts its two goroutines as work. It refuses one above the
 // limits, and any once the server is closing. Calls of one host that nobody has
 // acknowledged are bounded apart: whoever forges its address could else fill all
-// places, each with answers repeated to a victim for 64*T1.
-func (r *registry) add(d *dialog, l Limits) *refusal {
+// places, each with answers repeated to a victim for 64*T1. An heir, which has the seat
+// that another call ceded, is bounded only by those that wait for the answer to our BYE.
+func (r *registry) add(d *dialog, heir bool, l Limits) *refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	full := ""
 	switch {
 	case r.shut:
 		return shuttingDown()
-	case len(r.dialogs) >= l.Calls:
+	case !heir && r.seats >= l.Calls, len(r.dialogs) >= 2*l.Calls:
 		full = "sip.limits.calls are up"
+	case heir:
 	case r.waiting[d.caller] >= l.Unacknowledged:
 		full = "sip.limits.unacknowledged calls of this address wait for their ACK"
 	}
@@ -87,12 +90,48 @@ func (r *registry) add(d *dialog, l Limits) *refusal {
 		return refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(full)
 	}
 	r.dialogs[d.id] = d
+	r.sit(d)
 	r.sources[d.source]++
 	r.peers[d.peer]++
 	r.waiting[d.caller]++
 	d.waits = true
 	r.work.Add(dialogWork)
 	return nil
+}
+
+// sit gives a dialog a seat; the caller holds mu.
+func (r *registry) sit(d *dialog) {
+	d.seated = true
+	r.seats++
+}
+
+// stand takes it away; false if there was none. The caller holds mu.
+func (r *registry) stand(d *dialog) bool {
+	had := d.seated
+	if had {
+		d.seated = false
+		r.seats--
+	}
+	return had
+}
+
+// cede takes the seat of a confirmed dialog for one that takes its place. False if it
+// is over, not confirmed, or has ceded it already.
+func (r *registry) cede(d *dialog) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dialogs[d.id] == d && !d.waits && r.stand(d)
+}
+
+// restore gives a dialog back what it ceded; false if it is over.
+func (r *registry) restore(d *dialog) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dialogs[d.id] != d {
+		return false
+	}
+	r.sit(d)
+	return true
 }
 
 // confirmed tells that a dialog's first ACK is in, or will not come.
@@ -130,10 +169,12 @@ func (r *registry) close() {
 	r.shut = true
 }
 
-func (r *registry) remove(d *dialog) {
+// remove forgets a dialog and says whether it had a seat.
+func (r *registry) remove(d *dialog) (seated bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.dialogs, d.id)
+	seated = r.stand(d)
 	r.left(d.source)
 	if r.peers[d.peer]--; r.peers[d.peer] == 0 {
 		delete(r.peers, d.peer)
@@ -141,6 +182,7 @@ func (r *registry) remove(d *dialog) {
 	r.answered(d)
 	close(r.changed)
 	r.changed = make(chan struct{})
+	return seated
 }
 
 // moved tells that a dialog's requests now come from elsewhere. Its goroutine calls it.

@@ -26,7 +26,7 @@ func (s *Server) replaced(req *sip.Request, p *peer) (*dialog, *refusal) {
 	id := dialogID{callID: strings.TrimSpace(split(value, ';')[0]), local: to, remote: from}
 	d := s.dialogs.find(id)
 	if d == nil || d.peer.name != p.name || s.dialogs.unconfirmed(d) {
-		return nil, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist").because("it replaces no confirmed call of this peer")
+		return nil, notReplaced("it replaces no confirmed call of this peer")
 	}
 	if _, early := named(value, "early-only"); early {
 		return nil, refuse(sip.StatusBusyHere, "Busy Here").because("the call that it replaces was answered already").as(refusedOther)
@@ -38,12 +38,15 @@ func badReplaces() *refusal {
 	return refuse(sip.StatusBadRequest, "Bad Replaces")
 }
 
-// succession is the arrival of whoever takes the place of a call: by the same route,
-// but as somebody whose mailbox is asked for.
-func succession(a call.Arrival) call.Arrival {
+func notReplaced(why string) *refusal {
+	return refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist").because(why)
+}
+
+// succeed makes the arrival of a call that of whoever takes its place: by the same
+// route, but as somebody whose mailbox is asked for.
+func succeed(a *call.Arrival) {
 	a.Number = ""
 	if a.Door == mailbox.OwnDoor {
 		a.Door = mailbox.AnyDoor
 	}
-	return a
 }

@@ -54,6 +54,93 @@ func TestACallTakesThePlaceOfAnother(t *testing.T) {
 	}
 }
 
+// It adds no call that lasts, so it is let in where every place is taken.
+func TestACallIsReplacedWhereNoOtherIsLetIn(t *testing.T) {
+	for name, limit := range map[string]func(*Options){
+		"of the peer":                  func(o *Options) { o.Peers[0].MaxCalls = 1 },
+		"of all":                       func(o *Options) { o.Limits.Calls = 1 },
+		"of one host's unacknowledged": func(o *Options) { o.Limits.Calls, o.Limits.Unacknowledged = 2, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, setting{options: func(o *Options) { waitsLong(o); limit(o) }})
+			p := h.udp(t)
+			begun(t, h, p)
+			if h.opts.Limits.Calls == 2 {
+				unacknowledged := h.udp(t)
+				unacknowledged.send("INVITE", offerText, "application/sdp")
+				unacknowledged.expect(200)
+				h.calls.next(t)
+			}
+			full := func() {
+				t.Helper()
+				other := h.udp(t)
+				other.send("INVITE", offerText, "application/sdp")
+				require.Contains(t, []int{486, 503}, other.fresh().status())
+			}
+			full()
+			failing := h.udp(t) // its failure leaves things as they were
+			failing.extra = replaces(p, "")
+			failing.send("INVITE", "v=0\r\n", "application/sdp")
+			require.GreaterOrEqual(t, failing.fresh().status(), 400)
+			full()
+			q := h.udp(t)
+			q.extra = replaces(p, "")
+			q.dial()
+			bye := p.expectRequest("BYE")
+			twice := h.udp(t) // its place is another's already
+			twice.extra = replaces(p, "")
+			twice.send("INVITE", offerText, "application/sdp")
+			twice.expect(481)
+			full()
+			p.reply(bye, "200 OK")
+			require.Equal(t, call.Confirmed, h.calls.next(t).hear(t).Kind)
+			soon(t, func() bool { return h.dialogs.find(dialogID{p.callID, p.toTag, p.tag}) == nil })
+			full()
+			r := h.udp(t)
+			r.extra = replaces(q, "")
+			r.dial()
+			q.reply(q.expectRequest("BYE"), "200 OK")
+			r.send("BYE", "", "")
+			r.expect(200)
+			if h.opts.Limits.Calls == 1 || h.opts.Peers[0].MaxCalls == 1 {
+				h.over(t)
+				begun(t, h, h.udp(t))
+				full()
+			}
+		})
+	}
+}
+
+// Who takes the place of a call after a reload gets what the new dialplan gives.
+func TestACallIsReplacedByTheDialplanInForce(t *testing.T) {
+	h := newHouse(t, setting{})
+	p, gone := h.udp(t), h.udp(t)
+	begun(t, h, p)
+	gone.ruri = "sip:5000@" + h.at(0)
+	old := begun(t, h, gone)
+	require.NoError(t, h.Exchange(testOptions(), plan{func(n string) (dialplan.Route, bool) {
+		return dialplan.Route{Door: mailbox.OwnDoor, Domain: "south", Layout: "unity", Language: "fr-FR"}, n == "*97"
+	}}, h.calls))
+	q := h.udp(t)
+	q.ruri, q.extra = "sip:star97@"+h.at(0), replaces(p, "")
+	q.dial()
+	p.reply(p.expectRequest("BYE"), "200 OK")
+	a := h.calls.next(t).arrival
+	require.Equal(t, []string{"south", "unity", "fr-FR", ""}, []string{a.Domain, a.Layout, a.Language, a.Number})
+	require.Equal(t, mailbox.AnyDoor, a.Door)
+
+	late := h.udp(t)
+	late.ruri, late.extra = "sip:star97@"+h.at(0), replaces(gone, "")
+	late.send("INVITE", offerText, "application/sdp")
+	late.expect(481)
+	require.NoError(t, h.Exchange(testOptions(), plan{redirecting}, h.calls))
+	late = h.udp(t)
+	late.extra = replaces(gone, "")
+	late.send("INVITE", offerText, "application/sdp")
+	late.expect(481)
+	old.hearsNext(gone)
+}
+
 func TestReplacesThatFitsNoCall(t *testing.T) {
 	h := newHouse(t, setting{options: func(o *Options) {
 		waitsLong(o)
