@@ -16,8 +16,9 @@ type Leg interface {
 	// Hangup ends the dialog (BYE) and returns at once; Signals closes when it is over.
 	Hangup()
 	// Refer asks the far end to call a SIP URI in our place (RFC 3515) and returns at
-	// once; one Referred says how that ended, unless Gone or another Refer comes first.
-	Refer(target string)
+	// once; one Referred of the same number says how that ended, unless Gone or another
+	// Refer comes first.
+	Refer(target string, number uint32)
 }
 
 // SignalKind is what the far end did.
@@ -37,6 +38,7 @@ const (
 type Signal struct {
 	Kind   SignalKind
 	Report dtmf.Report // InfoKey
+	Number uint32      // Referred: that of the Refer
 	Status int         // Referred: as in SIP; 200 that the caller is connected elsewhere, 408 that nobody said
 }
 

@@ -120,6 +120,7 @@ type leg struct {
 	signals chan Signal
 	hangups chan time.Time
 	targets chan string
+	number  uint32 // of the last Refer
 	once    sync.Once
 }
 
@@ -128,9 +129,12 @@ func newLeg() *leg {
 }
 
 func (l *leg) Signals() <-chan Signal { return l.signals }
-func (l *leg) Refer(target string)    { l.targets <- target }
-func (l *leg) Hangup()                { l.hangups <- time.Now(); l.gone() }
-func (l *leg) gone()                  { l.once.Do(func() { l.signals <- Signal{Kind: Gone}; close(l.signals) }) }
+func (l *leg) Refer(target string, number uint32) {
+	l.number = number
+	l.targets <- target
+}
+func (l *leg) Hangup() { l.hangups <- time.Now(); l.gone() }
+func (l *leg) gone()   { l.once.Do(func() { l.signals <- Signal{Kind: Gone}; close(l.signals) }) }
 
 // clip is a sentence by name.
 type clip struct{ id prompt.ID }

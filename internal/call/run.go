@@ -171,7 +171,7 @@ func (r *run) signal(s Signal) {
 	case Renegotiated:
 		r.merge.Unlock()
 	case Referred:
-		r.transferred(s.Status)
+		r.transferred(s)
 	}
 }
 

@@ -25,7 +25,7 @@ func (r *run) transfer(e *flow.Effect) {
 		r.deps.Log.Warn("a transfer was refused: too many in this hour", "call", r.arrival.CallID, "target", e.Target,
 			"limit", r.site.TransfersPerHour)
 	default:
-		r.leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension))
+		r.leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension), e.Step)
 		return
 	}
 	r.unreferred = true
@@ -48,18 +48,18 @@ func (r *run) mayTransfer() bool {
 
 // transferred tells the flow how the far end's own call to the target ended. A 2xx
 // is the only proof that the caller is there (RFC 3515 section 2.4.4). It ends the
-// call also when it comes after the flow has given the transfer up.
-func (r *run) transferred(status int) {
-	ok := status >= 200 && status < 300
+// call also when it comes after the flow has given that transfer up, be it for another.
+func (r *run) transferred(s Signal) {
+	ok := s.Status >= 200 && s.Status < 300
 	switch {
 	case !ok:
-		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", status)
-	case r.state.At() != flow.Transferring:
+		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", s.Status)
+	case s.Number != r.referring || r.state.At() != flow.Transferring:
 		r.end = flow.EndTransferred
 		r.hangup()
 		return
 	}
-	r.step(flow.Event{Kind: flow.Transferred, Step: r.referring, OK: ok})
+	r.step(flow.Event{Kind: flow.Transferred, Step: s.Number, OK: ok})
 }
 
 // hourly counts events by name within one hour from the first. Its table is

@@ -28,7 +28,7 @@ func (r *rig) refer(key string) string {
 }
 
 func (r *rig) referred(status int) {
-	r.leg.signals <- Signal{Kind: Referred, Status: status}
+	r.leg.signals <- Signal{Kind: Referred, Number: r.leg.number, Status: status}
 	synctest.Wait()
 }
 
@@ -72,6 +72,34 @@ func TestATransferThatSucceedsLateStillEndsTheCall(t *testing.T) {
 		<-r.done
 		require.Equal(t, flow.EndTransferred, r.end.End)
 	})
+}
+
+// The outcome of a transfer may wait in the queue while the caller asks for the next.
+func TestTheOutcomeOfAnEarlierTransferIsNotThatOfThePresentOne(t *testing.T) {
+	for _, status := range []int{486, 200} {
+		walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+			r.answer()
+			r.press("482915#")
+			require.NotEmpty(t, r.refer("0"))
+			first := r.leg.number
+			time.Sleep(time.Minute) // the flow has given it up
+			synctest.Wait()
+			r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
+			require.NotEmpty(t, r.refer("1"))
+			require.NotEqual(t, first, r.leg.number)
+			r.leg.signals <- Signal{Kind: Referred, Number: first, Status: status}
+			synctest.Wait()
+			if status == 200 { // the caller is there
+				<-r.leg.hangups
+				<-r.done
+				require.Equal(t, flow.EndTransferred, r.end.End)
+				return
+			}
+			r.says(prompt.Transferring) // the present one is still awaited
+			r.referred(603)
+			r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
+		})
+	}
 }
 
 func TestOneUnknownCallerDoesNotSpendTheTransfersOfAll(t *testing.T) {

@@ -42,7 +42,7 @@ type dialog struct {
 	mail     chan *letter
 	hang     chan struct{}
 	hangOnce sync.Once
-	refers   chan string   // targets of Refer
+	refers   chan transfer // the last that Refer was asked for
 	quit     chan struct{} // the server will not wait any longer
 	quitOnce sync.Once
 	over     chan struct{} // closed when run has ended
@@ -153,8 +153,8 @@ func (d *dialog) run() {
 			d.guarded(d.leave)
 		case <-timer.C:
 			d.guarded(func() { d.tick(time.Now()) })
-		case target := <-d.refers:
-			d.guarded(func() { d.refer(target) })
+		case t := <-d.refers:
+			d.guarded(func() { d.refer(t) })
 		case status := <-d.answers():
 			d.guarded(func() { d.referAnswered(status) })
 		case <-d.byeDone:
@@ -223,7 +223,7 @@ func earlier(a, b time.Time) time.Time {
 func (d *dialog) tick(now time.Time) {
 	d.repeat(now)
 	if r := d.referral; r != nil && !now.Before(r.giveUp) {
-		d.conclude(sip.StatusRequestTimeout)
+		d.conclude(r.transfer, sip.StatusRequestTimeout)
 	}
 	d.attendAll(d.order.giveUp(now))
 }

@@ -185,7 +185,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		signals: make(chan call.Signal, signalsMax),
 		mail:    make(chan *letter, mailMax),
 		hang:    make(chan struct{}),
-		refers:  make(chan string, 1),
+		refers:  make(chan transfer, 1),
 		quit:    make(chan struct{}),
 		over:    make(chan struct{}),
 		order:   order{next: req.CSeq().SeqNo + 1, wait: max(s.opts.T1*3/2, reorderWait)},

@@ -19,38 +19,48 @@ const fragType = "message/sipfrag"
 // earlier one, with words for the caller.
 const referWait = 3 * time.Minute
 
+// transfer is what a call asks for: a target, and the number that the answer bears.
+type transfer struct {
+	target string
+	number uint32
+}
+
 // referral is a REFER of ours and the subscription that it made (RFC 3515).
 type referral struct {
+	transfer
 	id       string   // of the subscription: the CSeq of the REFER (section 2.4.6)
 	first    bool     // in its dialog: its NOTIFYs need not name it
 	answered chan int // has the final status of the REFER
 	giveUp   time.Time
 }
 
-// Refer implements call.Leg. While a REFER waits to be sent another is left out.
-func (d *dialog) Refer(target string) {
+// Refer implements call.Leg. Its call alone calls it. One that waits to be sent gives
+// way to the next.
+func (d *dialog) Refer(target string, number uint32) {
 	select {
-	case d.refers <- target:
+	case <-d.refers:
 	default:
 	}
+	d.refers <- transfer{target, number}
 }
 
 // refer sends a REFER. It takes the place of one whose outcome is still open.
-func (d *dialog) refer(target string) {
+func (d *dialog) refer(t transfer) {
 	if d.phase != up || !d.ready {
 		return
 	}
-	if strings.ContainsAny(target, "<>\" \t\r\n") { // it would end its header, or its line
-		d.conclude(sip.StatusBadRequest)
+	if strings.ContainsAny(t.target, "<>\" \t\r\n") { // it would end its header, or its line
+		d.conclude(t, sip.StatusBadRequest)
 		return
 	}
 	req := d.request(sip.REFER)
 	own := d.near.contact()
-	for _, h := range [][2]string{{"Refer-To", "<" + target + ">"}, {"Referred-By", own}, {"Contact", own}} {
+	for _, h := range [][2]string{{"Refer-To", "<" + t.target + ">"}, {"Referred-By", own}, {"Contact", own}} {
 		req.AppendHeader(sip.NewHeader(h[0], h[1]))
 	}
 	r := &referral{
-		id: strconv.FormatUint(uint64(d.localSeq), 10), first: !d.referred,
+		transfer: t,
+		id:       strconv.FormatUint(uint64(d.localSeq), 10), first: !d.referred,
 		answered: make(chan int, 1), giveUp: time.Now().Add(d.s.referWait),
 	}
 	d.referral, d.referred = r, true
@@ -79,15 +89,15 @@ func (d *dialog) answers() <-chan int {
 // will try; how that ends comes by NOTIFY (section 2.4.4), which may come before it.
 func (d *dialog) referAnswered(status int) {
 	if status >= 300 {
-		d.conclude(status)
+		d.conclude(d.referral.transfer, status)
 	}
 }
 
-// conclude tells the call how its transfer ended.
-func (d *dialog) conclude(status int) {
+// conclude tells the call how a transfer ended; none is awaited any more.
+func (d *dialog) conclude(t transfer, status int) {
 	d.referral = nil
 	if d.phase == up {
-		d.signals <- call.Signal{Kind: call.Referred, Status: status}
+		d.signals <- call.Signal{Kind: call.Referred, Number: t.number, Status: status}
 	}
 }
 
@@ -115,9 +125,9 @@ func (d *dialog) notify(l *letter) {
 	state, _, _ := strings.Cut(firstHeader(l.req, "Subscription-State"), ";")
 	switch {
 	case status >= 200:
-		d.conclude(status)
+		d.conclude(r.transfer, status)
 	case strings.EqualFold(strings.TrimSpace(state), "terminated"):
-		d.conclude(sip.StatusRequestTimeout) // nothing more will come
+		d.conclude(r.transfer, sip.StatusRequestTimeout) // nothing more will come
 	}
 }
 

@@ -17,7 +17,7 @@ const target = "sip:messages@pbx.example.org"
 func asked(t *testing.T, h *house, p *phone) (*taken, message) {
 	t.Helper()
 	c := begun(t, h, p)
-	c.leg.Refer(target)
+	c.leg.Refer(target, 1)
 	return c, p.expectRequest("REFER")
 }
 
@@ -34,12 +34,14 @@ func (p *phone) tells(frag, state, event string) {
 	p.send("NOTIFY", frag, kind)
 }
 
-// referredTo fails unless the next that the call hears is the outcome of its transfer.
-func (c *taken) referredTo(t *testing.T, status int) {
+// referredTo fails unless the next that the call hears is the outcome of a transfer,
+// whose number it returns.
+func (c *taken) referredTo(t *testing.T, status int) uint32 {
 	t.Helper()
 	s := c.hear(t)
 	require.Equal(t, call.Referred, s.Kind)
 	require.Equal(t, status, s.Status)
+	return s.Number
 }
 
 func TestATransferSucceeds(t *testing.T) {
@@ -151,7 +153,7 @@ func TestANewerTransferTakesTheOlderOnesPlace(t *testing.T) {
 	p := h.udp(t)
 	c, first := asked(t, h, p)
 	p.reply(first, "202 Accepted")
-	c.leg.Refer("sip:operator@pbx.example.org")
+	c.leg.Refer("sip:operator@pbx.example.org", 2)
 	second := p.expectRequest("REFER")
 	require.Equal(t, "<sip:operator@pbx.example.org>", second.get("Refer-To"))
 	p.reply(second, "202 Accepted")
@@ -162,8 +164,21 @@ func TestANewerTransferTakesTheOlderOnesPlace(t *testing.T) {
 	}
 	p.tells("SIP/2.0 200 OK\r\n", "terminated", id(second))
 	p.expect(200)
-	c.referredTo(t, 200)
+	require.EqualValues(t, 2, c.referredTo(t, 200))
 	c.hearsNext(p)
+}
+
+// Its outcome is known before the next is asked for, and waits to be heard.
+func TestAnOutcomeSaysOfWhichTransferItIs(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c, first := asked(t, h, p)
+	p.reply(first, "486 Busy Here")
+	soon(t, func() bool { return len(c.heard) > 0 })
+	c.leg.Refer(target, 2)
+	p.reply(p.expectRequest("REFER"), "603 Decline")
+	require.EqualValues(t, 1, c.referredTo(t, 486))
+	require.EqualValues(t, 2, c.referredTo(t, 603))
 }
 
 func TestNOTIFYsThatAreRefused(t *testing.T) {
@@ -172,7 +187,7 @@ func TestNOTIFYsThatAreRefused(t *testing.T) {
 	c := begun(t, h, p)
 	p.tells("SIP/2.0 200 OK\r\n", "terminated", "refer")
 	p.expect(481) // nobody has asked
-	c.leg.Refer(target)
+	c.leg.Refer(target, 1)
 	p.reply(p.expectRequest("REFER"), "202 Accepted")
 	p.tells("SIP/2.0 200 OK\r\n", "terminated", "presence")
 	require.Equal(t, "refer", p.expect(489).get("Allow-Events"))
@@ -218,8 +233,8 @@ func TestATargetThatIsNoURIIsNotSent(t *testing.T) {
 	p := h.udp(t)
 	c := begun(t, h, p)
 	for _, bad := range []string{"sip:a>;x=<y", "sip:a\r\nX: y", "sip:a b", "\"sip:a"} {
-		c.leg.Refer(bad)
-		c.referredTo(t, 400)
+		c.leg.Refer(bad, 7)
+		require.EqualValues(t, 7, c.referredTo(t, 400))
 	}
 	c.hearsNext(p)
 }
