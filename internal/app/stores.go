@@ -90,6 +90,9 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 	if s.Guard, err = lockout.New(&s.asked, s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
 	}
+	if d, ok := s.Backend.(mailbox.Declarer); ok {
+		s.Guard.Heed(d)
+	}
 	c.Audit.Policy = rulesName(c.Policy)
 	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now)
 	return err

@@ -78,7 +78,9 @@ func (c *Config) idleStores() (all []string) {
 
 // leantOn tells whether another store has its codes checked or its callers found there.
 func (c *Config) leantOn(name string) bool {
-	leans := func(o backend.Options) bool { return o.Find == name || o.Verify == backend.Verify{By: "store", Name: name} }
+	leans := func(o backend.Options) bool {
+		return o.Find == name || o.Verify == backend.Verify{By: "store", Name: name}
+	}
 	for _, o := range c.Stores {
 		if leans(o) {
 			return true

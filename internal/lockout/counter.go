@@ -15,7 +15,7 @@ type Counter struct {
 	Tries   uint64    // tries ever counted
 	Cleared uint64    // of these, no longer held against the key; at most Tries
 	Last    time.Time // the last try that counts
-	Recent  []int64   // sources: Unix milliseconds of the tries of the last hour, oldest first
+	Recent  []int64   // sources and foreign systems: Unix milliseconds of the tries of a window, oldest first
 	Expires time.Time // the ledger may forget the counter from then on; zero: never
 }
 
@@ -71,18 +71,18 @@ const sourceWindow = time.Hour
 
 // slide drops what left the window; a time in the future, from before a clock was
 // set back, becomes now.
-func (c *Counter) slide(now time.Time) {
-	ms, edge := now.UnixMilli(), now.Add(-sourceWindow).UnixMilli()
+func (c *Counter) slide(now time.Time, window time.Duration) {
+	ms, edge := now.UnixMilli(), now.Add(-window).UnixMilli()
 	c.Recent = slices.DeleteFunc(c.Recent, func(at int64) bool { return at <= edge })
 	for i := range c.Recent {
 		c.Recent[i] = min(c.Recent[i], ms)
 	}
 }
 
-func (c *Counter) countRecent(now time.Time) int64 {
+func (c *Counter) countRecent(now time.Time, window time.Duration) int64 {
 	ms := now.UnixMilli()
 	c.Recent = append(c.Recent, ms)
-	c.Last, c.Expires = now, now.Add(sourceWindow)
+	c.Last, c.Expires = now, now.Add(window)
 	return ms
 }
 

@@ -29,11 +29,12 @@ type Ledger interface {
 
 // Guard is the Store that counts. It is safe for concurrent use.
 type Guard struct {
-	store  mailbox.Store
-	ledger Ledger
-	opts   Options
-	now    func() time.Time
-	calls  *calls
+	store    mailbox.Store
+	ledger   Ledger
+	opts     Options
+	now      func() time.Time
+	calls    *calls
+	declarer mailbox.Declarer // nil: no system locks by itself
 }
 
 // New wraps store. A nil now is time.Now. The error is that of Options.Validate.

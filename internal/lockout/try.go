@@ -17,6 +17,9 @@ const (
 	atOtherDoor
 	atMailbox
 	numCounters
+
+	// atSystem is a further one where the system behind locks mailboxes by itself.
+	atSystem = numCounters
 )
 
 // try is one reservation.
@@ -55,15 +58,21 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 		t.closed, t.throttled = &Closed{Until: g.now().Add(nextCall), Why: "the call has used up its tries"}, true
 		return t, nil
 	}
-	keys := keysOf(a, at)
+	keys, own := keysOf(a, at), g.systems(a)
+	if own.tries > 0 && len(keys) > atMailbox {
+		keys = append(keys, systemKey(a))
+	}
 	err := g.ledger.Update(ctx, keys, func(c []Counter) bool {
 		now, moved := g.now(), false // read here, so that tries follow each other in time
 		for i := range c {
 			moved = c[i].pull(now) || moved
 		}
-		c[atSource].slide(now)
+		c[atSource].slide(now, sourceWindow)
 		from := g.closedSource(&c[atSource], at)
 		t.keys, t.closed, t.throttled = nil, g.closedMailbox(c, at.Door, now), false
+		if t.closed == nil {
+			t.closed = own.closed(c, at.Door, now)
+		}
 		switch {
 		case t.closed == nil && from == nil:
 			t.keys = keys
@@ -73,7 +82,7 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 			t.closed, t.throttled = from, true
 		}
 		if t.counted() {
-			t.count(c[:len(t.keys)], now)
+			t.count(c[:len(t.keys)], own, now)
 		}
 		return moved || t.counted()
 	})
@@ -86,15 +95,18 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 // counted tells whether t is held against anything in the ledger.
 func (t *try) counted() bool { return len(t.keys) > 0 }
 
-func (t *try) count(c []Counter, now time.Time) {
-	t.recent = c[atSource].countRecent(now)
-	for i := atDoor; i < len(c); i++ {
+func (t *try) count(c []Counter, own systemLimit, now time.Time) {
+	t.recent = c[atSource].countRecent(now, sourceWindow)
+	for i := atDoor; i < min(len(c), atSystem); i++ {
 		t.before[i] = c[i].Last
 		if i == atOtherDoor {
 			t.number[i] = c[i].Tries
 			continue
 		}
 		t.number[i] = c[i].count(now)
+	}
+	if len(c) > atSystem {
+		c[atSystem].countRecent(now, own.window)
 	}
 }
 
@@ -109,13 +121,16 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 	return g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
 		now := g.now()
 		c[atSource].dropRecent(t.recent, now)
-		for i := atDoor; i < len(c); i++ {
+		for i := atDoor; i < min(len(c), atSystem); i++ {
 			switch {
 			case v == right:
 				c[i].clear(t.number[i], now)
 			case i != atOtherDoor:
 				c[i].giveBack(t.number[i], t.before[i], now)
 			}
+		}
+		if len(c) > atSystem {
+			c[atSystem].forget(v == right, t.recent, now)
 		}
 		return true
 	})

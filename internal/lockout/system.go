@@ -1,0 +1,68 @@
+package lockout
+
+import (
+	"slices"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// Heed makes the Guard keep below the limits of foreign systems that lock mailboxes by
+// themselves: a stranger at the any door must not bring that about, and the owner's own
+// telephone gets one try more. Call it before the first try.
+func (g *Guard) Heed(systems mailbox.Declarer) { g.declarer = systems }
+
+// systemLimit is how many wrong codes within a window a foreign system is given.
+type systemLimit struct {
+	tries  int // of the system's own limit; 0: it has none
+	window time.Duration
+}
+
+// longWindow stands for a memory of which nothing is known.
+const longWindow = 24 * time.Hour
+
+func (g *Guard) systems(a mailbox.Account) systemLimit {
+	if g.declarer == nil || a.ID == "" {
+		return systemLimit{}
+	}
+	t := g.declarer.Traits(a)
+	if t.Window <= 0 {
+		t.Window = longWindow
+	}
+	return systemLimit{t.Limit, t.Window}
+}
+
+// spared are the tries that each door leaves unused.
+const (
+	sparedAtOwn = 1
+	sparedAtAny = 2
+)
+
+// closed is the limit that forbids a try now; nil if there is none. One try is always
+// possible.
+func (l systemLimit) closed(c []Counter, door mailbox.Door, now time.Time) *Closed {
+	if len(c) <= atSystem {
+		return nil
+	}
+	spared := sparedAtAny
+	if door == mailbox.OwnDoor {
+		spared = sparedAtOwn
+	}
+	allowed, recent := max(1, l.tries-spared), &c[atSystem]
+	recent.slide(now, l.window)
+	if len(recent.Recent) < allowed {
+		return nil
+	}
+	oldest := recent.Recent[len(recent.Recent)-allowed]
+	return &Closed{Until: time.UnixMilli(oldest).Add(l.window), Why: "the voicemail system itself would soon lock the mailbox"}
+}
+
+// forget drops the try of that time, and after a right code all before it.
+func (c *Counter) forget(before bool, ms int64, now time.Time) {
+	if before {
+		c.Recent = slices.DeleteFunc(c.Recent, func(at int64) bool { return at < ms })
+	}
+	c.dropRecent(ms, now)
+}
+
+func systemKey(a mailbox.Account) string { return "system:" + bounded(a.Backend+"\n"+a.ID) }
