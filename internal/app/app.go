@@ -67,6 +67,7 @@ type service struct {
 
 func newService(c config.Config, stores *Stores, o Options) *service {
 	s := &service{Options: o, stores: stores, count: newMetrics(o.Version), health: newReadiness(stores)}
+	s.health.log = o.Log
 	s.inForce.Store(&c)
 	stores.asked.count.Store(s.count)
 	return s

@@ -18,6 +18,7 @@ import (
 type readiness struct {
 	server   atomic.Pointer[uas.Server] // nil while starting
 	draining atomic.Bool
+	log      *slog.Logger // of what the pages do not show; nil: nowhere
 	store    *console.Probe
 	ledger   *console.Probe
 }
@@ -29,15 +30,40 @@ const (
 )
 
 func newReadiness(s *Stores) *readiness {
-	return &readiness{
-		store:  console.NewProbe(probeWithin, probeEvery, s.askable),
-		ledger: console.NewProbe(probeWithin, probeEvery, s.countable),
+	r := new(readiness)
+	r.store = console.NewProbe(probeWithin, probeEvery, r.told("store", s.askable))
+	r.ledger = console.NewProbe(probeWithin, probeEvery, r.told("ledger", s.countable))
+	return r
+}
+
+// told has the log say what a question meets, each time that it is something else: the
+// pages show only of what kind it is. A Probe asks one question at a time.
+func (r *readiness) told(word string, ask func(context.Context) error) func(context.Context) error {
+	last := ""
+	return func(ctx context.Context) error {
+		err := ask(ctx)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != last && r.log != nil {
+			if err != nil {
+				r.log.Warn("star97 is not ready", "reason", word, "error", err)
+			} else {
+				r.log.Info("star97 is ready again", "reason", word)
+			}
+		}
+		last = text
+		return err
 	}
 }
 
 // reasons is empty if calls are taken.
 func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
 	add := func(word, text string) { all = append(all, console.Reason{Word: word, Text: text}) }
+	trouble := func(word, text string, err error) {
+		all = append(all, console.Reason{Word: word, Class: mailbox.CodeOf(err).String(), Text: text})
+	}
 	server := r.server.Load()
 	switch {
 	case r.draining.Load():
@@ -50,10 +76,10 @@ func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
 		add("listener", fmt.Sprintf("Nobody reads %s %s any more; restart star97.", l.Network, l.Addr))
 	}
 	if err := r.store.Ask(ctx); err != nil {
-		add("store", fmt.Sprintf("The voicemail system cannot be asked: %v.", err))
+		trouble("store", "The voicemail system cannot be asked; the log says why.", err)
 	}
 	if err := r.ledger.Ask(ctx); err != nil {
-		add("ledger", fmt.Sprintf("Tries cannot be counted, so no code is looked at: %v.", err))
+		trouble("ledger", "Tries cannot be counted, so no code is looked at; the log says why.", err)
 	}
 	return all
 }
@@ -130,7 +156,7 @@ func openConsole(o console.Options, d console.Deps) (*console.Console, error) {
 		return nil, nil
 	}
 	c, err := console.Open(o, d)
-	if errors.Is(err, console.ErrTaken) && o == console.DefaultOptions() {
+	if errors.Is(err, console.ErrTaken) && o.Listen == console.DefaultOptions().Listen && len(o.Hosts) == 0 {
 		d.Log.Warn("health and metrics are not answered: another program, perhaps another star97, has the default address; "+
 			"choose one for this service in http.listen", slog.String("address", o.Listen))
 		return nil, nil

@@ -1,7 +1,8 @@
 // Package console is the HTTP side: /healthz (the process lives), /readyz (it takes
 // calls, or why not) and /metrics, for GET and HEAD (RFC 9110) and nothing else. It
 // answers from this machine only unless it is configured otherwise, and it has no
-// password. It knows no room: what it shows are views that app hands to it.
+// password; who asks for another host than this one gets 421 (section 15.5.20). It knows
+// no room: what it shows are views that app hands to it.
 package console
 
 import (
@@ -21,8 +22,9 @@ import (
 
 // Reason is why the service takes no calls.
 type Reason struct {
-	Word string `json:"reason"` // of a closed set, for programs
-	Text string `json:"text"`
+	Word  string `json:"reason"`          // of a closed set, for programs
+	Class string `json:"class,omitempty"` // which kind of trouble, of a closed set as well
+	Text  string `json:"text"`            // nothing that another system has said
 }
 
 // Deps are the views. Both are safe for concurrent use.
@@ -64,16 +66,16 @@ func Open(o Options, d Deps) (*Console, error) {
 		}
 		return nil, fmt.Errorf("cannot listen on http.listen %s: %w; free it, choose another address, or write listen: \"\" to go without", o.Listen, err)
 	}
-	return serve(ln, d, readWithin), nil
+	return serve(ln, o, d, readWithin), nil
 }
 
 // serve answers on ln; a request has to be read within a time.
-func serve(ln net.Listener, d Deps, within time.Duration) *Console {
+func serve(ln net.Listener, o Options, d Deps, within time.Duration) *Console {
 	c := &Console{
 		addr:  ln.Addr().(*net.TCPAddr).AddrPort(),
 		ended: make(chan struct{}),
 		server: &http.Server{
-			Handler:           handler(d),
+			Handler:           hosts(o.Hosts).only(handler(d)),
 			ReadHeaderTimeout: within, ReadTimeout: within, WriteTimeout: writeWithin, IdleTimeout: idleFor,
 			MaxHeaderBytes: headerBytes,
 			ErrorLog:       slog.NewLogLogger(d.Log.Handler(), slog.LevelDebug),

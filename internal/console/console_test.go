@@ -87,12 +87,12 @@ func TestNothingElseIsServed(t *testing.T) {
 
 func TestNotReadySaysWhy(t *testing.T) {
 	res, body := ask(t, "GET", open(t, func(context.Context) []Reason {
-		return []Reason{{"draining", "star97 is shutting down."}, {"store", "The store does not answer."}}
+		return []Reason{{Word: "draining", Text: "star97 is shutting down."}, {Word: "store", Class: "unavailable", Text: "The store does not answer."}}
 	})+"/readyz")
 	require.Equal(t, 503, res.StatusCode)
 	require.Equal(t, "application/json", res.Header.Get("Content-Type"))
 	require.JSONEq(t, `{"ready": false, "reasons": [
-		{"reason": "draining", "text": "star97 is shutting down."}, {"reason": "store", "text": "The store does not answer."}]}`, body)
+		{"reason": "draining", "text": "star97 is shutting down."}, {"reason": "store", "class": "unavailable", "text": "The store does not answer."}]}`, body)
 }
 
 func TestATakenAddressIsSaid(t *testing.T) {
@@ -110,7 +110,7 @@ func TestATakenAddressIsSaid(t *testing.T) {
 func TestAnIntruderIsBounded(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	c := serve(ln, deps(well), 300*time.Millisecond)
+	c := serve(ln, Options{}, deps(well), 300*time.Millisecond)
 	defer c.Close()
 	url := "http://" + c.Addr().String()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))

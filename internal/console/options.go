@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Options of the HTTP side. Start from DefaultOptions.
@@ -11,6 +12,11 @@ type Options struct {
 	// They have no password: choose a loopback address, or a network that only the
 	// monitoring reaches.
 	Listen string `yaml:"listen"`
+	// Hosts are further names or addresses by which these pages may be asked for, as in
+	// the Host header without a port. The address of listen, localhost and loopback
+	// addresses are always answered; any other gets 421, so that no page of the Web can
+	// read these with a name that it leads here (DNS rebinding).
+	Hosts []string `yaml:"hosts"`
 }
 
 // DefaultOptions are the documented defaults.
@@ -23,6 +29,11 @@ func (o Options) Validate() error {
 	}
 	if _, err := netip.ParseAddrPort(o.Listen); err != nil {
 		return fmt.Errorf("listen is %q; write IP:port, like 127.0.0.1:9797, or \"\" for none", o.Listen)
+	}
+	for i, h := range o.Hosts {
+		if canonical(h) == "" || strings.ContainsAny(h, " /@*") {
+			return fmt.Errorf("hosts[%d] is %q; write a name or an IP address without a port, like star97.example.org", i, h)
+		}
 	}
 	return nil
 }
