@@ -40,11 +40,52 @@ const (
 	ByVerify            // the new code was verified, where need be the old one refused
 )
 
+// Ability is what a backend can do beside finding, verifying and changing.
+type Ability string
+
+// The abilities, each with its interface.
+const (
+	CanList     Ability = "list"     // Lister
+	CanReset    Ability = "reset"    // Resetter
+	CanFlag     Ability = "flags"    // Flagger
+	CanUnlock   Ability = "unlock"   // Unlocker
+	CanAdd      Ability = "add"      // Admin
+	CanEdit     Ability = "edit"     // Editor
+	CanRenumber Ability = "renumber" // Renumberer
+)
+
+// AbilitiesOf lists what a backend implements.
+func AbilitiesOf(b Store) (all []Ability) {
+	for _, can := range []struct {
+		ability Ability
+		does    func(Store) bool
+	}{
+		{CanList, implements[Lister]},
+		{CanReset, implements[Resetter]},
+		{CanFlag, implements[Flagger]},
+		{CanUnlock, implements[Unlocker]},
+		{CanAdd, implements[Admin]},
+		{CanEdit, implements[Editor]},
+		{CanRenumber, implements[Renumberer]},
+	} {
+		if can.does(b) {
+			all = append(all, can.ability)
+		}
+	}
+	return all
+}
+
+func implements[I any](b Store) bool {
+	_, ok := b.(I)
+	return ok
+}
+
 // Traits are what a backend declares about itself and its system.
 type Traits struct {
 	System string // the voicemail system's name for people
 	Check  Check
 	Proof  Proof
+	Can    []Ability // as AbilitiesOf lists them
 	// Limit is the number of wrong codes in a row after which the system itself locks a
 	// mailbox, and Window how long it remembers them. Limit 0: no such limit is known.
 	Limit  int
@@ -66,6 +107,14 @@ type Declarer interface {
 // with its errors. It stands in for the Verify of a system that has NoCheck.
 type Verifier interface {
 	Verify(ctx context.Context, a Account, code pin.PIN, at Attempt) error
+}
+
+// Prober tells whether a system can be reached, without touching a mailbox.
+type Prober interface {
+	// Probe asks one harmless question that proves address, transport security and
+	// account, and returns what the system says of itself, empty if nothing. Errors:
+	// ServiceRefused, Throttled, Unavailable.
+	Probe(ctx context.Context) (string, error)
 }
 
 // ByUser finds the mailbox of a user of a directory that several systems share.

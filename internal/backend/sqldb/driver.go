@@ -39,7 +39,7 @@ func (o Options) Open(ctx context.Context) (mailbox.Backend, error) {
 func (o Options) Declared() mailbox.Traits {
 	return mailbox.Traits{
 		System: "the embedded store", Check: mailbox.Native, Proof: mailbox.ByTransaction,
-		Flags: true, AtRest: "argon2id over a peppered HMAC",
+		Can: []mailbox.Ability{mailbox.CanList, mailbox.CanReset, mailbox.CanAdd, mailbox.CanEdit}, Flags: true, AtRest: "argon2id over a peppered HMAC",
 	}
 }
 
