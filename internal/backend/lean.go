@@ -42,7 +42,8 @@ func (r *Router) verifyBy(ctx context.Context, s *store, v Verify, by Delegates)
 			return fmt.Errorf("store %s cannot tell whether a code is right either: name one that can", v.Name)
 		}
 		s.twin = &twin{other.Backend, v.Name}
-		s.calls, s.checker = &delegated{Store: s.Backend, by: s.twin}, mailbox.Traits{Check: mailbox.Delegated}
+		s.delegate = &delegated{Store: s.Backend, by: s.twin}
+		s.calls, s.checker = s.delegate, mailbox.Traits{Check: mailbox.Delegated}
 		return nil
 	}
 	if by == nil {
@@ -52,7 +53,8 @@ func (r *Router) verifyBy(ctx context.Context, s *store, v Verify, by Delegates)
 	if err != nil {
 		return err
 	}
-	s.calls, s.checker = &delegated{Store: s.Backend, by: verifier}, mailbox.Traits{Check: mailbox.Delegated}
+	s.delegate = &delegated{Store: s.Backend, by: verifier, proved: new(proofs)}
+	s.calls, s.checker = s.delegate, mailbox.Traits{Check: mailbox.Delegated}
 	if d, ok := verifier.(mailbox.Declarer); ok {
 		s.checker = d.Traits(mailbox.Account{})
 		s.checker.Check = mailbox.Delegated

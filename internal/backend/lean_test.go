@@ -2,8 +2,11 @@ package backend
 
 import (
 	"context"
+	"io"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -91,43 +94,75 @@ func (c *counting) Verify(_ context.Context, _ mailbox.Account, code pin.PIN, _ 
 	return mailbox.Fail("verify", mailbox.WrongPIN, nil)
 }
 
-// A call whose code was proved is not put to the question again for its change; any
-// other call is, and so is a second change.
+// A call whose code a one-time delegate has proved is not put to the question again for
+// its change; any other call is, and so is a second change.
 func TestAChangeAsksTheDelegateOnce(t *testing.T) {
 	c := &counting{right: conformance.Code(t, hers)}
 	r := openLeaning(t, func(o *Options) { o.Verify.By = "otp" }, func(context.Context, Verify) (mailbox.Verifier, error) { return c, nil })
 	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
 	a := only(t, r, "4001")
-	change := func(current string, at mailbox.Attempt) mailbox.Result {
-		return r.Change(t.Context(), a, conformance.Code(t, current), conformance.Code(t, fresh), at)
+	change := func(current, next string, at mailbox.Attempt) mailbox.Result {
+		return r.Change(t.Context(), a, conformance.Code(t, current), conformance.Code(t, next), at)
 	}
 	mine, other := at, at
 	mine.Call, other.Call = 7, 8
 
 	require.Equal(t, mailbox.OK, ask(t, r, a, hers, mine))
-	require.Equal(t, mailbox.WrongPIN, change(his, mine).Reason, "not the code that was proved")
-	require.EqualValues(t, 2, c.asked.Load())
-	require.Equal(t, mailbox.OK, ask(t, r, a, hers, mine))
-	require.Equal(t, mailbox.WrongPIN, change(his, other).Reason)
-	require.EqualValues(t, 4, c.asked.Load())
-	require.Equal(t, mailbox.Done, change(hers, mine).Outcome)
-	require.EqualValues(t, 4, c.asked.Load(), "proved before")
-	change(hers, mine)
-	require.EqualValues(t, 5, c.asked.Load(), "the proof is used up")
+	require.Equal(t, mailbox.WrongPIN, change(his, fresh, mine).Reason, "not the code that was proved")
+	require.Equal(t, mailbox.WrongPIN, change(his, fresh, other).Reason)
+	require.EqualValues(t, 3, c.asked.Load())
+	require.Equal(t, mailbox.TooShort, change(hers, "", mine).Reason)
+	require.Equal(t, mailbox.Done, change(hers, fresh, mine).Outcome, "a refused new code costs no proof")
+	require.EqualValues(t, 3, c.asked.Load(), "proved before")
+	change(hers, fresh, mine)
+	require.EqualValues(t, 4, c.asked.Load(), "the proof is used up")
 }
 
-func TestProofsAreBounded(t *testing.T) {
-	var p proofs
-	code := conformance.Code(t, hers)
-	a := mailbox.Account{ID: "a"}
-	for call := range uint64(2 * maxProofs) {
-		p.keep(a, code, mailbox.Attempt{Call: call + 1})
-	}
-	require.Len(t, p.kept, maxProofs)
-	last := mailbox.Attempt{Call: 2 * maxProofs}
-	require.False(t, p.take(mailbox.Account{ID: "b"}, &code, last), "another mailbox")
-	p.keep(a, code, mailbox.Attempt{})
-	require.False(t, p.take(a, &code, mailbox.Attempt{}), "outside a call nothing is remembered")
+// An owner may change the code while a call that knows the old one is still up.
+func TestAChangeAsksAnotherStoreAgain(t *testing.T) {
+	r := openLeaning(t, byNorth, nil)
+	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
+	twin := put(t, r, 1, mailbox.Account{Extension: "4001"}, hers)
+	a, mine := only(t, r, "4001"), at
+	mine.Call = 7
+	require.Equal(t, mailbox.OK, ask(t, r, a, hers, mine))
+	require.Equal(t, mailbox.Done, r.stores[1].Change(t.Context(), twin, conformance.Code(t, hers), conformance.Code(t, his), at).Outcome)
+	require.Equal(t, mailbox.WrongPIN, r.Change(t.Context(), a, conformance.Code(t, hers), conformance.Code(t, fresh), mine).Reason)
+}
+
+// What another store still calls right says nothing of a change in this one.
+func TestADelegateDoesNotSettleARefusal(t *testing.T) {
+	r := openLeaning(t, byNorth, nil)
+	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
+	put(t, r, 1, mailbox.Account{Extension: "4001"}, hers)
+	a := only(t, r, "4001")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	doubt := mailbox.Doubt(io.ErrUnexpectedEOF)
+	got := mailbox.Settle(ctx, r, a, conformance.Code(t, hers), conformance.Code(t, fresh), at, doubt)
+	require.Equal(t, mailbox.Unknown, got.Outcome)
+	got = mailbox.Settle(t.Context(), r, a, conformance.Code(t, his), conformance.Code(t, hers), at, doubt)
+	require.Equal(t, mailbox.Done, got.Outcome, "that it calls the new code right does")
+}
+
+func TestProofsAreBoundedAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p proofs
+		code := conformance.Code(t, hers)
+		a := mailbox.Account{ID: "a"}
+		for call := range uint64(2 * maxProofs) {
+			p.keep(a, code, mailbox.Attempt{Call: call + 1})
+		}
+		require.Len(t, p.kept, maxProofs)
+		first := mailbox.Attempt{Call: 1}
+		require.True(t, p.have(a, &code, first))
+		require.False(t, p.have(mailbox.Account{ID: "b"}, &code, first), "another mailbox")
+		p.keep(a, code, mailbox.Attempt{})
+		require.False(t, p.have(a, &code, mailbox.Attempt{}), "outside a call nothing is remembered")
+		time.Sleep(proofTime)
+		synctest.Wait()
+		require.Empty(t, p.kept)
+	})
 }
 
 func TestCallersAreFoundInAnotherStore(t *testing.T) {

@@ -38,6 +38,7 @@ type store struct {
 	calls    mailbox.Store  // stands before the Backend for the stores that it leans on; nil: it leans on none
 	checker  mailbox.Traits // of whoever checks codes instead; Check is NoCheck if nobody does
 	twin     *twin          // the other store that does
+	delegate *delegated     // nil: the system itself
 }
 
 // tenants says which store has a domain. It is never altered.
@@ -225,13 +226,16 @@ func (r *Router) Change(ctx context.Context, a mailbox.Account, current, next pi
 	return result
 }
 
-// Lag is that of the account's store.
-func (r *Router) Lag(a mailbox.Account) time.Duration {
+// Lag is that of the account's store, or of whoever checks its codes if that is longer.
+func (r *Router) Lag(a mailbox.Account) (lag time.Duration) {
 	s, own := r.keeping(a)
 	if l, ok := s.Backend.(mailbox.Lagging); ok {
-		return l.Lag(own)
+		lag = l.Lag(own)
 	}
-	return 0
+	if s.delegate != nil {
+		lag = max(lag, s.delegate.lag(own))
+	}
+	return lag
 }
 
 // front is what calls ask.

@@ -11,13 +11,12 @@ import (
 	"star97/internal/pin"
 )
 
-// delegated is a Store whose codes another party checks. Its Change asks that party
-// for the current code too, unless the same call has proved it a moment ago: a
-// one-time code is good for one question, and a probe takes the caller's time.
+// delegated is a Store whose codes another party checks. Its Change has that party
+// check the current code as well.
 type delegated struct {
 	mailbox.Store
 	by     mailbox.Verifier
-	proved proofs
+	proved *proofs // nil: the delegate can be asked as often as need be
 }
 
 // Verify asks the delegate.
@@ -29,25 +28,44 @@ func (d *delegated) Verify(ctx context.Context, a mailbox.Account, code pin.PIN,
 	return err
 }
 
-// Change has the delegate check current before the system is asked to write.
+// Change has current checked before the system is asked to write. Where the delegate
+// cannot be asked twice, what the call has proved a moment ago counts until the change
+// is made.
 func (d *delegated) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
-	if !d.proved.take(a, &current, at) {
+	if !d.proved.have(a, &current, at) {
 		if err := d.by.Verify(ctx, a, current, at); err != nil {
 			return mailbox.Refuse(err)
 		}
 	}
-	return d.Store.Change(ctx, a, current, next, at)
+	r := d.Store.Change(ctx, a, current, next, at)
+	if r.Outcome != mailbox.Refused {
+		d.proved.drop(at)
+	}
+	return r
+}
+
+// unknowable is the lag of a store whose delegate answers from what it has itself: that
+// it calls the current code right never proves that a change was not made.
+const unknowable = 24 * time.Hour
+
+// lag is how long after a change the delegate may call the old code right.
+func (d *delegated) lag(a mailbox.Account) time.Duration {
+	if l, ok := d.by.(mailbox.Lagging); ok {
+		return l.Lag(a)
+	}
+	return unknowable
 }
 
 const (
-	// proofTime is how long a call's proved code counts: longer than anybody needs to
-	// choose a new one.
-	proofTime = 10 * time.Minute
-	// maxProofs bounds the calls that are remembered.
+	// proofTime is how long a call's proved code counts: long enough to choose a new
+	// one, and no longer than the code should stay in memory.
+	proofTime = 5 * time.Minute
+	// maxProofs bounds the calls that are remembered; the one too many is asked again.
 	maxProofs = 4096
 )
 
-// proofs remembers for each call which code its delegate has called right.
+// proofs remembers for each call which code its delegate has called right, for
+// delegates that can be asked once: a one-time code, a call to a voicemail pilot.
 type proofs struct {
 	mu   sync.Mutex
 	kept map[uint64]proof
@@ -56,34 +74,47 @@ type proofs struct {
 type proof struct {
 	mailbox string
 	code    pin.PIN
-	until   time.Time
+	end     *time.Timer
 }
 
 func (p *proofs) keep(a mailbox.Account, code pin.PIN, at mailbox.Attempt) {
-	if at.Call == 0 {
+	if p == nil || at.Call == 0 {
 		return
 	}
+	p.drop(at)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	for call, old := range p.kept {
-		if len(p.kept) >= maxProofs || now.After(old.until) {
-			delete(p.kept, call) // any one: whoever is forgotten is asked again
-		}
+	if len(p.kept) >= maxProofs {
+		return
 	}
 	if p.kept == nil {
 		p.kept = map[uint64]proof{}
 	}
-	p.kept[at.Call] = proof{a.ID, code, now.Add(proofTime)}
+	p.kept[at.Call] = proof{a.ID, code, time.AfterFunc(proofTime, func() { p.drop(at) })}
 }
 
-// take tells whether the call has proved this code, once.
-func (p *proofs) take(a mailbox.Account, code *pin.PIN, at mailbox.Attempt) bool {
+// have tells whether the call has proved this code.
+func (p *proofs) have(a mailbox.Account, code *pin.PIN, at mailbox.Attempt) bool {
+	if p == nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	kept, ok := p.kept[at.Call]
-	delete(p.kept, at.Call)
-	return ok && at.Call != 0 && kept.mailbox == a.ID && time.Now().Before(kept.until) && kept.code.Equal(code)
+	return ok && kept.mailbox == a.ID && kept.code.Equal(code)
+}
+
+func (p *proofs) drop(at mailbox.Attempt) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept, ok := p.kept[at.Call]; ok {
+		kept.end.Stop()
+		kept.code.Wipe()
+		delete(p.kept, at.Call)
+	}
 }
 
 // twin is the Verifier on a store that keeps the same codes in another system.

@@ -56,7 +56,7 @@ func (s Source) Read() (Secret, error) {
 		if !set || value == "" {
 			return Secret{}, fmt.Errorf("the environment variable %s is empty or not set: set it before star97 starts", s.Env)
 		}
-		return Secret{value}, nil
+		return Of(value), nil
 	}
 	return fromFile(s.File)
 }
@@ -89,20 +89,31 @@ func fromFile(name string) (Secret, error) {
 	if value == "" {
 		return Secret{}, fmt.Errorf("the secret's file %s is empty: write the secret into it", name)
 	}
-	return Secret{value}, nil
+	return Of(value), nil
 }
 
-// Secret is text that does not print.
-type Secret struct{ value string }
+// Secret is text that does not print: behind a function, since fmt walks into the
+// unexported fields of a struct that holds one and asks no method there.
+type Secret struct{ reveal func() string }
 
 // Of makes a Secret of text, for tests and for what a program was given by other means.
-func Of(text string) Secret { return Secret{text} }
+func Of(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{func() string { return text }}
+}
 
 // Reveal is the text itself. Nobody may log, wrap or keep it.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
 
 // Empty tells whether there is none.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.reveal == nil }
 
 const shown = "[secret]"
 
