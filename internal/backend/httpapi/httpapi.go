@@ -2,19 +2,29 @@
 // pinned authority or certificate, deadlines, bounds on bodies, retries of what changes
 // nothing, a rate limit, a circuit breaker, and errors in mailbox's own codes. It logs
 // sizes, status and tracking ids, never a header, a query or a body.
+//
+// It follows no redirect, asks no proxy and unpacks nothing. What a system's answers
+// mean is its adapter's matter.
 package httpapi
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"star97/internal/mailbox"
+)
+
+const (
+	// firstPause is the mean wait before a safe request is sent again; each further one
+	// is twice as long, up to longestPause.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 2 * time.Second
 )
 
 // Client talks to one server. It is safe for concurrent use.
@@ -23,9 +33,12 @@ type Client struct {
 	base      *url.URL
 	transport *http.Transport
 	auth      Auth
+	gate      *gate
+	sessions  *sessions // nil: cookies are not kept
 }
 
-// New makes a Client. auth may be nil. Errors are sentences with place and remedy.
+// New makes a Client and opens no connection. auth may be nil. Errors are sentences
+// with place and remedy.
 func New(o Options, auth Auth) (*Client, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -38,26 +51,38 @@ func New(o Options, auth Auth) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{o: o, base: base, transport: transport, auth: auth}, nil
+	c := &Client{o: o, base: base, transport: transport, auth: auth, gate: newGate(o, base.Host)}
+	if o.Cookies {
+		c.sessions = newSessions()
+	}
+	return c, nil
 }
 
-// Close gives the idle connections up.
+// Close gives the idle connections up, and what the Auth holds open.
 func (c *Client) Close() error {
 	c.transport.CloseIdleConnections()
+	if held, ok := c.auth.(io.Closer); ok {
+		return held.Close()
+	}
 	return nil
 }
 
-// Request is one question. Whoever makes it wipes Body afterwards.
+// Request is one question. Whoever makes it wipes Body when Do has returned.
 type Request struct {
 	Op     string // lookup, verify, change: for errors
 	Method string
-	Path   string // below Options.URL, its segments already escaped
+	Path   string // below Options.URL: empty or from its / on, its segments already escaped
 	Query  url.Values
-	Header http.Header // Content-Type, Accept and what else the system wants; an Authorization takes Auth's place
+	Header http.Header // Content-Type, Accept and what else the system wants; an Authorization takes the Auth's place
 	Body   []byte
-	Safe   bool // changes nothing: may be sent again
+	Safe   bool // changes nothing and counts nowhere: may be sent again
+	// Want is the form that an answer from 200 to 299 that has a body must be of, by its
+	// Content-Type: json, xml, or empty for any. A proxy's page of HTML is not mistaken
+	// for the system's word.
+	Want string
 	// AllowStatus lists the answers that are returned although Do would make errors of
 	// them: 401 or 403 where they speak of one mailbox, 500 where faults come with it.
+	// They open no breaker.
 	AllowStatus []int
 }
 
@@ -67,106 +92,115 @@ type Answer struct {
 	Header   http.Header
 	Body     []byte
 	Tracking string // the server's own id of the request, if it gives one
+
+	op   string
+	safe bool
 }
 
-// Do sends r and returns every answer below 500 but 3xx, 401, 403 and 429, and those of
-// r.AllowStatus. All else is a *mailbox.Error: ServiceRefused for 401 and 403, Throttled
-// for 429, and for 503 with Retry-After (its detail is a *Later), OutcomeUnknown where a
-// request that is not Safe may have been carried out (it was sent and no whole answer
-// came, or 3xx or 5xx), Unavailable for the rest: not sent, breaker open, 5xx of a Safe
-// request. No redirect is followed.
+// Do sends r and returns every answer from 200 to 499 but 3xx, 401, 403 and 429, and
+// those of r.AllowStatus. All else is a *mailbox.Error whose text holds nothing of an
+// answer: ServiceRefused for 401 and 403; Throttled for 429 and for 503 with Retry-After
+// (its detail is a *Later); Busy where Options' own limits left no room in time;
+// OutcomeUnknown where a request that is not Safe may have been carried out: bytes of it
+// have left and no whole answer came, or one of 3xx, of 5xx or not of the form Want;
+// Unavailable for the rest.
+//
+// A Safe request is sent again where that may help and ctx leaves the time. Any request
+// is sent a second time after a 401 that says no more than that a token or a session has
+// ended: it was not carried out (RFC 9110 section 15.5.2).
 func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
+	pauses := backoff.ExponentialBackOff{
+		InitialInterval: firstPause, MaxInterval: longestPause, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	pauses.Reset()
+	var last *fault
+	for tries := 0; ; tries++ {
+		a, f := c.try(ctx, r)
+		if f == nil {
+			return a, nil
+		}
+		if last == nil || !f.own {
+			last = f // what the server did tells more than that it is left alone since
+		}
+		if !r.Safe || !f.again || tries == c.o.Retries || !c.pause(ctx, max(pauses.NextBackOff(), f.wait())) {
+			return Answer{}, mailbox.Fail(r.Op, last.code, last.detail)
+		}
+	}
+}
+
+// pause waits for d and tells whether another try makes sense: not where that would take
+// longer than a try may, or than ctx has.
+func (c *Client) pause(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); d > c.o.Timeout || ok && time.Until(end) <= d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// try asks once, when it may.
+func (c *Client) try(ctx context.Context, r Request) (a Answer, f *fault) {
 	if ctx.Err() != nil {
-		return Answer{}, mailbox.Expired(ctx, r.Op)
+		return Answer{}, &fault{code: mailbox.Unavailable, detail: context.Cause(ctx), own: true}
 	}
-	try, cancel := context.WithTimeout(ctx, c.o.Timeout)
-	defer cancel()
-	req, err := c.request(try, r)
-	if err != nil {
-		return Answer{}, mailbox.Fail(r.Op, mailbox.Unavailable, err)
+	leave, f := c.gate.enter(ctx)
+	if f != nil {
+		return Answer{}, f
 	}
-	if c.auth != nil && req.Header.Get("Authorization") == "" {
-		if err := c.auth.Apply(try, req); err != nil {
-			return Answer{}, mailbox.Fail(r.Op, mailbox.CodeOf(err), err)
-		}
+	defer func() { leave(f) }()
+	a, renewed, f := c.send(ctx, r)
+	if f == nil && renewed {
+		clear(a.Body)
+		a, _, f = c.send(ctx, r)
 	}
-	body := lend(r.Body)
-	defer body.take()
-	sent := trace(req, body)
-	res, err := c.transport.RoundTrip(req)
-	if err != nil {
-		return Answer{}, c.lost(r, sent.left(), err)
+	if f == nil {
+		f = c.judge(r, a)
 	}
-	defer res.Body.Close()
-	a := Answer{Status: res.StatusCode, Header: res.Header, Tracking: tracking(res.Header)}
-	if a.Body, err = whole(res, c.o.LargestBody); err != nil {
-		return Answer{}, c.lost(r, true, err)
+	if f != nil {
+		clear(a.Body)
+		a = Answer{}
 	}
-	return a, c.judge(r, a)
-}
-
-func (c *Client) lost(r Request, sent bool, err error) error {
-	code := mailbox.Unavailable
-	if sent && !r.Safe {
-		code = mailbox.OutcomeUnknown
-	}
-	return mailbox.Fail(r.Op, code, plain(c.base.Host, err))
-}
-
-// judge makes an error of an answer that says nothing about the mailbox.
-func (c *Client) judge(r Request, a Answer) error {
-	if slices.Contains(r.AllowStatus, a.Status) {
-		return nil
-	}
-	said := fmt.Errorf("%s answered %d", c.base.Host, a.Status)
-	switch {
-	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
-		return mailbox.Fail(r.Op, mailbox.ServiceRefused, said)
-	case a.Status == http.StatusTooManyRequests,
-		a.Status == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != "":
-		return mailbox.Fail(r.Op, mailbox.Throttled, &Later{After: time.Second})
-	case a.Status >= 300 && a.Status < 400, a.Status >= 500:
-		return c.lost(r, true, said)
-	}
-	return nil
-}
-
-// request is r as net/http wants it, without Body.
-func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
-	if r.Path != "" && !strings.HasPrefix(r.Path, "/") || strings.ContainsAny(r.Path, "?#") {
-		return nil, errors.New("the path of a request begins with / and has no query")
-	}
-	u := *c.base
-	raw := u.EscapedPath() + r.Path
-	path, err := url.PathUnescape(raw)
-	if err != nil {
-		return nil, errors.New("the path of a request is not escaped")
-	}
-	u.Path, u.RawPath, u.RawQuery = path, raw, r.Query.Encode()
-	req := (&http.Request{Method: r.Method, URL: &u, Host: u.Host, Header: http.Header{}}).WithContext(ctx)
-	if r.Header != nil {
-		req.Header = r.Header.Clone()
-	}
-	// RFC 9110 section 12.5.3: without this any coding would do.
-	req.Header.Set("Accept-Encoding", "identity")
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "star97")
-	}
-	return req, nil
-}
-
-// tracking is the server's own id of a request.
-func tracking(h http.Header) string {
-	for _, name := range []string{"Trackingid", "X-Request-Id"} {
-		if id := h.Get(name); id != "" {
-			return id
-		}
-	}
-	return ""
+	return a, f
 }
 
 // Later is the detail of Throttled: the system's own word on when to ask again.
 type Later struct{ After time.Duration }
 
 // Error is a clause.
-func (l *Later) Error() string { return "ask again in " + l.After.String() }
+func (l *Later) Error() string {
+	return "the system has too much to do and wants to be asked again in " + l.After.Round(time.Millisecond).String()
+}
+
+// fault is why a try brought no answer, and what follows from it.
+type fault struct {
+	code   mailbox.Code
+	detail error
+	again  bool  // the same question may be answered soon
+	own    bool  // star97 itself did not ask
+	login  bool  // star97's own account was not let in
+	blame  blame // what the breaker learns
+}
+
+// blame is what a fault says about the server.
+type blame uint8
+
+const (
+	alive  blame = iota // it works
+	failed              // it does not
+	untold              // neither
+)
+
+// wait is how long the system wants to be left alone.
+func (f *fault) wait() time.Duration {
+	var l *Later
+	if errors.As(f.detail, &l) {
+		return l.After
+	}
+	return 0
+}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -11,15 +12,19 @@ import (
 
 // Options of one server.
 type Options struct {
-	URL         string        `yaml:"url"`         // https://host[:port][/prefix]; http only to this machine
-	TLS         TLS           `yaml:"tls"`         // how the server is known
-	Timeout     time.Duration `yaml:"timeout"`     // of one request, 100ms-30s, default 3s
-	Retries     int           `yaml:"retries"`     // further tries of a request that changes nothing, 0-5, default 2
-	Concurrent  int           `yaml:"concurrent"`  // requests at a time, 1-1000, default 16
-	PerSecond   float64       `yaml:"per_second"`  // requests a second at most, 0-10000; 0, the default: any
-	BreakAfter  int           `yaml:"break_after"` // failures in a row after which the server is left alone, 1-100, default 5
-	BreakPause  time.Duration `yaml:"break_pause"` // how long, 1s-5m, default 10s
-	LargestBody int           `yaml:"-"`           // bytes of an answer, default 1 MiB
+	URL        string        `yaml:"url"`         // https://host[:port][/prefix]; http only to this machine
+	TLS        TLS           `yaml:"tls"`         // how the server is known
+	Timeout    time.Duration `yaml:"timeout"`     // of one request, 100ms-30s, default 3s
+	Retries    int           `yaml:"retries"`     // further tries of a request that changes nothing, 0-5, default 2
+	Concurrent int           `yaml:"concurrent"`  // requests at a time, 1-1000, default 16
+	PerSecond  float64       `yaml:"per_second"`  // requests a second at most, 0-10000; 0, the default: any
+	BreakAfter int           `yaml:"break_after"` // failures in a row after which the server is left alone, 1-100, default 5
+	BreakPause time.Duration `yaml:"break_pause"` // how long, 1s-5m, default 10s
+	// What an adapter sets, since it knows the system.
+	LargestBody int          `yaml:"-"` // bytes of an answer, default 1 MiB
+	Cookies     bool         `yaml:"-"` // keep the server's session cookies; a 401 ends a session
+	Tracking    string       `yaml:"-"` // header with the server's id of a request; TrackingID, X-Request-Id and X-Correlation-Id are known
+	Log         *slog.Logger `yaml:"-"` // told of each request at debug, of a server left alone at warn; nil: of nothing
 }
 
 // TLS says how a server is known.

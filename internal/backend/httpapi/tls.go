@@ -52,7 +52,6 @@ func (o Options) transport(base *url.URL) (*http.Transport, error) {
 		TLSHandshakeTimeout:    o.Timeout,
 		DisableCompression:     true, // a small body cannot become a large one
 		MaxIdleConnsPerHost:    o.Concurrent,
-		MaxConnsPerHost:        o.Concurrent,
 		IdleConnTimeout:        idle,
 		MaxResponseHeaderBytes: largestHeader,
 		Protocols:              new(http.Protocols),
@@ -108,13 +107,13 @@ func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		got := sha256.Sum256(s.PeerCertificates[0].Raw)
 		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return errPin
+			return fmt.Errorf("%w: it has SHA-256 %x", errPin, got)
 		}
 		return nil
 	}
 }
 
-var errPin = errors.New("its certificate is not the one of tls.fingerprint")
+var errPin = errors.New("the certificate is not the one of tls.fingerprint")
 
 // fingerprint reads 64 hex digits, with or without the colons that openssl writes.
 func fingerprint(text string) (sum [sha256.Size]byte, err error) {

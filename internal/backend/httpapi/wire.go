@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -28,45 +27,66 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// flight tells whether a byte of a request has left.
-type flight struct {
+// trip follows a request to tell whether a byte of it has left.
+type trip struct {
 	mu     sync.Mutex
 	conn   *counted
-	before int64
+	before int64 // what others had written on conn
 }
 
-// trace puts body on req and follows it.
-func trace(req *http.Request, body *loan) *flight {
-	f := &flight{}
-	*req = *req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{GotConn: f.got}))
-	if n := len(body.bytes); n > 0 {
-		req.Body, req.ContentLength = body, int64(n)
+// follow returns req for ctx, with body on it. net/http by itself repeats requests of
+// some methods when a connection ends: it gets no way to repeat one that is not safe,
+// but for one of which nothing was written.
+func follow(ctx context.Context, req *http.Request, body *loan, safe bool) (*trip, *http.Request) {
+	t := &trip{}
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: t.got}))
+	switch size := int64(len(body.bytes)); {
+	case !safe && repeatable(req):
+		req.Body, req.ContentLength = body, size
+	case size > 0:
+		req.Body, req.ContentLength = body, size
 		req.GetBody = func() (io.ReadCloser, error) { return body.again(), nil }
 	}
-	return f
+	return t, req
 }
 
-func (f *flight) got(info httptrace.GotConnInfo) {
+// repeatable tells whether net/http would repeat a request that it can.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return r.Header.Get("Idempotency-Key") != "" || r.Header.Get("X-Idempotency-Key") != ""
+}
+
+func (t *trip) got(info httptrace.GotConnInfo) {
 	conn := info.Conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.conn, _ = conn.(*counted)
-	f.before = f.conn.written.Load()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conn = conn.(*counted) // transport dials no other
+	t.before = t.conn.written.Load()
 }
 
-// left ends a failed request's connection, which waits for a write under way, and tells
-// whether a byte of the request has left on it.
-func (f *flight) left() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.conn == nil {
-		return false
+// begun tells whether the request had a connection.
+func (t *trip) begun() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.conn != nil
+}
+
+// left tells of a request that failed whether a byte of it has left. Where none has yet,
+// it closes the connection, so that none will: Close waits for a write under way.
+func (t *trip) left() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conn == nil || t.conn.written.Load() > t.before {
+		return t.conn != nil
 	}
-	f.conn.Conn.Close()
-	return f.conn.written.Load() > f.before
+	t.conn.Conn.Close()
+	return t.conn.written.Load() > t.before
 }
 
 // loan is a caller's body until it is taken back: net/http may read on when RoundTrip
@@ -104,9 +124,12 @@ func (l *loan) Read(p []byte) (int, error) {
 
 func (l *loan) Close() error { return nil }
 
+// errUseless marks answers that came and cannot be used.
+var errUseless = errors.New("its answer cannot be used")
+
 var (
-	errLarge  = errors.New("its answer is larger than was to be expected")
-	errPacked = errors.New("its answer is packed though that was not asked for")
+	errLarge  = fmt.Errorf("%w: it is larger than was to be expected", errUseless)
+	errPacked = fmt.Errorf("%w: it is packed though that was not asked for", errUseless)
 )
 
 // whole reads the body of at most limit bytes. It leaves no copy of a part behind.
@@ -137,26 +160,4 @@ func whole(res *http.Response, limit int) ([]byte, error) {
 			body = larger
 		}
 	}
-}
-
-// plain is err as a sentence that holds nothing of an answer.
-func plain(host string, err error) error {
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var name x509.HostnameError
-	var op *net.OpError
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
-		errors.Is(err, errLarge), errors.Is(err, errPacked), errors.Is(err, errPin):
-		return fmt.Errorf("%s: %w", host, err)
-	case errors.As(err, &unknown):
-		return fmt.Errorf("%s: nobody trusted here has signed its certificate: name the authority in tls.ca_file or the certificate in tls.fingerprint", host)
-	case errors.As(err, &invalid):
-		return fmt.Errorf("%s: %w", host, invalid)
-	case errors.As(err, &name):
-		return fmt.Errorf("%s: its certificate is for other names: set tls.server_name to one of them", host)
-	case errors.As(err, &op):
-		return fmt.Errorf("%s: %w", host, op)
-	}
-	return fmt.Errorf("%s: the connection ended or its answer is no HTTP", host)
 }
