@@ -22,10 +22,11 @@ type DoorState struct {
 // State reads how a mailbox stands and changes nothing.
 func (g *Guard) State(ctx context.Context, a mailbox.Account) (State, error) {
 	var s State
+	own := g.systems(a)
 	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
 		now := g.now()
-		s.Own = g.doorState(&c[atDoor], false, now)
-		s.Any = g.doorState(&c[atOtherDoor], true, now)
+		s.Own = g.doorState(&c[atDoor], false, now).or(own.closed(c, mailbox.OwnDoor, now))
+		s.Any = g.doorState(&c[atOtherDoor], true, now).or(own.closed(c, mailbox.AnyDoor, now))
 		s.Stopped = c[atMailbox].Wrong() >= g.opts.HardStop
 		return false
 	})
@@ -43,13 +44,23 @@ func (g *Guard) doorState(c *Counter, anyDoor bool, now time.Time) DoorState {
 	return d
 }
 
+// or is d under a further limit, if that lasts longer.
+func (d DoorState) or(c *Closed) DoorState {
+	if c != nil && c.Until.After(d.ClosedUntil) {
+		d.ClosedUntil = c.Until
+	}
+	return d
+}
+
 // Unlock opens both doors of a mailbox and forgets its wrong codes; limits of
 // sources stay. Who does it and why is for the audit trail around the Guard.
 func (g *Guard) Unlock(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
 	err := g.ledger.Update(ctx, adminKeys(a), func(c []Counter) bool {
-		for i := atDoor; i < len(c); i++ {
-			c[i].clear(c[i].Tries, g.now())
+		now := g.now()
+		for i := atDoor; i < atSystem; i++ {
+			c[i].clear(c[i].Tries, now)
 		}
+		c[atSystem].forget(now)
 		return true
 	})
 	if err != nil {
@@ -59,5 +70,5 @@ func (g *Guard) Unlock(ctx context.Context, a mailbox.Account, _ mailbox.Actor, 
 }
 
 func adminKeys(a mailbox.Account) []string {
-	return keysOf(a, mailbox.Attempt{Door: mailbox.OwnDoor, Source: "administrator"})
+	return append(keysOf(a, mailbox.Attempt{Door: mailbox.OwnDoor, Source: "administrator"}), systemKey(a))
 }

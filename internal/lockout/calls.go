@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxCalls bounds the calls of one generation: more than can be up at a time.
-	maxCalls = 8192
+	// maxCalls bounds the calls of one generation: more than a service may have up.
+	maxCalls = 1 << 17
 	// callKept is how long a call's wrong codes are remembered at least: as long as
 	// those of its source.
 	callKept = sourceWindow

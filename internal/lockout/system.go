@@ -41,7 +41,7 @@ const (
 // closed is the limit that forbids a try now; nil if there is none. One try is always
 // possible.
 func (l systemLimit) closed(c []Counter, door mailbox.Door, now time.Time) *Closed {
-	if len(c) <= atSystem {
+	if l.tries == 0 || len(c) <= atSystem {
 		return nil
 	}
 	spared := sparedAtAny
@@ -57,12 +57,19 @@ func (l systemLimit) closed(c []Counter, door mailbox.Door, now time.Time) *Clos
 	return &Closed{Until: time.UnixMilli(oldest).Add(l.window), Why: "the voicemail system itself would soon lock the mailbox"}
 }
 
-// forget drops the try of that time, and after a right code all before it.
-func (c *Counter) forget(before bool, ms int64, now time.Time) {
-	if before {
+// settle drops the try of that time, and after a right code all before it, which the
+// system has forgotten too.
+func (c *Counter) settle(v verdict, ms int64, now time.Time) {
+	if v == right {
 		c.Recent = slices.DeleteFunc(c.Recent, func(at int64) bool { return at < ms })
 	}
 	c.dropRecent(ms, now)
+}
+
+// forget drops all tries of a system's counter.
+func (c *Counter) forget(now time.Time) {
+	c.Recent = nil
+	c.Expires = now
 }
 
 func systemKey(a mailbox.Account) string { return "system:" + bounded(a.Backend+"\n"+a.ID) }

@@ -93,3 +93,21 @@ func TestAnUnknownWindowIsLong(t *testing.T) {
 	h.pass(time.Second)
 	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
 }
+
+// Nobody can call a mailbox open that is closed, and an administrator can open it.
+func TestTheSystemsLimitShowsAndIsUnlocked(t *testing.T) {
+	h := openBefore(t, 3, time.Hour)
+	require.Equal(t, mailbox.WrongPIN, h.tryOnce(anna, mailbox.AnyDoor, wrongCode))
+	s, err := h.State(t.Context(), anna)
+	require.NoError(t, err)
+	require.True(t, s.Own.ClosedUntil.IsZero())
+	require.Equal(t, h.now().Add(time.Hour), s.Any.ClosedUntil)
+	require.Equal(t, mailbox.WrongPIN, h.tryOnce(anna, mailbox.OwnDoor, wrongCode))
+	s, err = h.State(t.Context(), anna)
+	require.NoError(t, err)
+	require.False(t, s.Own.ClosedUntil.IsZero())
+	require.NoError(t, h.Unlock(t.Context(), anna, "test", ""))
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		require.Equal(t, mailbox.OK, h.tryOnce(anna, door, rightCode))
+	}
+}

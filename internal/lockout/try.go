@@ -130,7 +130,7 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 			}
 		}
 		if len(c) > atSystem {
-			c[atSystem].forget(v == right, t.recent, now)
+			c[atSystem].settle(v, t.recent, now)
 		}
 		return true
 	})
