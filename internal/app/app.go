@@ -264,5 +264,12 @@ func (v Voice) Clip(language string, words prompt.Words, id prompt.ID) (media.Cl
 // Languages are those that it speaks.
 func (v Voice) Languages() []string { return v.catalogue.Languages() }
 
+// Speaks says whether a language is recorded, or one near it.
+func (v Voice) Speaks(language string) bool { return v.catalogue.Speaks(language) }
+
+// Prepare makes a language ready to be spoken. What is wrong with a site's own recordings
+// was told when they were loaded.
+func (v Voice) Prepare(language string) { v.catalogue.Prepare(language) }
+
 // Spoken is the language that is spoken for one.
 func (v Voice) Spoken(language string) string { return v.catalogue.Spoken(language) }

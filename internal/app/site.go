@@ -54,7 +54,7 @@ func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
 		Policy: rulesName(c.Policy), Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
 	}
 	if v, ok := voice.(tongues); ok {
-		site.Spoken = v.Spoken
+		site.Spoken, site.Speaks, site.Prepare = v.Spoken, v.Speaks, v.Prepare
 	}
 	return site, nil
 }

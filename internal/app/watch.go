@@ -49,6 +49,8 @@ func words[T fmt.Stringer](all ...T) (words []string) {
 type tongues interface {
 	Languages() []string
 	Spoken(language string) string
+	Speaks(language string) bool
+	Prepare(language string)
 }
 
 // namesOf are the names of a configuration that may stand in labels.

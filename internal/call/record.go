@@ -57,6 +57,14 @@ func (s *Site) spoken(language string) string {
 	return s.Spoken(language)
 }
 
+func (s *Site) speaks(language string) bool { return s.Speaks == nil || s.Speaks(language) }
+
+func (s *Site) prepare(language string) {
+	if s.Prepare != nil && language != "" {
+		s.Prepare(language)
+	}
+}
+
 // record is the call as it ends.
 func (r *run) record() Record {
 	end := Record{

@@ -30,6 +30,7 @@ type rig struct {
 	leg     *leg
 	session *session
 	store   *store
+	site    *Site // may be altered before the answer
 	service *Service
 	done    chan struct{}
 	cancel  context.CancelFunc
@@ -59,7 +60,7 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 			require.NoError(t, err)
 			site.Layouts[name] = l
 		}
-		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, done: make(chan struct{}), log: new(bytes.Buffer)}
+		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, site: site, done: make(chan struct{}), log: new(bytes.Buffer)}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
 		defer cancel()
@@ -67,7 +68,7 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 			Store: r.store, Notes: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 			Ended: func(end Record) { r.end = end },
 		}, DefaultOptions())
-		arrival := Arrival{Door: door, Layout: layout, Peer: "test", CallID: "one"}
+		arrival := Arrival{Door: door, Layout: layout, Language: "fr-FR", Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
 			arrival.Number = "4001"
 		}
@@ -202,7 +203,8 @@ type store struct {
 	verify func(context.Context) error
 	change func(context.Context) mailbox.Result
 
-	refused atomic.Pointer[pin.Rule]
+	language string // of the mailbox
+	refused  atomic.Pointer[pin.Rule]
 }
 
 func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {
@@ -212,7 +214,7 @@ func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, e
 	if q.Number != "4001" {
 		return nil, nil
 	}
-	return []mailbox.Account{{ID: "one", Extension: "4001"}}, nil
+	return []mailbox.Account{{ID: "one", Extension: "4001", Language: s.language}}, nil
 }
 
 func (s *store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {

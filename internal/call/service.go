@@ -44,6 +44,8 @@ type Site struct {
 	Limit   time.Duration           // total time of a call
 	Policy  string                  // name of the rules for new codes, for the audit trail
 	Spoken  func(tag string) string // the tag of the language that is spoken for one; nil: the same
+	Speaks  func(tag string) bool   // whether a language is recorded, or one near it; nil: all are
+	Prepare func(tag string)        // makes a language ready, which takes a while; nil: all are
 
 	TransfersPerHour int // of one mailbox; of one caller before the code is verified
 }

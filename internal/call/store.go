@@ -68,13 +68,17 @@ func (r *run) ask(e *flow.Effect) {
 		if e.Kind == flow.Lookup {
 			r.forsake = cancel
 		}
-		// The worker: started by ask; stops when the store answers; owns the store
-		// call. It outlives a caller who hangs up, so a confirmed change is made.
+		// The worker: started by ask; stops when the store answers and the language
+		// that its answer calls for is ready; owns the store call. It outlives a caller
+		// who hangs up, so a confirmed change is made.
 		go func() {
 			defer r.work.Done()
 			defer cancel()
-			late <- job.do(ctx)
+			a := job.do(ctx)
+			tongue := job.tongue(&a)
+			late <- a
 			job.wipe()
+			r.site.prepare(tongue)
 		}()
 	}
 	w := waiter{late: late, out: r.answers, over: r.over, kind: e.Kind, step: e.Step, within: r.opts.StoreDeadline}
@@ -227,6 +231,18 @@ func (j *job) lookup(ctx context.Context) (mailbox.Account, error) {
 	return found[0], nil
 }
 
+// tongue is the mailbox's language, once it may be spoken: at the own door when the
+// mailbox is found, long before its code is verified; at the other with the right code,
+// whose answer waits for the beat. Empty: there is none, or not yet.
+func (j *job) tongue(a *answer) string {
+	switch {
+	case a.code != mailbox.OK:
+	case j.effect.Kind == flow.Verify, j.effect.Kind == flow.Lookup && j.attempt.Door == mailbox.OwnDoor:
+		return a.account.Language
+	}
+	return ""
+}
+
 func (j *job) wipe() { j.effect = flow.Effect{} }
 
 // query is the number to look up: what was typed, or at the own door the caller's.
@@ -253,6 +269,9 @@ func (r *run) answer(a answer) {
 	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result, Retry: untilRetry(a.err)}
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {
 		*r.account = a.account
+		if !r.site.speaks(a.account.Language) { // the route's goes on
+			r.account.Language = ""
+		}
 	}
 	if a.kind == flow.ChangeDone {
 		r.change = a.result.Outcome.String()

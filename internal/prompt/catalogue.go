@@ -215,7 +215,8 @@ func primary(tag string) string {
 
 // Prepare encodes a language now, so that no call waits for it, and returns those
 // problems of its masters that were not returned before. An unknown tag prepares what
-// Audio would use.
+// Audio would use. It may be called at any time: what is ready costs nothing more, and
+// calls wait for one sentence at most.
 func (c *Catalogue) Prepare(lang string) []strictyaml.Problem {
 	l := c.fit(lang)
 	if l == nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -392,6 +393,57 @@ func TestOtherLanguagesAreReadAtFirstUse(t *testing.T) {
 	require.Empty(t, cat.Prepare("de-DE"))
 	require.Empty(t, cat.Prepare("de-DE"))
 	require.Equal(t, len(Required()), opened.masters("de-DE"))
+}
+
+// slowFS opens each master of a language slowly while waits says so.
+type slowFS struct {
+	fs.FS
+	opened func(name string) (wait bool)
+}
+
+func (s *slowFS) Open(name string) (fs.File, error) {
+	if strings.HasPrefix(name, "de-DE/") && strings.HasSuffix(name, ".wav") && s.opened(name) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	return s.FS.Open(name)
+}
+
+// A call that needs a sentence while its language is made ready does not wait for all
+// of it.
+func TestASentenceIsThereBeforeAllOfItsLanguageIs(t *testing.T) {
+	all := newTree("en-US", Required()...).fsys
+	for name, f := range newTree("de-DE", Required()...).fsys {
+		all[name] = f
+	}
+	var cat *Catalogue
+	var begin sync.Once
+	var masters atomic.Int32
+	needed, before := make(chan struct{}), int32(0)
+	cat, problems := Load(&slowFS{FS: all, opened: func(string) bool {
+		masters.Add(1)
+		begin.Do(func() {
+			go func() {
+				defer close(needed)
+				ids := cat.IDs("de-DE")
+				_, ok := cat.Audio("de-DE", ids[len(ids)-1], Words{})
+				require.True(t, ok)
+				before = masters.Load()
+			}()
+		})
+		select {
+		case <-needed:
+			return false
+		default:
+			return true
+		}
+	}})
+	require.Empty(t, problems)
+	require.Empty(t, cat.Prepare("de-DE"))
+	<-needed
+	require.Less(t, before, int32(len(Required())))
+	require.EqualValues(t, len(Required()), masters.Load(), "each once")
+	require.Empty(t, cat.Prepare("de-DE"))
+	require.EqualValues(t, len(Required()), masters.Load())
 }
 
 func TestProblemIsToldOnce(t *testing.T) {

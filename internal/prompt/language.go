@@ -54,6 +54,8 @@ type language struct {
 
 	mu      sync.Mutex // for encoding
 	encoder encoder
+
+	prepared atomic.Bool // all of it was encoded
 }
 
 // variant names a recording id@word.
@@ -162,16 +164,24 @@ func (l *language) goOn(e *entry, a *Audio, then ID) bool {
 }
 
 // prepare encodes every sentence and returns the problems of all that were not
-// returned before, by id.
-func (l *language) prepare() []strictyaml.Problem {
+// returned before, by id. A call that needs one meanwhile waits for one at most.
+func (l *language) prepare() (problems []strictyaml.Problem) {
+	if l.prepared.Load() {
+		return nil
+	}
+	for _, id := range sorted(l.entries) {
+		problems = append(problems, l.ready(l.entries[id])...)
+	}
+	l.prepared.Store(true)
+	return problems
+}
+
+// ready encodes one sentence.
+func (l *language) ready(e *entry) []strictyaml.Problem {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var problems []strictyaml.Problem
-	for _, id := range sorted(l.entries) {
-		e := l.entries[id]
-		l.encode(e)
-		problems = append(problems, e.problems...)
-		e.problems = nil
-	}
+	l.encode(e)
+	problems := e.problems
+	e.problems = nil
 	return problems
 }

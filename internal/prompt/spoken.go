@@ -8,3 +8,6 @@ func (c *Catalogue) Spoken(lang string) string {
 	}
 	return ""
 }
+
+// Speaks says whether a language is in the catalogue, or one of the same primary language.
+func (c *Catalogue) Speaks(lang string) bool { return c.speaks(lang) != nil }
