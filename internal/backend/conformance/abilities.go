@@ -9,36 +9,17 @@ import (
 	"star97/internal/mailbox"
 )
 
-// abilities prints which optional abilities the Store has and tests those.
-func abilities(t *testing.T, open func(t *testing.T) Harness) {
-	fresh := func(t *testing.T) *suite { return &suite{Harness: open(t)} }
-	store := open(t).Store
-	_, lists := store.(mailbox.Lister)
-	_, resets := store.(mailbox.Resetter)
-	_, unlocks := store.(mailbox.Unlocker)
-	_, admin := store.(mailbox.Admin)
-	_, edits := store.(mailbox.Editor)
-	_, lags := store.(mailbox.Lagging)
-	t.Logf("abilities: list %v, reset %v, unlock %v, add and remove %v, edit %v, lag %v", lists, resets, unlocks, admin, edits, lags)
-	if lists {
-		t.Run("List", func(t *testing.T) { list(t, fresh(t)) })
-	}
-	if resets {
-		t.Run("Reset", func(t *testing.T) { reset(t, fresh(t)) })
-	}
-	if admin {
-		t.Run("Add and Remove", func(t *testing.T) { addRemove(t, fresh(t)) })
-	}
-	if edits {
-		t.Run("Edit", func(t *testing.T) { edit(t, fresh(t)) })
-	}
-}
+// noAbility is why a case of an ability is left out.
+const noAbility = "the store has no such ability"
 
 func list(t *testing.T, s *suite) {
-	l := s.Store.(mailbox.Lister)
+	l, ok := s.raw.(mailbox.Lister)
+	if !ok {
+		s.skip(t, noAbility)
+	}
 	var want []mailbox.Account
 	for i := range 7 {
-		want = append(want, s.Put(t, mailbox.Account{Extension: fmt.Sprint(4001 + i), Name: fmt.Sprintf("Number%d 50%%_", i)}, Code(t, first)))
+		want = append(want, s.Put(t, mailbox.Account{Extension: fmt.Sprint(4001 + i), Name: fmt.Sprintf("Number%d 50%%_", i)}, Code(t, s.First)))
 	}
 	var got []mailbox.Account
 	page := mailbox.Page{Limit: 3}
@@ -62,7 +43,7 @@ func list(t *testing.T, s *suite) {
 	if s.OtherDomain == "" {
 		return
 	}
-	s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain}, Code(t, first))
+	s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain}, Code(t, s.First))
 	for n, p := range map[int]mailbox.Page{1: {Domain: s.OtherDomain}, 7: {}, 8: {AllDomains: true}} {
 		part, err := l.List(s.ctx(t), p)
 		require.NoError(t, err)
@@ -71,65 +52,74 @@ func list(t *testing.T, s *suite) {
 }
 
 func reset(t *testing.T, s *suite) {
-	r := s.Store.(mailbox.Resetter)
-	a := s.put(t, "4001", first)
+	r, ok := s.raw.(mailbox.Resetter)
+	if !ok {
+		s.skip(t, noAbility)
+	}
+	a := s.put(t, "4001", s.First)
 	set := func(a mailbox.Account, code string, must bool) mailbox.Result {
 		return r.Reset(s.ctx(t), a, Code(t, code), must, "conformance", "forgotten")
 	}
-	require.Equal(t, mailbox.Proved(), set(a, second, true))
-	s.inForce(t, a, second, first)
-	require.True(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
-	require.Equal(t, mailbox.Proved(), set(a, third, false))
-	s.inForce(t, a, third, second)
+	require.Equal(t, mailbox.Proved(), set(a, s.Second, true))
+	s.inForce(t, a, s.Second, s.First)
+	require.Equal(t, s.flags(), s.lookup(t, "4001", "")[0].Flags.MustChange)
+	require.Equal(t, mailbox.Proved(), set(a, s.Third, false))
+	s.inForce(t, a, s.Third, s.Second)
 	require.False(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
 
-	gone := set(mailbox.Account{ID: "no-such-mailbox"}, second, false)
+	gone := set(mailbox.Account{ID: "no-such-mailbox"}, s.Second, false)
 	require.Equal(t, mailbox.Refused, gone.Outcome)
 	require.Equal(t, mailbox.NotFound, gone.Reason)
 	require.Equal(t, mailbox.Refused, set(a, "", false).Outcome, "an empty code is never set")
-	s.inForce(t, a, third)
+	s.inForce(t, a, s.Third)
 	if !s.NoCode {
 		b := s.put(t, "4002", "")
-		require.Equal(t, mailbox.Proved(), set(b, second, false), "where there was no code")
-		s.inForce(t, b, second)
+		require.Equal(t, mailbox.Proved(), set(b, s.Second, false), "where there was no code")
+		s.inForce(t, b, s.Second)
 		require.False(t, s.lookup(t, "4002", "")[0].Flags.NoCode)
 	}
 }
 
 func addRemove(t *testing.T, s *suite) {
-	admin := s.Store.(mailbox.Admin)
+	admin, ok := s.raw.(mailbox.Admin)
+	if !ok {
+		s.skip(t, noAbility)
+	}
 	in := mailbox.Account{
 		ID: "chosen by the caller", Extension: "4001", Domain: s.OtherDomain, Name: "Ada Example", Language: "en-GB",
 		Numbers: []string{"12015550143", "4915112345678"}, Flags: mailbox.Flags{MustChange: true},
 	}
-	a, err := admin.Add(s.ctx(t), in, Code(t, first), "conformance")
+	a, err := admin.Add(s.ctx(t), in, Code(t, s.First), "conformance")
 	require.NoError(t, err)
 	require.NotEqual(t, in.ID, a.ID)
 	require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", s.OtherDomain))
-	s.inForce(t, a, first, second)
+	s.inForce(t, a, s.First, s.Second)
 
-	_, err = admin.Add(s.ctx(t), in, Code(t, second), "conformance")
+	_, err = admin.Add(s.ctx(t), in, Code(t, s.Second), "conformance")
 	require.Equal(t, mailbox.Exists, mailbox.CodeOf(err))
 	require.ErrorContains(t, err, "4001")
-	s.inForce(t, a, first, second)
+	s.inForce(t, a, s.First, s.Second)
 
 	require.NoError(t, admin.Remove(s.ctx(t), a, "conformance", "left"))
 	require.Empty(t, s.lookup(t, "4001", s.OtherDomain))
 	require.Empty(t, s.lookup(t, "12015550143", s.OtherDomain))
-	require.NotEqual(t, mailbox.OK, s.verify(t, a, first))
+	require.NotEqual(t, mailbox.OK, s.verify(t, a, s.First))
 	require.Equal(t, mailbox.NotFound, mailbox.CodeOf(admin.Remove(s.ctx(t), a, "conformance", "left")))
 
-	b, err := admin.Add(s.ctx(t), in, Code(t, second), "conformance")
+	b, err := admin.Add(s.ctx(t), in, Code(t, s.Second), "conformance")
 	require.NoError(t, err)
 	require.NotEqual(t, a.ID, b.ID, "an id is never used again")
-	require.NotEqual(t, mailbox.OK, s.verify(t, a, second))
-	s.inForce(t, b, second, first)
+	require.NotEqual(t, mailbox.OK, s.verify(t, a, s.Second))
+	s.inForce(t, b, s.Second, s.First)
 }
 
 func edit(t *testing.T, s *suite) {
-	editor := s.Store.(mailbox.Editor)
-	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", Language: "en-US", Flags: mailbox.Flags{MustChange: true}}, Code(t, first))
-	other := s.put(t, "4002", second)
+	editor, ok := s.raw.(mailbox.Editor)
+	if !ok {
+		s.skip(t, noAbility)
+	}
+	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", Language: "en-US", Flags: mailbox.Flags{MustChange: true}}, Code(t, s.First))
+	other := s.put(t, "4002", s.Second)
 	name, language, empty, yes, no := "Ada Sample", "es-ES", "", true, false
 	for _, step := range []struct {
 		edit  mailbox.Edit
@@ -148,7 +138,7 @@ func edit(t *testing.T, s *suite) {
 		require.Equal(t, a, got, "what is not named stays")
 		require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", ""))
 	}
-	s.inForce(t, a, first, second)
+	s.inForce(t, a, s.First, s.Second)
 	require.Equal(t, []mailbox.Account{other}, s.lookup(t, "4002", ""))
 	bad := "one\ntwo"
 	for code, e := range map[mailbox.Code]mailbox.Edit{mailbox.PolicyOther: {Name: &bad, Slow: &yes}, mailbox.NotFound: {Slow: &yes}} {

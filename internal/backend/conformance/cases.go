@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,18 +14,11 @@ import (
 	"star97/internal/mailbox"
 )
 
-// Codes of the cases. No two share four digits in a row.
-const (
-	first  = "482915"
-	second = "739164"
-	third  = "60617238"
-)
-
 func lookup(t *testing.T, s *suite) {
 	require.Empty(t, s.lookup(t, "4001", ""))
 	want := s.Put(t, mailbox.Account{
 		Extension: "4001", Name: "Ada Example", Language: "en-US", Numbers: []string{"12015550143"},
-	}, Code(t, first))
+	}, Code(t, s.First))
 	require.NotEmpty(t, want.ID)
 	require.NotEmpty(t, want.Backend)
 
@@ -34,91 +28,129 @@ func lookup(t *testing.T, s *suite) {
 	require.Empty(t, s.lookup(t, "400", ""), "a part of an extension is none")
 	require.Empty(t, s.lookup(t, "40010", ""))
 	require.Empty(t, s.lookup(t, "", ""))
+	require.Empty(t, s.lookup(t, "40a1*", ""), "what is no number is none")
 	if len(want.Numbers) == 0 {
 		return
 	}
 	require.Equal(t, []mailbox.Account{want}, s.lookup(t, "12015550143", ""), "by own number")
-	other := s.Put(t, mailbox.Account{Extension: "4002", Numbers: []string{"12015550143"}}, Code(t, second))
+	other := s.Put(t, mailbox.Account{Extension: "4002", Numbers: []string{"12015550143"}}, Code(t, s.Second))
 	require.ElementsMatch(t, []mailbox.Account{want, other}, s.lookup(t, "12015550143", ""), "a shared number")
 }
 
 func tenants(t *testing.T, s *suite) {
-	s.put(t, "4001", first)
+	s.put(t, "4001", s.First)
 	require.Empty(t, s.lookup(t, "4001", "no-such-tenant.example"), "an unknown domain is none")
 	if s.OtherDomain == "" {
-		t.Skip("the system has no tenants")
+		s.skip(t, "the system has no tenants")
 	}
-	other := s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain, Numbers: []string{"12015550143"}}, Code(t, second))
+	other := s.Put(t, mailbox.Account{Extension: "4001", Domain: s.OtherDomain, Numbers: []string{"12015550143"}}, Code(t, s.Second))
 	require.Empty(t, s.lookup(t, "12015550143", ""), "a number of another tenant")
 	found := s.lookup(t, "4001", s.OtherDomain)
 	require.Equal(t, []mailbox.Account{other}, found)
 	require.Equal(t, []mailbox.Account{other}, s.lookup(t, "4001", strings.ToUpper(s.OtherDomain)), "domains have no case")
-	s.inForce(t, other, second, first)
+	s.inForce(t, other, s.Second, s.First)
 	mine := s.lookup(t, "4001", "")
 	require.Len(t, mine, 1)
-	s.inForce(t, mine[0], first, second)
+	s.inForce(t, mine[0], s.First, s.Second)
+}
+
+func doubles(t *testing.T, s *suite) {
+	if !s.Doubles {
+		s.skip(t, "an extension is one mailbox's there")
+	}
+	a, b := s.put(t, "4001", s.First), s.put(t, "4001", s.Second)
+	require.NotEqual(t, a.ID, b.ID)
+	require.ElementsMatch(t, []mailbox.Account{a, b}, s.lookup(t, "4001", ""))
+	s.inForce(t, a, s.First, s.Second)
+	require.Equal(t, mailbox.Done, s.change(t, b, s.Second, s.Third).Outcome)
+	s.inForce(t, a, s.First, s.Third)
+	s.inForce(t, b, s.Third, s.First, s.Second)
 }
 
 func verify(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
-	b := s.put(t, "4002", second)
-	s.inForce(t, a, first, second, "482916", "48291", "4829150", "0482915", "519284", "0")
-	s.inForce(t, b, second, first)
+	a, b, c := s.put(t, "4001", s.First), s.put(t, "4002", s.Second), s.put(t, "4003", s.Zeros)
+	next := s.First[:len(s.First)-1] + string('0'+('9'-s.First[len(s.First)-1]))
+	s.inForce(t, a, s.First, s.Second, next, s.First[:len(s.First)-1], s.First+"0", "0"+s.First, reversed(s.First), "0")
+	s.inForce(t, b, s.Second, s.First)
+	s.inForce(t, c, s.Zeros, s.Zeros[1:], s.Zeros[2:], "0"+s.Zeros)
 	require.Equal(t, mailbox.WrongPIN, s.verify(t, a, ""), "no digit at all is a wrong code")
 	require.Equal(t, mailbox.WrongPIN, s.verify(t, a, strings.Repeat("9", 30)))
 }
 
+func reversed(code string) string {
+	b := []byte(code)
+	slices.Reverse(b)
+	return string(b)
+}
+
 func verifyAbsent(t *testing.T, s *suite) {
-	s.put(t, "4001", first)
+	s.put(t, "4001", s.First)
 	for _, nobody := range []mailbox.Account{{}, {Domain: s.OtherDomain}, {Domain: "no-such-tenant.example"}} {
-		require.Equal(t, mailbox.WrongPIN, s.verify(t, nobody, first), "an Account without ID")
+		require.Equal(t, mailbox.WrongPIN, s.verify(t, nobody, s.First), "an Account without ID")
 	}
 	gone := mailbox.Account{ID: "no-such-mailbox", Extension: "4099"}
-	require.Contains(t, []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN}, s.verify(t, gone, first))
-	require.Equal(t, mailbox.Refused, s.change(t, gone, first, second).Outcome)
-	require.Equal(t, mailbox.Refused, s.change(t, mailbox.Account{}, first, second).Outcome)
+	require.Contains(t, []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN}, s.verify(t, gone, s.First))
+	require.Equal(t, mailbox.Refused, s.change(t, gone, s.First, s.Second).Outcome)
+	require.Equal(t, mailbox.Refused, s.change(t, mailbox.Account{}, s.First, s.Second).Outcome)
+	for _, a := range []mailbox.Account{gone, {}} {
+		r := s.raw.Change(s.ctx(t), a, Code(t, s.First), Code(t, s.Second), s.at)
+		s.heard(r.Err)
+		require.Equal(t, mailbox.Refused, r.Outcome, "nobody in front has checked the code")
+	}
 }
 
 func verifyDisabled(t *testing.T, s *suite) {
-	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{Disabled: true}}, Code(t, first))
-	require.True(t, s.lookup(t, "4001", "")[0].Flags.Disabled)
-	for _, code := range []string{first, second} {
+	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{Disabled: true}}, Code(t, s.First))
+	if s.flags() {
+		require.True(t, s.lookup(t, "4001", "")[0].Flags.Disabled)
+	}
+	for _, code := range []string{s.First, s.Second} {
 		require.Contains(t, []mailbox.Code{mailbox.Disabled, mailbox.WrongPIN}, s.verify(t, a, code))
 	}
-	r := s.change(t, a, first, second)
+	r := s.change(t, a, s.First, s.Second)
 	require.Equal(t, mailbox.Refused, r.Outcome)
 	require.Contains(t, []mailbox.Code{mailbox.Disabled, mailbox.CannotChange, mailbox.WrongPIN}, r.Reason)
 }
 
 func verifyNoCode(t *testing.T, s *suite) {
 	if s.NoCode {
-		t.Skip("every mailbox of the system has a code")
+		s.skip(t, "every mailbox of the system has a code")
 	}
 	a := s.put(t, "4001", "")
-	require.True(t, s.lookup(t, "4001", "")[0].Flags.NoCode)
-	for _, code := range []string{"", first} {
+	if s.flags() {
+		require.True(t, s.lookup(t, "4001", "")[0].Flags.NoCode)
+	}
+	for _, code := range []string{"", s.First} {
 		require.Equal(t, mailbox.NoCode, s.verify(t, a, code))
-		r := s.change(t, a, code, second)
+		r := s.change(t, a, code, s.Second)
 		require.Equal(t, mailbox.Refused, r.Outcome)
 		require.Equal(t, mailbox.NoCode, r.Reason)
 	}
 }
 
 func changeDone(t *testing.T, s *suite) {
-	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{MustChange: true}}, Code(t, first))
-	b := s.put(t, "4002", first)
-	r := s.change(t, a, first, second)
+	a, b := s.put(t, "4001", s.First), s.put(t, "4002", s.First)
+	r := s.change(t, a, s.First, s.Second)
 	require.Equal(t, mailbox.Done, r.Outcome, "%v", r.Err)
 	require.NoError(t, r.Err)
-	s.inForce(t, a, second, first)
-	s.inForce(t, b, first, second)
+	s.inForce(t, a, s.Second, s.First)
+	s.inForce(t, b, s.First, s.Second)
+}
+
+func changeObeyed(t *testing.T, s *suite) {
+	s.needFlags(t)
+	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{MustChange: true}}, Code(t, s.First))
+	require.True(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
+	r := s.change(t, a, s.First, s.Second)
+	require.Equal(t, mailbox.Done, r.Outcome, "%v", r.Err)
+	s.inForce(t, a, s.Second, s.First)
 	require.False(t, s.lookup(t, "4001", "")[0].Flags.MustChange, "the owner has changed it")
 }
 
 func changeShapes(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
-	current := first
-	for _, next := range []string{"004829", "0000000000", "4829153706", "600617"} {
+	a := s.put(t, "4001", s.First)
+	current := s.First
+	for _, next := range []string{"004829", s.Zeros, "0000000000", "4829153706", "600617"} {
 		r := s.change(t, a, current, next)
 		if r.Outcome == mailbox.Refused {
 			continue // the system's own rules; what is Done is what counts here
@@ -130,43 +162,47 @@ func changeShapes(t *testing.T, s *suite) {
 		}
 		current = next
 	}
-	require.NotEqual(t, first, current, "at least one of these shapes must be possible")
+	require.NotEqual(t, s.First, current, "at least one of these shapes must be possible")
 	r := s.change(t, a, current, "")
 	require.Equal(t, mailbox.Refused, r.Outcome, "an empty code is never set")
 	s.inForce(t, a, current)
 }
 
 func changeWrong(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
-	for _, wrong := range []string{third, "", second} {
-		r := s.change(t, a, wrong, second)
+	a := s.put(t, "4001", s.First)
+	for _, wrong := range []string{s.Third, "", s.Second} {
+		r := s.change(t, a, wrong, s.Second)
 		require.Equal(t, mailbox.Refused, r.Outcome)
 		require.Equal(t, mailbox.WrongPIN, r.Reason)
 		require.Error(t, r.Err)
 	}
-	s.inForce(t, a, first, second)
+	s.inForce(t, a, s.First, s.Second)
 }
 
 func changeDenied(t *testing.T, s *suite) {
-	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{CannotChange: true}}, Code(t, first))
-	require.True(t, s.lookup(t, "4001", "")[0].Flags.CannotChange)
-	r := s.change(t, a, first, second)
+	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{CannotChange: true}}, Code(t, s.First))
+	if s.flags() {
+		require.True(t, s.lookup(t, "4001", "")[0].Flags.CannotChange)
+	}
+	r := s.change(t, a, s.First, s.Second)
 	require.Equal(t, mailbox.Refused, r.Outcome)
 	require.Equal(t, mailbox.CannotChange, r.Reason)
-	require.Equal(t, mailbox.WrongPIN, s.change(t, a, third, second).Reason, "who does not know the code learns nothing")
-	s.inForce(t, a, first, second)
+	require.Equal(t, mailbox.WrongPIN, s.change(t, a, s.Third, s.Second).Reason, "who does not know the code learns nothing")
+	s.inForce(t, a, s.First, s.Second)
 }
 
-// Of callers who all know the current code, exactly one wins, and its code is in force.
+// Of callers who all know the current code one wins at least, and the code in force is
+// that of one who was not refused. Where the change is a transaction one wins alone.
 func changeRace(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
+	tr, _ := s.traits(mailbox.Account{})
+	a := s.put(t, "4001", s.First)
 	const callers = 8
 	results := make([]mailbox.Result, callers)
 	next := func(i int) string { return fmt.Sprintf("70%d51%d", i, 9-i) }
 	var ready, done sync.WaitGroup
 	ready.Add(1)
 	for i := range callers {
-		current, mine, ctx := Code(t, first), Code(t, next(i)), s.ctx(t)
+		current, mine, ctx := Code(t, s.First), Code(t, next(i)), s.ctx(t)
 		// One caller: started here; stops when the change is answered.
 		done.Go(func() {
 			ready.Wait()
@@ -176,31 +212,44 @@ func changeRace(t *testing.T, s *suite) {
 	ready.Done()
 	done.Wait()
 
-	winner := -1
+	s.forgive(t, a)
+	var won []int
 	for i, r := range results {
-		s.errs = append(s.errs, r.Err)
-		if r.Outcome == mailbox.Done {
-			require.Equal(t, -1, winner, "two changes of one code were both Done")
-			winner = i
-			continue
+		s.heard(r.Err)
+		inForce := s.has(t, a, next(i))
+		switch r.Outcome {
+		case mailbox.Done:
+			won = append(won, i)
+		case mailbox.Refused:
+			require.False(t, inForce, "refused, and yet in force")
 		}
-		require.Equal(t, mailbox.Refused, r.Outcome, "%v", r.Err)
-		require.Equal(t, mailbox.WrongPIN, r.Reason, "%v", r.Err)
+		if alone := tr.Proof == mailbox.ByTransaction; alone && r.Outcome != mailbox.Done {
+			require.Equal(t, mailbox.Refused, r.Outcome, "%v", r.Err)
+			require.Equal(t, mailbox.WrongPIN, r.Reason, "%v", r.Err)
+		} else if alone {
+			require.Len(t, won, 1, "two changes of one code were both Done")
+		}
 	}
-	require.NotEqual(t, -1, winner, "nobody won")
-	s.inForce(t, a, next(winner), first)
+	require.NotEmpty(t, won, "nobody won")
+	last := slices.IndexFunc(results, func(r mailbox.Result) bool { return r.Outcome == mailbox.Done })
+	for i, r := range results {
+		if r.Outcome != mailbox.Refused && s.has(t, a, next(i)) {
+			last = i
+		}
+	}
+	s.inForce(t, a, next(last), s.First)
 }
 
 func changeBack(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
-	require.Equal(t, mailbox.Done, s.change(t, a, first, second).Outcome)
-	require.Equal(t, mailbox.Done, s.change(t, a, second, third).Outcome)
-	require.Equal(t, mailbox.WrongPIN, s.change(t, a, first, second).Reason, "a code of long ago")
-	s.inForce(t, a, third, first, second)
+	a := s.put(t, "4001", s.First)
+	require.Equal(t, mailbox.Done, s.change(t, a, s.First, s.Second).Outcome)
+	require.Equal(t, mailbox.Done, s.change(t, a, s.Second, s.Third).Outcome)
+	require.Equal(t, mailbox.WrongPIN, s.change(t, a, s.First, s.Second).Reason, "a code of long ago")
+	s.inForce(t, a, s.Third, s.First, s.Second)
 }
 
 func endedContext(t *testing.T, s *suite) {
-	ended(t, s, s.put(t, "4001", first))
+	ended(t, s, s.put(t, "4001", s.First))
 }
 
 func ended(t *testing.T, s *suite, a mailbox.Account) {
@@ -212,37 +261,24 @@ func ended(t *testing.T, s *suite, a mailbox.Account) {
 		start := time.Now()
 		_, err := s.Store.Lookup(ctx, mailbox.Query{Number: "4001"})
 		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), name)
-		err = s.Store.Verify(ctx, a, Code(t, first), s.at)
+		err = s.Store.Verify(ctx, a, Code(t, s.First), s.at)
 		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), name)
-		r := s.Store.Change(ctx, a, Code(t, first), Code(t, second), s.at)
+		r := s.Store.Change(ctx, a, Code(t, s.First), Code(t, s.Second), s.at)
 		require.NotEqual(t, mailbox.Done, r.Outcome, name)
 		require.Less(t, time.Since(start), time.Second, "%s: an ended context is noticed at once", name)
-		s.errs = append(s.errs, err, r.Err)
+		s.heard(err, r.Err)
 	}
-	s.inForce(t, a, first, second)
+	s.inForce(t, a, s.First, s.Second)
 }
 
-// silence repeats what goes wrong most often and reads every error.
+// silence repeats what goes wrong most often; every error of every case is read.
 func silence(t *testing.T, s *suite) {
-	a := s.put(t, "4001", first)
-	s.verify(t, a, second)
-	s.verify(t, mailbox.Account{}, second)
-	s.verify(t, mailbox.Account{ID: "no-such-mailbox"}, second)
-	s.change(t, a, second, third)
-	s.change(t, a, first, "")
+	a := s.put(t, "4001", s.First)
+	s.verify(t, a, s.Second)
+	s.verify(t, mailbox.Account{}, s.Second)
+	s.verify(t, mailbox.Account{ID: "no-such-mailbox"}, s.Second)
+	s.change(t, a, s.Second, s.Third)
+	s.change(t, a, s.First, "")
 	ended(t, s, a)
-	said := 0
-	for _, err := range s.errs {
-		if err == nil {
-			continue
-		}
-		said++
-		for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
-			for _, code := range []string{first, second, third} {
-				require.NotContains(t, text, code)
-				require.NotContains(t, text, code[:4])
-			}
-		}
-	}
-	require.NotZero(t, said)
+	require.NotEmpty(t, s.errs)
 }

@@ -1,112 +1,138 @@
 // Package conformance is the suite of cases that every backend passes: the
-// contract of mailbox.Store, proved from outside by calling it.
+// contract of mailbox.Store, proved from outside by calling it, in good weather and
+// with every trouble that the system behind it can have.
 package conformance
 
 import (
-	"context"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
+	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
-
-// patience bounds every call of the suite.
-const patience = 30 * time.Second
 
 // Harness is a backend under test: the Store, and a way to put a mailbox into
 // the system behind it that does not depend on the Store itself.
 type Harness struct {
 	Store mailbox.Store
-	// Put makes a mailbox of a's Extension, Domain, Name, Language, Numbers and Flags
-	// with the given code, empty for none, and returns it as Lookup shall find it. It
-	// skips the test if the system behind cannot hold such a mailbox.
+	// Put makes a mailbox of a's Extension, Domain, Name, Language, Numbers, User and
+	// Flags with the given code, empty for none, and returns it as Lookup shall find it.
+	// It skips the test if the system behind cannot hold such a mailbox.
 	Put func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account
 	// OtherDomain is the name of a second tenant; empty if the system has no tenants.
 	OtherDomain string
 	// NoCode says that the system cannot hold a mailbox without a code.
 	NoCode bool
+	// Doubles says that two mailboxes of the system can have one extension.
+	Doubles bool
+	// Sample replaces the codes of the cases where the system refuses them.
+	Sample Sample
+	// Lacks names cases, each with its reason, that the system's nature rules out. The
+	// name of a case is as go test prints it, with spaces.
+	Lacks map[string]string
+
+	// Has tells from the memory of a fake whether code is the mailbox's. Nil: the Store
+	// is asked. A Store whose system has NoCheck is tested behind it.
+	Has func(a mailbox.Account, code pin.PIN) bool
+	// Forgive makes the system forget wrong codes, so that its own lock-out does not
+	// disturb. It is needed where Traits say a Limit.
+	Forgive func(t *testing.T, a mailbox.Account)
+	// Orders are the fake's troubles and Ops the names of its requests; nil: it has none.
+	Orders *trouble.Orders
+	Ops    Ops
+	// NoHTTP says that the fake makes troubles by Order.Reply, not by trouble.Handler.
+	NoHTTP bool
+	// Behind opens another Store that meets a server with such a certificate and trusts
+	// the CAFile that comes with it. Nil: the system is not known by a certificate.
+	Behind func(t *testing.T, k trouble.Trust) mailbox.Store
+	// Said is all that the adapter has logged; nil: it has no log.
+	Said func() string
 }
 
-// Run passes open's Store through every case, a fresh Harness for each.
+// Sample is the codes that the cases use. No two share four digits in a row, and none
+// is in the blocklist of a system. An empty one is as in DefaultSample.
+type Sample struct {
+	First, Second, Third string
+	Zeros                string // begins with two zeros
+}
+
+// DefaultSample suits the strict systems too.
+func DefaultSample() Sample {
+	return Sample{First: "482915", Second: "739164", Third: "60617238", Zeros: "007294"}
+}
+
+// Ops are the names that the fake's Orders know requests by; empty: there is none.
+type Ops struct {
+	Lookup string // what Lookup asks first
+	Verify string // what tells whether a code is right
+	Change string // what writes a code
+	Login  string // what signs star97 itself in, before the first request of a Store
+}
+
+// patience bounds every call of the suite.
+const patience = 30 * time.Second
+
+// cases are the suite, in the order of the matrix. The names are unique and stay.
+var cases = []struct {
+	name string
+	run  func(*testing.T, *suite)
+}{
+	{"Lookup finds none, one, several", lookup},
+	{"Lookup keeps tenants apart", tenants},
+	{"Several mailboxes of one extension", doubles},
+	{"Verify right and wrong", verify},
+	{"Verify of what is not there", verifyAbsent},
+	{"Verify of a disabled mailbox", verifyDisabled},
+	{"Verify without a code", verifyNoCode},
+	{"Change Done is proved", changeDone},
+	{"Change clears must-change", changeObeyed},
+	{"Change keeps leading zeros and every length", changeShapes},
+	{"Change with a wrong current code", changeWrong},
+	{"Change refused by the mailbox's state", changeDenied},
+	{"Change from several calls at once", changeRace},
+	{"Change back", changeBack},
+	{"An ended context", endedContext},
+	{"Nothing said holds a digit of a code", silence},
+	{"The declared traits are true", traits},
+	{"The system's own lock-out", lockOut},
+	{"Lookup in trouble", lookupTrouble},
+	{"Verify in trouble", verifyTrouble},
+	{"Verify is sent once", verifyOnce},
+	{"Change in trouble", changeTrouble},
+	{"Change in trouble is settled", settleTrouble},
+	{"Change without its proof", proofTrouble},
+	{"A system that says yes and does nothing", ignored},
+	{"A change that shows late", late},
+	{"A slow answer ends with the call's patience", slow},
+	{"Signing in fails", loginTrouble},
+	{"A session that is forgotten", expired},
+	{"Certificates that prove nothing", certificates},
+	{"List", list},
+	{"Reset", reset},
+	{"Unlock", unlock},
+	{"SetFlags", setFlags},
+	{"Renumber", renumber},
+	{"ByUser", byUser},
+	{"Probe", probe},
+	{"Add and Remove", addRemove},
+	{"Edit", edit},
+}
+
+// Run passes open's Store through every case, a fresh Harness for each, two or more
+// at a time: open must not alter what the process has only one of. What came out is
+// compared with testdata/conformance.tsv (see Report).
 func Run(t *testing.T, open func(t *testing.T) Harness) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, *suite)
-	}{
-		{"Lookup finds none, one, several", lookup},
-		{"Lookup keeps tenants apart", tenants},
-		{"Verify right and wrong", verify},
-		{"Verify of what is not there", verifyAbsent},
-		{"Verify of a disabled mailbox", verifyDisabled},
-		{"Verify without a code", verifyNoCode},
-		{"Change Done is proved", changeDone},
-		{"Change keeps leading zeros and every length", changeShapes},
-		{"Change with a wrong current code", changeWrong},
-		{"Change refused by the mailbox's state", changeDenied},
-		{"Change from several calls at once", changeRace},
-		{"Change back", changeBack},
-		{"An ended context", endedContext},
-		{"Nothing said holds a digit of a code", silence},
-	} {
+	r := newRecord()
+	// After the last parallel case.
+	t.Cleanup(func() { r.keep(t) })
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			h := open(t)
-			c.run(t, &suite{Harness: h, at: mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "conformance"}})
+			t.Parallel()
+			defer r.note(t, c.name)
+			s := newSuite(t, open, r, c.name)
+			defer s.silent(t)
+			c.run(t, s)
 		})
 	}
-	t.Run("Abilities", func(t *testing.T) { abilities(t, open) })
-}
-
-// suite is one case's harness with shorthands.
-type suite struct {
-	Harness
-	at   mailbox.Attempt
-	errs []error // every error that the Store gave
-}
-
-func (s *suite) ctx(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func (s *suite) put(t *testing.T, extension, code string) mailbox.Account {
-	return s.Put(t, mailbox.Account{Extension: extension, Name: "Ada Example"}, Code(t, code))
-}
-
-func (s *suite) lookup(t *testing.T, number, domain string) []mailbox.Account {
-	found, err := s.Store.Lookup(s.ctx(t), mailbox.Query{Number: number, Domain: domain})
-	require.NoError(t, err, "none is not an error")
-	return found
-}
-
-func (s *suite) verify(t *testing.T, a mailbox.Account, code string) mailbox.Code {
-	err := s.Store.Verify(s.ctx(t), a, Code(t, code), s.at)
-	s.errs = append(s.errs, err)
-	return mailbox.CodeOf(err)
-}
-
-func (s *suite) change(t *testing.T, a mailbox.Account, current, next string) mailbox.Result {
-	r := s.Store.Change(s.ctx(t), a, Code(t, current), Code(t, next), s.at)
-	s.errs = append(s.errs, r.Err)
-	return r
-}
-
-// inForce asks for one code that must verify and others that must not.
-func (s *suite) inForce(t *testing.T, a mailbox.Account, code string, not ...string) {
-	t.Helper()
-	require.Equal(t, mailbox.OK, s.verify(t, a, code))
-	for _, n := range not {
-		require.Equal(t, mailbox.WrongPIN, s.verify(t, a, n))
-	}
-}
-
-// Code parses a test's code.
-func Code(t testing.TB, digits string) pin.PIN {
-	t.Helper()
-	p, err := pin.Parse(digits)
-	require.NoError(t, err)
-	return p
 }

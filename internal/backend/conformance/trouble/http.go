@@ -2,6 +2,7 @@ package trouble
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ const largest = 4 << 20
 // request of no op ("") can be troubled by Any only.
 func Handler(orders *Orders, opOf func(*http.Request) string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		orders.keep(fmt.Sprint(r.Method, " ", r.RequestURI, " ", r.Header))
 		// Only with its body read is a request told that the client has gone.
 		body, err := io.ReadAll(io.LimitReader(r.Body, largest))
 		if err != nil {

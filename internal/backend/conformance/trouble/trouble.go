@@ -5,6 +5,7 @@ package trouble
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,11 +26,16 @@ const (
 	WrongType      // the answer is right but says that it is of another type
 	Late           // what was done shows after Delay only; the fake asks for it with Asked
 	Expired        // the session or token is not known any more; the fake asks for it with Asked
+	Ignored        // the system says that it was done and did nothing; the fake asks for it with Asked
 )
+
+// own tells whether a fake makes the trouble itself.
+func (k Kind) own() bool { return k == Late || k == Expired || k == Ignored }
 
 // Order is one trouble for the next requests.
 type Order struct {
 	Kind  Kind
+	Skip  int           // requests before it that have no trouble
 	Times int           // requests that it is for; 0: one; Always: all until Clear
 	Delay time.Duration // of Slow and Late
 	// Applied says that the request is carried out all the same, where the answer is
@@ -54,6 +60,7 @@ type Orders struct {
 	mu   sync.Mutex
 	due  map[string][]Order
 	seen map[string]int
+	head []string
 }
 
 // Give appends o to what is due for op, the fake's own name of a kind of request.
@@ -69,8 +76,8 @@ func (s *Orders) Give(op string, o Order) {
 	s.due[op] = append(s.due[op], o)
 }
 
-// Take counts a request of op and returns its trouble. What the fake does itself, Late
-// and Expired, stays for Asked.
+// Take counts a request of op and returns its trouble. What the fake does itself, Late,
+// Expired and Ignored, stays for Asked.
 func (s *Orders) Take(op string) Order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +86,7 @@ func (s *Orders) Take(op string) Order {
 	}
 	s.seen[op]++
 	for _, name := range []string{op, Any} {
-		if due := s.due[name]; len(due) > 0 && due[0].Kind != Late && due[0].Kind != Expired {
+		if due := s.due[name]; len(due) > 0 && !due[0].Kind.own() {
 			return s.next(name)
 		}
 	}
@@ -102,6 +109,10 @@ func (s *Orders) Asked(op string, k Kind) Order {
 // next uses up one time of the first order of name.
 func (s *Orders) next(name string) Order {
 	o := &s.due[name][0]
+	if o.Skip > 0 {
+		o.Skip--
+		return Order{}
+	}
 	taken := *o
 	if o.Times > 0 {
 		o.Times--
@@ -124,6 +135,25 @@ func (s *Orders) Seen(op string) int {
 		sum += n
 	}
 	return sum
+}
+
+// maxHeads bounds the heads that are kept.
+const maxHeads = 4096
+
+// Heads are the address and header fields of the requests that Handler has passed, one
+// text each: where no code may stand.
+func (s *Orders) Heads() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.head)
+}
+
+func (s *Orders) keep(head string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.head) < maxHeads {
+		s.head = append(s.head, head)
+	}
 }
 
 // Due is how many orders have not been used up.

@@ -1,0 +1,171 @@
+package conformance
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// reportFile is where a Run keeps its Report, in the folder of the adapter's test.
+const reportFile = "testdata/conformance.tsv"
+
+// Line is how one case came out: "pass", or "skip" and why.
+type Line struct {
+	Case, Result, Why string
+}
+
+// Report is how all cases of one adapter came out. Run compares it with the one in
+// testdata/conformance.tsv, if there is one, and writes that where STAR97_MATRIX is
+// "write"; so what is shown from there is what was seen.
+type Report struct {
+	Adapter string
+	Lines   []Line
+}
+
+// record gathers a Run's Report. It is safe for concurrent use.
+type record struct {
+	mu    sync.Mutex
+	lines map[string]Line
+	why   map[string]string
+	bad   bool
+}
+
+func newRecord() *record { return &record{lines: map[string]Line{}, why: map[string]string{}} }
+
+// because keeps the reason of the case's skip.
+func (r *record) because(name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.why[name] = why
+}
+
+// note keeps how a case ended.
+func (r *record) note(t *testing.T, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case t.Failed():
+		r.bad = true
+	case t.Skipped():
+		why := r.why[name]
+		if why == "" {
+			why = "the system cannot hold such a mailbox"
+		}
+		r.lines[name] = Line{name, "skip", why}
+	default:
+		r.lines[name] = Line{name, "pass", ""}
+	}
+}
+
+// keep compares or writes the Report of a Run in which every case had its turn.
+func (r *record) keep(t *testing.T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bad || len(r.lines) != len(cases) {
+		return // a failed case speaks for itself, and -run leaves some out
+	}
+	var b strings.Builder
+	for _, c := range cases {
+		l := r.lines[c.name]
+		fmt.Fprintf(&b, "%s\t%s\t%s\n", l.Case, l.Result, l.Why)
+	}
+	if os.Getenv("STAR97_MATRIX") == "write" {
+		require.NoError(t, os.MkdirAll(filepath.Dir(reportFile), 0o755))
+		require.NoError(t, os.WriteFile(reportFile, []byte(b.String()), 0o644))
+	}
+	before, err := os.ReadFile(reportFile)
+	if os.IsNotExist(err) {
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, string(before), b.String(), "%s tells otherwise: if the new results are right, run STAR97_MATRIX=write go test on this folder", reportFile)
+}
+
+// Matrix is the Reports of all adapters.
+type Matrix []Report
+
+// ReadMatrix reads the Reports of the adapters in the folders of dir, by name.
+func ReadMatrix(dir fs.FS) (Matrix, error) {
+	files, err := fs.Glob(dir, path.Join("*", reportFile))
+	if err != nil {
+		return nil, err
+	}
+	var m Matrix
+	for _, name := range files {
+		adapter, _, _ := strings.Cut(name, "/")
+		lines, err := readReport(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		m = append(m, Report{adapter, lines})
+	}
+	return m, nil
+}
+
+func readReport(dir fs.FS, name string) (lines []Line, err error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for scan := bufio.NewScanner(f); scan.Scan(); {
+		fields := strings.Split(scan.Text(), "\t")
+		if len(fields) != 3 || fields[1] != "pass" && fields[1] != "skip" {
+			return nil, fmt.Errorf("%s: line %d is none of a report: run the adapter's test with STAR97_MATRIX=write", name, len(lines)+1)
+		}
+		lines = append(lines, Line{fields[0], fields[1], fields[2]})
+	}
+	return lines, nil
+}
+
+// Markdown is a table of cases by adapters, a + for each pass and a number for each
+// skip, and below it what the numbers stand for.
+func (m Matrix) Markdown() string {
+	var b strings.Builder
+	b.WriteString("| case |")
+	for _, r := range m {
+		b.WriteString(" " + r.Adapter + " |")
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(m)) + "\n")
+	var reasons []string
+	for _, c := range cases {
+		b.WriteString("| " + c.name + " |")
+		for _, r := range m {
+			b.WriteString(" " + r.mark(c.name, &reasons) + " |")
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
+	for i, why := range reasons {
+		fmt.Fprintf(&b, "%d. %s\n", i+1, why)
+	}
+	return b.String()
+}
+
+// mark is one cell. A reason that is new is appended to reasons.
+func (r Report) mark(name string, reasons *[]string) string {
+	for _, l := range r.Lines {
+		switch {
+		case l.Case != name:
+		case l.Result == "pass":
+			return "+"
+		default:
+			i := slices.Index(*reasons, l.Why)
+			if i < 0 {
+				i = len(*reasons)
+				*reasons = append(*reasons, l.Why)
+			}
+			return fmt.Sprint(i + 1)
+		}
+	}
+	return "not run"
+}

@@ -1,0 +1,126 @@
+package conformance
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/backend/conformance/trouble"
+	"star97/internal/mailbox"
+)
+
+// traits compares what the Store declares with what it does.
+func traits(t *testing.T, s *suite) {
+	tr, declared := s.traits(mailbox.Account{})
+	if !declared {
+		s.skip(t, "the store declares nothing")
+	}
+	require.NotEmpty(t, tr.System)
+	require.NotEmpty(t, tr.AtRest, "say how the system keeps codes, or that it is not known")
+	require.NotEqual(t, mailbox.NoProof, tr.Proof, "Done needs a proof")
+	require.NotEqual(t, mailbox.Delegated, tr.Check, "that a delegate checks codes is for the configuration to say")
+	for _, u := range tr.Unverified {
+		require.NotEmpty(t, strings.TrimSpace(u))
+	}
+	require.Equal(t, tr.Limit > 0, s.Forgive != nil, "a Limit and a way to forgive belong together")
+	a := s.put(t, "4001", s.First)
+	found := s.lookup(t, "4001", "")[0]
+	require.Equal(t, tr.Rules, found.Rules != nil, "Rules")
+	if !tr.Flags {
+		require.Equal(t, mailbox.Flags{}, found.Flags, "Flags")
+	}
+	if known := s.raw.(mailbox.Declarer).Traits(found); known.Check != tr.Check || known.Proof != tr.Proof {
+		require.Failf(t, "traits", "a mailbox has Check %v and Proof %v, all others %v and %v", known.Check, known.Proof, tr.Check, tr.Proof)
+	}
+	err := s.raw.Verify(s.ctx(t), a, Code(t, s.First), s.at)
+	s.heard(err)
+	if tr.Check == mailbox.NoCheck {
+		require.Equal(t, mailbox.ServiceRefused, mailbox.CodeOf(err), "a system that cannot check codes says so")
+	} else {
+		require.NoError(t, err)
+	}
+	require.Equal(t, mailbox.Done, s.change(t, a, s.First, s.Second).Outcome)
+	require.True(t, s.has(t, a, s.Second))
+}
+
+// lockOut: the system locks after as many wrong codes as declared, not earlier, so
+// each Verify is one try; and a locked mailbox is told from a wrong code.
+func lockOut(t *testing.T, s *suite) {
+	tr, _ := s.traits(mailbox.Account{})
+	if tr.Limit == 0 || tr.Check == mailbox.NoCheck {
+		s.skip(t, "the system counts no wrong codes of this way")
+	}
+	ask := func(a mailbox.Account, code string) mailbox.Code {
+		err := s.Store.Verify(s.ctx(t), a, Code(t, code), s.at)
+		s.heard(err)
+		return mailbox.CodeOf(err)
+	}
+	a := s.put(t, "4001", s.First)
+	for range tr.Limit - 1 {
+		require.Equal(t, mailbox.WrongPIN, ask(a, s.Second))
+	}
+	require.Equal(t, mailbox.OK, ask(a, s.First), "one below the limit")
+	b := s.put(t, "4002", s.First)
+	for range tr.Limit {
+		require.Contains(t, []mailbox.Code{mailbox.WrongPIN, mailbox.Locked}, ask(b, s.Second))
+	}
+	require.Equal(t, mailbox.Locked, ask(b, s.First), "the right code, but too late")
+	r := s.Store.Change(s.ctx(t), b, Code(t, s.First), Code(t, s.Second), s.at)
+	s.heard(r.Err)
+	require.Equal(t, mailbox.Refused, r.Outcome)
+	require.Equal(t, mailbox.Locked, r.Reason)
+	require.Equal(t, mailbox.OK, ask(a, s.First), "of one mailbox only")
+	s.forgive(t, b)
+	s.inForce(t, b, s.First, s.Second)
+}
+
+// certificates: a server that cannot prove who it is gets nothing, and the sentence
+// says what to do.
+func certificates(t *testing.T, s *suite) {
+	if s.Behind == nil {
+		s.skip(t, "no certificate between star97 and the system")
+	}
+	good := s.Behind(t, trouble.Good)
+	_, err := good.Lookup(s.ctx(t), mailbox.Query{Number: "4001"})
+	require.NoError(t, err, "Behind must work with a good one")
+	for _, k := range trouble.Trusts() {
+		t.Run(k.String(), func(t *testing.T) {
+			store := s.Behind(t, k)
+			_, err := store.Lookup(s.ctx(t), mailbox.Query{Number: "4001"})
+			require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
+			require.Contains(t, err.Error(), "certificate", "the sentence must say what is wrong")
+			a := mailbox.Account{ID: "anybody", Backend: "any", Extension: "4001"}
+			if s.check(mailbox.Account{}) != mailbox.NoCheck {
+				err = store.Verify(s.ctx(t), a, Code(t, s.First), s.at)
+				require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), "%v", err)
+			}
+			r := store.Change(s.ctx(t), a, Code(t, s.First), Code(t, s.Second), s.at)
+			s.heard(err, r.Err)
+			require.Equal(t, mailbox.Refused, r.Outcome, "nothing was sent, so nothing can have changed")
+		})
+	}
+}
+
+// prober asks one harmless question.
+type prober interface {
+	Probe(ctx context.Context) (string, error)
+}
+
+func probe(t *testing.T, s *suite) {
+	p, ok := s.raw.(prober)
+	if !ok {
+		s.skip(t, noAbility)
+	}
+	said, err := p.Probe(s.ctx(t))
+	require.NoError(t, err)
+	require.NotEmpty(t, said, "it names the system")
+	if s.Orders == nil {
+		return
+	}
+	s.Orders.Give(trouble.Any, trouble.Order{Kind: trouble.CutBefore, Times: trouble.Always})
+	_, err = p.Probe(s.ctx(t))
+	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), "%v", err)
+	s.heard(err)
+}
