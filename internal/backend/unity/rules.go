@@ -1,0 +1,106 @@
+package unity
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// rules are an authentication rule of the system.
+type rules struct {
+	policy  pin.Policy
+	minAge  time.Duration // of a code that its owner changes
+	limit   int           // wrong codes until a lock; 0: any number
+	window  time.Duration // how long they are remembered
+	lockout time.Duration // 0: until an administrator opens it
+}
+
+// readRules maps a rule. The trivial rule is the system's own list: no digit more than
+// twice in a row, none of the owner's numbers either way, no repeated group, three
+// different digits at least, no run up or down, no line of keys, no name.
+func readRules(r record) rules {
+	got := rules{
+		policy:  pin.Policy{MinLen: min(r.number("MinLength"), pin.MaxDigits)},
+		minAge:  r.minutes("MinDuration"),
+		limit:   r.number("MaxHacks"),
+		window:  r.minutes("HackResetTime"),
+		lockout: r.minutes("LockoutDuration"),
+	}
+	if r.flag("TrivialCredChecking") {
+		got.policy.MaxSameRun = 2
+		got.policy.OwnNumber = pin.NotContained
+	}
+	got.policy.Current = r.number("MinCharsToChange") > 0 || r.number("PrevCredCount") > 0
+	return got
+}
+
+const (
+	maxRules  = 64    // rules of a system that are remembered
+	maxOwners = 10000 // mailboxes of which is remembered which rule they have
+)
+
+// rulebook remembers rules, and which mailbox has which.
+type rulebook struct {
+	keep time.Duration
+
+	mu     sync.Mutex
+	read   map[string]dated
+	owners map[string]string
+}
+
+type dated struct {
+	rules
+	at time.Time
+}
+
+// of returns the rules of a mailbox that were read lately.
+func (b *rulebook) of(mailboxID string) (rules, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d, ok := b.read[b.owners[mailboxID]]
+	return d.rules, ok && time.Since(d.at) < b.keep
+}
+
+// assign notes which rule a mailbox has and returns it if it is remembered.
+func (b *rulebook) assign(mailboxID, policy string) (rules, bool) {
+	b.mu.Lock()
+	if b.owners == nil || len(b.owners) >= maxOwners {
+		b.owners = map[string]string{} // forgets all: they are read again one by one
+	}
+	b.owners[mailboxID] = policy
+	b.mu.Unlock()
+	return b.of(mailboxID)
+}
+
+func (b *rulebook) add(policy string, r rules) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.read == nil || len(b.read) >= maxRules {
+		b.read = map[string]dated{}
+	}
+	b.read[policy] = dated{r, time.Now()}
+}
+
+// rulesOf reads the rule of a mailbox, or takes it from memory.
+func (s *Store) rulesOf(ctx context.Context, op, mailboxID, policy string) (rules, error) {
+	if !isID(policy) {
+		return rules{}, mailbox.Fail(op, mailbox.NotFound, nil)
+	}
+	if r, ok := s.rules.assign(mailboxID, policy); ok {
+		return r, nil
+	}
+	found, err := s.one(ctx, op, rulesPath+"/"+url.PathEscape(policy), "AuthenticationRule")
+	if err != nil {
+		return rules{}, err
+	}
+	if found.text("MinLength") == "" {
+		return rules{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
+	}
+	r := readRules(found)
+	s.rules.add(policy, r)
+	return r, nil
+}

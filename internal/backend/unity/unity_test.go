@@ -1,0 +1,118 @@
+package unity
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"star97/internal/backend/conformance"
+	"star97/internal/backend/conformance/trouble"
+	"star97/internal/backend/unity/fake"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// optionsFor are those of a store on a fake.
+func optionsFor(f *fake.Server) Options {
+	o := DefaultOptions()
+	o.API.URL, o.API.TLS.CAFile = f.URL, f.CAFile
+	o.User, o.Password.File = fake.User, f.LoginFile
+	o.TimeZone = "UTC" // as the fake's clock
+	o.Lag = 0          // nothing is kept in step with it
+	return o
+}
+
+// openOn opens a store on a fake that reads no alternate extensions by itself.
+func openOn(t testing.TB, o Options) *Store {
+	t.Helper()
+	s, err := open(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// log is a place for what an adapter says.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// bed is a store on a fake.
+type bed struct {
+	*Store
+	fake *fake.Server
+}
+
+// makeBed alters the options of a store on a new fake, and the fake, before both run.
+func makeBed(t testing.TB, alter func(*Options, *fake.Server)) bed {
+	f := fake.New(t)
+	o := optionsFor(f)
+	if alter != nil {
+		alter(&o, f)
+	}
+	return bed{openOn(t, o), f}
+}
+
+func (b bed) harness(t *testing.T, said *log) conformance.Harness {
+	return conformance.Harness{
+		Store:   b.Store,
+		Put:     b.put,
+		NoCode:  true,
+		Doubles: true,
+		Has:     func(a mailbox.Account, code pin.PIN) bool { return b.fake.Has(a.ID, code) },
+		Forgive: func(t *testing.T, a mailbox.Account) { b.fake.Forgive(a.ID) },
+		Orders:  b.fake.Orders(),
+		Ops:     conformance.Ops{Lookup: fake.OpLookup, Change: fake.OpWrite},
+		Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
+			return openOn(t, optionsFor(fake.NewWith(t, trouble.NewCert(t, k))))
+		},
+		Said: said.String,
+	}
+}
+
+// put makes a mailbox and tells how Lookup shall show it, without asking Lookup.
+func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
+	if a.Domain != b.o.Domain || a.Flags.NoCode || code.Empty() {
+		t.Skip("the system has one domain, and every mailbox a code")
+	}
+	m := fake.Mailbox{
+		Extension: a.Extension, Name: a.Name, Alias: a.User, Alternates: a.Numbers, Inactive: a.Flags.Disabled,
+		CantChange: a.Flags.CannotChange, MustChange: a.Flags.MustChange,
+	}
+	if m.Alias == "" {
+		m.Alias = "user-" + a.Extension
+	}
+	a.ID, a.Backend, a.User, a.Language = b.fake.Put(m, code), Name, m.Alias, "en-US"
+	a.Rules = &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true}
+	require.NoError(t, b.readAlternates(context.WithoutCancel(t.Context()), 0))
+	return a
+}
+
+func TestConformance(t *testing.T) {
+	conformance.Run(t, func(t *testing.T) conformance.Harness {
+		said := &log{}
+		return makeBed(t, func(o *Options, _ *fake.Server) {
+			o.Alternates = Find
+			o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		}).harness(t, said)
+	})
+}
