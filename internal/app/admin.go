@@ -9,16 +9,9 @@ import (
 	"strings"
 
 	"star97/internal/audit"
-	"star97/internal/backend"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
-
-// errBackend is what an administrator reads who asks a backend for what only the
-// voicemail system itself can do.
-func errBackend(what string) error {
-	return fmt.Errorf("this backend cannot %s; do it in the voicemail system", what)
-}
 
 // Find returns the one mailbox of an extension in a domain.
 func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Account, error) {
@@ -47,14 +40,10 @@ func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Ac
 // List calls use for every mailbox of one domain, or of all. Where a store does not
 // answer, the others' mailboxes come all the same, and its error at the end.
 func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Account) error) error {
-	lister, ok := s.Backend.(mailbox.Lister)
-	if !ok {
-		return errBackend("list its mailboxes")
-	}
 	p.Limit = 500
 	missed := map[string]error{} // by its words: each page may meet it
 	for {
-		page, err := lister.List(ctx, p)
+		page, err := s.Backend.List(ctx, p)
 		if err == nil && len(page) == 0 && !p.AllDomains {
 			err = s.known(p.Domain)
 		}
@@ -143,10 +132,8 @@ func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.
 // Check tells what Add would refuse of an account whatever else is stored, as far
 // as the store of its domain can tell.
 func (s *Stores) Check(a mailbox.Account) error {
-	if checker, ok := s.Backend.(backend.Checker); ok {
-		if err := checker.Check(a); err != nil {
-			return err
-		}
+	if err := s.Backend.Check(a); err != nil {
+		return err
 	}
 	return s.known(a.Domain)
 }
@@ -175,15 +162,11 @@ func (s *Stores) known(domain string) error {
 
 // Add makes a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by mailbox.Actor) (mailbox.Account, error) {
-	admin, ok := s.Backend.(mailbox.Admin)
-	if !ok {
-		return a, errBackend("add mailboxes")
-	}
 	if err := s.known(a.Domain); err != nil {
 		return a, err
 	}
 	err := s.administer(ctx, audit.Add, a, by, "", func(ctx context.Context) error {
-		added, err := admin.Add(ctx, a, code, by)
+		added, err := s.Backend.Add(ctx, a, code, by)
 		if err == nil {
 			a = added
 		}
@@ -197,12 +180,8 @@ func nothing(context.Context) error { return nil }
 // SetCode puts a code in force without the current one, opens the mailbox if
 // wrong codes had closed it, and records both.
 func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, mustChange bool, by mailbox.Actor, reason string) error {
-	resetter, ok := s.Backend.(mailbox.Resetter)
-	if !ok {
-		return errBackend("set a code without the current one")
-	}
 	return s.administer(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
-		return resetter.Reset(ctx, a, code, mustChange, by, reason).Failed("reset")
+		return s.Backend.Reset(ctx, a, code, mustChange, by, reason).Failed("reset")
 	}, func(ctx context.Context) error {
 		return s.Trail.Unlock(ctx, a, by, reason)
 	})
@@ -210,12 +189,8 @@ func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, m
 
 // Remove deletes a mailbox, then its counters, and records it.
 func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
-	admin, ok := s.Backend.(mailbox.Admin)
-	if !ok {
-		return errBackend("remove mailboxes")
-	}
 	return s.administer(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
-		return admin.Remove(ctx, a, by, reason)
+		return s.Backend.Remove(ctx, a, by, reason)
 	}, func(ctx context.Context) error {
 		return s.Guard.Unlock(ctx, a, by, reason)
 	})
@@ -223,12 +198,8 @@ func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor
 
 // Edit alters a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	editor, ok := s.Backend.(mailbox.Editor)
-	if !ok {
-		return a, errBackend("alter mailboxes")
-	}
 	err := s.administer(ctx, audit.Edit, a, by, reason, func(ctx context.Context) error {
-		altered, err := editor.Edit(ctx, a, e, by)
+		altered, err := s.Backend.Edit(ctx, a, e, by)
 		if err == nil {
 			a = altered
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/audit"
+	"star97/internal/backend"
 	"star97/internal/backend/sqldb"
 	"star97/internal/config"
 	"star97/internal/mailbox"
@@ -53,8 +54,8 @@ func openMoody(t *testing.T) (*Stores, *moody, mailbox.Account) {
 	s := openStores(t, t.TempDir())
 	a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, digits(t, "482915"), "test")
 	require.NoError(t, err)
-	m := &moody{Store: s.Backend.(*sqldb.Store), after: func() {}}
-	s.Backend = m
+	m := &moody{Store: s.Backend.Default().(*sqldb.Store), after: func() {}}
+	s.Backend = backend.NewRouter(backend.Named{Backend: m, Driver: sqldb.Name})
 	return s, m, a
 }
 
@@ -108,8 +109,8 @@ func TestACodeInForceIsNeverToldAsNotSet(t *testing.T) {
 	})
 	t.Run("examples", func(t *testing.T) {
 		s := openStores(t, t.TempDir())
-		m := &moody{Store: s.Backend.(*sqldb.Store), after: func() { s.Ledger.Close() }}
-		s.Backend = m
+		m := &moody{Store: s.Backend.Default().(*sqldb.Store), after: func() { s.Ledger.Close() }}
+		s.Backend = backend.NewRouter(backend.Named{Backend: m, Driver: sqldb.Name})
 		made, err := s.MakeExamples(t.Context(), config.Default())
 		require.Error(t, err)
 		require.Len(t, made, 1, "the one that is in force is shown")

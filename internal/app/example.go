@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 
 	"star97/internal/config"
 	"star97/internal/mailbox"
@@ -20,11 +19,7 @@ const exampleActor mailbox.Actor = "star97 serve --example"
 
 // MakeExamples adds three mailboxes with generated codes, if there is none yet.
 func (s *Stores) MakeExamples(ctx context.Context, c config.Config) ([]Example, error) {
-	lister, ok := s.Backend.(mailbox.Lister)
-	if !ok {
-		return nil, errors.New("this backend cannot list its mailboxes; leave out --example")
-	}
-	have, err := lister.List(ctx, mailbox.Page{AllDomains: true, Limit: 1})
+	have, err := s.Backend.List(ctx, mailbox.Page{AllDomains: true, Limit: 1})
 	if err != nil || len(have) > 0 {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
 // them answers: the others' callers are told, and metrics show it.
 func (s *Stores) askable(ctx context.Context) error {
 	var troubles []error
-	for _, b := range s.all() {
+	for _, b := range s.Backend.All() {
 		_, err := b.Lookup(ctx, mailbox.Query{Number: "0"})
 		if err == nil {
 			return nil
@@ -104,45 +104,19 @@ func (s *Stores) countable(ctx context.Context) error {
 	return err
 }
 
-// all are the stores that are open.
-func (s *Stores) all() []backend.Backend {
-	router, several := s.Backend.(*backend.Router)
-	if !several {
-		return []backend.Backend{s.Backend}
-	}
-	var all []backend.Backend
-	for _, n := range router.All() {
-		all = append(all, n.Backend)
-	}
-	return all
-}
-
 // waiting is the number of callers that wait for a code to be checked.
 func (s *Stores) waiting() (n int) {
-	for _, b := range s.all() {
-		if q, ok := b.(interface{ Waiting() int }); ok {
+	for _, b := range s.Backend.All() {
+		if q, ok := b.Backend.(interface{ Waiting() int }); ok {
 			n += q.Waiting()
 		}
 	}
 	return n
 }
 
-// keeper is the Identity of the store that has a domain.
-func (s *Stores) keeper(domain string) string {
-	if router, several := s.Backend.(*backend.Router); several {
-		return router.Keeper(domain)
-	}
-	return s.only
-}
-
 // identities are what accounts of the open stores say in Account.Backend.
-func (s *Stores) identities() []string {
-	router, several := s.Backend.(*backend.Router)
-	if !several {
-		return []string{s.only}
-	}
-	var all []string
-	for _, n := range router.All() {
+func (s *Stores) identities() (all []string) {
+	for _, n := range s.Backend.All() {
 		all = append(all, backend.Identity(n.Driver, n.Name))
 	}
 	return all

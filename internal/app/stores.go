@@ -28,7 +28,7 @@ import (
 // Stores is everything that keeps something, opened in one data folder: the
 // backend, and around it the layers through which a call reaches it.
 type Stores struct {
-	Backend backend.Backend // the only store, or a *backend.Router over all
+	Backend *backend.Router
 	Guard   *lockout.Guard
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
@@ -36,7 +36,6 @@ type Stores struct {
 	db      *sqlkit.DB                        // the ledger's, where it is not the default store's
 	domains atomic.Pointer[map[string]string] // those that calls reach, and their stores; none: any, in the default one
 	asked   measured
-	only    string // Identity of the only store
 }
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
@@ -86,55 +85,38 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		own.Keep(s.Ledger)
 		c.Audit.Atomic = backend.Identity(c.Store.Driver, "")
 	}
-	s.asked.Store, s.asked.keeper = with.Wrap(s.Backend), s.keeper
+	s.asked.Store, s.asked.keeper = with.Wrap(s.Backend), s.Backend.Keeper
 	if s.Guard, err = lockout.New(&s.asked, s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
 	}
-	if d, ok := s.Backend.(mailbox.Declarer); ok {
-		s.Guard.Heed(d)
-	}
+	s.Guard.Heed(s.Backend)
 	c.Audit.Policy = rulesName(c.Policy)
 	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now)
 	return err
 }
 
-// openBackends returns the default store. Nothing stands before the only one.
+// openBackends returns the default store.
 func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) (first backend.Backend, err error) {
-	s.only = backend.Identity(c.Store.Driver, "")
-	if len(c.Stores) == 0 && !c.Store.Leans() {
-		if s.Backend, err = backend.Open(ctx, c.Store.In(dir)); err != nil {
-			return nil, err
-		}
-		return s.Backend, s.Adopt(c.Plan)
-	}
 	more := map[string]backend.Options{}
 	for name, o := range c.Stores {
 		more[name] = o.In(dir)
 	}
-	router, err := backend.OpenAll(ctx, c.Store.In(dir), more, nil)
-	if err != nil {
+	if s.Backend, err = backend.OpenAll(ctx, c.Store.In(dir), more, nil); err != nil {
 		return nil, err
 	}
-	s.Backend = router
-	return router.Default(), s.Adopt(c.Plan)
+	return s.Backend.Default(), s.Adopt(c.Plan)
 }
 
 // Adopt makes a dialplan's domains those of the stores, for what comes from then on.
 // It changes nothing if one of them is in a store that is not open: that takes a
 // restart.
 func (s *Stores) Adopt(plan *dialplan.Plan) error {
-	router, several := s.Backend.(*backend.Router)
 	domains := map[string]string{}
 	for _, d := range plan.Domains {
-		if d.Store != "" && !several {
-			return fmt.Errorf("domain %q is to be in store %s, and there is only one: add it to stores, and restart", d.Name, d.Store)
-		}
 		domains[strings.ToLower(d.Name)] = d.Store
 	}
-	if several {
-		if err := router.Serve(domains); err != nil {
-			return err
-		}
+	if err := s.Backend.Serve(domains); err != nil {
+		return err
 	}
 	if _, named := domains[""]; !named && len(domains) > 0 && slices.ContainsFunc(plan.Routes, ofDefaultTenant) {
 		domains[""] = ""

@@ -73,7 +73,7 @@ func TestChangeThatCannotBeRecordedIsNotMade(t *testing.T) {
 	s := openStores(t, t.TempDir())
 	a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, digits(t, "482915"), "test")
 	require.NoError(t, err)
-	s.Backend.(*sqldb.Store).Keep(brokenJournal{})
+	s.Backend.Default().(*sqldb.Store).Keep(brokenJournal{})
 	r := s.Trail.Change(t.Context(), a, digits(t, "482915"), digits(t, "739164"), atOwnDoor)
 	require.Equal(t, mailbox.Refused, r.Outcome)
 	require.NoError(t, s.Trail.Verify(t.Context(), a, digits(t, "482915"), atOwnDoor), "the old code is in force")
@@ -95,7 +95,7 @@ func TestChangeLeftOpenByACrashWasNeverMade(t *testing.T) {
 	a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, digits(t, "482915"), "test")
 	require.NoError(t, err)
 	d := dies{make(chan struct{})}
-	s.Backend.(*sqldb.Store).Keep(d)
+	s.Backend.Default().(*sqldb.Store).Keep(d)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

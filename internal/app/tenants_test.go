@@ -236,5 +236,5 @@ func TestADialplanWithOtherDomainsIsAdopted(t *testing.T) {
 	require.Equal(t, "sqlite:north", a.Backend)
 
 	alone := openStores(t, t.TempDir())
-	require.ErrorContains(t, alone.Adopt(plan(dialplan.Domain{Name: north, Store: "north"})), "there is only one")
+	require.ErrorContains(t, alone.Adopt(plan(dialplan.Domain{Name: north, Store: "north"})), "which is not open")
 }

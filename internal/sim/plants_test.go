@@ -84,7 +84,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		}), left: func(*round) { time.Sleep(time.Hour) }}},
 		{"an end record too many", oneRecord, plant{called: func(r *round) { slog.New(r.log).Info(endRecord, "call", "call-a@sim") }}},
 		{"an audit record that was altered", chainWhole, plant{stopped: func(r *round) {
-			db := r.stores.Backend.(interface{ DB() *sqlkit.DB }).DB()
+			db := r.stores.Backend.Default().(interface{ DB() *sqlkit.DB }).DB()
 			if err := db.Write(context.Background(), func(tx *sql.Tx) error {
 				_, err := tx.Exec("DROP TRIGGER audit_no_update; UPDATE audit SET call_id = 'nobody' WHERE seq = 1")
 				return err
