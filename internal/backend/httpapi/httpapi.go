@@ -10,7 +10,9 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -96,6 +98,22 @@ type Answer struct {
 	op   string
 	safe bool
 }
+
+// Format shows neither path nor query, header and body.
+func (r Request) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "request for %s of %d bytes", r.Op, len(r.Body))
+}
+
+// LogValue is the same.
+func (r Request) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
+
+// Format shows neither header nor body.
+func (a Answer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "answer %d of %d bytes", a.Status, len(a.Body))
+}
+
+// LogValue is the same.
+func (a Answer) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(a)) }
 
 // Do sends r and returns every answer from 200 to 499 but 3xx, 401, 403 and 429, and
 // those of r.AllowStatus. All else is a *mailbox.Error whose text holds nothing of an

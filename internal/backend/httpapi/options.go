@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -108,11 +109,9 @@ func address(text string) (*url.URL, error) {
 	case u.Scheme == "http" && !local(u.Hostname()):
 		return nil, errors.New("url is http to another machine, where codes could be read on the way: write https://")
 	}
-	for len(u.Path) > 0 && u.Path[len(u.Path)-1] == '/' {
-		u = u.JoinPath()
-		u.Path, u.RawPath = u.Path[:len(u.Path)-1], ""
-	}
-	return u, nil
+	u.RawPath = strings.TrimRight(u.EscapedPath(), "/")
+	u.Path, err = url.PathUnescape(u.RawPath)
+	return u, err
 }
 
 // local tells whether host is this machine.

@@ -149,7 +149,8 @@ func (c *Client) request(r Request) (*http.Request, error) {
 	u := *c.base
 	u.RawPath = u.EscapedPath() + r.Path
 	u.Path, _ = url.PathUnescape(u.RawPath)
-	u.RawQuery = r.Query.Encode()
+	// A space is %20 everywhere, and + only in the queries of forms.
+	u.RawQuery = strings.ReplaceAll(r.Query.Encode(), "+", "%20")
 	req := &http.Request{Method: r.Method, URL: &u, Host: u.Host, Header: http.Header{}}
 	if r.Header != nil {
 		req.Header = r.Header.Clone()

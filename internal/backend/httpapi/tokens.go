@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"star97/internal/mailbox"
+	"star97/internal/secret"
 )
 
 const (
@@ -42,7 +43,7 @@ type tokens struct {
 
 	mu      sync.Mutex
 	closed  bool
-	header  string // Authorization with the current token; empty: none
+	header  secret.Secret // Authorization with the current token; empty: none
 	renew   time.Time
 	expires time.Time
 }
@@ -55,45 +56,45 @@ func (t *tokens) Apply(ctx context.Context, r *http.Request) error {
 		switch {
 		case err == nil:
 			header = next
-		case header == "":
+		case header.Empty():
 			return err
 		}
 	}
-	r.Header.Set("Authorization", header)
+	r.Header.Set("Authorization", header.Reveal())
 	return nil
 }
 
 // current is the token that is in force, and whether it need not be renewed yet.
-func (t *tokens) current() (header string, fresh bool) {
+func (t *tokens) current() (header secret.Secret, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	if t.header == "" || !t.expires.IsZero() && !now.Before(t.expires) {
-		return "", false
+	if t.header.Empty() || !t.expires.IsZero() && !now.Before(t.expires) {
+		return secret.Secret{}, false
 	}
 	return t.header, t.renew.IsZero() || now.Before(t.renew)
 }
 
 // next waits for a new token.
-func (t *tokens) next(ctx context.Context) (string, error) {
+func (t *tokens) next(ctx context.Context) (secret.Secret, error) {
 	// The fetch is started by the first who waits and stops when it is done, after
 	// fetchLimit, or when the Auth is closed. It owns the renewal.
 	got := t.one.DoChan("", func() (any, error) { return t.get() })
 	select {
 	case <-ctx.Done():
-		return "", mailbox.Expired(ctx, "token")
+		return secret.Secret{}, mailbox.Expired(ctx, "token")
 	case r := <-got:
 		if r.Err != nil {
-			return "", r.Err
+			return secret.Secret{}, r.Err
 		}
-		return r.Val.(string), nil
+		return r.Val.(secret.Secret), nil
 	}
 }
 
 // get fetches a token and makes it the current one.
-func (t *tokens) get() (string, error) {
+func (t *tokens) get() (secret.Secret, error) {
 	if !t.begin() {
-		return "", mailbox.Fail("token", mailbox.Unavailable, errors.New("the backend is closed"))
+		return secret.Secret{}, mailbox.Fail("token", mailbox.Unavailable, errors.New("the backend is closed"))
 	}
 	defer t.runs.Done()
 	if header, fresh := t.current(); fresh {
@@ -107,9 +108,9 @@ func (t *tokens) get() (string, error) {
 	now := time.Now()
 	if err != nil {
 		t.renew = now.Add(again)
-		return "", err
+		return secret.Secret{}, err
 	}
-	t.header, t.expires, t.renew = "Bearer "+token, expires, time.Time{}
+	t.header, t.expires, t.renew = secret.Of("Bearer "+token), expires, time.Time{}
 	if !expires.IsZero() {
 		t.renew = expires.Add(-min(early, expires.Sub(now)/10))
 	}
@@ -130,8 +131,8 @@ func (t *tokens) begin() bool {
 func (t *tokens) Rejected(r *http.Request) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r.Header.Get("Authorization") == t.header {
-		t.header = ""
+	if r.Header.Get("Authorization") == t.header.Reveal() {
+		t.header = secret.Secret{}
 	}
 	return true
 }
