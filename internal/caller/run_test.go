@@ -380,12 +380,12 @@ func TestTimelineOfEveryKind(t *testing.T) {
 	l.Heard(Heard{At: zero.Add(time.Second), Sound: ear.Sound{ID: "a", Ended: true, Heard: 800 * time.Millisecond}})
 	require.Equal(t, `{"t":1.5,"event":"pressed"}
 {"t":2,"event":"pressed","keys":1}
-{"t":1.8,"event":"heard-other","text":"heard the beginning of a or b"}
-{"t":1.8,"begin":1,"event":"heard","id":"a","complete":false,"seconds":0.8}
+{"t":2,"event":"heard-other","text":"heard the beginning of a or b"}
+{"t":2,"begin":1,"event":"heard","id":"a","complete":false,"seconds":0.8}
 `, out.String())
 	var texts []string
 	for _, e := range l.Entries() {
 		texts = append(texts, e.String())
 	}
-	require.Equal(t, []string{"t=1.500s pressed a code", "t=2.000s pressed 1 key", "t=1.800s heard the beginning of a or b", "t=1.800s heard a (cut at 0.8 s)"}, texts)
+	require.Equal(t, []string{"t=1.500s pressed a code", "t=2.000s pressed 1 key", "t=2.000s heard the beginning of a or b", "t=2.000s heard a (cut at 0.8 s)"}, texts)
 }

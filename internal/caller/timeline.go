@@ -13,7 +13,7 @@ import (
 // Entry is one line of a call's time line. It has no field for keys: how many were
 // pressed is the most it tells, and not even that for a code.
 type Entry struct {
-	T        float64   `json:"t"`               // seconds since the INVITE was sent
+	T        float64   `json:"t"`               // seconds since the INVITE was sent; never before that of the entry above
 	Begin    float64   `json:"begin,omitempty"` // heard: when it began
 	Event    string    `json:"event"`
 	ID       prompt.ID `json:"id,omitempty"`       // heard
@@ -59,6 +59,7 @@ type Timeline struct {
 
 	mu    sync.Mutex
 	start time.Time
+	last  time.Time // of the entry above
 	all   []Entry
 }
 
@@ -87,7 +88,9 @@ func (l *Timeline) Say(at time.Time, event, format string, args ...any) {
 // Pressed adds a press of n keys; 0 hides how many.
 func (l *Timeline) Pressed(at time.Time, n int) { l.add(at, Entry{Event: "pressed", Keys: n}) }
 
-// Heard adds the end of a sound.
+// Heard adds the end of a sound. A sentence may be known before its last packet has
+// played, and a sound that a key cut be told after that key: what stands in the line is
+// then the time of its telling, or that of the key.
 func (l *Timeline) Heard(h Heard) {
 	if h.ID == "" {
 		l.Say(h.At.Add(h.Sound.Heard), "heard-other", "heard %s", nameOf(h))
@@ -114,6 +117,13 @@ func (l *Timeline) add(at time.Time, e Entry) {
 	if l.start.IsZero() {
 		l.start = at
 	}
+	if now := time.Now(); at.After(now) {
+		at = now
+	}
+	if at.Before(l.last) {
+		at = l.last
+	}
+	l.last = at
 	e.T = seconds(at.Sub(l.start))
 	if len(l.all) < maxEntries {
 		l.all = append(l.all, e)
