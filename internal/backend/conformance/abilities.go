@@ -9,14 +9,8 @@ import (
 	"star97/internal/mailbox"
 )
 
-// noAbility is why a case of an ability is left out.
-const noAbility = "the store has no such ability"
-
 func list(t *testing.T, s *suite) {
-	l, ok := s.raw.(mailbox.Lister)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	l := s.raw.(mailbox.Lister)
 	var want []mailbox.Account
 	for i := range 7 {
 		want = append(want, s.Put(t, mailbox.Account{Extension: fmt.Sprint(4001 + i), Name: fmt.Sprintf("Number%d 50%%_", i)}, Code(t, s.First)))
@@ -52,17 +46,14 @@ func list(t *testing.T, s *suite) {
 }
 
 func reset(t *testing.T, s *suite) {
-	r, ok := s.raw.(mailbox.Resetter)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	r := s.raw.(mailbox.Resetter)
 	a := s.put(t, "4001", s.First)
 	set := func(a mailbox.Account, code string, must bool) mailbox.Result {
 		return r.Reset(s.ctx(t), a, Code(t, code), must, "conformance", "forgotten")
 	}
 	require.Equal(t, mailbox.Proved(), set(a, s.Second, true))
 	s.inForce(t, a, s.Second, s.First)
-	require.Equal(t, s.flags(), s.lookup(t, "4001", "")[0].Flags.MustChange)
+	require.Equal(t, s.traits().Flags, s.lookup(t, "4001", "")[0].Flags.MustChange)
 	require.Equal(t, mailbox.Proved(), set(a, s.Third, false))
 	s.inForce(t, a, s.Third, s.Second)
 	require.False(t, s.lookup(t, "4001", "")[0].Flags.MustChange)
@@ -81,10 +72,7 @@ func reset(t *testing.T, s *suite) {
 }
 
 func addRemove(t *testing.T, s *suite) {
-	admin, ok := s.raw.(mailbox.Admin)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	admin := s.raw.(mailbox.Admin)
 	in := mailbox.Account{
 		ID: "chosen by the caller", Extension: "4001", Domain: s.OtherDomain, Name: "Ada Example", Language: "en-GB",
 		Numbers: []string{"12015550143", "4915112345678"}, Flags: mailbox.Flags{MustChange: true},
@@ -114,10 +102,7 @@ func addRemove(t *testing.T, s *suite) {
 }
 
 func edit(t *testing.T, s *suite) {
-	editor, ok := s.raw.(mailbox.Editor)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	editor := s.raw.(mailbox.Editor)
 	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", Language: "en-US", Flags: mailbox.Flags{MustChange: true}}, Code(t, s.First))
 	other := s.put(t, "4002", s.Second)
 	name, language, empty, yes, no := "Ada Sample", "es-ES", "", true, false

@@ -15,13 +15,10 @@ func gone(backend string) mailbox.Account {
 }
 
 func unlock(t *testing.T, s *suite) {
-	u, ok := s.raw.(mailbox.Unlocker)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	u := s.raw.(mailbox.Unlocker)
 	a := s.put(t, "4001", s.First)
 	require.NoError(t, u.Unlock(s.ctx(t), a, "conformance", "asked"), "what is open stays open")
-	if tr, _ := s.traits(a); tr.Limit > 0 && tr.Check != mailbox.NoCheck {
+	if tr := s.traits(); limit(s) == "" {
 		for range tr.Limit {
 			s.heard(s.Store.Verify(s.ctx(t), a, Code(t, s.Second), s.at))
 		}
@@ -37,11 +34,8 @@ func unlock(t *testing.T, s *suite) {
 }
 
 func setFlags(t *testing.T, s *suite) {
-	f, ok := s.raw.(mailbox.Flagger)
-	if !ok {
-		s.skip(t, noAbility)
-	}
-	require.True(t, s.flags(), "who can set states must show them")
+	f := s.raw.(mailbox.Flagger)
+	require.True(t, s.traits().Flags, "who can set states must show them")
 	a := s.put(t, "4001", s.First)
 	other := s.put(t, "4002", s.Second)
 	yes, no := true, false
@@ -71,10 +65,7 @@ func setFlags(t *testing.T, s *suite) {
 }
 
 func renumber(t *testing.T, s *suite) {
-	n, ok := s.raw.(mailbox.Renumberer)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	n := s.raw.(mailbox.Renumberer)
 	a, other := s.put(t, "4001", s.First), s.put(t, "4002", s.Second)
 	b, err := n.Renumber(s.ctx(t), a, "4003", "conformance", "moved")
 	require.NoError(t, err)
@@ -99,10 +90,7 @@ func renumber(t *testing.T, s *suite) {
 }
 
 func byUser(t *testing.T, s *suite) {
-	u, ok := s.raw.(mailbox.ByUser)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	u := s.raw.(mailbox.ByUser)
 	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", User: "aexample"}, Code(t, s.First))
 	require.NotEmpty(t, a.User, "who finds by a user's id must tell it")
 	s.put(t, "4002", s.Second)

@@ -28,23 +28,26 @@ type suite struct {
 	errs []error // every error that the Store gave
 }
 
-// newSuite opens a harness for a case, or skips the case.
-func newSuite(t *testing.T, open func(*testing.T) Harness, r *record, name string) *suite {
-	s := &suite{Harness: open(t), open: open, record: r, name: name, at: mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "conformance"}}
-	s.Sample = s.Harness.Sample.complete()
-	s.raw = s.Harness.Store
-	if s.check(mailbox.Account{}) == mailbox.NoCheck {
-		require.NotNil(t, s.Has, "a Store that cannot check codes is tested behind Has")
-		s.Harness.Store = checked{Store: s.raw, has: s.Has}
-	}
-	if why := s.Lacks[name]; why != "" {
-		s.skip(t, why)
+func newSuite(h Harness, open func(*testing.T) Harness, r *record) *suite {
+	s := &suite{Harness: h, Sample: h.Sample.complete(), raw: h.Store, open: open, record: r}
+	s.at = mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "conformance"}
+	if s.traits().Check == mailbox.NoCheck {
+		s.Harness.Store = checked{Store: h.Store, has: h.Has}
 	}
 	return s
 }
 
-// again is the same case with a harness of its own, for a part that runs beside others.
-func (s *suite) again(t *testing.T) *suite { return newSuite(t, s.open, s.record, s.name) }
+// again is the same case with a harness of its own.
+func (s *suite) again(t *testing.T) *suite {
+	fresh := newSuite(s.open(t), s.open, s.record)
+	fresh.name = s.name
+	return fresh
+}
+
+// named is s for the case of that name.
+func (s *suite) named(name string) *suite {
+	return &suite{Harness: s.Harness, Sample: s.Sample, raw: s.raw, open: s.open, record: s.record, at: s.at, name: name}
+}
 
 func (a Sample) complete() Sample {
 	for _, f := range []struct {
@@ -99,31 +102,12 @@ func (c checked) Lag(a mailbox.Account) time.Duration {
 	return 0
 }
 
-// traits are what the Store declares; false if it declares nothing.
-func (s *suite) traits(a mailbox.Account) (mailbox.Traits, bool) {
-	d, ok := s.raw.(mailbox.Declarer)
-	if !ok {
-		return mailbox.Traits{Check: mailbox.Native, Proof: mailbox.ByTransaction, Flags: true}, false
+// traits are what the Store declares; one that declares nothing is a database of ours.
+func (s *suite) traits() mailbox.Traits {
+	if d, ok := s.raw.(mailbox.Declarer); ok {
+		return d.Traits(mailbox.Account{})
 	}
-	return d.Traits(a), true
-}
-
-func (s *suite) check(a mailbox.Account) mailbox.Check {
-	tr, _ := s.traits(a)
-	return tr.Check
-}
-
-// flags tells whether Lookup shows a mailbox's states.
-func (s *suite) flags() bool {
-	tr, _ := s.traits(mailbox.Account{})
-	return tr.Flags
-}
-
-// needFlags skips the case of a system that tells no states.
-func (s *suite) needFlags(t *testing.T) {
-	if !s.flags() {
-		s.skip(t, "the system tells no states of a mailbox")
-	}
+	return mailbox.Traits{Check: mailbox.Native, Proof: mailbox.ByTransaction, Flags: true}
 }
 
 // skip ends the case with a reason for the matrix.

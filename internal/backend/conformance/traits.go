@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -13,10 +12,7 @@ import (
 
 // traits compares what the Store declares with what it does.
 func traits(t *testing.T, s *suite) {
-	tr, declared := s.traits(mailbox.Account{})
-	if !declared {
-		s.skip(t, "the store declares nothing")
-	}
+	tr := s.traits()
 	require.NotEmpty(t, tr.System)
 	require.NotEmpty(t, tr.AtRest, "say how the system keeps codes, or that it is not known")
 	require.NotEqual(t, mailbox.NoProof, tr.Proof, "Done needs a proof")
@@ -48,22 +44,19 @@ func traits(t *testing.T, s *suite) {
 // lockOut: the system locks after as many wrong codes as declared, not earlier, so
 // each Verify is one try; and a locked mailbox is told from a wrong code.
 func lockOut(t *testing.T, s *suite) {
-	tr, _ := s.traits(mailbox.Account{})
-	if tr.Limit == 0 || tr.Check == mailbox.NoCheck {
-		s.skip(t, "the system counts no wrong codes of this way")
-	}
+	most := s.traits().Limit
 	ask := func(a mailbox.Account, code string) mailbox.Code {
 		err := s.Store.Verify(s.ctx(t), a, Code(t, code), s.at)
 		s.heard(err)
 		return mailbox.CodeOf(err)
 	}
 	a := s.put(t, "4001", s.First)
-	for range tr.Limit - 1 {
+	for range most - 1 {
 		require.Equal(t, mailbox.WrongPIN, ask(a, s.Second))
 	}
 	require.Equal(t, mailbox.OK, ask(a, s.First), "one below the limit")
 	b := s.put(t, "4002", s.First)
-	for range tr.Limit {
+	for range most {
 		require.Contains(t, []mailbox.Code{mailbox.WrongPIN, mailbox.Locked}, ask(b, s.Second))
 	}
 	require.Equal(t, mailbox.Locked, ask(b, s.First), "the right code, but too late")
@@ -79,9 +72,6 @@ func lockOut(t *testing.T, s *suite) {
 // certificates: a server that cannot prove who it is gets nothing, and the sentence
 // says what to do.
 func certificates(t *testing.T, s *suite) {
-	if s.Behind == nil {
-		s.skip(t, "no certificate between star97 and the system")
-	}
 	good := s.Behind(t, trouble.Good)
 	_, err := good.Lookup(s.ctx(t), mailbox.Query{Number: "4001"})
 	require.NoError(t, err, "Behind must work with a good one")
@@ -92,7 +82,7 @@ func certificates(t *testing.T, s *suite) {
 			require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
 			require.Contains(t, err.Error(), "certificate", "the sentence must say what is wrong")
 			a := mailbox.Account{ID: "anybody", Backend: "any", Extension: "4001"}
-			if s.check(mailbox.Account{}) != mailbox.NoCheck {
+			if s.traits().Check != mailbox.NoCheck {
 				err = store.Verify(s.ctx(t), a, Code(t, s.First), s.at)
 				require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), "%v", err)
 			}
@@ -103,16 +93,8 @@ func certificates(t *testing.T, s *suite) {
 	}
 }
 
-// prober asks one harmless question.
-type prober interface {
-	Probe(ctx context.Context) (string, error)
-}
-
 func probe(t *testing.T, s *suite) {
-	p, ok := s.raw.(prober)
-	if !ok {
-		s.skip(t, noAbility)
-	}
+	p := s.raw.(prober)
 	said, err := p.Probe(s.ctx(t))
 	require.NoError(t, err)
 	require.NotEmpty(t, said, "it names the system")

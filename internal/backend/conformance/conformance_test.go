@@ -1,0 +1,84 @@
+package conformance
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"star97/internal/backend/conformance/trouble"
+	"star97/internal/mailbox"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// kinds are the toy's ways to check and to prove.
+var kinds = map[string]mailbox.Traits{
+	"native":  {System: "Toy", AtRest: "clear text", Check: mailbox.Native, Proof: mailbox.ByAnswer, Limit: 3, Flags: true},
+	"compare": {System: "Toy", AtRest: "clear text", Check: mailbox.Compare, Proof: mailbox.ByReadBack, Flags: true},
+	"none":    {System: "Toy", AtRest: "clear text", Check: mailbox.NoCheck, Proof: mailbox.ByAnswer, Flags: true},
+}
+
+func openToy(kind, wrong string) func(t *testing.T) Harness {
+	tr := kinds[kind]
+	return func(t *testing.T) Harness {
+		s := newToySystem(t, trouble.Good, tr.Limit)
+		h := Harness{
+			Store: newToy(t, s.Server, s.Addr, tr, wrong), Put: s.put, OtherDomain: "tenant.example", NoCode: true, Doubles: true,
+			Has: s.has, Orders: &s.orders, Ops: Ops{Lookup: "find", Verify: "check", Change: "write", Login: "token"},
+			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
+				s := newToySystem(t, k, tr.Limit)
+				return newToy(t, s.Server, s.Addr, tr, wrong)
+			},
+		}
+		switch tr.Check {
+		case mailbox.Native:
+			h.Forgive = s.forgive
+		case mailbox.Compare:
+			h.Ops.Verify = "read"
+		case mailbox.NoCheck:
+			h.Ops.Verify = ""
+		}
+		return h
+	}
+}
+
+func TestARightAdapterPasses(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) { Run(t, openToy(kind, "")) })
+	}
+}
+
+// The suite is run in a process of its own for each mistake, and must fail there.
+func TestEachMistakeIsFound(t *testing.T) {
+	const variable = "STAR97_TOY"
+	if mistake := os.Getenv(variable); mistake != "" {
+		kind, wrong, _ := strings.Cut(mistake, ": ")
+		Run(t, openToy(kind, wrong))
+		return
+	}
+	for mistake, found := range map[string]string{
+		"native: done by no answer":    "Change_in_trouble/cut_before",
+		"native: refused by no answer": "Change_in_trouble/cut_after",
+		"native: writes twice":         "Change_in_trouble_is_settled/500",
+		"native: asks twice":           "Verify_is_sent_once/cut_after",
+		"native: wrong by no answer":   "Verify_in_trouble/empty",
+		"native: none by no answer":    "Lookup_in_trouble/a_page_with_200",
+		"native: says the code":        "Nothing_said_holds_a_digit_of_a_code",
+		"native: code in the address":  "Verify_right_and_wrong",
+		"compare: no look again":       "A_system_that_says_yes_and_does_nothing",
+	} {
+		t.Run(mistake, func(t *testing.T) {
+			t.Parallel()
+			name, _, _ := strings.Cut(found, "/")
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestEachMistakeIsFound$/^"+name+"$")
+			again.Env = append(os.Environ(), variable+"="+mistake)
+			said, err := again.CombinedOutput()
+			require.Error(t, err, "nobody noticed:\n%s", said)
+			require.Contains(t, string(said), "--- FAIL: TestEachMistakeIsFound/"+found)
+		})
+	}
+}
