@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"star97/internal/app"
 	"star97/internal/config"
@@ -43,13 +44,16 @@ func mailboxCommand() *cobra.Command {
 		Args: cobra.NoArgs, // what is no sub-command is an unknown one
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	f := cmd.PersistentFlags()
+	m.siteFlags(cmd.PersistentFlags())
+	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
+	return cmd
+}
+
+func (m *mailboxes) siteFlags(f *pflag.FlagSet) {
 	f.StringVar(&m.config, "config", "", "configuration file (YAML); none: the built-in defaults")
 	f.StringVar(&m.data, "data", defaultData, "folder for the databases and the pepper")
 	f.StringVar(&m.domain, "domain", "", "tenant, which is kept in the store that the dialplan's domains name; empty: the default one")
 	f.BoolVar(&m.json, "json", false, "print JSON")
-	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
-	return cmd
 }
 
 // open runs use on the stores, made if there are none yet, and closes them; what

@@ -90,7 +90,9 @@ func (p *proofs) keep(a mailbox.Account, code pin.PIN, at mailbox.Attempt) {
 	if p.kept == nil {
 		p.kept = map[uint64]proof{}
 	}
-	p.kept[at.Call] = proof{a.ID, code, time.AfterFunc(proofTime, func() { p.drop(at) })}
+	// Started by the timer, stops at once, owns nothing.
+	end := time.AfterFunc(proofTime, func() { p.drop(at) })
+	p.kept[at.Call] = proof{a.ID, code, end}
 }
 
 // have tells whether the call has proved this code.
