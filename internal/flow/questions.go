@@ -105,10 +105,18 @@ func (m *machine) signIn(before ...prompt.ID) StateID {
 }
 
 // keep puts a key into the queue. One too many is a lost key: none of them can
-// be trusted any more.
+// be trusted any more. "One moment" and the word on a transfer end with the key, as
+// every sentence does but "changed" and the last of a call; the transfer begins then.
 func (m *machine) keep(e *Event) StateID {
 	if !m.broken && !m.ahead.Push(byte(e.Digit)) {
-		return m.loseAhead()
+		m.loseAhead()
+	}
+	if m.at == Announcing {
+		return m.at
+	}
+	m.hush()
+	if m.at == Transferring && m.asking == 0 {
+		return m.connect()
 	}
 	return m.at
 }

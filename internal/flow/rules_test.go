@@ -27,6 +27,29 @@ func begun(t *testing.T, l *Layout, s Start) *caller {
 	return c.do(Event{Kind: Answered})
 }
 
+// "One moment" is no exception from barge-in; the key is for what comes after it.
+func TestAKeyCutsOneMomentAndIsKept(t *testing.T) {
+	l := made(t, "default")
+	own := answeredCall(t, l, mailbox.OwnDoor).press("482915#").at(Verifying)
+	any := begun(t, l, Start{Door: mailbox.AnyDoor}).press("4001#482915#").at(Finding)
+	change := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("2739164#739164#").at(Changing)
+	for _, c := range []*caller{own, any, change} {
+		state := c.s.at
+		c.timer().at(state).says(prompt.PleaseWait)
+		c.press("9").at(state)
+		require.Equal(t, []EffectKind{Hush}, kinds(c.out))
+		require.NotZero(t, c.s.timing, "the next time is told as well")
+		require.Empty(t, c.press("9").out, "there is nothing more to cut")
+		c.timer().at(state).says(prompt.PleaseWait)
+	}
+	own.store(Event{Kind: Verified}).at(MainMenu)
+	require.Equal(t, prompt.ID("option-change-2"), own.out[0].Phrase[0], "the kept keys have the menu said again")
+
+	change.store(Event{Kind: ChangeDone, Result: mailbox.Result{Outcome: mailbox.Done}}).at(Announcing).says(prompt.Changed)
+	require.Empty(t, change.press("*").at(Announcing).out, "this is heard to its end")
+	change.spoken().at(Leaving)
+}
+
 func answeredCall(t *testing.T, l *Layout, door mailbox.Door) *caller {
 	c := begun(t, l, Start{Door: door})
 	if door == mailbox.OwnDoor {

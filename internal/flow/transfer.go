@@ -5,7 +5,8 @@ import (
 	"star97/internal/prompt"
 )
 
-// sayTransfer says what will happen; the transfer begins when that was heard.
+// sayTransfer says what will happen; the transfer begins when that was heard, or when a
+// key has cut it.
 func (m *machine) sayTransfer() StateID {
 	m.chosen, m.silent = uint8(m.pressed), 0
 	m.clearEntry()

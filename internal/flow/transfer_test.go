@@ -50,6 +50,18 @@ func TestKeysWhileTransferringChooseNothing(t *testing.T) {
 	transferred(connecting(t).do(Event{Kind: KeysLost}), false).at(MainMenu)
 }
 
+// A key stops every sentence but the last ones; it chooses nothing here.
+func TestAKeyCutsTheWordOnATransferWhichBeginsThen(t *testing.T) {
+	l := made(t, "default", "messages=sip:5000@pbx")
+	c := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("1").at(Transferring).says(prompt.Transferring)
+	step := c.s.saying
+	c.press("2").at(Transferring)
+	require.Equal(t, []EffectKind{Hush, Timer, Transfer}, kinds(c.out))
+	require.Equal(t, "messages", c.out[2].Target)
+	require.Empty(t, c.do(Event{Kind: Spoken, Step: step}).press("3").out, "once")
+	transferred(c, false).at(MainMenu).says(prompt.TransferFailed, "option-messages-1", "option-change-2", "option-repeat-9", "option-goodbye-star")
+}
+
 func TestHangingUpWhileTransferring(t *testing.T) {
 	c := connecting(t).do(Event{Kind: HungUp}).at(Ended)
 	require.Equal(t, EndTransferred, c.s.end, "the exchange has taken the caller over")

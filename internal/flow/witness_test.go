@@ -71,7 +71,7 @@ func breaks(before node, e Event, after node, out Effects) string {
 		case fx.Kind == End && e.Kind != HungUp && before.state.at != Ringing && (before.state.at != Leaving || e.Kind != Spoken) &&
 			(before.state.at != Transferring || !e.OK):
 			return "the call ends without a last sentence"
-		case fx.Kind == Transfer && (before.state.at != Transferring || e.Kind != Spoken || fx.Target == ""):
+		case fx.Kind == Transfer && (before.state.at != Transferring || e.Kind != Spoken && e.Kind != Key || fx.Target == ""):
 			return "a transfer that nobody heard of"
 		case fx.Kind == Transfer && fx.Target == "messages" && before.truth.right.Empty():
 			return "a transfer to the messages without a code"

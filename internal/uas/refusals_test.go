@@ -1,6 +1,8 @@
 package uas
 
 import (
+	"fmt"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -9,8 +11,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/dialplan"
 	"star97/internal/metrics"
 )
+
+// A host that stands for no tenant is refused as a number that nobody has: whoever calls
+// learns neither which tenants there are nor that it was the host.
+func TestAnUnknownDomainIsRefusedLikeAnUnknownNumber(t *testing.T) {
+	p, problems := dialplan.Parse("plan.yaml", []byte("routes:\n  - {number: \"*97\", door: own, domain_from: request}\n"+
+		"domains:\n  - {name: north, hosts: [north.example.org]}\n"))
+	require.Empty(t, problems)
+	h := newHouse(t, setting{plan: p})
+	q := h.udp(t)
+	var seen []string
+	for _, ruri := range []string{"sip:*97@south.example.org", "sip:*11@north.example.org", "sip:*11@south.example.org"} {
+		q.ruri, q.callID = ruri, "call-"+randomToken()[:12]
+		q.send("INVITE", offerText, "application/sdp")
+		m := q.expect(404)
+		seen = append(seen, m.start+" "+strings.Join(slices.Sorted(maps.Keys(m.header)), " ")+m.body)
+		q.write(q.buildAs("ACK", q.cseq, fmt.Sprintf("z9hG4bK-%s-%d", q.callID, q.branches), "", ""))
+	}
+	require.Equal(t, []string{seen[0], seen[0], seen[0]}, seen)
+	require.Contains(t, h.log.String(), dialplan.NoDomain.String(), "the log tells the administrator")
+	q.ruri, q.callID = "sip:*97@North.example.org:5099", "call-"+randomToken()[:12]
+	q.dial()
+	require.Equal(t, "north", h.calls.next(t).arrival.Domain)
+}
 
 // reads waits until a series of the house has a value.
 func (h *house) reads(t testing.TB, series, value string) {
