@@ -92,7 +92,9 @@ type Server struct {
 	// IndexLDAP lets LdapCcmUserId stand in a criterion; which columns are indexed is
 	// invented but for those that clients were seen to use.
 	IndexLDAP bool
-	Zone      *time.Location // of the server's clock
+	// Crowd is the least number of users that a count alone tells, for a system of many.
+	Crowd int
+	Zone  *time.Location // of the server's clock
 
 	orders  trouble.Orders
 	front   *trouble.Server

@@ -154,7 +154,7 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) {
 	}
 	total := len(found)
 	if rows == 0 || page == 0 {
-		found = nil // the count alone
+		found, total = nil, max(total, s.Crowd) // the count alone
 	} else {
 		found = found[min((page-1)*rows, total):min(page*rows, total)]
 	}
