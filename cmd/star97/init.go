@@ -8,24 +8,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"star97/internal/backend"
 	"star97/internal/config"
 )
 
 func initCommand() *cobra.Command {
-	var output string
+	var output, driver string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Write a configuration file to begin with",
 		Long: "Writes every option with its explanation and its default, commented out: the file\n" +
-			"says nothing until a line is taken into use. It never replaces a file.",
-		Example: "  star97 init --output /etc/star97/star97.yaml\n  star97 init | less",
+			"says nothing until a line is taken into use. It never replaces a file. --store names\n" +
+			"the voicemail system that it is for, as star97 backend list does.",
+		Example: "  star97 init --output /etc/star97/star97.yaml\n  star97 init --store unity | less",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "" {
-				_, err := cmd.OutOrStdout().Write(config.Template)
+			text, err := config.TemplateFor(driver)
+			if err != nil {
 				return err
 			}
-			if err := writeNew(output, config.Template); err != nil {
+			if output == "" {
+				_, err := cmd.OutOrStdout().Write(text)
+				return err
+			}
+			if err := writeNew(output, text); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is written; alter it, then: star97 check --config %s\n", output, output)
@@ -33,6 +39,7 @@ func initCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "", "file to write; none: standard output")
+	cmd.Flags().StringVar(&driver, "store", backend.Names()[0], "driver whose options stand in it")
 	return cmd
 }
 

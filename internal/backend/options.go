@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"star97/internal/mailbox"
+	"star97/internal/strictyaml"
 )
 
 // Backend is what a driver opens.
@@ -177,22 +178,7 @@ func (o Options) Validate() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(under(o.Driver, s.Validate()), o.Verify.validate(s.Declared()))
-}
-
-// under puts the driver's name before each complaint.
-func under(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range joined.Unwrap() {
-			all = append(all, under(name, e))
-		}
-		return errors.Join(all...)
-	}
-	return fmt.Errorf("%s.%w", name, err)
+	return errors.Join(strictyaml.Under(o.Driver, s.Validate()), o.Verify.validate(s.Declared()))
 }
 
 func (v Verify) validate(t mailbox.Traits) error {

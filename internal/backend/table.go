@@ -1,6 +1,9 @@
 package backend
 
-import "star97/internal/backend/sqldb"
+import (
+	"star97/internal/backend/sqldb"
+	"star97/internal/backend/unity"
+)
 
 // Options choose a driver and hold the options of each. The fields behind Driver,
 // Verify and Find are the table of voicemail systems: one that is added here is known
@@ -12,4 +15,5 @@ type Options struct {
 	Find   string `yaml:"find"` // name of another store in which callers are found first, by extension; empty: in this one
 
 	SQLite sqldb.Options `yaml:"sqlite"` // the embedded store
+	Unity  unity.Options `yaml:"unity"`  // Cisco Unity Connection, by CUPI
 }

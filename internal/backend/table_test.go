@@ -1,6 +1,9 @@
 package backend
 
 import (
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,25 +11,54 @@ import (
 	"star97/internal/mailbox"
 )
 
-func TestEveryDriverOpensWithItsDefaults(t *testing.T) {
-	require.Equal(t, []string{"sqlite"}, Names())
+func TestTheDefaultDriverOpensWithItsDefaults(t *testing.T) {
+	o := DefaultOptions().In(t.TempDir())
+	require.NoError(t, o.Validate())
+	b, err := Open(t.Context(), o)
+	require.NoError(t, err)
+	found, err := b.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.NoError(t, b.Close())
+}
+
+// A field of Options that is a driver's section has all that a row of the table needs; the
+// compiler cannot tell, since what lacks a method is only another field.
+func TestEveryFieldOfOptionsIsADriver(t *testing.T) {
+	known := []string{"driver", "verify", "find"}
+	fields := reflect.TypeFor[Options]()
+	for i := range fields.NumField() {
+		if name := fields.Field(i).Tag.Get("yaml"); !slices.Contains(known, name) {
+			require.Contains(t, Names(), name, "%v lacks a method of section", fields.Field(i).Type)
+		}
+	}
+	require.Equal(t, "sqlite", Names()[0], "the first one is the default")
+}
+
+// Whatever a driver lacks before it can be opened is told with its key.
+func TestEveryDriverSaysWhatItIsAndWhatItLacks(t *testing.T) {
 	for _, name := range Names() {
-		o := DefaultOptions().In(t.TempDir())
+		o := DefaultOptions()
 		o.Driver = name
-		require.NoError(t, o.Validate())
-		b, err := Open(t.Context(), o)
+		traits, err := Declared(name)
 		require.NoError(t, err)
-		found, err := b.Lookup(t.Context(), mailbox.Query{Number: "4001"})
-		require.NoError(t, err)
-		require.Empty(t, found)
-		require.NoError(t, b.Close())
+		require.NotEmpty(t, traits.System, name)
+		require.NotEmpty(t, traits.AtRest, name)
+		if traits.Check == mailbox.NoCheck {
+			require.ErrorContains(t, o.Validate(), "verify.by is empty", name)
+		}
+		if err := o.Validate(); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				require.Regexp(t, "^("+name+`\.|verify\.)[a-z_.]+`, line)
+			}
+		}
 	}
 }
 
 func TestWhatIsWrongIsNamedWithItsDriver(t *testing.T) {
 	o := DefaultOptions()
-	o.Driver = "unity"
-	require.ErrorContains(t, o.Validate(), `driver is "unity": use one of sqlite`)
+	o.Driver = "aliens"
+	require.ErrorContains(t, o.Validate(), `driver is "aliens": use one of sqlite`)
 	_, err := Open(t.Context(), o)
 	require.ErrorContains(t, err, "use one of sqlite")
 

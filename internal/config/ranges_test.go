@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/backend"
 )
 
 // A comment that names a range is true: what lies outside of it is refused with the
@@ -79,9 +82,13 @@ func timed(value string) string {
 	return d.String()
 }
 
-// nested is a file that says nothing but one option.
+// nested is a file that says nothing but one option, and chooses the driver whose it is:
+// the options of others are not looked at.
 func nested(path, value string) string {
 	keys := strings.Split(path, ".")
+	if keys[0] == "store" && slices.Contains(backend.Names(), keys[1]) {
+		keys[1] = "driver: " + keys[1] + ", " + keys[1]
+	}
 	return strings.Join(keys, ": {") + ": " + value + strings.Repeat("}", len(keys)-1) + "\n"
 }
 

@@ -71,8 +71,8 @@ func TestWhatIsWrongWithStores(t *testing.T) {
 			`star97.yaml:4: The key "cots" is not known here. Known keys here are: cost, database, pepper_file, queue, queue_wait, workers.`}},
 		"a value out of its range": {"stores:\n  west: {}\n  north:\n    sqlite:\n      queue: 1\n      cost: {memory: 1}\n", threeDomains, []string{
 			`star97.yaml:7: stores.north: sqlite.cost.memory is 1: use 19456 to 1048576.`}},
-		"an unknown driver": {"stores:\n  west: {}\n  north:\n    driver: unity\n", threeDomains, []string{
-			`star97.yaml:5: stores.north: driver is "unity": use one of sqlite.`}},
+		"an unknown driver": {"stores:\n  west: {}\n  north:\n    driver: aliens\n", threeDomains, []string{
+			`star97.yaml:5: stores.north: driver is "aliens": use one of ` + strings.Join(backend.Names(), ", ") + "."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := withPlan(t, c.text, c.plan)

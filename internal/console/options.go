@@ -20,7 +20,7 @@ type Options struct {
 }
 
 // DefaultOptions are the documented defaults.
-func DefaultOptions() Options { return Options{Listen: "127.0.0.1:9797"} }
+func DefaultOptions() Options { return Options{Listen: "127.0.0.1:9797", Hosts: []string{}} }
 
 // Validate returns nil or one sentence with its key and remedy.
 func (o Options) Validate() error {

@@ -208,3 +208,10 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestEachComplaintOfASectionIsUnderItsKey(t *testing.T) {
+	require.NoError(t, strictyaml.Under("sip", nil))
+	require.EqualError(t, strictyaml.Under("sip", errors.New("port is 0")), "sip.port is 0")
+	two := errors.Join(errors.New("port is 0"), strictyaml.Under("tls", errors.Join(errors.New("file is empty"), errors.New("name is empty"))))
+	require.EqualError(t, strictyaml.Under("sip", two), "sip.port is 0\nsip.tls.file is empty\nsip.tls.name is empty")
+}

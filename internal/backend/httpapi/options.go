@@ -51,17 +51,18 @@ func (o Options) In(dir string) Options {
 	return o
 }
 
-// Validate tells the first field that is out of its range.
+// Validate tells every field that is out of its range.
 func (o Options) Validate() error {
+	var all []error
 	if _, err := address(o.URL); err != nil {
-		return err
+		all = append(all, err)
 	}
 	if o.TLS.Fingerprint != "" {
 		if _, err := fingerprint(o.TLS.Fingerprint); err != nil {
-			return err
+			all = append(all, err)
 		}
 		if o.TLS.CAFile != "" {
-			return errors.New("tls.ca_file and tls.fingerprint are both set: keep one")
+			all = append(all, errors.New("tls.ca_file and tls.fingerprint are both set: keep one"))
 		}
 	}
 	for _, f := range []struct {
@@ -74,19 +75,19 @@ func (o Options) Validate() error {
 		{"break_after", float64(o.BreakAfter), 1, 100},
 	} {
 		if !(f.value >= f.a && f.value <= f.b) {
-			return fmt.Errorf("%s is %v: use %v to %v", f.name, f.value, f.a, f.b)
+			all = append(all, fmt.Errorf("%s is %v: use %v to %v", f.name, f.value, f.a, f.b))
 		}
 	}
 	if o.Timeout < 100*time.Millisecond || o.Timeout > 30*time.Second {
-		return fmt.Errorf("timeout is %v: use 100ms to 30s", o.Timeout)
+		all = append(all, fmt.Errorf("timeout is %v: use 100ms to 30s", o.Timeout))
 	}
 	if o.BreakPause < time.Second || o.BreakPause > 5*time.Minute {
-		return fmt.Errorf("break_pause is %v: use 1s to 5m", o.BreakPause)
+		all = append(all, fmt.Errorf("break_pause is %v: use 1s to 5m", o.BreakPause))
 	}
 	if o.LargestBody < 1 {
-		return fmt.Errorf("the largest body is %d bytes: start from DefaultOptions", o.LargestBody)
+		all = append(all, fmt.Errorf("the largest body is %d bytes: start from DefaultOptions", o.LargestBody))
 	}
-	return nil
+	return errors.Join(all...)
 }
 
 // address reads Options.URL.
