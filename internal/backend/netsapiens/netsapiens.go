@@ -90,7 +90,7 @@ func (s *Store) connect() error {
 		return err
 	}
 	if s.options.Version == v1 {
-		s.wire = &api1{client: client}
+		s.wire = &api1{client: client, emptyIsNobody: s.options.EmptyIsNobody}
 		return nil
 	}
 	s.wire = &api2{client: client, fields: s.options.Fields, writeAs: s.options.WriteAs, keyed: !s.options.Key.Empty()}
@@ -155,7 +155,7 @@ func Declared() mailbox.Traits {
 			"whether the system has rules for codes, or locks a mailbox after wrong ones",
 			"whether a new code changes account-status (must_change)",
 			"how it says that there are too many requests",
-			"how API v1 answers for a user who does not exist, and its XML",
+			"how API v1 answers for a user who does not exist (empty_is_nobody), and its XML",
 			"in which order it lists users",
 		},
 	}

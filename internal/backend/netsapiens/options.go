@@ -16,22 +16,25 @@ import (
 
 // Options of one system. Of key and login exactly one is set.
 type Options struct {
-	API     httpapi.Options `yaml:"api"`     // url is https://SERVER/ns-api, without /v2
-	Version string          `yaml:"version"` // of the API: v2 or v1, default v2
-	Domain  string          `yaml:"domain"`  // the tenant that is meant where a call names none
-	Domains []string        `yaml:"domains"` // further tenants that are served; "*": every one; default none
-	Key     secret.Source   `yaml:"key"`     // an API key: nsd_ (one domain, the best fit), nsr_ or nss_; v2 only
-	Login   Login           `yaml:"login"`   // a user's login, where there is no API key
-	Fields  string          `yaml:"fields"`  // what a change sends: pin, all (name, address and scope as they were read, too) or auto: pin, and all after a 400; default auto
-	WriteAs string          `yaml:"write_as"`
+	API     httpapi.Options `yaml:"api"`      // url is https://SERVER/ns-api, without /v2
+	Version string          `yaml:"version"`  // of the API: v2 or v1, default v2
+	Domain  string          `yaml:"domain"`   // the tenant that is meant where a call names none
+	Domains []string        `yaml:"domains"`  // further tenants that are served; "*": every one; default none
+	Key     secret.Source   `yaml:"key"`      // an API key: nsd_ (one domain, the best fit), nsr_ or nss_; v2 only
+	Login   Login           `yaml:"login"`    // a user's login, where there is no API key
+	Fields  string          `yaml:"fields"`   // what a change sends: pin, all (name, address and scope as they were read, too) or auto: pin, and all after a 400; default auto
+	WriteAs string          `yaml:"write_as"` // form of a new code in JSON: text, number, or same: as the server shows the current one; default same
 	// LeadingZeros concerns servers that give codes as JSON numbers, which have lost the
 	// zeros in front: true accepts a current code with any number of them, default false.
 	LeadingZeros bool          `yaml:"leading_zeros"`
 	MustChange   []string      `yaml:"must_change"`  // values of account-status at which the owner has to choose another code; default none, as a new code need not clear them
 	Numbers      bool          `yaml:"numbers"`      // find mailboxes by telephone number too, and know the owners' numbers; v2 only, default false
 	NumbersKeep  time.Duration `yaml:"numbers_keep"` // how long a domain's numbers are remembered, 0-1h, default 5m
-	ReadBack     time.Duration `yaml:"read_back"`    // how long a change may take to show, 100ms-30s, default 4s
-	Lag          time.Duration `yaml:"lag"`          // how long another site may still know the old code, 0-1m, default 3s
+	// EmptyIsNobody takes an answer of API v1 with nothing in it for "no such user"; false,
+	// the default, for a fault of the system.
+	EmptyIsNobody bool          `yaml:"empty_is_nobody"`
+	ReadBack      time.Duration `yaml:"read_back"` // how long a change may take to show, 100ms-30s, default 4s
+	Lag           time.Duration `yaml:"lag"`       // how long another site may still know the old code, 0-1m, default 3s
 }
 
 // Login is an OAuth2 login with a password (RFC 6749 section 4.3).

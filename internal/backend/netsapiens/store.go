@@ -48,25 +48,25 @@ func (s *Store) see(ctx context.Context, op string, at address) (person, error) 
 // nobody is a name that no extension has: it is not digits.
 const nobody = "star97-nobody"
 
-// Verify compares code with the one that the system shows. An Account without ID costs
-// the same request for a user that cannot exist.
+// Verify compares code with the one that the system shows. An Account whose ID is no
+// user's costs the same request, for a user that cannot exist.
 func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
 	const op = "verify"
-	if a.ID == "" {
-		domain, ok := s.domain(a.Domain)
-		if !ok {
-			domain = s.options.Domain
-		}
-		if _, err := s.wire.read(ctx, op, address{nobody, domain}); err != nil && !errors.Is(err, mailbox.NotFound) {
-			return err
-		}
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
-	}
 	at, ok := s.address(a)
 	if !ok {
-		return mailbox.Fail(op, mailbox.NotFound, nil)
+		domain, served := s.domain(a.Domain)
+		if !served {
+			domain = s.options.Domain
+		}
+		at = address{nobody, domain}
 	}
 	p, err := s.see(ctx, op, at)
+	if err == nil && !ok { // somebody has that name after all
+		err = mailbox.Fail(op, mailbox.NotFound, nil)
+	}
+	if errors.Is(err, mailbox.NotFound) && a.ID == "" {
+		err = mailbox.Fail(op, mailbox.WrongPIN, nil)
+	}
 	if err != nil {
 		return err
 	}
@@ -89,9 +89,6 @@ func (s *Store) check(op string, p *person, code pin.PIN) error {
 // Change verifies current, writes next and reads it back.
 func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
 	const op = "change"
-	if a.ID == "" {
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.NotFound, nil))
-	}
 	return s.replace(ctx, op, a, next, func(p *person) error { return s.check(op, p, current) })
 }
 
@@ -169,11 +166,10 @@ const (
 	mostPause  = time.Second
 )
 
-// readBack looks until next shows. What does not show in time, or cannot be read, is in
-// doubt: the system has taken the change.
+// readBack looks until next shows, at least once. What does not show in time, or cannot
+// be read, is in doubt: the system has taken the change.
 func (s *Store) readBack(ctx context.Context, op string, at address, next pin.PIN) mailbox.Result {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.options.ReadBack, errLate)
-	defer cancel()
+	end := time.Now().Add(s.options.ReadBack)
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		p, err := s.see(ctx, op, at)
 		if err == nil && p.given.is(next, false) {
@@ -182,7 +178,11 @@ func (s *Store) readBack(ctx context.Context, op string, at address, next pin.PI
 		if err == nil {
 			err = errLate
 		}
-		t := time.NewTimer(pause)
+		left := time.Until(end)
+		if left <= 0 {
+			return mailbox.Doubt(err)
+		}
+		t := time.NewTimer(min(pause, left))
 		select {
 		case <-t.C:
 		case <-ctx.Done():

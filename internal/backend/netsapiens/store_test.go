@@ -303,6 +303,34 @@ func TestLookupTellsWhatTheSystemTells(t *testing.T) {
 	}
 }
 
+func TestAnEmptyAnswerOfV1IsAFaultUnlessItIsSaidToMeanNobody(t *testing.T) {
+	for nobody, want := range map[bool]mailbox.Code{false: mailbox.Unavailable, true: mailbox.OK} {
+		f := fake.New(t, fake.Settings{EmptyNobody: true})
+		o := overV1(t, f)
+		o.EmptyIsNobody = nobody
+		found, err := openStore(t, o).Lookup(t.Context(), mailbox.Query{Number: "4001"})
+		require.Equal(t, want, mailbox.CodeOf(err))
+		require.Empty(t, found)
+	}
+}
+
+func TestV1InXML(t *testing.T) {
+	f := fake.New(t, fake.Settings{XML: true})
+	s := openStore(t, overV1(t, f))
+	want := f.Put(mailbox.Account{Extension: "4001", Name: "Ada <Example> & Co"}, first)
+	require.Equal(t, want, find(t, s, "4001", ""))
+	require.Equal(t, mailbox.WrongPIN, mailbox.CodeOf(s.Verify(t.Context(), want, code(t, second), nobodyTries)))
+	require.Equal(t, mailbox.Proved(), change(t, s, want, first, "073916"))
+	require.True(t, f.Has(want.ID, "073916"))
+	all, err := s.List(t.Context(), mailbox.Page{})
+	require.NoError(t, err)
+	require.Equal(t, []mailbox.Account{want}, all)
+	f.Put(mailbox.Account{Extension: "4001", Domain: otherDomain}, first)
+	found, err := s.Lookup(t.Context(), mailbox.Query{Number: "4002"})
+	require.NoError(t, err)
+	require.Empty(t, found)
+}
+
 func TestEveryDomainIsServedWhereTheSettingSaysSo(t *testing.T) {
 	f := fake.New(t, fake.Settings{})
 	o := keyed(t, f)
@@ -393,7 +421,6 @@ func TestListGoesThroughAllPagesOfTheSystem(t *testing.T) {
 		})
 	}
 }
-
 
 func TestTraits(t *testing.T) {
 	s := openStore(t, keyed(t, fake.New(t, fake.Settings{})))

@@ -18,7 +18,10 @@ import (
 // api1 is API v1: everything is a form posted to one address, and what is done stands
 // in the query. It answers in JSON that says it is text/html, and changes with 200 and
 // nothing; without format=json, and on some servers all the same, in XML.
-type api1 struct{ client *httpapi.Client }
+type api1 struct {
+	client        *httpapi.Client
+	emptyIsNobody bool // an answer with nothing in it says that there is no such user
+}
 
 var asForm = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 
@@ -41,7 +44,7 @@ func (v *api1) read(ctx context.Context, op string, at address) (person, error) 
 func (at address) form() url.Values { return url.Values{"domain": {at.domain}, "user": {at.user}} }
 
 // people are the users in the answer of action=read. How the system says that there is
-// none is not known: nothing at all, an empty list and 404 are all taken for that.
+// none is not known: an empty list and 404 are taken for that, nothing at all by setting.
 func (v *api1) people(ctx context.Context, op string, form url.Values) ([]person, error) {
 	a, err := v.post(ctx, op, "read", []byte(form.Encode()), true)
 	if err != nil {
@@ -52,11 +55,11 @@ func (v *api1) people(ctx context.Context, op string, form url.Values) ([]person
 		return nil, refusal(op, a)
 	}
 	body := bytes.TrimSpace(a.Body)
-	if len(body) == 0 {
+	if len(body) == 0 && v.emptyIsNobody {
 		return nil, nil
 	}
 	read := fromJSON
-	if body[0] == '<' {
+	if bytes.HasPrefix(body, []byte("<")) {
 		read = fromXML
 	}
 	people, err := read(body)

@@ -52,6 +52,7 @@ type Settings struct {
 	XML         bool          // API v1 answers in XML whatever is asked
 	TokenLife   time.Duration // default one hour
 	NoRefresh   bool          // no refresh token is given
+	EmptyNobody bool          // API v1 answers with nothing for a user who does not exist (invented, as is the empty list otherwise)
 	MaxDigits   int           // longer codes are refused (invented); 0: any
 }
 
@@ -63,7 +64,7 @@ type Server struct {
 	mu       sync.Mutex
 	settings Settings
 	users    map[string]*record // by EXTENSION@DOMAIN
-	phones   map[string]phone   // by number
+	phones   map[string][]phone // by number; several only where rules differ by time (invented)
 	keys     map[string]Rights
 	tokens   map[string]time.Time // access tokens and their end
 	renewals map[string]bool      // refresh tokens, good for one time (invented)
@@ -112,7 +113,7 @@ func New(t testing.TB, s Settings) *Server { return NewWith(t, s, trouble.NewCer
 // NewWith starts a server with a certificate of the caller's.
 func NewWith(t testing.TB, s Settings, c *trouble.Cert) *Server {
 	f := &Server{
-		settings: s, users: map[string]*record{}, phones: map[string]phone{}, tokens: map[string]time.Time{},
+		settings: s, users: map[string]*record{}, phones: map[string][]phone{}, tokens: map[string]time.Time{},
 		renewals: map[string]bool{}, keys: map[string]Rights{Key: {}},
 	}
 	f.Server = trouble.Serve(t, trouble.Handler(&f.orders, op, f.routes()), c)
@@ -168,7 +169,7 @@ func (f *Server) Put(a mailbox.Account, code string) mailbox.Account {
 	a.Flags.NoCode = code == ""
 	f.users[a.ID] = r
 	for _, n := range a.Numbers {
-		f.phones[n] = phone{r.user, r.domain}
+		f.phones[n] = append(f.phones[n], phone{r.user, r.domain})
 	}
 	return a
 }
@@ -205,6 +206,9 @@ func (f *Server) Four(id string) [4]string {
 
 // store takes a new code. The caller holds mu.
 func (f *Server) store(r *record, code string) {
+	if f.orders.Asked(OpWrite, trouble.Ignored).Kind == trouble.Ignored {
+		return
+	}
 	f.writes++
 	delay := f.settings.Delay
 	if late := f.orders.Asked(OpWrite, trouble.Late); late.Kind == trouble.Late {

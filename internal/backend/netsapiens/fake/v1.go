@@ -30,6 +30,10 @@ func (f *Server) legacy(w http.ResponseWriter, r *http.Request) {
 				all = append(all, user)
 			}
 		}
+		if len(all) == 0 && f.settings.EmptyNobody {
+			w.Header().Set("Content-Type", "text/html")
+			return
+		}
 		f.show(w, page(r, all), query.Get("format") == "json" && !f.settings.XML)
 	case "count":
 		w.Header().Set("Content-Type", "text/html")

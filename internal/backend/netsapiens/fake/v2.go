@@ -259,12 +259,14 @@ func (f *Server) numbers(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := []map[string]any{}
-	for number, p := range f.phones {
-		if p.domain == strings.ToLower(r.PathValue("domain")) {
-			all = append(all, map[string]any{
-				"phonenumber": number, "enabled": "yes", "domain": p.domain, "dial-rule-application": "to-user",
-				"dial-rule-translation-destination-user": p.user, "dial-rule-translation-destination-host": p.domain,
-			})
+	for number, rules := range f.phones {
+		for _, p := range rules {
+			if p.domain == strings.ToLower(r.PathValue("domain")) {
+				all = append(all, map[string]any{
+					"phonenumber": number, "enabled": "yes", "domain": p.domain, "dial-rule-application": "to-user",
+					"dial-rule-translation-destination-user": p.user, "dial-rule-translation-destination-host": p.domain,
+				})
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b map[string]any) int {

@@ -1,0 +1,99 @@
+package fake_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"star97/internal/backend/conformance"
+	"star97/internal/backend/conformance/trouble"
+	"star97/internal/backend/netsapiens"
+	"star97/internal/backend/netsapiens/fake"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const otherDomain = "tenant.example"
+
+// The adapter's own folder has the run over API v2 with a login, which is its matrix.
+// These are the other kinds of server.
+
+func TestConformanceOfV2WithAKeyAndNumbersAsCodes(t *testing.T) {
+	t.Parallel()
+	run(t, fake.Settings{AsNumber: true, WantFour: true}, func(t *testing.T, o *netsapiens.Options) {
+		o.Key, o.Login = sourceOf(t, fake.Key), netsapiens.Login{}
+		o.Fields, o.Numbers, o.NumbersKeep = "all", true, 0
+	}, conformance.Ops{Lookup: fake.OpNumbers, Verify: fake.OpRead, Change: fake.OpWrite}, map[string]string{
+		"Verify right and wrong":      "a server that gives codes as numbers loses the zeros in front",
+		"A session that is forgotten": "an API key has no session",
+	})
+}
+
+func TestConformanceOfV1(t *testing.T) {
+	t.Parallel()
+	run(t, fake.Settings{}, func(_ *testing.T, o *netsapiens.Options) { o.Version = "v1" },
+		conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken}, map[string]string{})
+}
+
+func run(t *testing.T, settings fake.Settings, alter func(*testing.T, *netsapiens.Options), ops conformance.Ops, lacks map[string]string) {
+	settings.ClearStatus = true
+	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
+	lacks["Change refused by the mailbox's state"] = "the system cannot forbid a change"
+	lacks["Reset"] = "the system cannot make an owner choose another code"
+	conformance.Run(t, func(t *testing.T) conformance.Harness {
+		f := fake.NewWith(t, settings, good)
+		o := options(t, f)
+		alter(t, &o)
+		return conformance.Harness{
+			Store: open(t, o), OtherDomain: otherDomain, Orders: f.Orders(), Ops: ops, Lacks: lacks,
+			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
+				if !o.Numbers {
+					a.Numbers = nil
+				}
+				return f.Put(a, digitsOf(code))
+			},
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsOf(code)) },
+			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
+				o := options(t, fake.NewWith(t, settings, trouble.NewCert(t, k)))
+				alter(t, &o)
+				return open(t, o)
+			},
+		}
+	})
+}
+
+func options(t *testing.T, f *fake.Server) netsapiens.Options {
+	o := netsapiens.DefaultOptions()
+	o.API.URL, o.API.TLS.CAFile, o.API.Retries, o.API.Timeout = f.Base(), f.CAFile, 0, 2*time.Second
+	o.Domain, o.Domains, o.MustChange = fake.Domain, []string{otherDomain}, []string{"new"}
+	o.Login = netsapiens.Login{
+		ClientID: fake.ClientID, ClientSecret: sourceOf(t, fake.ClientSecret), User: fake.User, Password: sourceOf(t, fake.Password),
+	}
+	o.ReadBack, o.Lag = 100*time.Millisecond, 300*time.Millisecond
+	return o
+}
+
+func open(t *testing.T, o netsapiens.Options) mailbox.Store {
+	s, err := o.Open(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+func sourceOf(t *testing.T, value string) secret.Source {
+	file := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
+	return secret.Source{File: file}
+}
+
+func digitsOf(code pin.PIN) (digits string) {
+	code.Reveal(func(d []byte) { digits = string(d) })
+	return digits
+}
