@@ -18,7 +18,7 @@ func TestInitWritesAFileThatPassesCheckAndIsNeverReplaced(t *testing.T) {
 	require.Contains(t, out, "star97 check --config "+name)
 	text, err := os.ReadFile(name)
 	require.NoError(t, err)
-	require.Equal(t, string(config.Template), string(text))
+	require.Equal(t, templateFor(t, "sqlite"), string(text))
 
 	out, stderr, code = star97(t, "", "check", "--config", name)
 	require.Zero(t, code, stderr)
@@ -34,8 +34,21 @@ func TestInitWritesAFileThatPassesCheckAndIsNeverReplaced(t *testing.T) {
 
 	out, _, code = star97(t, "", "init")
 	require.Zero(t, code)
-	require.Equal(t, string(config.Template), out)
+	require.Equal(t, templateFor(t, "sqlite"), out)
+	out, _, code = star97(t, "", "init", "--store", "unity")
+	require.Zero(t, code)
+	require.Equal(t, templateFor(t, "unity"), out)
+	_, stderr, code = star97(t, "", "init", "--store", "aliens")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "there is no driver")
 	_, stderr, code = star97(t, "", "init", "--output", filepath.Join(name, "x.yaml"))
 	require.Equal(t, 1, code)
 	require.Contains(t, stderr, "make its folder")
+}
+
+func templateFor(t *testing.T, driver string) string {
+	t.Helper()
+	text, err := config.TemplateFor(driver)
+	require.NoError(t, err)
+	return string(text)
 }
