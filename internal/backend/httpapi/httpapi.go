@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -60,6 +59,9 @@ func New(o Options, auth Auth) (*Client, error) {
 	return c, nil
 }
 
+// Format shows the server's host and port.
+func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, "client of "+c.base.Host) }
+
 // Close gives the idle connections up, and what the Auth holds open.
 func (c *Client) Close() error {
 	c.transport.CloseIdleConnections()
@@ -104,16 +106,16 @@ func (r Request) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "request for %s of %d bytes", r.Op, len(r.Body))
 }
 
-// LogValue is the same.
-func (r Request) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
+// MarshalText writes the same.
+func (r Request) MarshalText() ([]byte, error) { return fmt.Append(nil, r), nil }
 
 // Format shows neither header nor body.
 func (a Answer) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "answer %d of %d bytes", a.Status, len(a.Body))
 }
 
-// LogValue is the same.
-func (a Answer) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(a)) }
+// MarshalText writes the same.
+func (a Answer) MarshalText() ([]byte, error) { return fmt.Append(nil, a), nil }
 
 // Do sends r and returns every answer from 200 to 499 but 3xx, 401, 403 and 429, and
 // those of r.AllowStatus. All else is a *mailbox.Error whose text holds nothing of an

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -47,6 +49,9 @@ type tokens struct {
 	renew   time.Time
 	expires time.Time
 }
+
+// Format shows what it is.
+func (t *tokens) Format(f fmt.State, _ rune) { io.WriteString(f, "tokens") }
 
 // Apply puts the current token on r.
 func (t *tokens) Apply(ctx context.Context, r *http.Request) error {
