@@ -2,9 +2,11 @@ package app
 
 import (
 	"errors"
+	"slices"
 
 	"star97/internal/call"
 	"star97/internal/config"
+	"star97/internal/dialplan"
 	"star97/internal/strictyaml"
 )
 
@@ -59,8 +61,9 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// From here on nothing fails but what changes nothing.
-	if err := s.stores.Adopt(then.Plan); err != nil {
+	// From here on nothing fails but what changes nothing. A call that comes in between
+	// has all of the old configuration, and its mailboxes too.
+	if err := s.stores.Adopt(overlap(then.Plan, before.Plan)); err != nil {
 		return nil, nil, err
 	}
 	s.count.Allow(namesOf(then, voice, s.stores))
@@ -73,6 +76,36 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	s.Voice = voice
 	s.inForce.Store(&then)
 	return taken, waiting, nil
+}
+
+// overlap are the tenants of a dialplan and of the one before, as far as the stores
+// need them: a call that began under that looks for its mailbox later. They stay until
+// the next reload; what no dialplan names leads nobody to them.
+func overlap(then, before *dialplan.Plan) *dialplan.Plan {
+	both := &dialplan.Plan{Routes: slices.Concat(then.Routes, before.Routes)}
+	known := map[string]bool{}
+	add := func(d dialplan.Domain) {
+		if !known[d.Name] {
+			known[d.Name] = true
+			both.Domains = append(both.Domains, d)
+		}
+	}
+	for _, p := range []*dialplan.Plan{then, before} {
+		for _, d := range p.Domains {
+			add(d)
+		}
+	}
+	if len(both.Domains) == 0 {
+		return both
+	}
+	for _, p := range []*dialplan.Plan{then, before} {
+		for _, r := range p.Routes { // without a list every domain is in the default store
+			if len(p.Domains) == 0 && r.Domain != "" {
+				add(dialplan.Domain{Name: r.Domain})
+			}
+		}
+	}
+	return both
 }
 
 // voiceFor is the voice of before where it speaks the same: the program's own
