@@ -36,7 +36,8 @@ func (s *Store) byAlternate(ctx context.Context, op, number string) ([]record, e
 		return nil, nil
 	}
 	var found []record
-	for _, id := range (*known)[number] {
+	ids := (*known)[number]
+	for _, id := range ids[:min(len(ids), maxAnswers)] {
 		u, err := s.one(ctx, op, userPath(id), "User")
 		if hidden(err) {
 			continue

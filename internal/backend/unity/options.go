@@ -26,7 +26,8 @@ type Options struct {
 	// the system has it indexed
 	UserColumn string `yaml:"user_column"`
 	// what to do with alternate extensions: "off", "read", the default, as the owner's numbers, or "find" to find
-	// mailboxes by them too. For that every user's are read at the start and again after alternates_every
+	// mailboxes by them too. For that every user's are read one by one, at the start, before which they are not
+	// found, and again after alternates_every
 	Alternates      Alternates    `yaml:"alternates"`
 	AlternatesEvery time.Duration `yaml:"alternates_every"` // 1m-24h, default 1h
 	AlternatesUsers int           `yaml:"alternates_users"` // a system with more users is not read through, 1-20000, default 5000

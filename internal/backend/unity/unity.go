@@ -109,7 +109,7 @@ func declared() mailbox.Traits {
 		Window: 30 * time.Minute,
 		Rules:  true,
 		Flags:  true,
-		AtRest: "hashed; SHA-1 or the system's own hash, by version",
+		AtRest: "hashed; which hash differs between versions",
 		Unverified: []string{
 			"in which form and words the system gives its reason for refusing a code (refusals sets the words)",
 			"whether an administrator's change is held to the minimum time between changes and to the history",
@@ -132,7 +132,7 @@ func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 // Lag is how long a system that is kept in step may take to know of a new code.
 func (s *Store) Lag(mailbox.Account) time.Duration { return s.o.Lag }
 
-var errNoCheck = errors.New("Unity Connection cannot tell whether a code is right: name in verify.by who can")
+var errNoCheck = errors.New("the system cannot tell whether a code is right: name in verify.by who can")
 
 // Verify answers ServiceRefused: the system has no way. An Account without ID is
 // answered WrongPIN without a question, as there is none that would fit.

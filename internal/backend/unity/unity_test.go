@@ -2,10 +2,10 @@ package unity
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -112,11 +112,14 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 	}
 	a.ID, a.Backend, a.User, a.Language = b.fake.Put(m, code), Name, m.Alias, "en-US"
 	a.Rules = &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true}
-	require.NoError(t, b.readAlternates(context.WithoutCancel(t.Context()), 0))
+	if b.o.Alternates == Find {
+		require.NoError(t, b.readAlternates(t.Context(), 0))
+	}
 	return a
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		said := &log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
@@ -124,4 +127,15 @@ func TestConformance(t *testing.T) {
 			o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		}).harness(t, said)
 	})
+}
+
+func TestFaultRun(t *testing.T) {
+	t.Parallel()
+	conformance.FaultRun(t, func(t *testing.T, through conformance.Through) conformance.Harness {
+		return makeBed(t, func(o *Options, f *fake.Server) {
+			o.API.URL = "https://" + through(f.Front().Addr, f.Front().Cert)
+			o.API.Timeout, o.API.BreakAfter, o.API.BreakPause = 500*time.Millisecond, 100, time.Second
+			o.Alternates, o.Lag = Read, 600*time.Millisecond // what is under way with the server then
+		}).harness(t, &log{})
+	}, 4, conformance.Changes())
 }
