@@ -1,0 +1,208 @@
+package axl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// Change sets next for its owner, who knows current. The user's states and the policy are
+// checked before the write, because the system may not hold an administrator's account to
+// them; that next is in force proves it.
+func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	const op = "change"
+	if ctx.Err() != nil {
+		return mailbox.Refuse(mailbox.Expired(ctx, op))
+	}
+	turn, err := s.turns.take(ctx, op, a.ID, &current)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	defer turn.end()
+	if err := s.Verify(ctx, a, current, at); err != nil {
+		return mailbox.Refuse(unwritten(op, err))
+	}
+	if err := s.allowed(ctx, op, a, current, next); err != nil {
+		return mailbox.Refuse(err)
+	}
+	r := s.set(ctx, op, a.ID, next, nil)
+	if r.Outcome == mailbox.Done {
+		turn.replaced(current)
+		// Whoever has changed a code by himself need not do it again.
+		_ = s.must(ctx, op, a.ID, false) // the change is in force all the same
+	}
+	return r
+}
+
+// unwritten is the error of a question before anything was written: whatever came of it,
+// nothing was changed.
+func unwritten(op string, err error) error {
+	if mailbox.CodeOf(err) == mailbox.OutcomeUnknown {
+		return mailbox.Fail(op, mailbox.Unavailable, err)
+	}
+	return err
+}
+
+// allowed asks what the system told of the user whether the change may be.
+func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, current, next pin.PIN) error {
+	u, err := s.user(ctx, op, a.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case u.inactive:
+		return mailbox.Fail(op, mailbox.Disabled, nil)
+	case u.locked:
+		return mailbox.Fail(op, mailbox.Locked, errors.New("an administrator has locked the PIN"))
+	case u.cantChange:
+		return mailbox.Fail(op, mailbox.CannotChange, nil)
+	case next.Len() < minCode:
+		return mailbox.Fail(op, mailbox.TooShort, nil)
+	}
+	r, err := s.rulesOf(ctx, op, u)
+	if hidden(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// A code that an administrator has set to be changed is not held to an age.
+	if age, known := u.age(); known && !u.mustChange && age+sure < r.minAge {
+		return mailbox.Fail(op, mailbox.TooSoon, fmt.Errorf("a PIN must be %v old to be changed", r.minAge))
+	}
+	broken := r.policy.Check(next, pin.Context{Extension: u.extension, Numbers: a.Numbers, Current: current})
+	switch broken {
+	case pin.Pass:
+		return nil
+	case pin.TooShort:
+		return mailbox.Fail(op, mailbox.TooShort, nil)
+	case pin.TooLong:
+		return mailbox.Fail(op, mailbox.TooLong, nil)
+	case pin.IsCurrent:
+		return mailbox.Fail(op, mailbox.InHistory, nil)
+	}
+	return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
+}
+
+// Reset sets next whatever the user's flags are and makes the system forget wrong PINs; a
+// lock by an administrator stays, and so does the policy. "Must change" is set after the
+// proof, which it could prevent.
+func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, _ mailbox.Actor, _ string) mailbox.Result {
+	const op = "reset"
+	if ctx.Err() != nil {
+		return mailbox.Refuse(mailbox.Expired(ctx, op))
+	}
+	if next.Len() < minCode {
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
+	}
+	turn, err := s.turns.take(ctx, op, a.ID, nil)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	defer turn.end()
+	u, err := s.user(ctx, op, a.ID)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	if u.locked {
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.Locked, errors.New("an administrator has locked the PIN: unlock it in the system first")))
+	}
+	turn.replaced(pin.PIN{})
+	r := s.set(ctx, op, a.ID, next, func(m *message) { m.flag("pinResetHackCount", true) })
+	if r.Outcome != mailbox.Done {
+		return r
+	}
+	if err := s.must(ctx, op, a.ID, mustChange); err != nil {
+		return mailbox.Doubt(fmt.Errorf("the PIN is in force, but not whether it must be changed: %w", err))
+	}
+	return r
+}
+
+// set writes a PIN once, with "must change" off, and proves that it is in force. more adds
+// what comes behind that flag.
+func (s *Store) set(ctx context.Context, op, id string, next pin.PIN, more func(*message)) mailbox.Result {
+	var err error
+	next.Reveal(func(digits []byte) {
+		_, err = s.call(ctx, op, update, false, func(m *message) {
+			m.put("userid", id)
+			m.bytes("pin", digits)
+			m.in("pinCredentials", func() {
+				m.flag("pinCredUserMustChange", false)
+				if more != nil {
+					more(m)
+				}
+			})
+		})
+	})
+	switch mailbox.CodeOf(err) {
+	case mailbox.OK:
+	case mailbox.OutcomeUnknown:
+		return mailbox.Doubt(err)
+	default:
+		return mailbox.Refuse(err)
+	}
+	v, err := s.try(ctx, op, id, next)
+	switch {
+	case err != nil:
+		return mailbox.Doubt(fmt.Errorf("the system has taken the PIN and cannot be asked whether it is in force: %w", err))
+	case !v.right:
+		return mailbox.Doubt(fmt.Errorf("the system has taken the PIN and does not know it: %w", v))
+	}
+	return mailbox.Proved()
+}
+
+// must lets a user's PIN be one that must be changed, or not: it reads what the system has
+// made of the write before, and writes where that is something else.
+func (s *Store) must(ctx context.Context, op, id string, change bool) error {
+	u, err := s.user(ctx, op, id)
+	if err != nil || u.mustChange == change {
+		return err
+	}
+	return s.states(ctx, op, id, func(m *message) { m.flag("pinCredUserMustChange", change) })
+}
+
+// states writes what stands with a PIN.
+func (s *Store) states(ctx context.Context, op, id string, fill func(*message)) error {
+	if !isUser(id) {
+		return mailbox.Fail(op, mailbox.NotFound, errUser)
+	}
+	_, err := s.call(ctx, op, update, false, func(m *message) {
+		m.put("userid", id)
+		m.in("pinCredentials", func() { fill(m) })
+	})
+	return err
+}
+
+// SetFlags alters what stands with a PIN and reads it back.
+func (s *Store) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, _ mailbox.Actor, _ string) (mailbox.Account, error) {
+	const op = "flags"
+	if e != (mailbox.FlagEdit{}) {
+		err := s.states(ctx, op, a.ID, func(m *message) {
+			if e.CannotChange != nil {
+				m.flag("pinCredUserCantChange", *e.CannotChange)
+			}
+			if e.MustChange != nil {
+				m.flag("pinCredUserMustChange", *e.MustChange)
+			}
+		})
+		if err != nil {
+			return mailbox.Account{}, err
+		}
+	}
+	u, err := s.user(ctx, op, a.ID)
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	if e.CannotChange != nil && u.cantChange != *e.CannotChange || e.MustChange != nil && u.mustChange != *e.MustChange {
+		return mailbox.Account{}, mailbox.Fail(op, mailbox.OutcomeUnknown, errors.New("the system has taken the states and tells others"))
+	}
+	return s.account(ctx, op, u)
+}
+
+// Unlock makes the system forget wrong PINs. What an administrator has locked stays so.
+func (s *Store) Unlock(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
+	return s.states(ctx, "unlock", a.ID, func(m *message) { m.flag("pinResetHackCount", true) })
+}
