@@ -41,7 +41,7 @@ func TestConformance(t *testing.T) {
 func quick(t *testing.T, f *fake.Server) Options {
 	o := loggedIn(t, f)
 	o.MustChange = []string{"new"}
-	o.API.Retries, o.API.Timeout = 0, 2*time.Second
+	o.API.Retries, o.API.Timeout = 0, 10*time.Second
 	o.ReadBack, o.Lag = 100*time.Millisecond, 300*time.Millisecond
 	return o
 }

@@ -25,6 +25,7 @@ import (
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
+	"star97/internal/strictyaml"
 )
 
 // Name is what Account.Backend says of this store's mailboxes.
@@ -102,7 +103,7 @@ func (s *Store) connect() error {
 func (s *Store) client(auth httpapi.Auth) (*httpapi.Client, error) {
 	c, err := httpapi.New(s.options.API, auth)
 	if err != nil {
-		return nil, fmt.Errorf("api.%w", err)
+		return nil, strictyaml.Under("api", err)
 	}
 	s.clients = append(s.clients, c)
 	return c, nil

@@ -12,36 +12,43 @@ import (
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
+	"star97/internal/strictyaml"
 )
 
 // Options of one system. Of key and login exactly one is set.
 type Options struct {
-	API     httpapi.Options `yaml:"api"`      // url is https://SERVER/ns-api, without /v2
-	Version string          `yaml:"version"`  // of the API: v2 or v1, default v2
-	Domain  string          `yaml:"domain"`   // the tenant that is meant where a call names none
-	Domains []string        `yaml:"domains"`  // further tenants that are served; "*": every one; default none
-	Key     secret.Source   `yaml:"key"`      // an API key: nsd_ (one domain, the best fit), nsr_ or nss_; v2 only
-	Login   Login           `yaml:"login"`    // a user's login, where there is no API key
-	Fields  string          `yaml:"fields"`   // what a change sends: pin, all (name, address and scope as they were read, too) or auto: pin, and all after a 400; default auto
-	WriteAs string          `yaml:"write_as"` // form of a new code in JSON: text, number, or same: as the server shows the current one; default same
-	// LeadingZeros concerns servers that give codes as JSON numbers, which have lost the
-	// zeros in front: true accepts a current code with any number of them, default false.
-	LeadingZeros bool          `yaml:"leading_zeros"`
-	MustChange   []string      `yaml:"must_change"`  // values of account-status at which the owner has to choose another code; default none, as a new code need not clear them
-	Numbers      bool          `yaml:"numbers"`      // find mailboxes by telephone number too, and know the owners' numbers; v2 only, default false
-	NumbersKeep  time.Duration `yaml:"numbers_keep"` // how long a domain's numbers are remembered, 0-1h, default 5m
-	// EmptyIsNobody takes an answer of API v1 with nothing in it for "no such user"; false,
-	// the default, for a fault of the system.
-	EmptyIsNobody bool          `yaml:"empty_is_nobody"`
-	ReadBack      time.Duration `yaml:"read_back"` // how long a change may take to show, 100ms-30s, default 4s
-	Lag           time.Duration `yaml:"lag"`       // how long another site may still know the old code, 0-1m, default 3s
+	API     httpapi.Options `yaml:"api"`     // the server: https://SERVER/ns-api, without /v2
+	Version string          `yaml:"version"` // of the API: "v2", the default, or "v1"
+	Domain  string          `yaml:"domain"`  // the domain that a call without one belongs to
+	Domains []string        `yaml:"domains"` // further domains that are served, "*": every one; default none
+	Key     secret.Source   `yaml:"key"`     // an API key: one of the domain (nsd_) is enough, one of a reseller (nsr_) or the system (nss_) serves several; only v2
+	Login   Login           `yaml:"login"`   // a user's login, where there is no API key
+
+	// what a change sends: "pin", the code alone, "all", with it the name, address and scope that were read, or
+	// "auto", the default: pin, and all where that is answered by 400
+	Fields string `yaml:"fields"`
+	// form of a new code in JSON: "text", "number", or "same", the default: as the server shows the current one
+	WriteAs string `yaml:"write_as"`
+	// a server that shows codes as numbers has lost the zeros in front: true takes a current code with any number of
+	// them, default false. A new code with a zero in front is refused there
+	LeadingZeros bool `yaml:"leading_zeros"`
+	// values of account-status at which an owner has to choose another code; default none, as a new code need not
+	// clear them
+	MustChange []string `yaml:"must_change"`
+	// take an answer of v1 with nothing in it for "no such user"; false, the default: for a fault of the server
+	EmptyIsNobody bool `yaml:"empty_is_nobody"`
+
+	Numbers     bool          `yaml:"numbers"`      // find mailboxes by telephone number too, and know the owners' numbers; only v2, default false
+	NumbersKeep time.Duration `yaml:"numbers_keep"` // how long the numbers of a domain are believed, 0-1h, default 5m
+	ReadBack    time.Duration `yaml:"read_back"`    // how long a change may take until it shows, 100ms-30s, default 4s
+	Lag         time.Duration `yaml:"lag"`          // how long after a change another site may still know the old code, 0-1m, default 3s
 }
 
 // Login is an OAuth2 login with a password (RFC 6749 section 4.3).
 type Login struct {
 	ClientID     string        `yaml:"client_id"`
 	ClientSecret secret.Source `yaml:"client_secret"`
-	User         string        `yaml:"user"` // login name, often EXTENSION@DOMAIN; the scope Office Manager is enough for one domain
+	User         string        `yaml:"user"` // login name, often EXTENSION@DOMAIN; for one domain the scope Office Manager is enough
 	Password     secret.Source `yaml:"password"`
 }
 
@@ -75,7 +82,7 @@ func (o *Options) Resolve(dir string) {
 // Validate tells what is wrong with o. It opens nothing.
 func (o Options) Validate() error {
 	errs := []error{
-		under("api", o.API.Validate()),
+		strictyaml.Under("api", o.API.Validate()),
 		oneOf("version", o.Version, v2, v1),
 		oneOf("fields", o.Fields, fieldsAuto, fieldsPIN, fieldsAll),
 		oneOf("write_as", o.WriteAs, writeSame, writeText, writeNumber),
@@ -120,13 +127,13 @@ func (o Options) validateAccount() error {
 	case !o.Key.Empty() && o.Version == v1:
 		return errors.New("key is set, but API v1 knows no keys: fill in login instead, or set version to v2")
 	case !o.Key.Empty():
-		return under("key", o.Key.Validate())
+		return strictyaml.Under("key", o.Key.Validate())
 	case o.Login.ClientID == "":
 		return errors.New("login.client_id is empty: write the id of the API client")
 	case o.Login.User == "":
 		return errors.New("login.user is empty: write the login name of star97's user")
 	}
-	return errors.Join(under("login.client_secret", o.Login.ClientSecret.Validate()), under("login.password", o.Login.Password.Validate()))
+	return errors.Join(strictyaml.Under("login.client_secret", o.Login.ClientSecret.Validate()), strictyaml.Under("login.password", o.Login.Password.Validate()))
 }
 
 // Declared says what holds for every such system.
@@ -139,14 +146,6 @@ func (o Options) Open(ctx context.Context) (mailbox.Backend, error) {
 		return nil, err // not s: a nil *Store would be a Backend that is there
 	}
 	return s, nil
-}
-
-// under puts key in front of what Validate of a part says.
-func under(key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s.%w", key, err)
 }
 
 func oneOf(key, value string, words ...string) error {

@@ -71,7 +71,7 @@ func run(t *testing.T, settings fake.Settings, alter func(*testing.T, *netsapien
 
 func options(t *testing.T, f *fake.Server) netsapiens.Options {
 	o := netsapiens.DefaultOptions()
-	o.API.URL, o.API.TLS.CAFile, o.API.Retries, o.API.Timeout = f.Base(), f.CAFile, 0, 2*time.Second
+	o.API.URL, o.API.TLS.CAFile, o.API.Retries, o.API.Timeout = f.Base(), f.CAFile, 0, 10*time.Second
 	o.Domain, o.Domains, o.MustChange = fake.Domain, []string{otherDomain}, []string{"new"}
 	o.Login = netsapiens.Login{
 		ClientID: fake.ClientID, ClientSecret: sourceOf(t, fake.ClientSecret), User: fake.User, Password: sourceOf(t, fake.Password),
