@@ -7,7 +7,7 @@ FUZZTIME ?= 30s
 TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check deps rounds race bench fuzz sim long docs prompts clean
+.PHONY: help build run test check deps rounds calls race bench fuzz sim long docs prompts clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ build: ## build bin/star97
 run: build ## start the service with example mailboxes on 127.0.0.1
 	./bin/star97 serve --example
 
-test: deps check rounds race ## install what the tests need, then run everything
+test: deps check rounds calls race ## install what the tests need, then run everything
 
 deps: # Debian packages for the tests; without root they must be there already
 	@missing=""; for p in $(TEST_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -34,9 +34,12 @@ check: ## formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-race: # every test with the race detector; those that keep real time have the machine for themselves
+race: # with the race detector: all rooms, then the whole service with a spread of its calls
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list ./internal/app ./cmd/star97)")
-	$(GO) test -race -timeout 30m -p 1 ./internal/app ./cmd/star97
+	$(GO) test -race -timeout 30m ./internal/app
+
+calls: # every call of the service and of the program in real time; the program has the race detector where a test asks for it
+	$(GO) test -count=1 -timeout 30m -p 2 ./internal/app ./cmd/star97
 
 rounds: # the simulation without the race detector, which makes a round ten times as long
 	$(GO) test -count=1 -run '^TestRounds$$' ./internal/sim

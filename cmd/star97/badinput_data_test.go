@@ -96,8 +96,7 @@ func readOnly(t *testing.T) got {
 	for _, open := range []string{f.path, filepath.Dir(f.path)} {
 		require.NoError(t, os.Chmod(open, 0o755))
 	}
-	name, err := swift()
-	require.NoError(t, err)
+	name := program(t, false)
 	cmd := exec.Command(name, "mailbox", "list", "--data", filepath.Join(f.path, "data"))
 	if os.Getuid() == 0 {
 		const nobody = 65534

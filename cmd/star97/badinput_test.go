@@ -33,7 +33,7 @@ type got struct {
 // what is done, what comes back, the exit code, what still works.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	v := startService(t, setup{Codes: map[string]string{"4001": oldCode}})
+	v := startService(t, setup{Race: true, Codes: map[string]string{"4001": oldCode}})
 	rows := concat(badConfigurations(), badPrompts(), badData(), badCalls(v), badCommands(v))
 	require.GreaterOrEqual(t, len(rows), 30)
 	lines := make([]string, len(rows))

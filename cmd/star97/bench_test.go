@@ -19,10 +19,6 @@ import (
 // benchVariable names the file that TestBench writes.
 const benchVariable = "STAR97_BENCH"
 
-// benching tells whether this process measures; then the program is built without
-// the race detector.
-func benching() bool { return os.Getenv(benchVariable) != "" }
-
 // hotRuns is how often each benchmark of a hot path is run.
 const hotRuns = "5"
 

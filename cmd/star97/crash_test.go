@@ -109,9 +109,6 @@ type killed struct {
 
 func openKilled(t *testing.T, apart bool) *killed {
 	h := &killed{t: t, number: "*97", codes: map[string]string{}, span: killWithin}
-	name, err := swift() // a start for each kill
-	require.NoError(t, err)
-	h.setup = setup{Wrap: instead(name)}
 	if apart {
 		plan := filepath.Join(t.TempDir(), "plan.yaml")
 		require.NoError(t, os.WriteFile(plan, []byte("routes: [{number: \"*87\", door: own, domain: north.example}]\n"+

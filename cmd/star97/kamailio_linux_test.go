@@ -32,7 +32,7 @@ type kamailio struct {
 	said *transcript
 }
 
-func startKamailio(t *testing.T, at, star97 netip.AddrPort, phones string) *kamailio {
+func startKamailio(t testing.TB, at, star97 netip.AddrPort, phones string) *kamailio {
 	t.Helper()
 	path := requireProgram(t, "kamailio", "kamailio")
 	dir := t.TempDir()
@@ -59,7 +59,7 @@ func startKamailio(t *testing.T, at, star97 netip.AddrPort, phones string) *kama
 }
 
 // freeUDPAddr is a port that was free a moment ago.
-func freeUDPAddr(t *testing.T, host string) netip.AddrPort {
+func freeUDPAddr(t testing.TB, host string) netip.AddrPort {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func answersOptions(to netip.AddrPort) bool {
 }
 
 // behindKamailio is a service that nobody but the proxy may call.
-func behindKamailio(t *testing.T, more map[string]string) *service {
+func behindKamailio(t testing.TB, more map[string]string) *service {
 	t.Helper()
 	sections := map[string]string{
 		"sip": `{listen: [{network: udp, address: "127.0.0.1:0"}], peers: [{name: kamailio, addresses: ["` + proxyHost + `"], identity: pai}]}`,
@@ -95,46 +95,50 @@ func behindKamailio(t *testing.T, more map[string]string) *service {
 	return startService(t, setup{Sections: sections, Codes: map[string]string{extension: oldCode}})
 }
 
-func (k *kamailio) dials(t *testing.T, number, from string, headers ...caller.Header) *callertest.Phone {
+func (k *kamailio) dials(t testing.TB, number, from string, headers ...caller.Header) *callertest.Phone {
 	t.Helper()
 	return callertest.Dial(t, caller.Options{URI: "sip:" + number + "@" + k.addr.String(), From: from, Listen: "127.0.0.1", Headers: headers})
 }
 
 func TestKamailioRoutesTheVoicemailKeyWithThePhonesIdentity(t *testing.T) {
 	t.Parallel()
-	v := behindKamailio(t, nil)
-	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
+	callertest.InTime(t, func(t testing.TB) {
+		v := behindKamailio(t, nil)
+		k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
 
-	p := k.dials(t, "*97", extension)
-	p.Hear("welcome", "enter-code")
-	p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
-	p.Hear("changed")
-	p.Hangup()
+		p := k.dials(t, "*97", extension)
+		p.Hear("welcome", "enter-code")
+		p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
+		p.Hear("changed")
+		p.Hangup()
 
-	p = k.dials(t, "%2A97", extension)
-	p.Hear("enter-code")
-	p.Press(newCode + "#")
-	p.Hear("option-change-2")
-	p.Hangup()
+		p = k.dials(t, "%2A97", extension)
+		p.Hear("enter-code")
+		p.Press(newCode + "#")
+		p.Hear("option-change-2")
+		p.Hangup()
 
-	// Whoever the site did not authenticate is nobody, whatever it says of itself.
-	p = k.dials(t, "*97", "12125550199", caller.Header{Name: "P-Asserted-Identity", Value: "<sip:" + extension + "@" + proxyHost + ">"})
-	p.Hear("welcome", "enter-extension")
-	p.Hangup()
+		// Whoever the site did not authenticate is nobody, whatever it says of itself.
+		p = k.dials(t, "*97", "12125550199", caller.Header{Name: "P-Asserted-Identity", Value: "<sip:" + extension + "@" + proxyHost + ">"})
+		p.Hear("welcome", "enter-extension")
+		p.Hangup()
+	})
 }
 
 func TestAnAttendantsTransferThroughKamailioLeadsToTheAnyDoor(t *testing.T) {
 	t.Parallel()
-	v := behindKamailio(t, nil)
-	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
-	// What a blind transfer is at the end: the caller's own new INVITE (RFC 3515 section 2.4.4).
-	p := k.dials(t, "9700", "12125550199", caller.Header{Name: "Referred-By", Value: "<sip:attendant@" + proxyHost + ">"})
-	p.Hear("welcome", "enter-extension")
-	p.Press(extension + "#")
-	p.Hear("enter-code")
-	p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
-	p.Hear("changed")
-	p.Hangup()
+	callertest.InTime(t, func(t testing.TB) {
+		v := behindKamailio(t, nil)
+		k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
+		// What a blind transfer is at the end: the caller's own new INVITE (RFC 3515 section 2.4.4).
+		p := k.dials(t, "9700", "12125550199", caller.Header{Name: "Referred-By", Value: "<sip:attendant@" + proxyHost + ">"})
+		p.Hear("welcome", "enter-extension")
+		p.Press(extension + "#")
+		p.Hear("enter-code")
+		p.Press(oldCode + "#2" + newCode + "#" + newCode + "#")
+		p.Hear("changed")
+		p.Hangup()
+	})
 }
 
 func TestStar97TakesNoCallThatWentAroundKamailio(t *testing.T) {
@@ -145,7 +149,7 @@ func TestStar97TakesNoCallThatWentAroundKamailio(t *testing.T) {
 }
 
 // startTarget starts SIPp as the one to whom callers are transferred, and returns its address.
-func startTarget(t *testing.T, status int) string {
+func startTarget(t testing.TB, status int) string {
 	t.Helper()
 	path := requireProgram(t, "sipp", "sip-tester")
 	dir := t.TempDir()
@@ -176,28 +180,30 @@ func TestKeyOneTransfersAPhoneToItsMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := freeUDPAddr(t, proxyHost)
-			plan := filepath.Join(t.TempDir(), "dialplan.yaml")
-			require.NoError(t, os.WriteFile(plan, fmt.Appendf(nil, "targets: {messages: \"sip:777@%s\"}\ntimers: {transfer: 8s}\n", at), 0o600))
-			v := behindKamailio(t, map[string]string{"dialplan": plan})
-			k := startKamailio(t, at, v.UDP, startTarget(t, set.status))
-			phone := startBaresip(t, &service{UDP: k.addr}, "PCMU", "udp")
-			c := call(t, phone, "*97")
-			c.enter(ownDoor)
-			phone.press(t, oldCode+"#")
-			c.hears("option-messages-1")
-			phone.press(t, "1")
-			c.hears(prompt.Transferring)
-			if set.connected {
-				require.Eventually(t, func() bool { return phone.farEndHungUp(t) }, soundPatience, lookAgain)
-				require.Eventually(t, func() bool { return strings.Contains(v.Stderr.String(), "end=transferred") }, soundPatience, lookAgain)
-				return
-			}
-			c.hears(prompt.TransferFailed, "option-messages-1")
-			if set.status != 0 { // else baresip's keys go to the call that still rings
-				phone.press(t, "*")
-				c.hears(prompt.Goodbye)
-			}
+			callertest.InTime(t, func(t testing.TB) {
+				at := freeUDPAddr(t, proxyHost)
+				plan := filepath.Join(t.TempDir(), "dialplan.yaml")
+				require.NoError(t, os.WriteFile(plan, fmt.Appendf(nil, "targets: {messages: \"sip:777@%s\"}\ntimers: {transfer: 8s}\n", at), 0o600))
+				v := behindKamailio(t, map[string]string{"dialplan": plan})
+				k := startKamailio(t, at, v.UDP, startTarget(t, set.status))
+				phone := startBaresip(t, &service{UDP: k.addr}, "PCMU", "udp")
+				c := call(t, phone, "*97")
+				c.enter(ownDoor)
+				phone.press(t, oldCode+"#")
+				c.hears("option-messages-1")
+				phone.press(t, "1")
+				c.hears(prompt.Transferring)
+				if set.connected {
+					require.Eventually(t, func() bool { return phone.farEndHungUp(t) }, soundPatience, lookAgain)
+					require.Eventually(t, func() bool { return strings.Contains(v.Stderr.String(), "end=transferred") }, soundPatience, lookAgain)
+					return
+				}
+				c.hears(prompt.TransferFailed, "option-messages-1")
+				if set.status != 0 { // else baresip's keys go to the call that still rings
+					phone.press(t, "*")
+					c.hears(prompt.Goodbye)
+				}
+			})
 		})
 	}
 }
@@ -206,14 +212,16 @@ func TestKeyOneTransfersAPhoneToItsMessages(t *testing.T) {
 // replaces the attendant's call (RFC 3891).
 func TestAnAttendedTransferThroughKamailioBeginsAnew(t *testing.T) {
 	t.Parallel()
-	v := behindKamailio(t, nil)
-	k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
-	attendant := k.dials(t, "9700", "4002")
-	attendant.Hear("welcome", "enter-extension")
-	p := k.dials(t, "star97", "12125550199", caller.Header{Name: "Replaces", Value: attendant.Replaces()})
-	attendant.Ended()
-	p.Hear("welcome", "enter-extension")
-	p.Press(extension + "#" + oldCode + "#")
-	p.Hear("option-change-2")
-	p.Hangup()
+	callertest.InTime(t, func(t testing.TB) {
+		v := behindKamailio(t, nil)
+		k := startKamailio(t, freeUDPAddr(t, proxyHost), v.UDP, nobody)
+		attendant := k.dials(t, "9700", "4002")
+		attendant.Hear("welcome", "enter-extension")
+		p := k.dials(t, "star97", "12125550199", caller.Header{Name: "Replaces", Value: attendant.Replaces()})
+		attendant.Ended()
+		p.Hear("welcome", "enter-extension")
+		p.Press(extension + "#" + oldCode + "#")
+		p.Hear("option-change-2")
+		p.Hangup()
+	})
 }

@@ -101,7 +101,7 @@ func (b *book) wrote(where string, what ...string) {
 }
 
 // keysOf is a telephone that a test drives by hand.
-func keysOf(t *testing.T, v *service, number, from string, road caller.Keys) *callertest.Phone {
+func keysOf(t testing.TB, v *service, number, from string, road caller.Keys) *callertest.Phone {
 	return callertest.Dial(t, caller.Options{
 		URI: "sip:" + number + "@" + v.UDP.String(), From: from, Listen: "127.0.0.1", Keys: road,
 		Press: caller.Press{Length: 50 * time.Millisecond, Gap: 40 * time.Millisecond},
@@ -117,31 +117,35 @@ const asksForNew = prompt.EnterNewCode // the lengths of leakPolicy are not reco
 // process holds is not claimed.
 func TestNoCodeLeaks(t *testing.T) {
 	t.Parallel()
-	b := newBook()
-	v := startService(t, leakSetup())
-	codes := map[string]string{}
-	for i := range 10 {
-		extension := fmt.Sprint(4001 + i)
-		codes[extension] = b.code(extension)
-		v.addMailbox(extension, codes[extension])
-	}
-	t.Run("calls", func(t *testing.T) { leakyCalls(t, v, b, codes) })
-	lockedWhileChanging(t, v, b, codes["4009"])
-	leakyMessages(t, v, b)
-	leakyCommands(t, v, b)
-	t.Run("star97 call", func(t *testing.T) { leakyTelephone(t, v, b, codes["4001"]) })
-	requireNoLeak(t, v, b)
+	callertest.InTime(t, func(t testing.TB) {
+		b := newBook()
+		s := leakSetup()
+		s.Race = true
+		v := startService(t, s)
+		codes := map[string]string{}
+		for i := range 10 {
+			extension := fmt.Sprint(4001 + i)
+			codes[extension] = b.code(extension)
+			v.addMailbox(extension, codes[extension])
+		}
+		leakyCalls(t, v, b, codes)
+		lockedWhileChanging(t, v, b, codes["4009"])
+		leakyMessages(t, v, b)
+		leakyCommands(t, v, b)
+		leakyTelephone(t, v, b, codes["4001"])
+		requireNoLeak(t, v, b)
+	})
 }
 
 // leakyCalls are the roads by which a code comes in over the telephone.
-func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
-	change := func(t *testing.T, p *callertest.Phone, old, next string) {
+func leakyCalls(t testing.TB, v *service, b *book, codes map[string]string) {
+	change := func(t testing.TB, p *callertest.Phone, old, next string) {
 		p.Press(old + "#2" + next + "#" + next + "#")
 		p.Hear(prompt.Changed)
 		p.Hangup()
 	}
-	for name, drive := range map[string]func(*testing.T){
-		"own door by events": func(t *testing.T) {
+	sideBySide(t, map[string]func(testing.TB){
+		"own door by events": func(t testing.TB) {
 			next := b.code("4002")
 			change(t, keysOf(t, v, "*97", "4002", caller.Events), codes["4002"], next)
 			p := keysOf(t, v, "*97", "4002", caller.Events)
@@ -151,15 +155,15 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 			p.Hear(prompt.MainMenu)
 			p.Hangup()
 		},
-		"own door by INFO": func(t *testing.T) {
+		"own door by INFO": func(t testing.TB) {
 			change(t, keysOf(t, v, "*97", "4003", caller.Info), codes["4003"], b.code("4003"))
 		},
-		"any door by both": func(t *testing.T) {
+		"any door by both": func(t testing.TB) {
 			p := keysOf(t, v, "*98", "caller", caller.Both)
 			p.Press("4004#")
 			change(t, p, codes["4004"], b.code("4004"))
 		},
-		"a code typed as extension": func(t *testing.T) {
+		"a code typed as extension": func(t testing.TB) {
 			p := keysOf(t, v, "*98", "caller", caller.Events)
 			p.Press(codes["4004"] + "#")
 			p.Hear(prompt.EnterCode)
@@ -167,7 +171,7 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 			p.Hear(prompt.WrongCode)
 			p.Hangup()
 		},
-		"no such mailbox": func(t *testing.T) {
+		"no such mailbox": func(t testing.TB) {
 			p := keysOf(t, v, "*97", "4999", caller.Info)
 			p.Hear(prompt.EnterExtension)
 			p.Press(b.code("") + "#")
@@ -176,7 +180,7 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 			p.Hear(prompt.WrongCode)
 			p.Hangup()
 		},
-		"wrong codes": func(t *testing.T) {
+		"wrong codes": func(t testing.TB) {
 			p := keysOf(t, v, "*97", "4005", caller.Events)
 			for _, wrong := range []string{b.code(""), b.note(codes["4005"][:9]), b.note(codes["4005"] + randomCode(24))} {
 				p.Press(wrong + "#")
@@ -186,7 +190,7 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 		},
 		"refused, one": refusals(v, b, "4006", codes["4006"], pin.TooShort, pin.SameRun, pin.Sequence),
 		"refused, two": refusals(v, b, "4007", codes["4007"], pin.HasOwnNumber, pin.IsCurrent, pin.SameRun),
-		"mistyped": func(t *testing.T) {
+		"mistyped": func(t testing.TB) {
 			p := keysOf(t, v, "*97", "4008", caller.Events)
 			p.Press(b.code("") + "*") // cleared
 			p.Hear(prompt.Cleared)
@@ -197,16 +201,34 @@ func leakyCalls(t *testing.T, v *service, b *book, codes map[string]string) {
 			p.Press(b.code("4008"))
 			p.Hangup() // in the middle of it
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			drive(t)
+	})
+}
+
+// sideBySide runs parts of a test at the same time and fails it when one of them has
+// failed and all are over.
+func sideBySide(t testing.TB, parts map[string]func(testing.TB)) {
+	t.Helper()
+	var over sync.WaitGroup
+	for name, part := range parts {
+		over.Go(func() {
+			whole := false
+			defer func() {
+				if !whole {
+					t.Logf("that was %q", name)
+				}
+			}()
+			part(t)
+			whole = true
 		})
+	}
+	over.Wait()
+	if t.Failed() {
+		t.FailNow()
 	}
 }
 
-func refusals(v *service, b *book, extension, current string, rules ...pin.Rule) func(*testing.T) {
-	return func(t *testing.T) {
+func refusals(v *service, b *book, extension, current string, rules ...pin.Rule) func(testing.TB) {
+	return func(t testing.TB) {
 		p := keysOf(t, v, "*97", extension, caller.Events)
 		p.Press(current + "#2")
 		p.Hear(asksForNew)
@@ -224,7 +246,7 @@ func refusals(v *service, b *book, extension, current string, rules ...pin.Rule)
 }
 
 // lockedWhileChanging makes the change fail: another program holds the database.
-func lockedWhileChanging(t *testing.T, v *service, b *book, current string) {
+func lockedWhileChanging(t testing.TB, v *service, b *book, current string) {
 	p := keysOf(t, v, "*97", "4009", caller.Events)
 	next := b.code("4009")
 	p.Press(current + "#2" + next + "#")
@@ -255,7 +277,7 @@ func lockDatabase(t testing.TB, data string) (release func()) {
 }
 
 // leakyMessages carry codes where no telephone puts them.
-func leakyMessages(t *testing.T, v *service, b *book) {
+func leakyMessages(t testing.TB, v *service, b *book) {
 	for _, number := range []string{b.code(""), "*97" + b.code("")} {
 		p := newTextPhone(t, v.UDP, number)
 		require.Equal(t, 404, p.call(textOffer).status)
@@ -281,7 +303,7 @@ func leakyMessages(t *testing.T, v *service, b *book) {
 }
 
 // leakyCommands are the roads by which a code comes in at the command line.
-func leakyCommands(t *testing.T, v *service, b *book) {
+func leakyCommands(t testing.TB, v *service, b *book) {
 	run := func(code int, stdin string, args ...string) (stdout, stderr string) {
 		t.Helper()
 		out, errs, exit := v.mailbox(stdin, args...)
@@ -313,7 +335,7 @@ func leakyCommands(t *testing.T, v *service, b *book) {
 }
 
 // leakyTelephone gives codes to star97 call, in their places and in wrong ones.
-func leakyTelephone(t *testing.T, v *service, b *book, current string) {
+func leakyTelephone(t testing.TB, v *service, b *book, current string) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		name = filepath.Join(dir, name)
@@ -323,6 +345,7 @@ func leakyTelephone(t *testing.T, v *service, b *book, current string) {
 	next, typed := b.code("4001"), b.code("")
 	codes := file("codes", "old: "+current+"\nnew: "+next+"\nwrong: "+b.code("")+"\n")
 	change := "hear enter-code\npress {wrong}#\nhear wrong-code\npress {old}#2{new}#{new}#\nhear changed\n"
+	parts := map[string]func(testing.TB){}
 	for name, c := range map[string]struct {
 		script, codes string
 		exit          int
@@ -340,20 +363,20 @@ func leakyTelephone(t *testing.T, v *service, b *book, current string) {
 		"no digits":             {change, file("digits", "old: "+b.code("")+"x"), 2, "--json"},
 		"no name":               {change, file("name", b.code("")+": 1"), 2, "--json"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		parts[name] = func(t testing.TB) {
 			from := map[bool]string{true: "4001", false: "4010"}[name == "change"]
 			out, errs, exit := star97(t, c.script, "call", "sip:*97@"+v.UDP.String(), "--from", from, "--script", "-", "--codes", c.codes, c.flag)
 			b.wrote("call, "+name, out, errs)
 			require.Equal(t, c.exit, exit, "%s%s", out, errs)
-		})
+		}
 	}
+	sideBySide(t, parts)
 }
 
 var shownOnce = regexp.MustCompile(`(?:\(shown this once\): |"code": ")(\d+)`)
 
 // generated codes are cut out where they are shown, once, and looked for elsewhere.
-func generated(t *testing.T, b *book, run func(int, string, ...string) (string, string)) {
+func generated(t testing.TB, b *book, run func(int, string, ...string) (string, string)) {
 	for _, args := range [][]string{{"add", "4040", "--generate"}, {"set-code", "4040", "--generate", "--json"}} {
 		out, errs := run(0, "", args...)
 		shown := shownOnce.FindAllStringSubmatch(out+errs, -1)
@@ -365,7 +388,7 @@ func generated(t *testing.T, b *book, run func(int, string, ...string) (string, 
 }
 
 // requireNoLeak looks at everything while the service runs and after its end.
-func requireNoLeak(t *testing.T, v *service, b *book) {
+func requireNoLeak(t testing.TB, v *service, b *book) {
 	t.Helper()
 	found := hunt(t, v, b)
 	for _, f := range found {
@@ -373,7 +396,7 @@ func requireNoLeak(t *testing.T, v *service, b *book) {
 	}
 }
 
-func hunt(t *testing.T, v *service, b *book) (found []find) {
+func hunt(t testing.TB, v *service, b *book) (found []find) {
 	t.Helper()
 	for _, name := range []string{"cmdline", "environ"} {
 		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", v.cmd.Process.Pid, name))
@@ -411,7 +434,7 @@ func hunt(t *testing.T, v *service, b *book) (found []find) {
 	return found
 }
 
-func files(t *testing.T, folder, when string, b *book) {
+func files(t testing.TB, folder, when string, b *book) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -426,7 +449,7 @@ func files(t *testing.T, folder, when string, b *book) {
 }
 
 // rows are the tables, a line of JSON for each row: a digit a row would show.
-func rows(t *testing.T, data string, b *book) {
+func rows(t testing.TB, data string, b *book) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(data, "star97.db"))
 	require.NoError(t, err)
@@ -446,7 +469,7 @@ func rows(t *testing.T, data string, b *book) {
 	}
 }
 
-func dump(t *testing.T, db *sql.DB, table string) []byte {
+func dump(t testing.TB, db *sql.DB, table string) []byte {
 	t.Helper()
 	all, err := db.Query("SELECT * FROM " + table)
 	require.NoError(t, err)
@@ -482,7 +505,7 @@ var planted = []struct{ file, imports, after, line string }{
 
 // leakyBuild builds the program with the planted lines by the go command's overlay:
 // no file of the tree is touched.
-func leakyBuild(t *testing.T) string {
+func leakyBuild(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	replace := map[string]string{}
@@ -501,7 +524,7 @@ func leakyBuild(t *testing.T) string {
 	require.NoError(t, err)
 	list, name := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "star97")
 	require.NoError(t, os.WriteFile(list, overlay, 0o600))
-	out, err := exec.Command("go", "build", "-race", "-overlay", list, "-o", name, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-overlay", list, "-o", name, ".").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return name
 }
@@ -509,44 +532,48 @@ func leakyBuild(t *testing.T) string {
 // The search must fail on a program that leaks.
 func TestAPlantedLeakIsFound(t *testing.T) {
 	t.Parallel()
-	b, s := newBook(), leakSetup()
-	s.Wrap = instead(leakyBuild(t))
-	old, next := b.code("4001"), b.code("4001")
-	s.Codes = map[string]string{"4001": old}
-	v := startService(t, s)
-	p := keysOf(t, v, "*97", "4001", caller.Events)
-	p.Press(old + "#2" + next + "#" + next + "#")
-	p.Hear(prompt.Changed)
-	p.Hangup()
-	kinds := map[string]bool{}
-	for _, f := range hunt(t, v, b) {
-		kinds[f.where+": "+f.form] = true
-	}
-	require.Contains(t, kinds, "the service's standard error, output 0: plain, one digit a record")
-	require.Contains(t, kinds, "after the end: star97.db, output 0: base64 at 0")
-	require.Contains(t, kinds, "table audit, output 0: base64 at 0")
+	callertest.InTime(t, func(t testing.TB) {
+		b, s := newBook(), leakSetup()
+		s.Wrap = instead(leakyBuild(t))
+		old, next := b.code("4001"), b.code("4001")
+		s.Codes = map[string]string{"4001": old}
+		v := startService(t, s)
+		p := keysOf(t, v, "*97", "4001", caller.Events)
+		p.Press(old + "#2" + next + "#" + next + "#")
+		p.Hear(prompt.Changed)
+		p.Hangup()
+		kinds := map[string]bool{}
+		for _, f := range hunt(t, v, b) {
+			kinds[f.where+": "+f.form] = true
+		}
+		require.Contains(t, kinds, "the service's standard error, output 0: plain, one digit a record")
+		require.Contains(t, kinds, "after the end: star97.db, output 0: base64 at 0")
+		require.Contains(t, kinds, "table audit, output 0: base64 at 0")
+	})
 }
 
 // The codes of the example mailboxes are shown once, where they must be.
 func TestExampleCodesAreShownOnce(t *testing.T) {
 	t.Parallel()
-	b, s := newBook(), leakSetup()
-	s.Args = []string{"--example"}
-	v := startService(t, s)
-	shown := regexp.MustCompile(`access code (\d+)`).FindAllStringSubmatch(waitFor(t, v, "Ctrl-C stops"), -1)
-	require.Len(t, shown, 3)
-	for _, m := range shown {
-		b.shown = append(b.shown, b.note(m[1]))
-	}
-	p := keysOf(t, v, "*97", "4001", caller.Events)
-	p.Press(shown[0][1] + "#")
-	p.Hear(prompt.MainMenu)
-	p.Hangup()
-	requireNoLeak(t, v, b)
+	callertest.InTime(t, func(t testing.TB) {
+		b, s := newBook(), leakSetup()
+		s.Args = []string{"--example"}
+		v := startService(t, s)
+		shown := regexp.MustCompile(`access code (\d+)`).FindAllStringSubmatch(waitFor(t, v, "Ctrl-C stops"), -1)
+		require.Len(t, shown, 3)
+		for _, m := range shown {
+			b.shown = append(b.shown, b.note(m[1]))
+		}
+		p := keysOf(t, v, "*97", "4001", caller.Events)
+		p.Press(shown[0][1] + "#")
+		p.Hear(prompt.MainMenu)
+		p.Hangup()
+		requireNoLeak(t, v, b)
+	})
 }
 
 // waitFor returns the service's standard output once it holds a text.
-func waitFor(t *testing.T, v *service, text string) string {
+func waitFor(t testing.TB, v *service, text string) string {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(v.Stdout.String(), text) }, readyWithin, 10*time.Millisecond)
 	return v.Stdout.String()

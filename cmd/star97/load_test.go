@@ -260,7 +260,7 @@ func (v *service) measure(t *testing.T, run loadRun, users string, until time.Ti
 	for try := 1; ; try++ {
 		o = outcome{Name: run.name, Tries: try, Load: loadAverage(), Report: new(caller.LoadReport)}
 		var out, errs bytes.Buffer
-		cmd := exec.CommandContext(t.Context(), program(t), args...)
+		cmd := exec.CommandContext(t.Context(), program(t, false), args...)
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		began := time.Now()
 		require.NoError(t, cmd.Run(), errs.String())

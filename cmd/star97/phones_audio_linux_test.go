@@ -57,7 +57,7 @@ func (a *rtpAudio) packet(data []byte) {
 }
 
 // take returns what came so far.
-func (a *rtpAudio) take(t *testing.T) []int16 {
+func (a *rtpAudio) take(t testing.TB) []int16 {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,7 +66,7 @@ func (a *rtpAudio) take(t *testing.T) []int16 {
 }
 
 // receiveRTP opens a port of the test's own.
-func receiveRTP(t *testing.T) *rtpAudio {
+func receiveRTP(t testing.TB) *rtpAudio {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ const (
 )
 
 // captureRTP takes the packets that reach another program's port on loopback.
-func captureRTP(t *testing.T, port int) *rtpAudio {
+func captureRTP(t testing.TB, port int) *rtpAudio {
 	t.Helper()
 	network := binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, allIPv4)) // htons
 	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, int(network))
@@ -131,7 +131,7 @@ func captureRTP(t *testing.T, port int) *rtpAudio {
 
 // only lets the kernel drop what is not UDP (RFC 768) in IPv4 (RFC 791) to the port:
 // on a busy machine the rest would flood the socket.
-func only(t *testing.T, fd, port int) {
+func only(t testing.TB, fd, port int) {
 	t.Helper()
 	program, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 9, Size: 1}, // protocol

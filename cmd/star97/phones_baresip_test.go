@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller/callertest"
 )
 
 func TestBaresipChangesACode(t *testing.T) {
@@ -22,15 +24,18 @@ func TestBaresipChangesACode(t *testing.T) {
 	for _, set := range []struct {
 		name, codec, transport string
 		door                   door
+		race                   bool
 	}{
-		{"own door, PCMU, UDP", "PCMU", "udp", ownDoor},
-		{"any door, PCMA, TCP", "PCMA", "tcp", anyDoor},
+		{"own door, PCMU, UDP", "PCMU", "udp", ownDoor, false},
+		{"any door, PCMA, TCP", "PCMA", "tcp", anyDoor, true},
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
-			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
-			phone := startBaresip(t, v, set.codec, set.transport)
-			changesTheCode(t, v, phone, set.door, "events")
+			callertest.InTime(t, func(t testing.TB) {
+				v := startService(t, setup{Race: set.race, Codes: map[string]string{extension: oldCode}})
+				phone := startBaresip(t, v, set.codec, set.transport)
+				changesTheCode(t, v, phone, set.door, "events")
+			})
 		})
 	}
 }
@@ -65,7 +70,7 @@ ctrl_tcp_listen 127.0.0.1:%[3]d
 snd_path %[1]s
 `
 
-func startBaresip(t *testing.T, v *service, codec, transport string) *baresip {
+func startBaresip(t testing.TB, v *service, codec, transport string) *baresip {
 	t.Helper()
 	path := requireProgram(t, "baresip", "baresip-core")
 	b := &baresip{dir: t.TempDir(), said: new(transcript), host: fmt.Sprintf("%s;transport=udp", v.UDP)}
@@ -90,13 +95,13 @@ func startBaresip(t *testing.T, v *service, codec, transport string) *baresip {
 	return b
 }
 
-func (b *baresip) write(t *testing.T, name, text string) {
+func (b *baresip) write(t testing.TB, name, text string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600))
 }
 
 // moduleFolder asks the package manager where this machine's modules are.
-func moduleFolder(t *testing.T) string {
+func moduleFolder(t testing.TB) string {
 	t.Helper()
 	files, err := exec.Command("dpkg", "-L", "baresip-core").Output()
 	require.NoError(t, err, "dpkg does not know the package baresip-core")
@@ -110,7 +115,7 @@ func moduleFolder(t *testing.T) string {
 }
 
 // startProgram starts a telephone and kills it at the end of the test.
-func startProgram(t *testing.T, cmd *exec.Cmd, said *transcript) {
+func startProgram(t testing.TB, cmd *exec.Cmd, said *transcript) {
 	t.Helper()
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -122,7 +127,7 @@ func startProgram(t *testing.T, cmd *exec.Cmd, said *transcript) {
 	})
 }
 
-func freeTCPPort(t *testing.T) int {
+func freeTCPPort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -141,7 +146,7 @@ type message struct {
 }
 
 // read takes one netstring; nil if none came in time.
-func (b *baresip) read(t *testing.T, within time.Duration) *message {
+func (b *baresip) read(t testing.TB, within time.Duration) *message {
 	t.Helper()
 	require.NoError(t, b.conn.SetReadDeadline(time.Now().Add(within)))
 	if _, err := b.in.Peek(1); err != nil {
@@ -164,7 +169,7 @@ func (b *baresip) read(t *testing.T, within time.Duration) *message {
 	return m
 }
 
-func (b *baresip) await(t *testing.T, what string, is func(*message) bool) {
+func (b *baresip) await(t testing.TB, what string, is func(*message) bool) {
 	t.Helper()
 	for until := time.Now().Add(soundPatience); time.Now().Before(until); {
 		if m := b.read(t, time.Second); m != nil && is(m) {
@@ -174,7 +179,7 @@ func (b *baresip) await(t *testing.T, what string, is func(*message) bool) {
 	require.FailNow(t, "baresip told nothing", "%s was due", what)
 }
 
-func (b *baresip) command(t *testing.T, name, params string) {
+func (b *baresip) command(t testing.TB, name, params string) {
 	t.Helper()
 	b.token++
 	token := strconv.Itoa(b.token)
@@ -191,7 +196,7 @@ func (b *baresip) command(t *testing.T, name, params string) {
 	})
 }
 
-func (b *baresip) dial(t *testing.T, number string) {
+func (b *baresip) dial(t testing.TB, number string) {
 	t.Helper()
 	b.closed = false
 	b.command(t, "dial", fmt.Sprintf("sip:%s@%s", number, b.host))
@@ -201,16 +206,16 @@ func (b *baresip) dial(t *testing.T, number string) {
 	b.sound = &recording{name: name}
 }
 
-func (b *baresip) press(t *testing.T, keys string) {
+func (b *baresip) press(t testing.TB, keys string) {
 	t.Helper()
 	for _, key := range keys {
 		b.command(t, "sndcode", string(key))
 	}
 }
 
-func (b *baresip) received(t *testing.T) []int16 { return b.sound.take(t) }
+func (b *baresip) received(t testing.TB) []int16 { return b.sound.take(t) }
 
-func (b *baresip) hangUp(t *testing.T) {
+func (b *baresip) hangUp(t testing.TB) {
 	t.Helper()
 	b.command(t, "hangup", "")
 	for !b.closed {
@@ -218,10 +223,10 @@ func (b *baresip) hangUp(t *testing.T) {
 	}
 }
 
-func (b *baresip) farEndHungUp(t *testing.T) bool {
+func (b *baresip) farEndHungUp(t testing.TB) bool {
 	for !b.closed && b.read(t, time.Millisecond) != nil {
 	}
 	return b.closed
 }
 
-func (b *baresip) trace(*testing.T) string { return b.said.String() }
+func (b *baresip) trace(testing.TB) string { return b.said.String() }

@@ -10,22 +10,27 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller/callertest"
 )
 
 func TestLinphoneChangesACode(t *testing.T) {
 	t.Parallel()
 	for _, set := range []struct {
 		name, way string
+		race      bool
 		setup     linphoneSetup
 	}{
-		{"PCMU, keys as RFC 4733 events", "events", linphoneSetup{codec: "PCMU", other: "PCMA", events: 1}},
-		{"PCMA, keys as SIP INFO", "info", linphoneSetup{codec: "PCMA", other: "PCMU", info: 1}},
+		{"PCMU, keys as RFC 4733 events", "events", false, linphoneSetup{codec: "PCMU", other: "PCMA", events: 1}},
+		{"PCMA, keys as SIP INFO", "info", true, linphoneSetup{codec: "PCMA", other: "PCMU", info: 1}},
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
-			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
-			phone := startLinphone(t, v, set.setup)
-			changesTheCode(t, v, phone, ownDoor, set.way)
+			callertest.InTime(t, func(t testing.TB) {
+				v := startService(t, setup{Race: set.race, Codes: map[string]string{extension: oldCode}})
+				phone := startLinphone(t, v, set.setup)
+				changesTheCode(t, v, phone, ownDoor, set.way)
+			})
 		})
 	}
 }
@@ -78,7 +83,7 @@ channels=1
 enabled=0
 `
 
-func startLinphone(t *testing.T, v *service, s linphoneSetup) *linphone {
+func startLinphone(t testing.TB, v *service, s linphoneSetup) *linphone {
 	t.Helper()
 	path := requireProgram(t, "linphonec", "linphone-cli")
 	l := &linphone{v: v, info: s.info == 1, dir: t.TempDir(), said: new(transcript)}
@@ -100,20 +105,20 @@ func startLinphone(t *testing.T, v *service, s linphoneSetup) *linphone {
 	return l
 }
 
-func (l *linphone) command(t *testing.T, words string) {
+func (l *linphone) command(t testing.TB, words string) {
 	t.Helper()
 	_, err := fmt.Fprintln(l.in, words)
 	require.NoError(t, err, "linphonec is gone: %s", l.said)
 }
 
 // await waits until linphonec has said something so many times.
-func (l *linphone) await(t *testing.T, words string, times int) {
+func (l *linphone) await(t testing.TB, words string, times int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Count(l.said.String(), words) >= times },
 		soundPatience, lookAgain, "linphonec did not say %q", words)
 }
 
-func (l *linphone) dial(t *testing.T, number string) {
+func (l *linphone) dial(t testing.TB, number string) {
 	t.Helper()
 	l.calls++
 	name := filepath.Join(l.dir, fmt.Sprintf("call%d.wav", l.calls))
@@ -125,7 +130,7 @@ func (l *linphone) dial(t *testing.T, number string) {
 
 // press types one key after the other. linphonec looks at its network only while it
 // has no command, so that a key sent by SIP has to be on its way before the next one.
-func (l *linphone) press(t *testing.T, keys string) {
+func (l *linphone) press(t testing.TB, keys string) {
 	t.Helper()
 	for _, key := range keys {
 		l.command(t, string(key))
@@ -137,19 +142,19 @@ func (l *linphone) press(t *testing.T, keys string) {
 	}
 }
 
-func (l *linphone) received(t *testing.T) []int16 { return l.sound.take(t) }
+func (l *linphone) received(t testing.TB) []int16 { return l.sound.take(t) }
 
-func (l *linphone) hangUp(t *testing.T) {
+func (l *linphone) hangUp(t testing.TB) {
 	t.Helper()
 	l.command(t, "terminate")
 	l.await(t, " ended (", l.calls)
 }
 
-func (l *linphone) farEndHungUp(*testing.T) bool {
+func (l *linphone) farEndHungUp(testing.TB) bool {
 	return strings.Count(l.said.String(), " ended (") == l.calls
 }
 
-func (l *linphone) trace(t *testing.T) string {
+func (l *linphone) trace(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(l.dir, "log"))
 	require.NoError(t, err)

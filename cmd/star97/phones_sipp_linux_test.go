@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/caller/callertest"
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
 )
@@ -32,46 +33,43 @@ func TestSIPpChangesACode(t *testing.T) {
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
-			v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
-			s := newSIPp(t, v, set.call, set.tcp)
-			sippChangesTheCode(t, s, set.door)
-			requireUnseen(t, v)
-			require.Equal(t, set.way, keysIn(s.trace.String()))
-			require.Empty(t, offeredElsewhere(s.trace.String()))
+			callertest.InTime(t, func(t testing.TB) {
+				v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
+				s := newSIPp(t, v, set.call, set.tcp)
+				sippChangesTheCode(t, s, set.door)
+				requireUnseen(t, v)
+				require.Equal(t, set.way, keysIn(s.trace.String()))
+				require.Empty(t, offeredElsewhere(s.trace.String()))
+			})
 		})
 	}
 }
 
 // sippChangesTheCode makes the three calls. SIPp cannot listen, so each call runs
 // to its end first: it waits as long as the sentences last, and a little more.
-func sippChangesTheCode(t *testing.T, s *sipp, d door) {
-	changed := t.Run("the code is changed", func(t *testing.T) {
-		c := s.run(t, d,
-			pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
-			pressAfter{[]prompt.ID{prompt.MainMenu}, "2"},
-			pressAfter{[]prompt.ID{s.ask()}, newCode + "#"},
-			pressAfter{[]prompt.ID{prompt.RepeatNewCode}, newCode + "#"},
-			pressAfter{[]prompt.ID{prompt.Changed, prompt.MainMenu}, ""})
-		c.hears(append(opening(d), prompt.EnterCode)...)
-		c.hears(prompt.MainMenu, prompt.EnterNewCode, prompt.RepeatNewCode, prompt.Changed, prompt.MainMenu)
-	})
-	require.True(t, changed, "without a change the other calls show nothing")
-	t.Run("the new code reaches the menu", func(t *testing.T) {
-		c := s.run(t, d,
-			pressAfter{[]prompt.ID{prompt.EnterCode}, newCode + "#"},
-			pressAfter{[]prompt.ID{prompt.MainMenu}, ""})
-		c.hears(append(opening(d), prompt.EnterCode)...)
-		c.hears(prompt.MainMenu)
-		c.neverHeard(prompt.WrongCode)
-	})
-	t.Run("the old code does not", func(t *testing.T) {
-		c := s.run(t, d,
-			pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
-			pressAfter{[]prompt.ID{prompt.WrongCode, prompt.EnterCode}, ""})
-		c.hears(append(opening(d), prompt.EnterCode)...)
-		c.hears(prompt.WrongCode, prompt.EnterCode)
-		c.neverHeard(prompt.MainMenu)
-	})
+func sippChangesTheCode(t testing.TB, s *sipp, d door) {
+	c := s.run(t, d, // the code is changed
+		pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
+		pressAfter{[]prompt.ID{prompt.MainMenu}, "2"},
+		pressAfter{[]prompt.ID{s.ask()}, newCode + "#"},
+		pressAfter{[]prompt.ID{prompt.RepeatNewCode}, newCode + "#"},
+		pressAfter{[]prompt.ID{prompt.Changed, prompt.MainMenu}, ""})
+	c.hears(append(opening(d), prompt.EnterCode)...)
+	c.hears(prompt.MainMenu, prompt.EnterNewCode, prompt.RepeatNewCode, prompt.Changed, prompt.MainMenu)
+
+	c = s.run(t, d, // the new code reaches the menu
+		pressAfter{[]prompt.ID{prompt.EnterCode}, newCode + "#"},
+		pressAfter{[]prompt.ID{prompt.MainMenu}, ""})
+	c.hears(append(opening(d), prompt.EnterCode)...)
+	c.hears(prompt.MainMenu)
+	c.neverHeard(prompt.WrongCode)
+
+	c = s.run(t, d, // the old code does not
+		pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
+		pressAfter{[]prompt.ID{prompt.WrongCode, prompt.EnterCode}, ""})
+	c.hears(append(opening(d), prompt.EnterCode)...)
+	c.hears(prompt.WrongCode, prompt.EnterCode)
+	c.neverHeard(prompt.MainMenu)
 }
 
 const (
@@ -122,7 +120,7 @@ type sipp struct {
 	trace     *transcript
 }
 
-func newSIPp(t *testing.T, v *service, call sippCall, tcp bool) *sipp {
+func newSIPp(t testing.TB, v *service, call sippCall, tcp bool) *sipp {
 	t.Helper()
 	s := &sipp{
 		path: requireProgram(t, "sipp", "sip-tester"), call: call,
@@ -146,7 +144,7 @@ func opening(d door) []prompt.ID {
 }
 
 // run makes one call and returns what was heard in it.
-func (s *sipp) run(t *testing.T, d door, steps ...pressAfter) *conversation {
+func (s *sipp) run(t testing.TB, d door, steps ...pressAfter) *conversation {
 	t.Helper()
 	if d.keys != "" {
 		steps = append([]pressAfter{{opening(d), d.keys}}, steps...)
@@ -169,7 +167,7 @@ func (s *sipp) run(t *testing.T, d door, steps ...pressAfter) *conversation {
 }
 
 // fill works out pauses and request numbers.
-func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
+func (s *sipp) fill(t testing.TB, d door, steps []pressAfter) sippCall {
 	t.Helper()
 	call := s.call
 	call.Number, call.Extension = d.number, extension
@@ -203,7 +201,7 @@ func (s *sipp) fill(t *testing.T, d door, steps []pressAfter) sippCall {
 
 // listen opens the ear of a call: on the port that SIPp sends events from the
 // packets are captured, since SIPp throws them away; else the port is our own.
-func (s *sipp) listen(t *testing.T) *rtpAudio {
+func (s *sipp) listen(t testing.TB) *rtpAudio {
 	t.Helper()
 	if s.call.Info {
 		return receiveRTP(t)
@@ -212,7 +210,7 @@ func (s *sipp) listen(t *testing.T) *rtpAudio {
 }
 
 // freeUDPPort finds an even port, as RTP wants it (RFC 3550 section 11) and SIPp takes it.
-func freeUDPPort(t *testing.T) int {
+func freeUDPPort(t testing.TB) int {
 	t.Helper()
 	for {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -225,7 +223,7 @@ func freeUDPPort(t *testing.T) int {
 	}
 }
 
-func (s *sipp) execute(t *testing.T, call sippCall, mediaPort int) {
+func (s *sipp) execute(t testing.TB, call sippCall, mediaPort int) {
 	t.Helper()
 	dir := t.TempDir()
 	scenario, messages := filepath.Join(dir, "scenario.xml"), filepath.Join(dir, "messages.log")

@@ -40,16 +40,16 @@ const (
 // telephone is a real one, driven by its own commands. Methods fail the test if the
 // telephone does not do what they say.
 type telephone interface {
-	dial(t *testing.T, number string) // returns when the far end has answered
-	press(t *testing.T, keys string)  // 0-9 * #
-	received(t *testing.T) []int16    // samples at prompt.Rate that came in since it was asked last
-	hangUp(t *testing.T)              // returns when the call is over
-	farEndHungUp(t *testing.T) bool   // the call ended without hangUp
-	trace(t *testing.T) string        // its own log, with every SIP message
+	dial(t testing.TB, number string) // returns when the far end has answered
+	press(t testing.TB, keys string)  // 0-9 * #
+	received(t testing.TB) []int16    // samples at prompt.Rate that came in since it was asked last
+	hangUp(t testing.TB)              // returns when the call is over
+	farEndHungUp(t testing.TB) bool   // the call ended without hangUp
+	trace(t testing.TB) string        // its own log, with every SIP message
 }
 
 // requireProgram finds a program that a Debian package brings.
-func requireProgram(t *testing.T, name, debianPackage string) string {
+func requireProgram(t testing.TB, name, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil && os.Getenv("STAR97_PHONES") == "optional" {
@@ -74,7 +74,7 @@ var known = sync.OnceValue(func() *ear.Ear { return ear.Of(recordings(), prompt.
 
 // conversation is one call, heard at the telephone.
 type conversation struct {
-	t     *testing.T
+	t     testing.TB
 	phone telephone
 	ear   *ear.Listener
 	heard []ear.Sound
@@ -82,7 +82,7 @@ type conversation struct {
 	over  bool // all that was heard is in heard; there is no phone to listen at or to press
 }
 
-func call(t *testing.T, phone telephone, number string) *conversation {
+func call(t testing.TB, phone telephone, number string) *conversation {
 	t.Helper()
 	phone.dial(t, number)
 	return &conversation{t: t, phone: phone, ear: known().Listen()}
@@ -218,39 +218,35 @@ func (c *conversation) enter(d door) {
 
 // changesTheCode is what each telephone has to show. way is how its keys have to be
 // sent: "events" or "info".
-func changesTheCode(t *testing.T, v *service, phone telephone, d door, way string) {
-	changed := t.Run("the code is changed", func(t *testing.T) {
-		c := call(t, phone, d.number)
-		c.enter(d)
-		phone.press(t, oldCode+"#")
-		c.hears(prompt.MainMenu)
-		phone.press(t, "2")
-		c.hears(prompt.EnterNewCode)
-		phone.press(t, newCode+"#")
-		c.hears(prompt.RepeatNewCode)
-		phone.press(t, newCode+"#")
-		c.hears(prompt.Changed, prompt.MainMenu)
-		phone.hangUp(t)
-	})
-	require.True(t, changed, "without a change the other calls show nothing")
-	t.Run("the new code reaches the menu", func(t *testing.T) {
-		c := call(t, phone, d.number)
-		c.begins(prompt.Welcome)
-		phone.press(t, d.keys+newCode+"#")
-		c.next = len(c.heard) // the sentence that was interrupted
-		c.reaches(prompt.MainMenu)
-		c.neverHeard(prompt.WrongCode)
-		c.leave()
-	})
-	t.Run("the old code does not", func(t *testing.T) {
-		c := call(t, phone, d.number)
-		c.begins(prompt.Welcome)
-		phone.press(t, d.keys+oldCode+"#")
-		c.reaches(prompt.WrongCode)
-		c.hears(prompt.EnterCode)
-		c.neverHeard(prompt.MainMenu)
-		phone.hangUp(t)
-	})
+func changesTheCode(t testing.TB, v *service, phone telephone, d door, way string) {
+	c := call(t, phone, d.number) // the code is changed
+	c.enter(d)
+	phone.press(t, oldCode+"#")
+	c.hears(prompt.MainMenu)
+	phone.press(t, "2")
+	c.hears(prompt.EnterNewCode)
+	phone.press(t, newCode+"#")
+	c.hears(prompt.RepeatNewCode)
+	phone.press(t, newCode+"#")
+	c.hears(prompt.Changed, prompt.MainMenu)
+	phone.hangUp(t)
+
+	c = call(t, phone, d.number) // the new code reaches the menu
+	c.begins(prompt.Welcome)
+	phone.press(t, d.keys+newCode+"#")
+	c.next = len(c.heard) // the sentence that was interrupted
+	c.reaches(prompt.MainMenu)
+	c.neverHeard(prompt.WrongCode)
+	c.leave()
+
+	c = call(t, phone, d.number) // the old code does not
+	c.begins(prompt.Welcome)
+	phone.press(t, d.keys+oldCode+"#")
+	c.reaches(prompt.WrongCode)
+	c.hears(prompt.EnterCode)
+	c.neverHeard(prompt.MainMenu)
+	phone.hangUp(t)
+
 	requireUnseen(t, v)
 	trace := phone.trace(t)
 	require.Equal(t, way, keysIn(trace))
@@ -273,7 +269,7 @@ func (c *conversation) reaches(id prompt.ID) {
 
 // requireUnseen looks for the codes, and for what a race would print, in everything
 // that the service wrote.
-func requireUnseen(t *testing.T, v *service) {
+func requireUnseen(t testing.TB, v *service) {
 	t.Helper()
 	for _, text := range []string{v.Stdout.String(), v.Stderr.String()} {
 		require.NotContains(t, text, oldCode)
@@ -290,7 +286,7 @@ type recording struct {
 }
 
 // take returns the samples that were added.
-func (r *recording) take(t *testing.T) []int16 {
+func (r *recording) take(t testing.TB) []int16 {
 	t.Helper()
 	f, err := os.Open(r.name)
 	if os.IsNotExist(err) {
@@ -322,7 +318,7 @@ const wavHeader = 44
 
 // skipHeader checks the header, unless it is still all zero: linphonec writes it when
 // the call is over.
-func (r *recording) skipHeader(t *testing.T, f io.ReaderAt) {
+func (r *recording) skipHeader(t testing.TB, f io.ReaderAt) {
 	t.Helper()
 	head := make([]byte, wavHeader)
 	_, err := f.ReadAt(head, 0)
@@ -336,7 +332,7 @@ func (r *recording) skipHeader(t *testing.T, f io.ReaderAt) {
 }
 
 // newFile waits for a file that fits a pattern and is not in seen.
-func newFile(t *testing.T, pattern string, seen []string) string {
+func newFile(t testing.TB, pattern string, seen []string) string {
 	t.Helper()
 	var found string
 	require.Eventually(t, func() bool {
@@ -352,7 +348,7 @@ func newFile(t *testing.T, pattern string, seen []string) string {
 }
 
 // silence writes a WAV file of some seconds of nothing, for a telephone to play.
-func silence(t *testing.T, name string, seconds int) {
+func silence(t testing.TB, name string, seconds int) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, prompt.WriteWAV(prompt.Rate, make([]int16, seconds*prompt.Rate)), 0o600))
 }

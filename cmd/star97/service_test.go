@@ -32,23 +32,19 @@ const (
 	endWithin   = 2 * time.Minute // of SIGTERM, calls in progress hung up
 	commandFor  = 5 * time.Minute // longest run of a command that is not serve
 
-	// Each service has its own RTP ports, below those that Linux hands out.
-	firstRTPPort    = 12000
+	// Each service has its own RTP ports, below those that Linux hands out and above
+	// those of the tests of internal/app.
+	firstRTPPort    = 20000
 	portsPerService = 200
-	portRanges      = 95
+	portRanges      = 55
 )
 
-// The program, built once for a test process: with the race detector to serve, unless
-// it is measured, and without it, which starts five times as fast, for commands that
-// come to an end.
+// The program, built once for a test process: as it is shipped, and with the race
+// detector for the services whose tests want it, one of each kind. It starts five times
+// as slowly then and takes ten times as long for a call.
 var (
-	built = sync.OnceValues(func() (string, error) {
-		if benching() {
-			return swift()
-		}
-		return build("star97-race", "-race")
-	})
-	swift = sync.OnceValues(func() (string, error) { return build("star97") })
+	shipped = sync.OnceValues(func() (string, error) { return build("star97") })
+	watched = sync.OnceValues(func() (string, error) { return build("star97-race", "-race") })
 )
 
 func build(name string, flags ...string) (string, error) {
@@ -84,9 +80,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func program(t testing.TB) string {
+func program(t testing.TB, race bool) string {
 	t.Helper()
-	name, err := built()
+	build := shipped
+	if race {
+		build = watched
+	}
+	name, err := build()
 	require.NoError(t, err)
 	return name
 }
@@ -96,12 +96,10 @@ func star97(t testing.TB, stdin string, args ...string) (stdout, stderr string, 
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), commandFor)
 	defer stop()
-	name, err := swift()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, program(t, false), args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
-	err = cmd.Run()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		require.NoError(t, err)
@@ -118,6 +116,9 @@ type setup struct {
 	Codes map[string]string
 	// Args follow "serve --config FILE --data FOLDER".
 	Args []string
+	// Race asks for the program with the race detector. What it finds it writes to
+	// standard error, and the service ends with another exit code than 0.
+	Race bool
 	// Wrap is a command, with arguments, that the program is run by.
 	Wrap []string
 }
@@ -219,7 +220,7 @@ func (v *service) mailbox(stdin string, args ...string) (stdout, stderr string, 
 func (v *service) start(s setup) {
 	t := v.t
 	t.Helper()
-	line := slices.Concat(s.Wrap, []string{program(t), "serve", "--config", v.Config, "--data", v.Data}, s.Args)
+	line := slices.Concat(s.Wrap, []string{program(t, s.Race), "serve", "--config", v.Config, "--data", v.Data}, s.Args)
 	v.cmd = exec.Command(line[0], line[1:]...)
 	v.Stdout, v.Stderr, v.exited = new(transcript), new(transcript), make(chan struct{})
 	v.cmd.Stderr = v.Stderr
@@ -337,7 +338,7 @@ func (b *transcript) tail(bytes int) string {
 
 func TestServiceStartsAndStops(t *testing.T) {
 	t.Parallel()
-	v := startService(t, setup{Codes: map[string]string{"4001": "739164"}})
+	v := startService(t, setup{Race: true, Codes: map[string]string{"4001": "739164"}})
 	require.True(t, v.UDP.Addr().IsLoopback())
 	require.True(t, v.TCP.Addr().IsLoopback())
 	out, _, code := v.mailbox("", "list")
@@ -345,7 +346,7 @@ func TestServiceStartsAndStops(t *testing.T) {
 	require.Contains(t, out, "4001")
 	v.stop()
 	require.Equal(t, 1, strings.Count(v.Stdout.String(), "ready: "))
-	v.again(setup{})
+	v.again(setup{Race: true})
 	v.stop()
 	require.NotContains(t, v.Stderr.String(), "DATA RACE")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller"
+	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/dtmf"
 	"star97/internal/mailbox"
@@ -24,38 +25,40 @@ import (
 // audio by it, nobody's tries may be used up, and it holds a call for 64*T1 at most.
 func TestAnInviteWithoutAckGetsNothing(t *testing.T) {
 	t.Parallel()
-	const t1 = 40 * time.Millisecond
-	h := openHouse(t, func(c *config.Config) { c.SIP.T1, c.SIP.T2 = t1, 8*t1 })
-	h.add("4001", codes["old"], mailbox.Flags{})
-	o := h.phone("*97", "4001")
-	o.Keys, o.Ack.Withhold = caller.Info, true
-	c := dial(t, o)
-	if err := c.PressAs(t.Context(), codes["wrong"]+"#", caller.Press{Length: 10 * time.Millisecond, Gap: -1}); err != nil {
-		require.ErrorIs(t, err, caller.ErrEnded, "slower than the call lasts")
-	}
-	sendEvents(t, c.Call, codes["wrong"]+"#")
-	select {
-	case <-c.Done():
-	case <-time.After(patience):
-		require.Fail(t, "the call is held for ever")
-	}
-	require.Equal(t, caller.TheyHung, c.End())
-	require.Greater(t, c.Times().Ended, c.Times().Answered.Add(48*t1), "64*T1 less what a busy machine takes to send")
-	require.GreaterOrEqual(t, c.Repeated2xx(), 3, "40, 120, 280, 600, 920 ms and so on")
-	r, ok := h.log.end(c.CallID(), patience)
-	require.True(t, ok)
-	require.Equal(t, "hung-up", r["end"])
-	require.Equal(t, "0", r["packets_out"])
-	require.Empty(t, c.Media().Packets(), "not one packet")
-	stats := c.Media().Stats()
-	require.Zero(t, stats.SenderReports+stats.ReceiverReports+stats.Byes+stats.Junk, "nor RTCP")
-	require.Zero(t, h.faults.count("lookup")+h.faults.count("verify"))
-	require.Empty(t, records(t, h.stores)[2:], "the only records are the mailbox's own")
-	dial(t, h.phone("*97", "4001")).Hear(prompt.Welcome)
+	callertest.InTime(t, func(t testing.TB) {
+		const t1 = 40 * time.Millisecond
+		h := openHouse(t, func(c *config.Config) { c.SIP.T1, c.SIP.T2 = t1, 8*t1 })
+		h.add("4001", codes["old"], mailbox.Flags{})
+		o := h.phone("*97", "4001")
+		o.Keys, o.Ack.Withhold = caller.Info, true
+		c := dial(t, o)
+		if err := c.PressAs(t.Context(), codes["wrong"]+"#", caller.Press{Length: 10 * time.Millisecond, Gap: -1}); err != nil {
+			require.ErrorIs(t, err, caller.ErrEnded, "slower than the call lasts")
+		}
+		sendEvents(t, c.Call, codes["wrong"]+"#")
+		select {
+		case <-c.Done():
+		case <-time.After(patience):
+			require.Fail(t, "the call is held for ever")
+		}
+		require.Equal(t, caller.TheyHung, c.End())
+		require.Greater(t, c.Times().Ended, c.Times().Answered.Add(48*t1), "64*T1 less what a busy machine takes to send")
+		require.GreaterOrEqual(t, c.Repeated2xx(), 3, "40, 120, 280, 600, 920 ms and so on")
+		r, ok := h.log.end(c.CallID(), patience)
+		require.True(t, ok)
+		require.Equal(t, "hung-up", r["end"])
+		require.Equal(t, "0", r["packets_out"])
+		require.Empty(t, c.Media().Packets(), "not one packet")
+		stats := c.Media().Stats()
+		require.Zero(t, stats.SenderReports+stats.ReceiverReports+stats.Byes+stats.Junk, "nor RTCP")
+		require.Zero(t, h.faults.count("lookup")+h.faults.count("verify"))
+		require.Empty(t, records(t, h.stores)[2:], "the only records are the mailbox's own")
+		dial(t, h.phone("*97", "4001")).Hear(prompt.Welcome)
+	})
 }
 
 // sendEvents sends keys as RFC 4733 packets from a stranger's socket.
-func sendEvents(t *testing.T, c *caller.Call, keys string) {
+func sendEvents(t testing.TB, c *caller.Call, keys string) {
 	agreed := c.Agreed()
 	conn, err := net.Dial("udp", agreed.Remote.String())
 	require.NoError(t, err)
@@ -100,25 +103,27 @@ func TestTheWholeGreetingIsHeardAfterARenegotiation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := openHouse(t, func(c *config.Config) {
-				c.Media.PortMin, c.Media.PortMax = reserve(road.calls)
-			})
-			h.add("4001", codes["old"], mailbox.Flags{})
-			var all sync.WaitGroup
-			failures := make([]error, road.calls)
-			for n := range road.calls {
-				free := occupy()
-				all.Go(func() {
-					defer free()
-					o := h.phone("*97", "4001")
-					o.Delayed, o.Direction = road.options.Delayed, road.options.Direction
-					failures[n] = greeted(t.Context(), o, road.wait(n), road.stream)
+			callertest.InTime(t, func(t testing.TB) {
+				h := openHouse(t, func(c *config.Config) {
+					c.Media.PortMin, c.Media.PortMax = reserve(road.calls)
 				})
-			}
-			all.Wait()
-			for n, err := range failures {
-				require.NoError(t, err, "call %d; the service says: %v", n, h.log)
-			}
+				h.add("4001", codes["old"], mailbox.Flags{})
+				var all sync.WaitGroup
+				failures := make([]error, road.calls)
+				for n := range road.calls {
+					free := occupy()
+					all.Go(func() {
+						defer free()
+						o := h.phone("*97", "4001")
+						o.Delayed, o.Direction = road.options.Delayed, road.options.Direction
+						failures[n] = greeted(t.Context(), o, road.wait(n), road.stream)
+					})
+				}
+				all.Wait()
+				for n, err := range failures {
+					require.NoError(t, err, "call %d; the service says: %v", n, h.log)
+				}
+			})
 		})
 	}
 }
@@ -192,17 +197,19 @@ func heardSince(c *caller.Call, id prompt.ID, since time.Time) error {
 // Neither audio nor keys have to come by RTP.
 func TestACallerWhoSendsNoRTP(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	a := h.add("4001", codes["old"], mailbox.Flags{})
-	o := h.phone("*97", "4001")
-	o.Talk, o.Keys = caller.Nothing, caller.Info
-	c := dial(t, o)
-	c.Hear(prompt.Welcome, prompt.EnterCode)
-	c.Press(codes["old"] + "#")
-	c.Hear(prompt.MainMenu)
-	c.Press("2" + codes["new"] + "#" + codes["new"] + "#")
-	c.Hear(prompt.Changed)
-	require.Zero(t, c.Media().Stats().Sent)
-	require.Zero(t, c.Media().Stats().BeforeAck)
-	require.True(t, h.inForce(a, codes["new"]))
+	callertest.InTime(t, func(t testing.TB) {
+		h := newHouse(t)
+		a := h.add("4001", codes["old"], mailbox.Flags{})
+		o := h.phone("*97", "4001")
+		o.Talk, o.Keys = caller.Nothing, caller.Info
+		c := dial(t, o)
+		c.Hear(prompt.Welcome, prompt.EnterCode)
+		c.Press(codes["old"] + "#")
+		c.Hear(prompt.MainMenu)
+		c.Press("2" + codes["new"] + "#" + codes["new"] + "#")
+		c.Hear(prompt.Changed)
+		require.Zero(t, c.Media().Stats().Sent)
+		require.Zero(t, c.Media().Stats().BeforeAck)
+		require.True(t, h.inForce(a, codes["new"]))
+	})
 }

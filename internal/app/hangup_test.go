@@ -22,14 +22,16 @@ func TestHangUpAfterEachKeyOfTheGoodPath(t *testing.T) {
 	for n := range len(path) + 1 {
 		t.Run(fmt.Sprintf("%d of %d", n, len(path)), func(t *testing.T) {
 			t.Parallel()
-			s := newStation(t)
-			s.faults.queue("change", "slow", "300ms")
-			c := dial(t, s.phone("*97", "4001"))
-			c.Press(path[:n])
-			if n == len(path) { // keys typed ahead are no entry until the code is verified
-				require.Eventually(t, func() bool { return s.faults.count("change") == 1 }, patience, time.Millisecond)
-			}
-			s.left(c, n == len(path))
+			callertest.InTime(t, func(t testing.TB) {
+				s := newStation(t)
+				s.faults.queue("change", "slow", "300ms")
+				c := dial(t, s.phone("*97", "4001"))
+				c.Press(path[:n])
+				if n == len(path) { // keys typed ahead are no entry until the code is verified
+					require.Eventually(t, func() bool { return s.faults.count("change") == 1 }, patience, time.Millisecond)
+				}
+				s.left(c, n == len(path))
+			})
 		})
 	}
 }
@@ -69,16 +71,18 @@ func TestHangUpInEachState(t *testing.T) {
 	} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
-			s := newStation(t)
-			if c.store != nil {
-				s.faults.queue(c.store[0], c.store[1:]...)
-			}
-			call := dial(t, s.phone(c.door, "4001"))
-			if c.keys != "" {
-				call.Press(c.keys)
-			}
-			c.until(s, call)
-			require.Equal(t, c.end, s.left(call, c.changed))
+			callertest.InTime(t, func(t testing.TB) {
+				s := newStation(t)
+				if c.store != nil {
+					s.faults.queue(c.store[0], c.store[1:]...)
+				}
+				call := dial(t, s.phone(c.door, "4001"))
+				if c.keys != "" {
+					call.Press(c.keys)
+				}
+				c.until(s, call)
+				require.Equal(t, c.end, s.left(call, c.changed))
+			})
 		})
 	}
 }
@@ -86,12 +90,14 @@ func TestHangUpInEachState(t *testing.T) {
 // A caller may say BYE before the ACK of the 200 is in.
 func TestHangUpBeforeTheAck(t *testing.T) {
 	t.Parallel()
-	s := newStation(t)
-	o := s.phone("*97", "4001")
-	o.Ack.Withhold = true
-	c := dial(t, o)
-	require.Equal(t, "hung-up", s.left(c, false))
-	require.Empty(t, c.Media().Packets())
+	callertest.InTime(t, func(t testing.TB) {
+		s := newStation(t)
+		o := s.phone("*97", "4001")
+		o.Ack.Withhold = true
+		c := dial(t, o)
+		require.Equal(t, "hung-up", s.left(c, false))
+		require.Empty(t, c.Media().Packets())
+	})
 }
 
 // station is a house with one mailbox and RTP ports for one call.
@@ -100,7 +106,7 @@ type station struct {
 	account mailbox.Account
 }
 
-func newStation(t *testing.T) *station {
+func newStation(t testing.TB) *station {
 	h := openHouse(t, func(c *config.Config) { c.Media.PortMin, c.Media.PortMax = reserve(1) })
 	return &station{house: h, account: h.add("4001", codes["old"], mailbox.Flags{})}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,11 +47,16 @@ var (
 	lastStart time.Time
 )
 
+// breather is how long at most a call waits while those that are up take all the time
+// that this process gets.
+const breather = 2 * time.Second
+
 // occupy waits for a free line; the returned function frees it again.
 func occupy() (free func()) {
 	lines <- struct{}{}
 	starts.Lock()
 	defer starts.Unlock()
+	callertest.Calm(breather)
 	time.Sleep(time.Until(lastStart.Add(apart)))
 	lastStart = time.Now()
 	return sync.OnceFunc(func() { <-lines })
@@ -111,18 +117,42 @@ type house struct {
 	next    func() (config.Config, []strictyaml.Problem) // what the next reload reads
 }
 
-// ports gives each house RTP ports of its own, below those that the system hands
-// out. They begin anywhere, so that two runs of these tests do not meet.
+// ports gives each house RTP ports of its own, below those that the system hands out
+// and those of the tests of cmd/star97. They begin anywhere, so that two runs of these
+// tests seldom meet.
 var ports atomic.Uint32
 
-var firstPort = 10000 + 2*uint16(rand.IntN(10000))
+const (
+	lowestPort = 10000
+	portRange  = 10000
+	portPairs  = 4 // of one house
+)
 
-const portPairs = 4 // of one house
+var firstPair = rand.Uint32N(portRange / 2)
 
-// reserve sets port pairs aside.
+// reserve sets port pairs aside that nobody has.
 func reserve(pairs int) (first, last uint16) {
-	last = firstPort + 2*uint16(ports.Add(uint32(pairs))) - 2
-	return last - 2*uint16(pairs) + 2, last
+	for {
+		end := (firstPair + ports.Add(uint32(pairs))) % (portRange / 2)
+		if int(end) < pairs { // not in a row
+			continue
+		}
+		first, last = lowestPort+2*uint16(int(end)-pairs), lowestPort+2*uint16(end)-2
+		if allFree(first, last+1) {
+			return first, last
+		}
+	}
+}
+
+func allFree(first, last uint16) bool {
+	for port := first; port <= last; port++ {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+		if err != nil {
+			return false
+		}
+		c.Close()
+	}
+	return true
 }
 
 // rehearsed is the store with hashes that cost nothing: what they cost is for the tests

@@ -10,4 +10,5 @@ const (
 	callsAtOnce = 24
 	alike       = 10
 	patience    = time.Minute
+	oneOf       = 5 // scenarios is played
 )

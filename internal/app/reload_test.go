@@ -60,145 +60,153 @@ func (h *house) reads(series, value string) {
 
 func TestAReloadIsForTheCallsThatComeThen(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.add("4001", codes["old"], mailbox.Flags{})
-	before := dial(t, h.phone("*97", "4001"))
-	before.Hear(prompt.EnterCode)
-	said := h.reload(func(c *config.Config) []strictyaml.Problem {
-		c.Plan.Routes = []dialplan.Route{{Number: "*55", Door: mailbox.AnyDoor}}
-		c.Policy.MinLen = 9
-		c.SIP.Peers = []uas.Peer{{Name: "renamed", Addresses: c.SIP.Peers[0].Addresses, Identity: "from"}}
-		c.SIP.Limits.Calls = 7
-		return nil
-	})
-	require.Equal(t, "configuration taken over", said[message])
-	require.Equal(t, "[sip.peers policy.min_length dialplan]", said["options"])
-	require.Equal(t, "[*55]", said["numbers"])
-	require.Contains(t, h.log.String(), "numbers:[*97 *98 9700 *99]", "those of the start")
-	require.Contains(t, h.log.String(), "options:[sip.limits.calls]", "what waits for a restart is named")
+	callertest.InTime(t, func(t testing.TB) {
+		h := newHouse(t)
+		h.add("4001", codes["old"], mailbox.Flags{})
+		before := dial(t, h.phone("*97", "4001"))
+		before.Hear(prompt.EnterCode)
+		said := h.reload(func(c *config.Config) []strictyaml.Problem {
+			c.Plan.Routes = []dialplan.Route{{Number: "*55", Door: mailbox.AnyDoor}}
+			c.Policy.MinLen = 9
+			c.SIP.Peers = []uas.Peer{{Name: "renamed", Addresses: c.SIP.Peers[0].Addresses, Identity: "from"}}
+			c.SIP.Limits.Calls = 7
+			return nil
+		})
+		require.Equal(t, "configuration taken over", said[message])
+		require.Equal(t, "[sip.peers policy.min_length dialplan]", said["options"])
+		require.Equal(t, "[*55]", said["numbers"])
+		require.Contains(t, h.log.String(), "numbers:[*97 *98 9700 *99]", "those of the start")
+		require.Contains(t, h.log.String(), "options:[sip.limits.calls]", "what waits for a restart is named")
 
-	before.Press(codes["old"] + "#2" + codes["new"] + "#" + codes["new"] + "#")
-	before.Hear(prompt.Changed) // six digits: the rules of before
-	after := dial(t, h.phone("*55", "4001"))
-	after.Hear(prompt.EnterExtension)
-	for _, c := range []string{before.CallID(), after.CallID()} {
-		if c == before.CallID() {
-			before.Hangup()
-		} else {
-			after.Hangup()
+		before.Press(codes["old"] + "#2" + codes["new"] + "#" + codes["new"] + "#")
+		before.Hear(prompt.Changed) // six digits: the rules of before
+		after := dial(t, h.phone("*55", "4001"))
+		after.Hear(prompt.EnterExtension)
+		for _, c := range []string{before.CallID(), after.CallID()} {
+			if c == before.CallID() {
+				before.Hangup()
+			} else {
+				after.Hangup()
+			}
+			_, ok := h.log.end(c, patience)
+			require.True(t, ok)
 		}
-		_, ok := h.log.end(c, patience)
-		require.True(t, ok)
-	}
-	first, _ := h.log.end(before.CallID(), 0)
-	require.Equal(t, "this-machine", first["peer"])
-	second, _ := h.log.end(after.CallID(), 0)
-	require.Equal(t, "renamed", second["peer"])
-	h.reads(`star97_reloads_total{result="ok"}`, "1")
-	h.reads(`star97_calls_total{door="any",end="hung-up",language="en-US",peer="renamed",transport="udp"}`, "1")
-	all := records(t, h.stores)
-	require.Equal(t, "default", all[len(all)-1].Policy, "the audit trail names the rules that the call was under")
+		first, _ := h.log.end(before.CallID(), 0)
+		require.Equal(t, "this-machine", first["peer"])
+		second, _ := h.log.end(after.CallID(), 0)
+		require.Equal(t, "renamed", second["peer"])
+		h.reads(`star97_reloads_total{result="ok"}`, "1")
+		h.reads(`star97_calls_total{door="any",end="hung-up",language="en-US",peer="renamed",transport="udp"}`, "1")
+		all := records(t, h.stores)
+		require.Equal(t, "default", all[len(all)-1].Policy, "the audit trail names the rules that the call was under")
+	})
 }
 
 func TestAConfigurationWithAProblemChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	for what, alter := range map[string]func(*config.Config) []strictyaml.Problem{
-		"a problem in the file": func(c *config.Config) []strictyaml.Problem {
-			c.Plan.Routes = nil
-			return []strictyaml.Problem{{File: "star97.yaml", Line: 7, Text: "There is no such file."}}
-		},
-		"recordings that are not there": func(c *config.Config) []strictyaml.Problem {
-			c.Plan.Routes, c.Prompts.Folder = nil, t.TempDir()+"/none"
-			return nil
-		},
-		"a store that is not open": func(c *config.Config) []strictyaml.Problem {
-			c.Plan.Routes, c.Plan.Domains = nil, []dialplan.Domain{{Name: "north", Store: "north"}}
-			return nil
-		},
-		"a limit that waits for a restart": func(c *config.Config) []strictyaml.Problem {
-			c.Plan.Routes, c.Plan.Limits.WrongCodes, c.Lockout.CallTries = nil, 5, 5
-			return nil
-		},
-	} {
-		said := h.reload(alter)
-		require.Contains(t, said[message], "not taken over", what)
-		require.NotEmpty(t, said["problem"])
-	}
-	h.reads(`star97_reloads_total{result="failed"}`, "4")
-	c := dial(t, h.phone("*98", "4001"))
-	c.Hear(prompt.EnterExtension)
+	callertest.InTime(t, func(t testing.TB) {
+		h := newHouse(t)
+		for what, alter := range map[string]func(*config.Config) []strictyaml.Problem{
+			"a problem in the file": func(c *config.Config) []strictyaml.Problem {
+				c.Plan.Routes = nil
+				return []strictyaml.Problem{{File: "star97.yaml", Line: 7, Text: "There is no such file."}}
+			},
+			"recordings that are not there": func(c *config.Config) []strictyaml.Problem {
+				c.Plan.Routes, c.Prompts.Folder = nil, t.TempDir()+"/none"
+				return nil
+			},
+			"a store that is not open": func(c *config.Config) []strictyaml.Problem {
+				c.Plan.Routes, c.Plan.Domains = nil, []dialplan.Domain{{Name: "north", Store: "north"}}
+				return nil
+			},
+			"a limit that waits for a restart": func(c *config.Config) []strictyaml.Problem {
+				c.Plan.Routes, c.Plan.Limits.WrongCodes, c.Lockout.CallTries = nil, 5, 5
+				return nil
+			},
+		} {
+			said := h.reload(alter)
+			require.Contains(t, said[message], "not taken over", what)
+			require.NotEmpty(t, said["problem"])
+		}
+		h.reads(`star97_reloads_total{result="failed"}`, "4")
+		c := dial(t, h.phone("*98", "4001"))
+		c.Hear(prompt.EnterExtension)
+	})
 }
 
 // Whoever reloads every minute for years has the memory of one configuration.
 func TestAHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t, func(c *config.Config) { c.Media.PortMin, c.Media.PortMax = reserve(8) })
-	h.add("4001", codes["old"], mailbox.Flags{})
-	over := make(chan struct{})
-	var callers sync.WaitGroup
-	for range 2 {
-		callers.Go(func() {
-			for {
-				select {
-				case <-over:
-					return
-				default:
+	callertest.InTime(t, func(t testing.TB) {
+		h := openHouse(t, func(c *config.Config) { c.Media.PortMin, c.Media.PortMax = reserve(8) })
+		h.add("4001", codes["old"], mailbox.Flags{})
+		over := make(chan struct{})
+		var callers sync.WaitGroup
+		for range 2 {
+			callers.Go(func() {
+				for {
+					select {
+					case <-over:
+						return
+					default:
+					}
+					func() {
+						defer occupy()() // for this call, not for the test
+						c := callertest.Dial(t, h.phone("*97", "4001"))
+						c.Hear(prompt.EnterCode)
+						c.Hangup()
+					}()
 				}
-				func() {
-					defer occupy()() // for this call, not for the test
-					c := callertest.Dial(t, h.phone("*97", "4001"))
-					c.Hear(prompt.EnterCode)
-					c.Hangup()
-				}()
-			}
-		})
-	}
-	var plans []weak.Pointer[dialplan.Plan]
-	for range 100 {
-		said := h.reload(func(c *config.Config) []strictyaml.Problem {
-			plans = append(plans, weak.Make(c.Plan))
-			return nil
-		})
-		require.Equal(t, "configuration taken over", said[message])
-	}
-	close(over)
-	callers.Wait()
-	require.Eventually(t, func() bool { return h.service.server.Calls() == 0 }, patience, 10*time.Millisecond)
-	h.next = nil
-	require.Eventually(t, func() bool {
-		runtime.GC()
-		kept := 0
-		for _, p := range plans {
-			if p.Value() != nil {
-				kept++
-			}
+			})
 		}
-		return kept <= 1
-	}, patience, 20*time.Millisecond, "only the plan in force is kept")
-	h.reads(`star97_reloads_total{result="ok"}`, "100")
+		var plans []weak.Pointer[dialplan.Plan]
+		for range 100 {
+			said := h.reload(func(c *config.Config) []strictyaml.Problem {
+				plans = append(plans, weak.Make(c.Plan))
+				return nil
+			})
+			require.Equal(t, "configuration taken over", said[message])
+		}
+		close(over)
+		callers.Wait()
+		require.Eventually(t, func() bool { return h.service.server.Calls() == 0 }, patience, 10*time.Millisecond)
+		h.next = nil
+		require.Eventually(t, func() bool {
+			runtime.GC()
+			kept := 0
+			for _, p := range plans {
+				if p.Value() != nil {
+					kept++
+				}
+			}
+			return kept <= 1
+		}, patience, 20*time.Millisecond, "only the plan in force is kept")
+		h.reads(`star97_reloads_total{result="ok"}`, "100")
+	})
 }
 
 func TestReadinessSaysWhatKeepsCallsAway(t *testing.T) {
 	t.Parallel()
-	reasons := func(r *readiness) (words []string) {
-		for _, one := range r.reasons(t.Context()) {
-			require.NotEmpty(t, one.Text)
-			words = append(words, one.Word)
+	callertest.InTime(t, func(t testing.TB) {
+		reasons := func(r *readiness) (words []string) {
+			for _, one := range r.reasons(t.Context()) {
+				require.NotEmpty(t, one.Text)
+				words = append(words, one.Word)
+			}
+			return words
 		}
-		return words
-	}
-	h := newHouse(t)
-	require.Empty(t, reasons(h.service.health))
-	require.Equal(t, []string{"starting"}, reasons(newReadiness(h.stores)))
+		h := newHouse(t)
+		require.Empty(t, reasons(h.service.health))
+		require.Equal(t, []string{"starting"}, reasons(newReadiness(h.stores)))
 
-	broken := newReadiness(h.stores)
-	broken.server.Store(h.service.server)
-	h.stop()
-	require.Equal(t, []string{"draining"}, reasons(h.service.health)[:1], "what was well a moment ago is not asked again")
-	require.NoError(t, h.stores.Ledger.Close())
-	require.NoError(t, h.stores.Backend.Close())
-	require.Subset(t, reasons(broken), []string{"store", "ledger"})
+		broken := newReadiness(h.stores)
+		broken.server.Store(h.service.server)
+		h.stop()
+		require.Equal(t, []string{"draining"}, reasons(h.service.health)[:1], "what was well a moment ago is not asked again")
+		require.NoError(t, h.stores.Ledger.Close())
+		require.NoError(t, h.stores.Backend.Close())
+		require.Subset(t, reasons(broken), []string{"store", "ledger"})
+	})
 }
 
 func TestWithoutAFileThereIsNothingToReadAgain(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"star97/internal/audit"
 	"star97/internal/caller"
+	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
@@ -21,34 +22,36 @@ import (
 // its record are made: whoever runs it closes the stores next.
 func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 	t.Parallel()
-	c := config.Default()
-	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
-	c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
-	c.Store = rehearsed()
-	c.Plan = dialplan.Default()
-	f := newFaults()
-	s := openFaulty(t, c, f)
-	a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, code(t, "482915"), "test")
-	require.NoError(t, err)
-	f.queue("change", "slow", "2s")
-	failed := errors.New("the ready line cannot be written")
-	voice, known := sounds()
-	err = newService(c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
-		p := dial(t, caller.Options{
-			URI: fmt.Sprintf("sip:*97@%s", r.Listening[0].Addr), From: "4001", Listen: "127.0.0.1", Ear: known,
-			Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
-		})
-		p.Press("482915#2739164#739164#")
-		require.Eventually(t, func() bool { return f.count("change") == 1 }, patience, 10*time.Millisecond)
-		return failed
-	}}).serve(t.Context())
-	require.ErrorIs(t, err, failed)
-	require.True(t, f.idle())
-	require.NoError(t, s.Backend.Verify(t.Context(), a, code(t, "739164"), mailbox.Attempt{}))
-	all := records(t, s)
-	last := all[len(all)-1]
-	require.Equal(t, audit.Change, last.Action)
-	require.Equal(t, audit.Ended, last.Stage)
-	require.Equal(t, mailbox.Done, last.Outcome)
-	require.NoError(t, s.Close())
+	callertest.InTime(t, func(t testing.TB) {
+		c := config.Default()
+		c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
+		c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
+		c.Store = rehearsed()
+		c.Plan = dialplan.Default()
+		f := newFaults()
+		s := openFaulty(t, c, f)
+		a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, code(t, "482915"), "test")
+		require.NoError(t, err)
+		f.queue("change", "slow", "2s")
+		failed := errors.New("the ready line cannot be written")
+		voice, known := sounds()
+		err = newService(c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
+			p := dial(t, caller.Options{
+				URI: fmt.Sprintf("sip:*97@%s", r.Listening[0].Addr), From: "4001", Listen: "127.0.0.1", Ear: known,
+				Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
+			})
+			p.Press("482915#2739164#739164#")
+			require.Eventually(t, func() bool { return f.count("change") == 1 }, patience, 10*time.Millisecond)
+			return failed
+		}}).serve(t.Context())
+		require.ErrorIs(t, err, failed)
+		require.True(t, f.idle())
+		require.NoError(t, s.Backend.Verify(t.Context(), a, code(t, "739164"), mailbox.Attempt{}))
+		all := records(t, s)
+		last := all[len(all)-1]
+		require.Equal(t, audit.Change, last.Action)
+		require.Equal(t, audit.Ended, last.Stage)
+		require.Equal(t, mailbox.Done, last.Outcome)
+		require.NoError(t, s.Close())
+	})
 }

@@ -38,7 +38,7 @@ func digits(t *testing.T, s string) pin.PIN {
 
 var atOwnDoor = mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "test", CallID: "one"}
 
-func records(t *testing.T, s *Stores) (all []audit.Record) {
+func records(t testing.TB, s *Stores) (all []audit.Record) {
 	t.Helper()
 	for r, err := range s.Ledger.Records(t.Context(), 0) {
 		require.NoError(t, err)

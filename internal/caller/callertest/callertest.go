@@ -78,6 +78,7 @@ func TryDial(t testing.TB, o caller.Options) (*Phone, error) {
 		return nil, err
 	}
 	t.Cleanup(call.Close)
+	Heed(t, call)
 	p := &Phone{Call: call, Player: &caller.Player{Call: call, Patience: Patience}, t: t, ctx: ctx}
 	p.Player.Begin()
 	t.Cleanup(p.Player.Finish)
