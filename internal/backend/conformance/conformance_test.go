@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -23,27 +24,32 @@ var kinds = map[string]mailbox.Traits{
 }
 
 func openToy(kind, wrong string) func(t *testing.T) Harness {
-	tr := kinds[kind]
 	return func(t *testing.T) Harness {
-		s := newToySystem(t, trouble.Good, tr.Limit)
-		h := Harness{
-			Store: newToy(t, s.Server, s.Addr, tr, wrong), Put: s.put, OtherDomain: "tenant.example", NoCode: true, Doubles: true,
-			Has: s.has, Orders: &s.orders, Ops: Ops{Lookup: "find", Verify: "check", Change: "write", Login: "token"},
-			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
-				s := newToySystem(t, k, tr.Limit)
-				return newToy(t, s.Server, s.Addr, tr, wrong)
-			},
-		}
-		switch tr.Check {
-		case mailbox.Native:
-			h.Forgive = s.forgive
-		case mailbox.Compare:
-			h.Ops.Verify = "read"
-		case mailbox.NoCheck:
-			h.Ops.Verify = ""
-		}
+		h, _ := toyHarness(t, kind, wrong)
 		return h
 	}
+}
+
+func toyHarness(t *testing.T, kind, wrong string) (Harness, *toySystem) {
+	tr := kinds[kind]
+	s := newToySystem(t, trouble.Good, tr.Limit)
+	h := Harness{
+		Store: newToy(t, s.Server, s.Addr, tr, wrong), Put: s.put, OtherDomain: "tenant.example", NoCode: true, Doubles: true,
+		Has: s.has, Orders: &s.orders, Ops: Ops{Lookup: "find", Verify: "check", Change: "write", Login: "token"},
+		Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
+			s := newToySystem(t, k, tr.Limit)
+			return newToy(t, s.Server, s.Addr, tr, wrong)
+		},
+	}
+	switch tr.Check {
+	case mailbox.Native:
+		h.Forgive = s.forgive
+	case mailbox.Compare:
+		h.Ops.Verify = "read"
+	case mailbox.NoCheck:
+		h.Ops.Verify = ""
+	}
+	return h, s
 }
 
 func TestARightAdapterPasses(t *testing.T) {
@@ -79,6 +85,42 @@ func TestEachMistakeIsFound(t *testing.T) {
 			said, err := again.CombinedOutput()
 			require.Error(t, err, "nobody noticed:\n%s", said)
 			require.Contains(t, string(said), "--- FAIL: TestEachMistakeIsFound/"+found)
+		})
+	}
+}
+
+func openFaulty(kind, wrong string) func(t *testing.T, through Through) Harness {
+	return func(t *testing.T, through Through) Harness {
+		h, s := toyHarness(t, kind, wrong)
+		short := newToy(t, s.Server, through(s.Addr, s.Cert), kinds[kind], wrong)
+		short.http.Timeout = 500 * time.Millisecond
+		h.Store = short
+		return h
+	}
+}
+
+func TestFaultRun(t *testing.T) {
+	for _, kind := range []string{"native", "compare"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			FaultRun(t, openFaulty(kind, ""), 97, Changes())
+		})
+	}
+}
+
+func TestFaultRunFindsALie(t *testing.T) {
+	for wrong, lie := range map[string]string{
+		"done by no answer":    "done, was said, and it was not",
+		"refused by no answer": "refused, was said, and it was done",
+	} {
+		t.Run(wrong, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(20) {
+				if lies := strings.Join(faultRun(t, openFaulty("native", wrong), seed, 64).lies, "\n"); strings.Contains(lies, lie) {
+					return
+				}
+			}
+			t.Fatal("nobody noticed")
 		})
 	}
 }

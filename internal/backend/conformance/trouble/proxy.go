@@ -28,22 +28,25 @@ type Faults struct {
 	End int
 }
 
-// Proxy stands between clients and a server over TCP. A side that closes ends the
-// other one at once; what was on its way then is lost.
+// Proxy stands between clients and a server over TCP. A client that closes ends the
+// server's side at once, and what was on its way to the server is lost; what a server
+// said before it closed is still passed on.
 type Proxy struct {
 	Addr   string // host:port to connect to instead of the server's
 	to     string
 	cert   *Cert
 	faults atomic.Pointer[Faults]
 	conns  atomic.Uint64
+	bytes  atomic.Int64
 	made   [4]atomic.Int64 // by fault
+	lines  *group
 }
 
 // NewProxy passes everything on to the address to until Set gives it faults. cert is
 // the server's own, for connections whose TLS shall end here; it may be nil.
 func NewProxy(t testing.TB, to string, cert *Cert) *Proxy {
 	t.Helper()
-	p := &Proxy{to: to, cert: cert}
+	p := &Proxy{to: to, cert: cert, lines: newGroup()}
 	p.Set(Faults{})
 	p.Addr = Listen(t, nil, p.pass).Addr
 	return p
@@ -52,8 +55,14 @@ func NewProxy(t testing.TB, to string, cert *Cert) *Proxy {
 // Set replaces the faults for connections that begin from now on.
 func (p *Proxy) Set(f Faults) { p.faults.Store(&f) }
 
+// Hang ends every connection that is open.
+func (p *Proxy) Hang() { p.lines.hang() }
+
 // Conns is how many connections have come.
 func (p *Proxy) Conns() int { return int(p.conns.Load()) }
+
+// Bytes is how many bytes have come, of both directions.
+func (p *Proxy) Bytes() int { return int(p.bytes.Load()) }
 
 // Made counts the faults so far.
 func (p *Proxy) Made() (cuts, stalls, delays, corruptions int) {
@@ -68,6 +77,10 @@ func (p *Proxy) pass(ctx context.Context, client net.Conn) {
 	if err != nil {
 		return
 	}
+	for _, c := range []net.Conn{client, server} {
+		p.lines.add(c)
+		defer p.lines.remove(c)
+	}
 	inside := p.cert != nil && p.cert.TLS != nil && rand.New(rand.NewPCG(f.Seed, number)).IntN(100) < f.End
 	if inside {
 		client = tls.Server(client, p.cert.TLS)
@@ -80,7 +93,6 @@ func (p *Proxy) pass(ctx context.Context, client net.Conn) {
 		server.Close()
 	})
 	defer closed()
-	defer server.Close()
 	defer end()
 	var back sync.WaitGroup
 	// From server to client: started here; stops when a side has closed.
@@ -131,10 +143,37 @@ func (s *stream) distance() int {
 
 // copy passes bytes on until a side has closed or a fault cuts.
 func (s *stream) copy(to, from net.Conn) {
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := from.Read(buf)
-		if !s.forward(to, buf[:n]) || err != nil {
+	ctx, end := context.WithCancel(s.ctx)
+	defer end()
+	s.ctx = ctx
+	pieces := make(chan []byte, 64)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer from.Close()
+	// Reads on while a fault holds up, to see a close: started here; stops when from is
+	// closed or the stream has ended.
+	reader.Go(func() {
+		defer close(pieces)
+		for {
+			b := make([]byte, 4<<10)
+			n, err := from.Read(b)
+			s.proxy.bytes.Add(int64(n))
+			if err != nil && !s.answers {
+				end()
+			}
+			if n > 0 {
+				select {
+				case pieces <- b[:n]:
+				case <-ctx.Done():
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	for b := range pieces {
+		if ctx.Err() != nil || !s.forward(to, b) {
 			return
 		}
 	}

@@ -50,7 +50,7 @@ func Listen(t testing.TB, c *Cert, serve func(ctx context.Context, conn net.Conn
 	t.Helper()
 	c, l := listen(t, c)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	g := &group{conns: map[net.Conn]bool{}}
+	g := newGroup()
 	// The accept loop: started here; stops when the listener is closed.
 	g.all.Go(func() {
 		for {
@@ -100,6 +100,8 @@ type group struct {
 	ended bool
 }
 
+func newGroup() *group { return &group{conns: map[net.Conn]bool{}} }
+
 // add is false, and the connection closed, after the end.
 func (g *group) add(c net.Conn) bool {
 	g.mu.Lock()
@@ -119,11 +121,19 @@ func (g *group) remove(c net.Conn) {
 	c.Close()
 }
 
-func (g *group) close() {
+// hang closes every connection.
+func (g *group) hang() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ended = true
 	for c := range g.conns {
 		c.Close()
 	}
+}
+
+// close closes every connection and those that come.
+func (g *group) close() {
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
+	g.hang()
 }
