@@ -104,8 +104,8 @@ type Report struct {
 	Source Source
 	Digit  Digit
 	At     time.Duration
-	// Held is how long the key had been down by its sender's word when a Down was
-	// sent, up to heldMost: the first packet that comes of a press can be its end.
+	// Held is how long before At the key of a Down went down by its sender's word, up
+	// to heldMost: the first packet that comes of a press can be its end, or late.
 	Held time.Duration
 }
 

@@ -216,10 +216,10 @@ func (d *EventDecoder) take(e *event, now time.Duration, out []Report) []Report 
 // one, and its key-up if its end is all that came.
 func (d *EventDecoder) press(e *event, now time.Duration, out []Report) []Report {
 	out = d.release(now, out)
+	held := d.span(uint32(e.duration)) + d.lateness(e, now)
 	d.last = d.store(e, now)
 	d.open, d.seen = true, now
-	out = append(out, Report{Kind: Down, Source: FromEvent, Digit: e.digit, At: now,
-		Held: min(d.span(uint32(e.duration)), heldMost)})
+	out = append(out, Report{Kind: Down, Source: FromEvent, Digit: e.digit, At: now, Held: min(held, heldMost)})
 	if e.end {
 		out = d.release(now, out)
 	}

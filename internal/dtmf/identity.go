@@ -164,5 +164,27 @@ func (d *EventDecoder) adopt(e *event, now time.Duration, out []Report) []Report
 	return d.update(k, e, now, out)
 }
 
+// lateness is how much longer e, the first that comes of a press, was on its way than
+// the fastest of the presses before: the sender's clock stands in their timestamps. A
+// clock that has not moved since, or is further off than Held can say, tells nothing.
+func (d *EventDecoder) lateness(e *event, now time.Duration) (late time.Duration) {
+	for i := range d.keys {
+		k := &d.keys[i]
+		if !k.used || k.ssrc != e.SSRC {
+			continue
+		}
+		apart := int32(e.TS - k.start)
+		if apart == 0 {
+			return 0
+		}
+		by := time.Duration(int64(apart) * int64(time.Second) / int64(d.clock()))
+		late = max(late, now-d.span(uint32(e.duration))-k.origin-by)
+	}
+	if late > heldMost {
+		return 0
+	}
+	return late
+}
+
 // step is the packet time in timestamp units.
 func (d *EventDecoder) step() uint32 { return ticks(d.packetTime(), d.clock()) }

@@ -5,7 +5,8 @@ import "time"
 // Windows of Merge.
 const (
 	// copyWindow is how long after key-up the same key going down by another source
-	// is still the same press: tone detectors and gateways are that late.
+	// is still the same press: tone detectors and gateways are that late. By how much
+	// a network held up an event, its timestamp says (Report.Held).
 	copyWindow = 250 * time.Millisecond
 	// infoWindow is the same for SIP INFO beside events or tones: a lost INFO comes
 	// again after 0.5, 1.5 and 3.5 s (RFC 3261 section 17.1.2.1, timer E).

@@ -176,3 +176,101 @@ func TestAnEndAloneIsACopyOfItsInfo(t *testing.T) {
 		require.Equal(t, "7", accepted(&m, append(held(FromInfo, '7', time.Second), ends...)), "a press of %v", length)
 	}
 }
+
+// A phone tells each press by INFO and by an event. All of one event that comes is a
+// part that was held up: the timestamps of the presses before say by how much, and so
+// which press it is of. From 16 starts around the wrap of the timestamps.
+func TestALateEventIsACopyOfItsInfo(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before string        // pressed by both ways, in time
+		slow   time.Duration // but the event of the last of them was held up
+		late   time.Duration
+		part   func(tx) bool
+		want   string
+	}{
+		{"the end alone", "1", 0, 0, isEnd, "17"},
+		{"the end alone, held up", "1", 0, 300 * ms, isEnd, "17"},
+		{"all of it, held up", "1", 0, 300 * ms, nil, "17"},
+		{"all of it, held up for longer than the copy window", "1", 0, 1500 * ms, nil, "17"},
+		{"after the same key", "7", 0, 1500 * ms, nil, "77"},
+		{"after another that was held up as long", "12", 300 * ms, 300 * ms, nil, "127"},
+		{"after many", "123456789*0#123456789", 0, 1500 * ms, nil, "123456789*0#1234567897"},
+		{"the first press of all has nothing to be told by", "", 0, 300 * ms, nil, "77"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, rate := range []int{8000, 48000} {
+				for _, ts := range starts.ts {
+					p := &phone{rate: rate, now: time.Second}
+					var d EventDecoder
+					d.Set(rate, 20*ms)
+					var m Merge
+					var in []Report
+					for i := range len(c.before) {
+						in = append(in, held(FromInfo, c.before[i], p.now)[0])
+						press := p.press(c.before[i], 100*ms)
+						if i == len(c.before)-1 {
+							press = slower(press, c.slow)
+						}
+						in = append(in, feed(&d, press, 1, ts)...)
+						p.now += 400 * ms
+					}
+					in = append(in, held(FromInfo, '7', p.now)[0])
+					press := p.press('7', 100*ms)
+					if c.part != nil {
+						press = only(press, c.part)
+					}
+					in = append(in, feed(&d, slower(press, c.late), 1, ts)...)
+					require.Equal(t, c.want, accepted(&m, in), "%d Hz from %d", rate, ts)
+				}
+			}
+		})
+	}
+}
+
+// slower is packets held up by the network.
+func slower(in []tx, by time.Duration) []tx {
+	return each(in, func(_ int, p *tx) { p.at += by })
+}
+
+// A press that an event alone tells of is a press, however soon after the same key by
+// INFO, held up or not, and whatever the sender's clock does.
+func TestAPressByItsEventAloneIsNeverTakenForACopy(t *testing.T) {
+	for name, c := range map[string]struct {
+		late   time.Duration
+		shift  time.Duration // of the timestamps since the press before
+		stands bool          // the timestamp is that of the press before
+		ssrc   uint32
+	}{
+		"in time":                      {},
+		"held up":                      {late: 300 * ms},
+		"held up for long":             {late: 1500 * ms},
+		"a clock that began anew":      {shift: -time.Hour},
+		"a clock that jumped ahead":    {shift: time.Hour},
+		"a clock that lost seconds":    {shift: -3 * time.Second},
+		"another stream's clock":       {shift: -time.Second, ssrc: 9},
+		"a clock that stands":          {stands: true},
+		"a clock that stands, held up": {late: 300 * ms, stands: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, ts := range starts.ts {
+				p := &phone{now: time.Second}
+				var d EventDecoder
+				var m Merge
+				in := feed(&d, p.press('1', 100*ms), 1, ts)
+				p.now += 500 * ms
+				in = append(in, held(FromInfo, '7', p.now)[0])
+				p.now += 400 * ms
+				in = append(in, feed(&d, each(p.press('7', 100*ms), func(_ int, p *tx) {
+					p.at += c.late
+					p.SSRC = c.ssrc
+					p.TS += uint32(c.shift / ms * 8)
+					if c.stands {
+						p.TS = ticks(time.Second, 8000)
+					}
+				}), 1, ts)...)
+				require.Equal(t, "177", accepted(&m, in), "from %d", ts)
+			}
+		})
+	}
+}

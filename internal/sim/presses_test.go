@@ -1,13 +1,23 @@
 package sim
 
+import (
+	"cmp"
+	"time"
+)
+
 // judgeKeys looks whether every code that the store was asked about was typed: its
 // digits pressed in a row, no press used twice. A change needs its new code twice.
 func (r *round) judgeKeys(p *phone) {
 	r.judgeVerified(p)
+	if p.undated() {
+		return
+	}
 	row := rowOf(p)
-	at := 0
+	at, known := 0, ""
 	for _, d := range r.deeds {
-		if d.call != p.callID {
+		// A change that the lock-out turns away is a verification of nobody's mailbox,
+		// with the current code: that was typed before it was first asked about.
+		if d.call != p.callID || !d.change && d.box == "" && d.current == known {
 			continue
 		}
 		entries := []string{d.current}
@@ -25,6 +35,9 @@ func (r *round) judgeKeys(p *phone) {
 				return
 			}
 			at = end
+		}
+		if d.right {
+			known = cmp.Or(d.next, d.current)
 		}
 	}
 }
@@ -62,6 +75,34 @@ func rowOf(p *phone) []pressed {
 func overtaken(p *phone, i int) bool {
 	for _, next := range p.keys.pressed[i+1:] {
 		if before(next.events, p.keys.pressed[i].events) || before(next.info, p.keys.pressed[i].info) {
+			return true
+		}
+	}
+	return false
+}
+
+// Of dtmf.Merge and the decoder of events.
+const (
+	copyWindow = 250 * time.Millisecond
+	datedBy    = 16 // presses before
+)
+
+// undated tells whether an event came so long after the INFO of its press that only
+// the timestamps of presses before could date it, and none of them came fast enough.
+// It may as well be of a second press then, whose INFO is late.
+func (p *phone) undated() bool {
+	all := p.keys.pressed
+	for i, one := range all {
+		if p.plan.road != byBoth || !before(one.info, one.events) {
+			continue
+		}
+		fastest := one.events.Sub(one.at)
+		for _, earlier := range all[max(0, i-datedBy):i] {
+			if before(earlier.events, one.events) {
+				fastest = min(fastest, earlier.events.Sub(earlier.at))
+			}
+		}
+		if one.at.Add(fastest).Sub(one.info) > copyWindow {
 			return true
 		}
 	}

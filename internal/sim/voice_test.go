@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"strings"
 	"sync"
@@ -15,11 +16,12 @@ import (
 // one it is and where in it: the telephone knows exactly what it was sent.
 type voice struct {
 	mu    sync.Mutex
-	known map[prompt.ID]*clip
-	all   []*clip
+	known map[uint32]*clip // by number
 }
 
-// cell is one millisecond: a mark, the sentence, the millisecond, the mark again.
+// cell is one millisecond: a mark, the sentence's number, the millisecond, the mark
+// again. Numbers come of names alone: what becomes of a datagram hangs on its content,
+// which must not hang on the rounds before.
 const (
 	cell = 8
 	mark = 0x5A
@@ -34,7 +36,7 @@ type clip struct {
 func (c *clip) Payload(codec.ID) []byte { return c.payload }
 
 // spoken are the sentences of every round.
-var spoken = &voice{known: map[prompt.ID]*clip{}}
+var spoken = &voice{known: map[uint32]*clip{}}
 
 // usual is the language whose sentences are named without it.
 const usual = "en-US"
@@ -48,22 +50,26 @@ func (v *voice) Clip(language string, _ prompt.Words, id prompt.ID) (media.Clip,
 }
 
 func (v *voice) clip(id prompt.ID) *clip {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if c := v.known[id]; c != nil {
-		return c
-	}
 	h := fnv.New32a()
 	h.Write([]byte(id))
+	number := h.Sum32()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if c := v.known[number]; c != nil {
+		if c.id != id {
+			panic(fmt.Sprintf("%s and %s have one number", c.id, id))
+		}
+		return c
+	}
 	// Longer than the breath that must be taken before an entry is typed again.
-	c := &clip{id: id, ms: 1100 + int(h.Sum32()%50)*20}
+	c := &clip{id: id, ms: 1100 + int(number%50)*20}
 	for ms := range c.ms {
 		c.payload = append(c.payload, mark)
-		c.payload = binary.BigEndian.AppendUint16(c.payload, uint16(len(v.all)))
+		c.payload = binary.BigEndian.AppendUint32(c.payload, number)
 		c.payload = binary.BigEndian.AppendUint16(c.payload, uint16(ms))
-		c.payload = append(c.payload, 0, 0, mark)
+		c.payload = append(c.payload, mark)
 	}
-	v.known[id], v.all = c, append(v.all, c)
+	v.known[number] = c
 	return c
 }
 
@@ -74,11 +80,7 @@ func (v *voice) read(b []byte) (c *clip, ms int) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := int(binary.BigEndian.Uint16(b[1:]))
-	if n >= len(v.all) {
-		return nil, 0
-	}
-	return v.all[n], int(binary.BigEndian.Uint16(b[3:]))
+	return v.known[binary.BigEndian.Uint32(b[1:])], int(binary.BigEndian.Uint16(b[5:]))
 }
 
 // sound is a part of one sentence within a packet.
