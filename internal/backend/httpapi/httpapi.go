@@ -77,7 +77,9 @@ type Request struct {
 	Method string
 	Path   string // below Options.URL: empty or from its / on, its segments already escaped
 	Query  url.Values
-	Header http.Header // Content-Type, Accept and what else the system wants; an Authorization takes the Auth's place
+	// Header is Content-Type, Accept and what else the system wants. An Authorization takes
+	// the Auth's place; such a request goes without cookies, and none are kept of its answer.
+	Header http.Header
 	Body   []byte
 	Safe   bool // changes nothing and counts nowhere: may be sent again
 	// Want is the form that an answer from 200 to 299 that has a body must be of, by its
@@ -122,7 +124,7 @@ func (a Answer) MarshalText() ([]byte, error) { return fmt.Append(nil, a), nil }
 // answer: ServiceRefused for 401 and 403; Throttled for 429 and for 503 with Retry-After
 // (its detail is a *Later); Busy where Options' own limits left no room in time;
 // OutcomeUnknown where a request that is not Safe may have been carried out: bytes of it
-// have left and no whole answer came, or one of 3xx, of 5xx or not of the form Want;
+// have left and no whole answer came, or one of 1xx, 3xx, 5xx or not of the form Want;
 // Unavailable for the rest.
 //
 // A Safe request is sent again where that may help and ctx leaves the time. Any request

@@ -24,25 +24,26 @@ func (c *Client) send(ctx context.Context, r Request) (a Answer, renewed bool, f
 	if err != nil {
 		return a, false, &fault{code: mailbox.Unavailable, detail: err, blame: untold}
 	}
-	auth := c.auth
+	auth, sessions := c.auth, c.sessions
 	if req.Header.Get("Authorization") != "" {
-		auth = nil
+		// Somebody else signs in: a session of star97's own account must not speak for him.
+		auth, sessions = nil, nil
 	}
 	if auth != nil {
 		if err := auth.Apply(ctx, req); err != nil {
 			return a, false, &fault{code: mailbox.CodeOf(err), detail: err, blame: untold}
 		}
 	}
-	session := c.sessions.onto(req)
+	session := sessions.onto(req)
 	began = time.Now()
 	if a, f = c.exchange(ctx, r, req); f != nil {
 		return a, false, f
 	}
 	if a.Status == http.StatusUnauthorized {
-		ended := c.sessions.ended(session, req)
+		ended := sessions.ended(session, req)
 		renewed = auth != nil && auth.Rejected(req) || ended
 	} else {
-		c.sessions.from(session, req.URL, a.Header)
+		sessions.from(session, req.URL, a.Header)
 	}
 	return a, renewed, nil
 }
@@ -109,6 +110,8 @@ func (c *Client) judge(r Request, a Answer) *fault {
 		return &fault{code: mailbox.Throttled, detail: &Later{After: retryAfter(a.Header, time.Now())}, again: true, blame: untold}
 	case a.Status >= 500:
 		return &fault{code: unanswered(!r.Safe), detail: fmt.Errorf("%s answers %d", host, a.Status), again: true, blame: failed}
+	case a.Status < 200:
+		return &fault{code: unanswered(!r.Safe), detail: fmt.Errorf("%s answers %d, which nobody asked for", host, a.Status)}
 	case a.Status >= 300 && a.Status < 400:
 		return &fault{code: unanswered(!r.Safe), detail: fmt.Errorf("%s answers %d, a redirect, and star97 follows none: let url be where it leads", host, a.Status)}
 	case a.Status < 300 && len(a.Body) > 0 && !isForm(a.Header.Get("Content-Type"), r.Want):

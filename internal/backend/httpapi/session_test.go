@@ -78,6 +78,28 @@ func TestASessionIsKept(t *testing.T) {
 	require.Equal(t, 401, a.Status, "a refusal for one mailbox is no session's end")
 }
 
+func TestASessionDoesNotSpeakForSomebodyElse(t *testing.T) {
+	l := &logins{}
+	o := serve(t, l.ServeHTTP)
+	o.Cookies = true
+	c := open(t, o, Basic("admin", secret.Of("open")))
+	r := Request{Op: "verify", Method: "GET", Path: "/vmrest/users", AllowStatus: []int{401}}
+	_, err := c.Do(ctx, r)
+	require.NoError(t, err)
+	r.Header = http.Header{"Authorization": {"Basic dXNlcjpjb2Rl"}}
+	_, err = c.Do(ctx, r)
+	require.NoError(t, err)
+	l.deny = true
+	a, err := c.Do(ctx, r)
+	require.NoError(t, err)
+	require.Equal(t, 401, a.Status)
+	l.deny, l.known = false, map[string]bool{"s1": true}
+	r.Header = nil
+	_, err = c.Do(ctx, r)
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "", "s1"}, l.seen, "and is not ended by his 401")
+}
+
 func TestCookiesAreNotKeptUnlessAskedFor(t *testing.T) {
 	l := &logins{}
 	c := open(t, serve(t, l.ServeHTTP), nil)

@@ -80,6 +80,9 @@ func (o TLS) config(host string) (*tls.Config, error) {
 		for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
 			c.CipherSuites = append(c.CipherSuites, s.ID)
 		}
+		// Old servers stumble over a hello that needs two packets, as one with a
+		// post-quantum key does.
+		c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)

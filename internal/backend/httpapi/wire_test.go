@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,17 +78,18 @@ func TestWhatHasLeftDecidesWhetherAWriteIsInDoubt(t *testing.T) {
 		write  mailbox.Code
 		want   string
 	}{
-		"nobody listens":            {at("https://" + nobody.Addr().String()), down, "connection refused"},
-		"a name that nobody has":    {at("https://vm.invalid"), down, "vm.invalid cannot be reached"},
-		"no TLS there":              {at(strings.Replace(deaf.URL, "http:", "https:", 1)), down, "cannot be reached: "},
-		"cut when it was heard":     {with(heard), doubt, "ended the connection"},
-		"cut within the status":     {with(says("HTTP/1.1 20")), doubt, "ended the connection"},
-		"cut within the header":     {with(says("HTTP/1.1 200 OK\r\nContent-Le")), doubt, "ended the connection"},
-		"cut within the body":       {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")), doubt, "ended the connection"},
-		"cut within a chunk":        {with(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf")), doubt, "ended the connection"},
-		"no HTTP":                   {with(says("220 mail.example ESMTP\r\n\r\n")), doubt, "not HTTP"},
-		"a header without end":      {with(says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*largestHeader))), doubt, ""},
-		"a larger body than stated": {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n")), doubt, "larger than"},
+		"nobody listens":         {at("https://" + nobody.Addr().String()), down, "connection refused"},
+		"a name that nobody has": {at("https://vm.invalid"), down, "vm.invalid cannot be reached"},
+		"no TLS there":           {at(strings.Replace(deaf.URL, "http:", "https:", 1)), down, "cannot be reached: "},
+		"cut when it was heard":  {with(heard), doubt, "ended the connection"},
+		"cut within the status":  {with(says("HTTP/1.1 20")), doubt, "ended the connection"},
+		"cut within the header":  {with(says("HTTP/1.1 200 OK\r\nContent-Le")), doubt, "ended the connection"},
+		"cut within the body":    {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")), doubt, "ended the connection"},
+		"cut within a chunk":     {with(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf")), doubt, "ended the connection"},
+		"no HTTP":                {with(says("220 mail.example ESMTP\r\n\r\n")), doubt, "not HTTP"},
+		"a header without end":   {with(says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*largestHeader))), doubt, ""},
+		"another protocol":       {with(says("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")), doubt, "answers 101"},
+		"a body beyond bounds":   {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n")), doubt, "larger than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,15 +136,19 @@ func TestASlowServer(t *testing.T) {
 }
 
 func TestAGoodAnswerHasItsWholeBody(t *testing.T) {
+	o := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("stated") == "false" {
+			w.(http.Flusher).Flush()
+		}
+		size, _ := strconv.Atoi(r.FormValue("size"))
+		w.Write(bytes.Repeat([]byte("x"), size))
+	})
+	c := open(t, o, nil)
 	for _, size := range []int{0, 1, 1023, 1024, 1025, 5000, 1<<20 - 1, 1 << 20} {
-		for _, stated := range []bool{true, false} {
-			o := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				if !stated {
-					w.(http.Flusher).Flush()
-				}
-				w.Write(bytes.Repeat([]byte("x"), size))
-			})
-			a, err := open(t, o, nil).Do(ctx, read)
+		for _, stated := range []string{"true", "false"} {
+			r := read
+			r.Query = url.Values{"size": {strconv.Itoa(size)}, "stated": {stated}}
+			a, err := c.Do(ctx, r)
 			require.NoError(t, err)
 			require.Equal(t, strings.Repeat("x", size), string(a.Body))
 		}
