@@ -91,17 +91,17 @@ func (s *Store) watch() {
 // until all are read.
 func (s *Store) readAlternates(ctx context.Context, pause time.Duration) error {
 	const op = "alternates"
-	all, err := s.get(ctx, op, usersPath, queryRows("", 1, 0), "User")
+	all, err := s.count(ctx, op)
 	if err != nil {
 		return err
 	}
 	known := map[string][]string{}
-	if all.total > s.o.AlternatesUsers {
+	if all > s.o.AlternatesUsers {
 		s.others.Store(&known)
 		return nil
 	}
 	var users []record
-	if err := s.users(ctx, op, "", maxPages, func(u record) bool {
+	if err := s.users(ctx, op, queryFor(""), maxPages, func(u record) bool {
 		users = append(users, u)
 		return true
 	}); err != nil {

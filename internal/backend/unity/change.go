@@ -104,15 +104,23 @@ func (s *Store) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagE
 	if e.MustChange != nil {
 		w.add("CredMustChange", truth(*e.MustChange))
 	}
-	if e != (mailbox.FlagEdit{}) {
-		if err := s.put(ctx, op, a.ID, w.end()); err != nil {
-			return mailbox.Account{}, err
-		}
+	if e == (mailbox.FlagEdit{}) {
+		return s.fresh(ctx, op, a.ID)
 	}
-	if !isID(a.ID) {
-		return mailbox.Account{}, mailbox.Fail(op, mailbox.NotFound, nil)
+	if err := s.put(ctx, op, a.ID, w.end()); err != nil {
+		return mailbox.Account{}, err
 	}
-	return s.fresh(ctx, op, a.ID)
+	if now, err := s.fresh(ctx, op, a.ID); err == nil {
+		return now, nil
+	}
+	// It is done, and that it cannot be read makes it no failure.
+	if e.CannotChange != nil {
+		a.Flags.CannotChange = *e.CannotChange
+	}
+	if e.MustChange != nil {
+		a.Flags.MustChange = *e.MustChange
+	}
+	return a, nil
 }
 
 // Unlock opens a mailbox that wrong codes have closed. What an administrator has locked

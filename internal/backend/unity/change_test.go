@@ -275,11 +275,26 @@ func TestRulesAreReadOnce(t *testing.T) {
 
 func TestTheRulebookIsBounded(t *testing.T) {
 	b := rulebook{keep: time.Hour}
-	for i := range 3 * maxOwners {
+	for i := range maxOwners + 1000 {
 		policy := strings.Repeat("p", i%(2*maxRules))
 		b.assign(strings.Repeat("m", 1+i%7)+time.Duration(i).String(), policy)
 		b.add(policy, rules{limit: i})
 	}
 	require.LessOrEqual(t, len(b.owners), maxOwners)
 	require.LessOrEqual(t, len(b.read), maxRules)
+}
+
+func TestFlagsThatCannotBeReadAgainAreSet(t *testing.T) {
+	b := makeBed(t, nil)
+	id := b.fake.Put(fake.Mailbox{Extension: "4001"}, conformance.Code(t, first))
+	a := b.lookUp(t, "4001")
+	b.fake.Orders().Give(fake.OpUser, trouble.Order{Kind: trouble.CutBefore, Times: trouble.Always})
+	yes := true
+	want := a
+	want.Flags = mailbox.Flags{CannotChange: true, MustChange: true}
+	got, err := b.SetFlags(t.Context(), a, mailbox.FlagEdit{CannotChange: &yes, MustChange: &yes}, "admin", "shared")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	m, _ := b.fake.Mailbox(id)
+	require.True(t, m.CantChange && m.MustChange)
 }

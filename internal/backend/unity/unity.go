@@ -151,7 +151,7 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, _ pin.PIN, _ mail
 // and whether the account may read the rules for codes.
 func (s *Store) Probe(ctx context.Context) (string, error) {
 	const op = "probe"
-	users, err := s.get(ctx, op, usersPath, queryRows("", 1, 0), "User")
+	users, err := s.count(ctx, op)
 	if err != nil {
 		return "", err
 	}
@@ -162,9 +162,9 @@ func (s *Store) Probe(ctx context.Context) (string, error) {
 	rules, err := s.get(ctx, op, rulesPath, nil, "AuthenticationRule")
 	switch mailbox.CodeOf(err) {
 	case mailbox.OK:
-		return fmt.Sprintf("Unity Connection %s, %d users, %d authentication rules", version, users.total, rules.total), nil
+		return fmt.Sprintf("Unity Connection %s, %d users, %d authentication rules", version, users, rules.total), nil
 	case mailbox.ServiceRefused:
-		return fmt.Sprintf("Unity Connection %s, %d users; the account %s may not read the authentication rules", version, users.total, s.o.User), nil
+		return fmt.Sprintf("Unity Connection %s, %d users; the account %s may not read the authentication rules", version, users, s.o.User), nil
 	}
 	return "", err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,8 +25,8 @@ const (
 	maxList, maxAsked = 100, 1000
 	// atOnce is how many users are completed at a time.
 	atOnce = 4
-	// maxPages bounds how far a search reads on.
-	maxPages = 100
+	// lookupPages bounds how far Lookup reads on, and maxPages how far a search does.
+	lookupPages, maxPages = 2, 100
 )
 
 // Lookup finds the mailboxes whose primary extension is q.Number, and those of whom it is
@@ -70,7 +71,7 @@ func (s *Store) ByUser(ctx context.Context, user, domain string) ([]mailbox.Acco
 // is opened.
 func (s *Store) matching(ctx context.Context, op, column, value string) ([]record, error) {
 	var found []record
-	err := s.users(ctx, op, fmt.Sprintf("(%s is %s)", column, value), maxPages, func(u record) bool {
+	err := s.users(ctx, op, queryFor(fmt.Sprintf("(%s is %s)", column, value)), lookupPages, func(u record) bool {
 		if strings.EqualFold(u.text(column), value) && s.inPartition(u) {
 			found = append(found, u)
 		}
@@ -85,12 +86,11 @@ func (s *Store) inPartition(u record) bool {
 
 var errNoInterface = errors.New("the server has no users below /vmrest: let api.url be that of the Unity Connection server")
 
-// users reads page by page in the order of extensions until more says no.
-func (s *Store) users(ctx context.Context, op, criterion string, pages int, more func(record) bool) error {
+// users reads page by page until more says no.
+func (s *Store) users(ctx context.Context, op string, query url.Values, pages int, more func(record) bool) error {
 	seen := 0
 	for page := 1; page <= pages; page++ {
-		query := queryRows(criterion, page, pageRows)
-		query.Set("sort", "(DtmfAccessId asc)")
+		setPage(query, page, pageRows)
 		part, err := s.get(ctx, op, usersPath, query, "User")
 		if errors.Is(err, mailbox.NotFound) {
 			return mailbox.Fail(op, mailbox.Unavailable, errNoInterface)
@@ -205,7 +205,9 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 	}
 	var page []record
 	reached := p.After == nil
-	err = s.users(ctx, op, criterion, 10*maxPages, func(u record) bool {
+	query := queryFor(criterion)
+	query.Set("sort", "(DtmfAccessId asc)")
+	err = s.users(ctx, op, query, 10*maxPages, func(u record) bool {
 		switch {
 		case !reached && strings.EqualFold(u.text("ObjectId"), p.After.ID):
 			reached = true
@@ -230,8 +232,8 @@ func (s *Store) searching(ctx context.Context, op, search string) (string, error
 	if search == "" || !isUser(search) {
 		return "", nil
 	}
-	all, err := s.get(ctx, op, usersPath, queryRows("", 1, 0), "User")
-	if err != nil || all.total <= maxPages*pageRows {
+	all, err := s.count(ctx, op)
+	if err != nil || all <= maxPages*pageRows {
 		return "", err
 	}
 	if isNumber(search) {
@@ -247,6 +249,9 @@ func holds(a mailbox.Account, search string) bool {
 
 // fresh reads a mailbox by its id.
 func (s *Store) fresh(ctx context.Context, op, id string) (mailbox.Account, error) {
+	if !isID(id) {
+		return mailbox.Account{}, mailbox.Fail(op, mailbox.NotFound, nil)
+	}
 	u, err := s.one(ctx, op, userPath(id), "User")
 	if err != nil {
 		return mailbox.Account{}, err

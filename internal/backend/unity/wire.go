@@ -29,14 +29,20 @@ const (
 func userPath(id string) string       { return usersPath + "/" + url.PathEscape(id) }
 func credentialPath(id string) string { return userPath(id) + "/credential/pin" }
 
-// queryRows asks for one page, counted from 1. Of criteria the grammar has room for one;
-// rows 0 asks for the count alone.
-func queryRows(criterion string, page, rows int) url.Values {
-	q := url.Values{"rowsPerPage": {strconv.Itoa(rows)}, "pageNumber": {strconv.Itoa(page)}}
+// queryFor asks for what meets a criterion, of which the grammar has room for one; empty:
+// for everything.
+func queryFor(criterion string) url.Values {
+	q := url.Values{}
 	if criterion != "" {
 		q.Set("query", criterion)
 	}
 	return q
+}
+
+// setPage asks for one page, counted from 1, of some rows; 0 rows are the count alone.
+func setPage(q url.Values, page, rows int) {
+	q.Set("pageNumber", strconv.Itoa(page))
+	q.Set("rowsPerPage", strconv.Itoa(rows))
 }
 
 // record is one object of an answer: its plain fields as text. JSON and XML give the same.
@@ -94,6 +100,14 @@ func (s *Store) get(ctx context.Context, op, path string, query url.Values, item
 		return list{}, mailbox.Fail(op, mailbox.NotFound, nil)
 	}
 	return list{}, mailbox.Fail(op, mailbox.Unavailable, status(answer.Status))
+}
+
+// count is the number of users of the system.
+func (s *Store) count(ctx context.Context, op string) (int, error) {
+	query := queryFor("")
+	setPage(query, 1, 0)
+	found, err := s.get(ctx, op, usersPath, query, "User")
+	return found.total, err
 }
 
 // one asks for a single object.
@@ -155,7 +169,7 @@ func fromJSON(a httpapi.Answer, item string) (list, error) {
 		object = inner
 	}
 	var found list
-	total, counted := count(object)
+	total, counted := totalOf(object)
 	switch value := object[item].(type) {
 	case map[string]any:
 		found.items = []record{flat(value)}
@@ -178,7 +192,7 @@ func fromJSON(a httpapi.Answer, item string) (list, error) {
 	return found, nil
 }
 
-func count(object map[string]any) (n int, ok bool) {
+func totalOf(object map[string]any) (n int, ok bool) {
 	for _, name := range []string{"@total", "-total", "total"} {
 		if value, there := object[name]; there {
 			n, err := strconv.Atoi(plain(value))
