@@ -64,7 +64,12 @@ type Config struct {
 
 	// Plan is the validated dialplan.
 	Plan *dialplan.Plan `yaml:"-"`
+
+	from sources
 }
+
+// sources say where in the files something stands; nil: there is no such file.
+type sources struct{ config, plan *strictyaml.File }
 
 // Policy is a preset and what differs from it.
 type Policy struct {
@@ -126,14 +131,15 @@ func Load(name string) (Config, []strictyaml.Problem) {
 	if problem != nil {
 		return c, []strictyaml.Problem{*problem}
 	}
-	file, problem := c.decode(name, data)
-	if problem != nil {
-		return c, []strictyaml.Problem{*problem}
+	file, problems := c.decode(name, data)
+	if file == nil {
+		return c, problems
 	}
+	c.from.config = file
 	c.resolve(filepath.Dir(name))
-	problems := append(c.check(file), c.checkStores(file)...)
+	problems = append(problems, strictyaml.Sound(append(c.check(file), c.checkStores(file)...))...)
 	problems = append(problems, c.loadPlan(file)...)
-	return c, append(problems, c.agree(file)...)
+	return c, append(problems, strictyaml.Sound(c.agree(file))...)
 }
 
 // YAML is the configuration as a file that Load reads to the same, wherever it lies.
@@ -152,21 +158,23 @@ func (c Config) YAML() ([]byte, error) {
 }
 
 // decode reads twice: the second time over the rules of the preset that the
-// first time has found.
-func (c *Config) decode(name string, data []byte) (*strictyaml.File, *strictyaml.Problem) {
+// first time has found. Without a file nothing could be read.
+func (c *Config) decode(name string, data []byte) (*strictyaml.File, []strictyaml.Problem) {
 	first := Default()
-	file, problem := strictyaml.Decode(name, data, &first)
-	if problem != nil {
-		return nil, problem
+	file, problems := strictyaml.DecodeAll(name, data, &first)
+	if file == nil {
+		return nil, problems
 	}
-	rules, ok := pin.Preset(first.Policy.Preset)
-	if !ok {
-		p := file.Problem("$.policy.preset", fmt.Sprintf("There is no preset named %q.", first.Policy.Preset),
-			"Use one of "+strings.Join(pin.Presets(), ", ")+".")
-		return nil, &p
+	rules, known := pin.Preset(first.Policy.Preset)
+	if known {
+		c.Policy.Policy = rules
 	}
-	c.Policy.Policy = rules
-	return strictyaml.Decode(name, data, c)
+	file, problems = strictyaml.DecodeAll(name, data, c)
+	if !known {
+		problems = append(problems, file.Problem("$.policy.preset", fmt.Sprintf("There is no preset named %q.", first.Policy.Preset),
+			"Use one of "+strings.Join(pin.Presets(), ", ")+"."))
+	}
+	return file, problems
 }
 
 // resolve takes relative file names from the folder of the configuration.

@@ -140,6 +140,61 @@ dialplan: none.yaml
 	require.Len(t, found, 15)
 }
 
+// A wrong key or kind of value hides nothing else, and what comes of it alone is not told.
+func TestWhatCannotBeReadHidesNoOtherMistake(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "star97.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(`sip:
+  dscp: many
+  strnagers: refuse
+  peers:
+  - name: pbx
+    addresses: {a: b}
+    identity: guess
+  - {name: other, addresses: [192.0.2.1], max_calls: 1.5}
+media:
+  port_min: 7
+  timeout: 60
+policy: {preset: lax, min_length: 3}
+drain: 2h
+drain_limit: 5
+stores:
+  west: 5
+dialplan: plan.yaml
+`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(`routes:
+- {number: "*97", door: front}
+- {number: "*98", door: any, layout: none}
+- {number: "*96", door: any, domain: north}
+domains:
+- {name: north, store: west}
+timers:
+  menu: soon
+  call: 1s
+layouts:
+  odd:
+    main: main
+    menus:
+      main: {keys: {"2": alter}}
+`), 0o600))
+	_, found := Load(name)
+	var told []string
+	for _, p := range found {
+		told = append(told, strings.TrimPrefix(p.Error(), dir+"/"))
+	}
+	want := []string{
+		"star97.yaml:2: This must be a whole number.", `star97.yaml:3: The key "strnagers" is not known here.`, "star97.yaml:6: This must be a list, not a group of keys.",
+		"star97.yaml:8: This must be a whole number.", "star97.yaml:11: This must be a length of time.", `star97.yaml:14: The key "drain_limit" is not known here.`,
+		"star97.yaml:16: This must be a group of keys, not a number.", `star97.yaml:12: There is no preset named "lax".`,
+		"star97.yaml:7: sip: peers[0].identity is \"guess\"", "star97.yaml:10: media: port_min is 7;", "star97.yaml:12: policy: min_length is 3;", "star97.yaml:13: drain is 2h0m0s.",
+		"plan.yaml:2: ", "plan.yaml:3: There is no layout \"none\".", "plan.yaml:8: This must be a length of time.", "plan.yaml:9: ", "plan.yaml:14: Action \"alter\" is not known",
+	}
+	require.Len(t, told, len(want), strings.Join(told, "\n"))
+	for i := range want {
+		require.True(t, strings.HasPrefix(told[i], want[i]), "%s\nis not\n%s\nin\n%s", told[i], want[i], strings.Join(told, "\n"))
+	}
+}
+
 func TestAFileThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	large := filepath.Join(dir, "large.yaml")
@@ -224,7 +279,7 @@ drain: 0s
 					c.SIP.Peers[i].Forwarding = append([]string{}, c.SIP.Peers[i].Forwarding...)
 				}
 				c.SIP.LocalNetworks = append([]string{}, c.SIP.LocalNetworks...)
-				c.Plan = nil
+				c.Plan, c.from = nil, sources{}
 			}
 			require.Equal(t, want, got)
 		})

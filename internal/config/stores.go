@@ -52,13 +52,14 @@ func (c *Config) checkDomains(data []byte) (all []strictyaml.Problem) {
 	if problem != nil {
 		return []strictyaml.Problem{*problem}
 	}
+	c.from.plan = file
 	known := strings.Join(slices.Sorted(maps.Keys(c.Stores)), ", ")
 	remedy := fmt.Sprintf("Use one of stores of the configuration (%s), or add it there.", known)
 	if known == "" {
 		remedy = "Add it to stores of the configuration, or leave store out to use the default one."
 	}
 	for i, d := range c.Plan.Domains {
-		if _, ok := c.Stores[d.Store]; d.Store != "" && !ok {
+		if _, ok := c.Stores[d.Store]; d.Store != "" && !ok && !c.from.config.Spoiled("$.stores."+d.Store) {
 			all = append(all, file.Problem(fmt.Sprintf("$.domains[%d].store", i),
 				fmt.Sprintf("The domain %q is to be in store %q, which the configuration does not have.", d.Name, d.Store), remedy))
 		}

@@ -135,7 +135,7 @@ func (c *checker) uses(at string, r Route) bool {
 
 // ways checks what of a route names something else of the plan.
 func (c *checker) ways(at string, r Route, p *Plan) {
-	if _, ok := p.Layouts[r.Layout]; r.Layout != "" && !ok {
+	if _, ok := p.Layouts[r.Layout]; r.Layout != "" && !ok && !c.file.Spoiled("$.layouts."+quoted(r.Layout)) {
 		c.add(at+".layout", fmt.Sprintf("There is no layout %q.", r.Layout), "Use one of "+list(slices.Sorted(maps.Keys(p.Layouts)))+", or write it under layouts.")
 	}
 	switch {
@@ -143,6 +143,7 @@ func (c *checker) ways(at string, r Route, p *Plan) {
 		c.add(at+".domain_from", fmt.Sprintf("The route %q has a domain and domain_from.", r.Number), "Remove one of both.")
 	case r.Domain != "" && (!hostShape.MatchString(r.Domain) || len(r.Domain) > maxHost):
 		c.add(at+".domain", fmt.Sprintf("The domain of route %q is no name.", r.Number), "Write the tenant's name with letters, digits, dots and hyphens, at most 255.")
+	case c.file.Spoiled("$.domains"): // what is listed there is not known
 	case r.Domain != "" && len(p.Domains) > 0 && !slices.ContainsFunc(p.Domains, func(d Domain) bool { return d.Name == r.Domain }):
 		c.add(at+".domain", fmt.Sprintf("There is no domain %q under domains.", r.Domain), "Add it there, or correct the name.")
 	case r.DomainFrom != "" && !slices.ContainsFunc(p.Domains, func(d Domain) bool { return len(d.Hosts) > 0 }):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -71,15 +72,17 @@ func read(p *Plan, name string, data []byte) (*Plan, []strictyaml.Problem) {
 	}
 	known := p.Layouts
 	p.Layouts = nil
-	file, problem := strictyaml.Decode(name, data, p)
-	if problem != nil {
-		return nil, []strictyaml.Problem{*problem}
+	file, problems := strictyaml.DecodeAll(name, data, p)
+	if file == nil {
+		return nil, problems
 	}
 	written := p.Layouts
 	p.Layouts = maps.Clone(known)
 	maps.Copy(p.Layouts, written)
 	p.tidy()
-	if problems := p.check(file, written); len(problems) > 0 {
+	problems = append(problems, strictyaml.Sound(p.check(file, written))...)
+	if len(problems) > 0 {
+		slices.SortStableFunc(problems, func(a, b strictyaml.Problem) int { return a.Line - b.Line })
 		return nil, problems
 	}
 	return p, nil

@@ -19,6 +19,7 @@ import (
 type shape struct {
 	unknown *token.Token // the key that the library does not know; nil: none
 	known   []string     // the keys known in its place
+	at      *token.Token // of the value that walk has returned
 }
 
 var (
@@ -50,7 +51,11 @@ func (s *shape) walk(n ast.Node, t reflect.Type) *Problem {
 			}
 		}
 	case ast.ScalarNode:
-		return scalar(n, t)
+		p := scalar(n, t)
+		if p != nil {
+			s.at = n.GetToken()
+		}
+		return p
 	}
 	return nil
 }

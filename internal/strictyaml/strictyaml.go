@@ -7,11 +7,13 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Problem is one thing wrong with a file, and what to do about it.
@@ -20,16 +22,21 @@ type Problem struct {
 	Line   int    `json:"line,omitempty"` // 1-based; 0 if the problem has no line
 	Text   string `json:"problem"`
 	Remedy string `json:"remedy,omitempty"`
+
+	follows bool // it may come of another problem: see Sound
 }
 
-// Error is "file:line: sentence Remedy".
+// Error is "file:line: sentence Remedy", without a file the sentence alone.
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d", p.Line)
 	}
-	b.WriteString(": " + p.Text)
+	if b.Len() > 0 {
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Text)
 	if p.Remedy != "" {
 		b.WriteString(" " + p.Remedy)
 	}
@@ -38,50 +45,97 @@ func (p Problem) Error() string {
 
 // File is a parsed document that can still say where each key stood.
 type File struct {
-	name string
-	root *ast.File
+	name    string
+	root    *ast.File
+	spoiled []string // paths of what DecodeAll has left out
 }
 
 // Decode reads data strictly into the struct that into points to; keys that are
 // not there leave its fields as they are. A nil *Problem means that the syntax,
 // the keys and the kinds of the values are right; values are the owner's to check.
 func Decode(name string, data []byte, into any) (*File, *Problem) {
+	f, problems := decode(name, data, into, 1)
+	if len(problems) > 0 {
+		return nil, &problems[0]
+	}
+	return f, nil
+}
+
+// problemsMax bounds what DecodeAll tells.
+const problemsMax = 50
+
+// DecodeAll is Decode that tells every problem: where a key or its value is wrong it
+// goes on without that key, whose field then is as it was. The File is nil if the syntax
+// is wrong: nothing can be read then.
+func DecodeAll(name string, data []byte, into any) (*File, []Problem) {
+	return decode(name, data, into, problemsMax)
+}
+
+func decode(name string, data []byte, into any, most int) (*File, []Problem) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // a byte order mark, YAML 1.2.2 section 5.2
 	if p := notText(data); p != nil {
-		return nil, p.in(name)
+		return nil, []Problem{*p.in(name)}
 	}
+	root, p := parse(data)
+	if p != nil {
+		return nil, []Problem{*p.in(name)}
+	}
+	f := &File{name: name, root: root}
+	if isEmpty(root) {
+		return f, nil // the library would empty into
+	}
+	whole, _ := parse(data) // to be cut
+	body := whole.Docs[0].Body
+	var all []Problem
+	for len(all) < most {
+		p, at := read(body, into)
+		if p == nil {
+			break
+		}
+		all = append(all, *p.in(name))
+		path, ok := prune(body, "$", at)
+		if !ok {
+			break
+		}
+		f.spoiled = append(f.spoiled, path)
+	}
+	slices.SortStableFunc(all, func(a, b Problem) int { return a.Line - b.Line })
+	return f, all
+}
+
+func parse(data []byte) (*ast.File, *Problem) {
 	root, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		p := describe(err)
 		p.bareKey(data)
-		return nil, p.in(name)
+		return nil, p
 	}
-	if p := secondDocument(root); p != nil {
-		return nil, p.in(name)
-	}
-	if isEmpty(root) {
-		return &File{name: name, root: root}, nil // the library would empty into
-	}
-	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(into)
+	return root, secondDocument(root)
+}
+
+// read reads a document and returns the first problem, and where it is.
+func read(body ast.Node, into any) (*Problem, *token.Token) {
+	err := yaml.NewDecoder(bytes.NewReader(nil), yaml.Strict()).DecodeFromNode(body, into)
 	shape := shape{unknown: unknownKey(err)}
-	found := shape.walk(root.Docs[0].Body, reflect.TypeOf(into))
+	found := shape.walk(body, reflect.TypeOf(into))
 	switch {
 	case err == nil && found == nil:
-		return &File{name: name, root: root}, nil
+		return nil, nil
 	case found != nil && !placed(err):
-		return nil, found.in(name)
+		return found, shape.at
 	}
 	p := describe(err)
 	if shape.known != nil {
 		p.Remedy = "Known keys here are: " + strings.Join(shape.known, ", ") + "."
 	}
-	return nil, p.in(name)
+	return p, placeOf(err)
 }
 
 // Problem makes a Problem at the key that path names, as in "$.sip.listen[0]".
 // Of a path that is not there it is at the nearest key above; without one, it is the
 // file without a line.
 func (f *File) Problem(path, text, remedy string) Problem {
+	whole, follows := path, f.Spoiled(path)
 	line := f.Line(path)
 	for line == 0 {
 		end := strings.LastIndexAny(path, ".[")
@@ -91,7 +145,8 @@ func (f *File) Problem(path, text, remedy string) Problem {
 		path = path[:end]
 		line = f.Line(path)
 	}
-	return Problem{File: f.name, Line: line, Text: text, Remedy: remedy}
+	follows = follows || path != whole && f.misspelt(path)
+	return Problem{File: f.name, Line: line, Text: text, Remedy: remedy, follows: follows}
 }
 
 // Line is where the value at path stands, 0 if there is none.

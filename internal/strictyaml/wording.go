@@ -175,9 +175,15 @@ func sentence(s string) string {
 }
 
 // placed tells whether err knows where it belongs.
-func placed(err error) bool {
+func placed(err error) bool { return placeOf(err) != nil }
+
+// placeOf is where err belongs; nil if it does not know.
+func placeOf(err error) *token.Token {
 	var told yaml.Error
-	return errors.As(err, &told) && told.GetToken() != nil
+	if !errors.As(err, &told) {
+		return nil
+	}
+	return told.GetToken()
 }
 
 // unknownKey is the token of the key that err complains about, or nil.
