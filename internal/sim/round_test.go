@@ -62,7 +62,7 @@ func (r *round) saw(d *deed) {
 
 func newRound(seed uint64) *round {
 	r := &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
-	r.alter, r.act = r.plan.site.settle, r.call
+	r.alter, r.act = func(c *config.Config) { r.plan.site.settle(c) }, r.call
 	return r
 }
 

@@ -16,31 +16,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// kept are rounds that found something, and what it was. Plans of seeds change with the
-// code that draws them, so each says what matters of its plan.
-var kept = []struct {
-	found string
-	seed  uint64
-	plan  func(*plan)
-}{
-	{"a long press counted twice, by its INFO and by the end of its event", 896, func(p *plan) {
-		p.each(func(c *caller) { c.road, c.style, c.longest = byBoth, endsOnly, 900*time.Millisecond })
-	}},
-	{"changed said again after a hold, which is no second claim", 910002835, nil},
-}
-
-func TestKeptSeeds(t *testing.T) {
-	for _, k := range kept {
-		t.Run(fmt.Sprint(k.seed), func(t *testing.T) {
-			r := newRound(k.seed)
-			if k.plan != nil {
-				k.plan(&r.plan)
-			}
-			require.Empty(t, r.play(t), "%s\n%s", k.found, r)
-		})
-	}
-}
-
 // TestRounds plays the first rounds. With the race detector, which makes each of them
 // ten times as long, it plays a few; make test plays them without it as well.
 func TestRounds(t *testing.T) {
