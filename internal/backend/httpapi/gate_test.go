@@ -60,7 +60,7 @@ func simulate(t *testing.T, o Options, auth Auth, h http.HandlerFunc, test func(
 		s := &http.Server{Handler: h, ErrorLog: quiet}
 		// Started here, stops when the server is closed.
 		go s.Serve(p)
-		defer s.Close()
+		defer s.Shutdown(ctx) // waits for handlers that sleep
 		o.URL = "http://localhost"
 		c, err := New(o, auth)
 		require.NoError(t, err)
@@ -190,7 +190,6 @@ func TestACallerWhoHangsUpSaysNothingAboutTheServer(t *testing.T) {
 		code, err := ask(c, ctx, write)
 		require.Equal(t, mailbox.Unavailable, code)
 		require.ErrorContains(t, err, "left alone")
-		time.Sleep(o.BreakPause) // lets the server's sleepers end
 	})
 }
 
@@ -365,8 +364,37 @@ func TestNoMoreRequestsAreUnderWayThanAllowed(t *testing.T) {
 		cancel()
 		code, err := ask(c, short, write)
 		require.Equal(t, mailbox.Unavailable, code, "%v", err)
-		time.Sleep(2 * time.Second)
 	})
+}
+
+func TestWhoWaitedForAPlaceHearsWhatBecameOfTheServer(t *testing.T) {
+	for status, want := range map[int]mailbox.Code{429: mailbox.Throttled, 500: mailbox.Unavailable} {
+		o := DefaultOptions()
+		o.Concurrent, o.BreakAfter, o.BreakPause = 1, 1, time.Second
+		var asked, good atomic.Int32
+		h := func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			if good.Load() == 0 {
+				answering(&asked, status)(w, r)
+			}
+		}
+		simulate(t, o, nil, h, func(t *testing.T, c *Client) {
+			codes := make(chan mailbox.Code, 3)
+			for range 3 {
+				go func() { code, _ := ask(c, ctx, write); codes <- code }()
+			}
+			<-codes
+			synctest.Wait()
+			require.Len(t, codes, 2)
+			require.Equal(t, want, <-codes)
+			require.Equal(t, want, <-codes)
+			require.EqualValues(t, 1, asked.Load())
+			time.Sleep(2 * time.Second)
+			good.Store(1)
+			code, err := ask(c, ctx, write)
+			require.Equal(t, mailbox.OK, code, "%v", err) // nobody kept the place
+		})
+	}
 }
 
 func TestNoMoreRequestsASecondThanAllowed(t *testing.T) {

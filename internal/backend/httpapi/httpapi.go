@@ -62,7 +62,8 @@ func New(o Options, auth Auth) (*Client, error) {
 // Format shows the server's host and port.
 func (c *Client) Format(f fmt.State, _ rune) { io.WriteString(f, "client of "+c.base.Host) }
 
-// Close gives the idle connections up, and what the Auth holds open.
+// Close gives the idle connections up, and what the Auth holds open. Requests under way
+// go on to their end.
 func (c *Client) Close() error {
 	c.transport.CloseIdleConnections()
 	if held, ok := c.auth.(io.Closer); ok {

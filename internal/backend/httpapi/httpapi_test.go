@@ -27,6 +27,13 @@ var ctx = context.Background()
 // quiet keeps to itself what servers say of what tests do to them.
 var quiet = log.New(io.Discard, "", 0)
 
+// patient are options for servers on sockets, whose time is the machine's.
+func patient() Options {
+	o := DefaultOptions()
+	o.Timeout = 30 * time.Second
+	return o
+}
+
 // serve starts a server over TLS and returns what reaches it.
 func serve(t *testing.T, h http.HandlerFunc) Options {
 	ca := authority(t)
@@ -34,7 +41,7 @@ func serve(t *testing.T, h http.HandlerFunc) Options {
 	s.TLS, s.Config.ErrorLog = ca.server(t, cert{}), quiet
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	o := DefaultOptions()
+	o := patient()
 	o.URL, o.TLS.CAFile = s.URL, ca.file
 	return o
 }

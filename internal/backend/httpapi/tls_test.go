@@ -139,7 +139,7 @@ func TestTheServerIsWhoItShouldBe(t *testing.T) {
 			}
 			s.StartTLS()
 			defer s.Close()
-			o := DefaultOptions()
+			o := patient()
 			o.URL, o.TLS = s.URL, c.tune(s.TLS)
 			client := open(t, o, nil)
 			for range 2 { // the second handshake resumes the first one's session
@@ -192,7 +192,7 @@ func TestOldTLSMustBeAskedFor(t *testing.T) {
 			tune(s.TLS)
 			s.StartTLS()
 			defer s.Close()
-			o := DefaultOptions()
+			o := patient()
 			o.URL, o.TLS.CAFile = s.URL, authority.file
 			_, err := open(t, o, nil).Do(ctx, Request{Op: "lookup", Method: "GET", Safe: true})
 			require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
@@ -215,7 +215,7 @@ func old12(suite uint16) func(*tls.Config) {
 func TestPlainHTTPStaysOnThisMachine(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()
-	o := DefaultOptions()
+	o := patient()
 	o.URL = s.URL
 	_, err := open(t, o, nil).Do(ctx, Request{Op: "lookup", Method: "GET"})
 	require.NoError(t, err)
@@ -242,7 +242,7 @@ func TestNoProxyIsAsked(t *testing.T) {
 }
 
 func TestAFileOfAuthoritiesHoldsOne(t *testing.T) {
-	o := DefaultOptions()
+	o := patient()
 	o.URL, o.TLS.CAFile = "https://vm.example", filepath.Join(t.TempDir(), "absent.pem")
 	_, err := New(o, nil)
 	require.ErrorContains(t, err, "tls.ca_file cannot be read")

@@ -39,12 +39,17 @@ func raw(t *testing.T, act func(net.Conn)) Options {
 			}
 			if conn.(*tls.Conn).Handshake() == nil {
 				act(conn)
+				// What the other side still says is heard, lest the kernel answer it by a
+				// reset that overtakes what was said here.
+				conn.(*tls.Conn).CloseWrite()
+				conn.SetDeadline(time.Now().Add(10 * time.Second))
+				io.Copy(io.Discard, conn)
 			}
 			conn.Close()
 		}
 	}()
 	t.Cleanup(func() { l.Close(); <-ended })
-	o := DefaultOptions()
+	o := patient()
 	o.URL, o.TLS.CAFile = "https://"+l.Addr().String(), ca.file
 	return o
 }
@@ -67,7 +72,7 @@ func TestWhatHasLeftDecidesWhetherAWriteIsInDoubt(t *testing.T) {
 	deaf := httptest.NewServer(http.NotFoundHandler()) // knows no TLS
 	defer deaf.Close()
 	at := func(url string) func(t *testing.T) Options {
-		return func(*testing.T) Options { o := DefaultOptions(); o.URL = url; return o }
+		return func(*testing.T) Options { o := patient(); o.URL = url; return o }
 	}
 	with := func(act func(net.Conn)) func(t *testing.T) Options {
 		return func(t *testing.T) Options { return raw(t, act) }
@@ -78,18 +83,17 @@ func TestWhatHasLeftDecidesWhetherAWriteIsInDoubt(t *testing.T) {
 		write  mailbox.Code
 		want   string
 	}{
-		"nobody listens":         {at("https://" + nobody.Addr().String()), down, "connection refused"},
-		"a name that nobody has": {at("https://vm.invalid"), down, "vm.invalid cannot be reached"},
-		"no TLS there":           {at(strings.Replace(deaf.URL, "http:", "https:", 1)), down, "cannot be reached: "},
-		"cut when it was heard":  {with(heard), doubt, "ended the connection"},
-		"cut within the status":  {with(says("HTTP/1.1 20")), doubt, "ended the connection"},
-		"cut within the header":  {with(says("HTTP/1.1 200 OK\r\nContent-Le")), doubt, "ended the connection"},
-		"cut within the body":    {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")), doubt, "ended the connection"},
-		"cut within a chunk":     {with(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf")), doubt, "ended the connection"},
-		"no HTTP":                {with(says("220 mail.example ESMTP\r\n\r\n")), doubt, "not HTTP"},
-		"a header without end":   {with(says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*largestHeader))), doubt, ""},
-		"another protocol":       {with(says("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")), doubt, "answers 101"},
-		"a body beyond bounds":   {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n")), doubt, "larger than"},
+		"nobody listens":        {at("https://" + nobody.Addr().String()), down, "connection refused"},
+		"no TLS there":          {at(strings.Replace(deaf.URL, "http:", "https:", 1)), down, "cannot be reached: "},
+		"cut when it was heard": {with(heard), doubt, "ended the connection"},
+		"cut within the status": {with(says("HTTP/1.1 20")), doubt, "ended the connection"},
+		"cut within the header": {with(says("HTTP/1.1 200 OK\r\nContent-Le")), doubt, "ended the connection"},
+		"cut within the body":   {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")), doubt, "ended the connection"},
+		"cut within a chunk":    {with(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf")), doubt, "ended the connection"},
+		"no HTTP":               {with(says("220 mail.example ESMTP\r\n\r\n")), doubt, "not HTTP"},
+		"a header without end":  {with(says("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*largestHeader))), doubt, ""},
+		"another protocol":      {with(says("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")), doubt, "answers 101"},
+		"a body beyond bounds":  {with(says("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n")), doubt, "larger than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,33 +110,33 @@ func TestWhatHasLeftDecidesWhetherAWriteIsInDoubt(t *testing.T) {
 }
 
 func TestASlowServer(t *testing.T) {
-	release := make(chan struct{})
-	o := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(200)
+	h := func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "PUT" {
 			w.(http.Flusher).Flush() // the header comes, the body does not
 		}
-		select {
-		case <-release:
-		case <-r.Context().Done():
+		time.Sleep(time.Minute)
+	}
+	o := DefaultOptions()
+	o.Retries = 0
+	simulate(t, o, nil, h, func(t *testing.T, c *Client) {
+		for _, method := range []string{"POST", "PUT"} {
+			began := time.Now()
+			code, err := ask(c, ctx, Request{Op: "change", Method: method})
+			require.Equal(t, mailbox.OutcomeUnknown, code)
+			require.ErrorContains(t, err, "did not answer within 3s")
+			require.Equal(t, o.Timeout, time.Since(began))
+		}
+		code, _ := ask(c, ctx, read)
+		require.Equal(t, mailbox.Unavailable, code)
+
+		over, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(time.Second, func() { cancel(errors.New("the caller hung up")) })
+		for _, want := range []mailbox.Code{mailbox.OutcomeUnknown, mailbox.Unavailable} {
+			code, err := ask(c, over, write)
+			require.Equal(t, want, code, "it was sent, and was not when the caller was gone before")
+			require.ErrorContains(t, err, "the caller hung up")
 		}
 	})
-	defer close(release)
-	o.Timeout, o.Retries = 200*time.Millisecond, 0
-	c := open(t, o, nil)
-	for _, method := range []string{"POST", "PUT"} {
-		code, err := ask(c, ctx, Request{Op: "change", Method: method})
-		require.Equal(t, mailbox.OutcomeUnknown, code)
-		require.ErrorContains(t, err, "did not answer within 200ms")
-	}
-	code, _ := ask(c, ctx, read)
-	require.Equal(t, mailbox.Unavailable, code)
-
-	over, cancel := context.WithCancelCause(ctx)
-	cancel(errors.New("the caller hung up"))
-	code, err := ask(c, over, write)
-	require.Equal(t, mailbox.Unavailable, code)
-	require.ErrorContains(t, err, "the caller hung up")
 }
 
 func TestAGoodAnswerHasItsWholeBody(t *testing.T) {
@@ -249,12 +253,13 @@ func (f *filler) Close() error { return nil }
 
 // TestTheBodyIsTheCallersAgain needs the race detector to fail.
 func TestTheBodyIsTheCallersAgain(t *testing.T) {
-	o := raw(t, func(conn net.Conn) { time.Sleep(300 * time.Millisecond) }) // reads nothing
-	o.Timeout = 100 * time.Millisecond
-	body := bytes.Repeat([]byte("7"), 16<<20) // more than the buffers between the two hold
-	code, _ := ask(open(t, o, nil), ctx, Request{Op: "change", Method: "POST", Body: body})
-	require.Equal(t, mailbox.OutcomeUnknown, code)
-	clear(body)
+	h := func(http.ResponseWriter, *http.Request) { time.Sleep(time.Minute) } // reads no body
+	simulate(t, DefaultOptions(), nil, h, func(t *testing.T, c *Client) {
+		body := bytes.Repeat([]byte("7"), 1<<20)
+		code, _ := ask(c, ctx, Request{Op: "change", Method: "POST", Body: body})
+		require.Equal(t, mailbox.OutcomeUnknown, code)
+		clear(body)
+	})
 }
 
 // TestNetHTTPRepeatsNothingByItself: it sends GET and the like once more when a
@@ -285,6 +290,7 @@ func TestNetHTTPRepeatsNothingByItself(t *testing.T) {
 			})
 			o.Retries = 0
 			client := open(t, o, nil)
+			client.transport.IdleConnTimeout = 0
 			_, err := client.Do(ctx, Request{Op: "lookup", Method: "GET", Safe: true})
 			require.NoError(t, err)
 			code, _ := ask(client, ctx, c.r)
@@ -326,6 +332,7 @@ func TestOnAStaleConnectionNothingHasLeft(t *testing.T) {
 			bodies = append(bodies, string(body))
 		})
 		client := open(t, o, nil)
+		client.transport.IdleConnTimeout = 0
 		var dead *atomic.Bool
 		dial := client.transport.DialContext
 		client.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
