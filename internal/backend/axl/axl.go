@@ -63,7 +63,7 @@ func open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("password: %w", err)
 	}
-	o.Domain = strings.ToLower(o.Domain)
+	o.Domain, o.Version = strings.ToLower(o.Domain), o.version()
 	o.API.URL = strings.TrimSuffix(strings.TrimRight(o.API.URL, "/"), "/axl")
 	o.API.Cookies = o.Cookies
 	s := &Store{o: o, nobody: "star97-nobody-" + rand.Text()}
@@ -110,13 +110,14 @@ func (o Options) Declared() mailbox.Traits {
 			"the version query getCCMVersion, that a server answers 599 to a version it does not know, and directory numbers with a plus",
 		},
 	}
-	if strings.HasPrefix(o.Version, "7.") {
-		t.Unverified = append(t.Unverified, "everything with AXL "+o.Version)
+	if old(o.version()) {
+		t.Unverified = append(t.Unverified, "everything with AXL "+o.version())
 	}
 	return t
 }
 
-// Traits are those of the user's own credential policy, if it was read lately.
+// Traits are those of the user's own credential policy, if it was read lately, or else of
+// the system's default.
 func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 	t := s.o.Declared()
 	if r, ok := s.rules.of(a.ID); ok {

@@ -36,7 +36,7 @@ func code(t testing.TB, digits string) pin.PIN { return conformance.Code(t, digi
 func reach(f *fake.Server) Options {
 	o := DefaultOptions()
 	o.API.URL, o.API.TLS.CAFile = f.URL, f.CAFile
-	o.API.Retries, o.API.Timeout = 0, time.Second
+	o.API.Retries, o.API.Timeout = 0, 5*time.Second
 	o.API.BreakAfter = 100
 	o.User, o.Password = fake.User, secret.Source{File: f.LoginFile}
 	o.Lag = 0
@@ -102,6 +102,22 @@ func TestConformance(t *testing.T) {
 			Said: said.String,
 		}
 	})
+}
+
+func TestFaultRun(t *testing.T) {
+	conformance.FaultRun(t, func(t *testing.T, through conformance.Through) conformance.Harness {
+		f := fake.New(t)
+		o := reach(f)
+		o.API.URL = "https://" + through(f.Front().Addr, f.Front().Cert)
+		o.API.Timeout, o.Lag = 500*time.Millisecond, 100*time.Millisecond
+		s := openTo(t, o)
+		return conformance.Harness{
+			Store:   s,
+			Put:     func(t *testing.T, a mailbox.Account, first pin.PIN) mailbox.Account { return put(t, f, s, a, first) },
+			Has:     func(a mailbox.Account, c pin.PIN) bool { return f.Has(a.ID, c) },
+			Forgive: func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) },
+		}
+	}, 97, conformance.Changes())
 }
 
 // put makes a user as a, and returns the account that the Store shall find.

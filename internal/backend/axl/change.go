@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -31,8 +32,11 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	r := s.set(ctx, op, a.ID, next, nil)
 	if r.Outcome == mailbox.Done {
 		turn.replaced(current)
-		// Whoever has changed a code by himself need not do it again.
-		_ = s.must(ctx, op, a.ID, false) // the change is in force all the same
+		// Whoever has changed a code by himself need not do it again. If that fails the
+		// change is in force all the same, and the user is asked for another one.
+		if err := s.must(ctx, op, a.ID, false); err != nil && s.o.API.Log != nil {
+			s.o.API.Log.Warn("a changed PIN may still have to be changed", slog.String("user", a.ID), slog.Any("error", err))
+		}
 	}
 	return r
 }

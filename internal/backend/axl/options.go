@@ -17,7 +17,7 @@ type Options struct {
 	API      httpapi.Options `yaml:"api"`      // the publisher, as https://host:8443, without /axl
 	User     string          `yaml:"user"`     // an application user with the role Standard AXL API Access
 	Password secret.Source   `yaml:"password"` // of that user
-	// of AXL, which the server must know: 8.5 to 15.0, default "12.5"; 7.0 and 7.1 were never tried
+	// of AXL, which the server must know: 8.5 to 15.0, default 12.5; 7.0 and 7.1 have other faults and were never tried
 	Version string `yaml:"version"`
 	Cookies bool   `yaml:"cookies"` // send the session's cookies back, which saves the system logins, default true
 
@@ -56,6 +56,14 @@ var versions = []string{
 	"7.0", "7.1", "8.0", "8.5", "8.6", "9.0", "9.1", "10.0", "10.5", "11.0", "11.5", "12.0", "12.5", "14.0", "15.0",
 }
 
+// version is Version with the fraction that YAML drops from 14.0.
+func (o Options) version() string {
+	if strings.Contains(o.Version, ".") {
+		return o.Version
+	}
+	return o.Version + ".0"
+}
+
 // SetDefaults sets every default.
 func (o *Options) SetDefaults() { *o = DefaultOptions() }
 
@@ -92,8 +100,8 @@ func (o Options) Validate() error {
 	if err := o.Password.Validate(); err != nil {
 		say("password.%w", err)
 	}
-	if !slices.Contains(versions, o.Version) {
-		say("version is %q: use one of %s, in quotation marks", o.Version, strings.Join(versions, ", "))
+	if !slices.Contains(versions, o.version()) {
+		say("version is %q: use one of %s", o.Version, strings.Join(versions, ", "))
 	}
 	if o.Find != SQL && o.Find != UDS && o.Find != UserID {
 		say("find is %q: use sql, uds or userid", o.Find)

@@ -63,7 +63,8 @@ type dated struct {
 	at time.Time
 }
 
-// of returns the rules of a user that were read lately.
+// of returns the rules of a user that were read lately. Nobody's policy is "", which is
+// the default's name here, too.
 func (b *rulebook) of(id string) (rules, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

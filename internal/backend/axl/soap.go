@@ -63,10 +63,13 @@ func (m *message) bytes(name string, text []byte) {
 
 func (m *message) flag(name string, value bool) { m.put(name, strconv.FormatBool(value)) }
 
+// old tells whether a version is one of before 8.
+func old(version string) bool { return strings.HasPrefix(version, "7") }
+
 // action is the header SOAPAction (SOAP 1.1 section 6.1.1). Before version 8 it named the
 // version alone.
 func (s *Store) action(method string) string {
-	if strings.HasPrefix(s.o.Version, "7.") {
+	if old(s.o.Version) {
 		return `"CUCM:DB ver=` + s.o.Version + `"`
 	}
 	return `"CUCM:DB ver=` + s.o.Version + " " + method + `"`

@@ -7,6 +7,8 @@ package fake
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"os"
 	"path/filepath"
@@ -258,4 +260,14 @@ func newUUID() string {
 	rand.Read(b)
 	h := strings.ToUpper(hex.EncodeToString(b))
 	return "{" + strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-") + "}"
+}
+
+// ClientTLS is for a client that trusts the server.
+func (s *Server) ClientTLS(t testing.TB) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(s.CAFile)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(pem))
+	return &tls.Config{RootCAs: roots}
 }
