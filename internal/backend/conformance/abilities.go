@@ -71,6 +71,19 @@ func reset(t *testing.T, s *suite) {
 	}
 }
 
+// resetTrouble: an administrator is told the truth too. Where a Reset writes otherwise
+// than a Change, its requests bear the same name.
+func resetTrouble(t *testing.T, s *suite) {
+	s.eachFault(t, forChange, func(t *testing.T, s *suite, op string, f fault) {
+		a := s.put(t, "4001", s.First)
+		s.Orders.Give(op, f.order)
+		r := s.raw.(mailbox.Resetter).Reset(s.ctx(t), a, Code(t, s.Second), false, "conformance", "forgotten")
+		s.heard(r.Err)
+		require.NotZero(t, s.Orders.Seen(op), "the fake's requests have other names than Ops")
+		s.truth(t, a, s.First, s.Second, r)
+	})
+}
+
 func addRemove(t *testing.T, s *suite) {
 	admin := s.raw.(mailbox.Admin)
 	in := mailbox.Account{

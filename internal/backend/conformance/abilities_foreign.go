@@ -45,8 +45,10 @@ func setFlags(t *testing.T, s *suite) {
 	}{
 		{mailbox.FlagEdit{}, func(*mailbox.Flags) {}},
 		{mailbox.FlagEdit{CannotChange: &yes}, func(f *mailbox.Flags) { f.CannotChange = true }},
-		{mailbox.FlagEdit{CannotChange: &no, MustChange: &yes}, func(f *mailbox.Flags) { f.CannotChange, f.MustChange = false, true }},
-		{mailbox.FlagEdit{MustChange: &no}, func(f *mailbox.Flags) { f.MustChange = false }},
+		{mailbox.FlagEdit{MustChange: &yes}, func(f *mailbox.Flags) { f.MustChange = true }},
+		{mailbox.FlagEdit{CannotChange: &no}, func(f *mailbox.Flags) { f.CannotChange = false }},
+		{mailbox.FlagEdit{CannotChange: &yes, MustChange: &no}, func(f *mailbox.Flags) { f.CannotChange, f.MustChange = true, false }},
+		{mailbox.FlagEdit{CannotChange: &no}, func(f *mailbox.Flags) { f.CannotChange = false }},
 	} {
 		step.alter(&a.Flags)
 		got, err := f.SetFlags(s.ctx(t), a, step.edit, "conformance", "asked")

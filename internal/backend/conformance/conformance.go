@@ -43,8 +43,9 @@ type Harness struct {
 	Ops    Ops
 	// NoHTTP says that the fake makes troubles by Order.Reply, not by trouble.Handler.
 	NoHTTP bool
-	// Behind opens another Store that meets a server with such a certificate and trusts
-	// the CAFile that comes with it. Nil: the system is not known by a certificate.
+	// Behind opens another Store that meets a server with such a certificate, or host key,
+	// and trusts the CAFile that comes with it. It returns nil where there is no such thing.
+	// Nil: the system proves nothing.
 	Behind func(t *testing.T, k trouble.Trust) mailbox.Store
 	// Said is all that the adapter has logged; nil: it has no log.
 	Said func() string
@@ -104,7 +105,7 @@ var cases = []suiteCase{
 	{name: "The system's own lock-out", run: lockOut, needs: limit},
 	{name: "Lookup in trouble", run: lookupTrouble, needs: troubled(forLookup), parts: true},
 	{name: "Verify in trouble", run: verifyTrouble, needs: troubled(forVerify), parts: true},
-	{name: "Verify is sent once", run: verifyOnce, needs: both(native, troubled(forVerify)), parts: true},
+	{name: "Verify is sent once", run: verifyOnce, needs: both(troubled(forVerify), native), parts: true},
 	{name: "Change in trouble", run: changeTrouble, needs: troubled(forChange), parts: true},
 	{name: "Change in trouble is settled", run: settleTrouble, needs: troubled(forChange), parts: true},
 	{name: "Change without its proof", run: proofTrouble, needs: both(looksAgain, troubled(forVerify)), parts: true},
@@ -116,6 +117,7 @@ var cases = []suiteCase{
 	{name: "Certificates that prove nothing", run: certificates, needs: certified},
 	{name: "List", run: list, needs: ability[mailbox.Lister]},
 	{name: "Reset", run: reset, needs: ability[mailbox.Resetter]},
+	{name: "Reset in trouble", run: resetTrouble, needs: both(ability[mailbox.Resetter], troubled(forChange)), parts: true},
 	{name: "Unlock", run: unlock, needs: ability[mailbox.Unlocker]},
 	{name: "SetFlags", run: setFlags, needs: ability[mailbox.Flagger]},
 	{name: "Renumber", run: renumber, needs: ability[mailbox.Renumberer]},

@@ -56,6 +56,7 @@ func TestARightAdapterPasses(t *testing.T) {
 	for kind := range kinds {
 		t.Run(kind, func(t *testing.T) { Run(t, openToy(kind, "")) })
 	}
+	t.Run("able", func(t *testing.T) { Run(t, openAble("")) })
 }
 
 // The suite is run in a process of its own for each mistake, and must fail there.
@@ -63,7 +64,11 @@ func TestEachMistakeIsFound(t *testing.T) {
 	const variable = "STAR97_TOY"
 	if mistake := os.Getenv(variable); mistake != "" {
 		kind, wrong, _ := strings.Cut(mistake, ": ")
-		Run(t, openToy(kind, wrong))
+		if kind == "able" {
+			Run(t, openAble(wrong))
+		} else {
+			Run(t, openToy(kind, wrong))
+		}
 		return
 	}
 	for mistake, found := range map[string]string{
@@ -76,6 +81,9 @@ func TestEachMistakeIsFound(t *testing.T) {
 		"native: says the code":        "Nothing_said_holds_a_digit_of_a_code",
 		"native: code in the address":  "Verify_right_and_wrong",
 		"compare: no look again":       "A_system_that_says_yes_and_does_nothing",
+
+		"able: sets every state":           "SetFlags",
+		"able: reset refused by no answer": "Reset_in_trouble/cut_after",
 	} {
 		t.Run(mistake, func(t *testing.T) {
 			t.Parallel()

@@ -81,6 +81,10 @@ func (s *toySystem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	if op == "alter" || op == "user" || op == "list" {
+		s.alter(w, r, op)
+		return
+	}
 	var q ask
 	if json.NewDecoder(r.Body).Decode(&q) != nil {
 		w.WriteHeader(http.StatusBadRequest)
@@ -191,7 +195,7 @@ func (s *toy) Traits(mailbox.Account) mailbox.Traits { return s.traits }
 func (s *toy) Lag(mailbox.Account) time.Duration { return 100 * time.Millisecond }
 
 // do asks once, and once more after a token was refused.
-func (s *toy) do(ctx context.Context, name, path string, q ask, into any) error {
+func (s *toy) do(ctx context.Context, name, path string, q, into any) error {
 	s.mu.Lock()
 	token := s.token
 	s.mu.Unlock()
@@ -212,11 +216,11 @@ func (s *toy) do(ctx context.Context, name, path string, q ask, into any) error 
 	}
 }
 
-func (s *toy) send(ctx context.Context, name, path, token string, q ask, into any) (int, error) {
+func (s *toy) send(ctx context.Context, name, path, token string, q, into any) (int, error) {
 	body, _ := json.Marshal(q)
 	url := s.url + "/" + path
-	if s.wrong == "code in the address" {
-		url += "?code=" + q.Code
+	if said, ok := q.(ask); ok && s.wrong == "code in the address" {
+		url += "?code=" + said.Code
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {

@@ -1,0 +1,83 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// recorded is the record of a whole run in which one case was left out.
+func recorded(why string) *record {
+	r := newRecord()
+	for _, c := range cases {
+		r.lines[c.name] = Line{c.name, "pass", ""}
+	}
+	if why != "" {
+		r.lines["Edit"] = Line{"Edit", "skip", why}
+	}
+	return r
+}
+
+func TestARunKeepsItsReport(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	recorded("one reason").keep(t)
+	require.NoFileExists(t, reportFile, "nobody has asked for it")
+
+	t.Setenv("STAR97_MATRIX", "write")
+	recorded("one reason").keep(t)
+	t.Setenv("STAR97_MATRIX", "")
+	recorded("one reason").keep(t)
+	lines, err := readReport(os.DirFS(dir), reportFile)
+	require.NoError(t, err)
+	require.Len(t, lines, len(cases))
+	require.Equal(t, Line{"Edit", "skip", "one reason"}, lines[len(lines)-1])
+
+	before, err := os.ReadFile(reportFile)
+	require.NoError(t, err)
+	part := recorded("another reason")
+	delete(part.lines, cases[0].name)
+	part.keep(t) // -run has left one out: nothing to compare
+	after, err := os.ReadFile(reportFile)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+}
+
+func TestAReportThatTellsOtherwiseFailsTheRun(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "testdata"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, reportFile), recorded("a reason").bytes(), 0o644))
+	require.NoError(t, recorded("a reason").differs(filepath.Join(dir, reportFile)))
+	require.ErrorContains(t, recorded("").differs(filepath.Join(dir, reportFile)), "Edit")
+	require.NoError(t, recorded("").differs(filepath.Join(dir, "none")))
+}
+
+func TestMatrix(t *testing.T) {
+	m, err := ReadMatrix(fstest.MapFS{
+		"b/" + reportFile: {Data: recorded("one reason").bytes()},
+		"a/" + reportFile: {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\n")},
+		"c/other.tsv":     {Data: []byte("x")},
+	})
+	require.NoError(t, err)
+	text := m.Markdown()
+	require.Contains(t, text, "| case | a | b |\n|---|---|---|\n")
+	require.Contains(t, text, "| List | 1 | + |\n")
+	require.Contains(t, text, "| Reset | + | + |\n")
+	require.Contains(t, text, "| Edit | 2 | 2 |\n\n1. another reason\n2. one reason\n")
+	require.Contains(t, text, "| Probe | not run | + |\n")
+
+	_, err = ReadMatrix(fstest.MapFS{"a/" + reportFile: {Data: []byte("Edit\tperhaps\t\n")}})
+	require.ErrorContains(t, err, "line 1")
+}
+
+func TestCasesHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cases {
+		require.False(t, seen[c.name], c.name)
+		require.NotContains(t, c.name, "\t")
+		seen[c.name] = true
+	}
+}
