@@ -7,40 +7,59 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/call"
+	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/media"
 	"star97/internal/pin"
 	"star97/internal/prompt"
 	"star97/internal/sqlkit"
+	"star97/internal/uas"
 )
 
 // plant is a fault put into the program to see it found. Its zero value is none.
 type plant struct {
+	plan    func(*plan)
+	program func(*config.Config)                      // as nobody else knows it
 	backend func(*round, mailbox.Store) mailbox.Store // around the backend
 	asked   func(mailbox.Store) mailbox.Store         // around what the lock-out asks
 	voice   call.Voice
 	log     func(*events) slog.Handler
-	key     func(k *keyboard, key byte) // besides each press
-	sent    func(p *phone, msg string)  // besides each message that the program sends
-	called  func(r *round)              // before anybody calls
-	stopped func(r *round)              // when the service has stopped
-	left    func(r *round)              // when everything was looked at
+	key     func(k *keyboard, key byte)     // besides each press
+	mute    func(p *phone, msg string) bool // which messages the program does not send
+	sent    func(p *phone, msg string)      // besides each message that it sends
+	called  func(r *round)                  // before anybody calls
+	stopped func(r *round)                  // when the service has stopped
+	left    func(r *round)                  // when everything was looked at
 }
 
-// A simulation that finds nothing where there is something proves nothing.
-func TestPlantedFaultsAreFound(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		found promise
-		plant plant
-	}{
+// plants are faults of every kind, and the promise that each breaks.
+func plants() []planted {
+	return []planted{
+		{"a service that cannot listen", starts, plant{program: func(c *config.Config) {
+			c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "nowhere"}}
+		}}},
+		{"an INVITE without an answer", finalAnswer, plant{mute: func(_ *phone, msg string) bool {
+			return toInvite(msg) && msg[8] != '1'
+		}}},
+		{"a 2xx that is sent once", repeatsAnswer, plant{mute: func(p *phone, msg string) bool {
+			return toInvite(msg) && msg[8] == '2' && p.invite.accepted > 0
+		}}},
+		{"a call that is held open", endsInTime, plant{plan: func(p *plan) {
+			c := quick()
+			c.changes, c.patience = 99, longestCall
+			*p = quiet(c)
+			p.site.limit = 10 * time.Second
+		}, program: func(c *config.Config) {
+			plan := *c.Plan
+			plan.Timers.Call = time.Hour
+			c.Plan = &plan
+		}}},
 		{"a store that says done and does nothing", oneCode, plant{backend: changing(func(*store, *deedOf) mailbox.Result {
 			return mailbox.Proved()
 		})}},
@@ -71,7 +90,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		}()},
 		{"a port that stays", nothingLeft, plant{called: func(r *round) { _, _ = r.net.open(netip.MustParseAddrPort("192.0.2.10:40020")) }}},
 		{"prompts to a caller who did not acknowledge", noRTPBeforeACK, plant{sent: func(p *phone, msg string) {
-			if strings.HasPrefix(msg, "SIP/2.0 200") && header(msg, "CSeq") == "1 INVITE" {
+			if toInvite(msg) && msg[8] == '2' {
 				ack := withBody(p.head("ACK", "spoofed", header(msg, "To"), 1), "", "")
 				p.round.net.deliver(p.sip, program, []byte(ack), time.Now().Add(time.Millisecond))
 			}
@@ -92,11 +111,25 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 				r.broken(starts, "%v", err)
 			}
 		}}},
-	} {
+	}
+}
+
+type planted struct {
+	name  string
+	found promise
+	plant plant
+}
+
+// A simulation that finds nothing where there is something proves nothing.
+func TestPlantedFaultsAreFound(t *testing.T) {
+	for _, c := range plants() {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(60) {
 				r := newRound(seed)
 				r.plant = c.plant
+				if c.plant.plan != nil {
+					c.plant.plan(&r.plan)
+				}
 				for _, f := range r.play(t) {
 					if f.promise == c.found {
 						t.Logf("found in round %d", seed)
@@ -106,6 +139,16 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 			}
 			require.Fail(t, "60 rounds did not find it", "promise: %s", c.found)
 		})
+	}
+}
+
+func TestEachPromiseIsBrokenByAPlant(t *testing.T) {
+	broken := map[promise]bool{}
+	for _, c := range plants() {
+		broken[c.found] = true
+	}
+	for p := range promises {
+		require.True(t, broken[promise(p)], promise(p))
 	}
 }
 

@@ -17,26 +17,47 @@ import (
 )
 
 // promise is one thing that must hold in every round.
-type promise string
+type promise uint8
 
 const (
-	starts         promise = "the service starts"
-	stopsCleanly   promise = "the service stops cleanly"
-	finalAnswer    promise = "every INVITE gets a final answer"
-	repeatsAnswer  promise = "a 2xx is repeated until its ACK or given up with a BYE"
-	noRTPBeforeACK promise = "no RTP before the ACK"
-	endsInTime     promise = "every call ends in time"
-	oneRecord      promise = "every call has one end record"
-	keysOnce       promise = "what the store is asked was pressed, each press counted once"
-	verifiedFirst  promise = "no change without a verified current code"
-	toldTheTruth   promise = "changed is said only of a change that is done"
-	sameWord       promise = "the trail says of a change what its caller was told"
-	oneCode        promise = "exactly the code of the last change is in force"
-	chainWhole     promise = "the audit chain is whole and closed"
-	noCodeInLogs   promise = "no code in any log line"
-	noError        promise = "no program error"
-	nothingLeft    promise = "no port and no goroutine is left"
+	starts promise = iota
+	stopsCleanly
+	finalAnswer
+	repeatsAnswer
+	noRTPBeforeACK
+	endsInTime
+	oneRecord
+	keysOnce
+	verifiedFirst
+	toldTheTruth
+	sameWord
+	oneCode
+	chainWhole
+	noCodeInLogs
+	noError
+	nothingLeft
 )
+
+var promises = [...]string{
+	starts:         "the service starts",
+	stopsCleanly:   "the service stops cleanly",
+	finalAnswer:    "every INVITE gets a final answer",
+	repeatsAnswer:  "a 2xx is repeated until its ACK or given up with a BYE",
+	noRTPBeforeACK: "no RTP before the ACK",
+	endsInTime:     "every call ends in time",
+	oneRecord:      "every call has one end record",
+	keysOnce:       "what the store is asked was pressed, each press counted once",
+	verifiedFirst:  "no change without a verified current code",
+	toldTheTruth:   "changed is said only of a change that is done",
+	sameWord:       "the trail says of a change what its caller was told",
+	oneCode:        "exactly the code of the last change is in force",
+	chainWhole:     "the audit chain is whole and closed",
+	noCodeInLogs:   "no code in any log line",
+	noError:        "no program error",
+	nothingLeft:    "no port and no goroutine is left",
+}
+
+func (p promise) String() string { return promises[p] }
 
 // broken notes that a promise was not kept.
 func (r *round) broken(p promise, format string, args ...any) {

@@ -105,6 +105,9 @@ func (r *round) run(dir string) {
 	c := configOf(r.net)
 	r.alter(&c)
 	r.config = c
+	if r.plant.program != nil {
+		r.plant.program(&c)
+	}
 	stores, err := app.OpenSimulated(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
 		return r.behind(backend)
 	}})
@@ -129,6 +132,7 @@ func (r *round) run(dir string) {
 		r.judgeCalls()
 	case err := <-ended:
 		r.broken(starts, "%v", err)
+		ended <- nil
 	}
 	stop()
 	select {

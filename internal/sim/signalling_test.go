@@ -255,9 +255,17 @@ func header(msg, name string) string {
 	return ""
 }
 
+// toInvite tells whether msg answers the INVITE that began the call.
+func toInvite(msg string) bool {
+	return strings.HasPrefix(msg, "SIP/2.0 ") && header(msg, "CSeq") == "1 INVITE"
+}
+
 // signalled is the sink of the telephone's SIP address.
 func (p *phone) signalled(_ netip.AddrPort, data []byte, now time.Time) {
 	msg := string(data)
+	if p.round.plant.mute != nil && p.round.plant.mute(p, msg) {
+		return
+	}
 	p.sawSent(msg, now)
 	if p.round.plant.sent != nil {
 		p.round.plant.sent(p, msg)
@@ -272,13 +280,10 @@ func (p *phone) signalled(_ netip.AddrPort, data []byte, now time.Time) {
 func (p *phone) sawSent(msg string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !strings.HasPrefix(msg, "SIP/2.0 ") {
-		if strings.HasPrefix(msg, "BYE ") {
-			p.invite.byes++
-		}
-		return
+	if strings.HasPrefix(msg, "BYE ") {
+		p.invite.byes++
 	}
-	if header(msg, "CSeq") != "1 INVITE" || msg[8] == '1' {
+	if !toInvite(msg) || msg[8] == '1' {
 		return
 	}
 	p.invite.answered = true
