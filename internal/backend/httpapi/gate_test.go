@@ -60,13 +60,18 @@ func simulate(t *testing.T, o Options, auth Auth, h http.HandlerFunc, test func(
 		s := &http.Server{Handler: h, ErrorLog: quiet}
 		// Started here, stops when the server is closed.
 		go s.Serve(p)
-		defer s.Shutdown(ctx) // waits for handlers that sleep
+		defer s.Close() // where test fails
 		o.URL = "http://localhost"
 		c, err := New(o, auth)
 		require.NoError(t, err)
 		defer c.Close()
 		c.transport.DialContext = p.dial
 		test(t, c)
+		require.NoError(t, c.Close())
+		require.NoError(t, s.Shutdown(ctx)) // waits for handlers that sleep
+		synctest.Wait()
+		require.Empty(t, c.gate.places, "who leaves gives the place back")
+		require.Zero(t, c.gate.waiting.Load())
 	})
 }
 
