@@ -230,6 +230,39 @@ func changeRace(t *testing.T, s *suite) {
 	s.inForce(t, a, next(last), s.First)
 }
 
+// Callers of several mailboxes do not get into each other's way.
+func crowd(t *testing.T, s *suite) {
+	const callers = 8
+	boxes := make([]mailbox.Account, callers)
+	for i := range boxes {
+		boxes[i] = s.put(t, fmt.Sprint(4001+i), s.code(i))
+	}
+	wrong := make([]string, callers)
+	var done sync.WaitGroup
+	for i, a := range boxes {
+		own, other, next, ctx := Code(t, s.code(i)), Code(t, s.code(i+1)), Code(t, s.code(i+2)), s.ctx(t)
+		// One caller: started here; stops when the change is answered.
+		done.Go(func() {
+			found, err := s.Store.Lookup(ctx, mailbox.Query{Number: a.Extension})
+			first := s.Store.Verify(ctx, a, other, s.at)
+			second := s.Store.Verify(ctx, a, own, s.at)
+			r := s.Store.Change(ctx, a, own, next, s.at)
+			s.heard(err, first, second, r.Err)
+			if len(found) != 1 || found[0].ID != a.ID || mailbox.CodeOf(first) != mailbox.WrongPIN || second != nil || r.Outcome != mailbox.Done {
+				wrong[i] = fmt.Sprintf("found %d mailboxes (%v), a wrong code is %v, the right one %v, the change %v (%v)", len(found), err, first, second, r.Outcome, r.Err)
+			}
+		})
+	}
+	done.Wait()
+	for i, a := range boxes {
+		require.Empty(t, wrong[i], "caller %d", i)
+		s.inForce(t, a, s.code(i+2), s.code(i))
+	}
+}
+
+// code is one of three in turn.
+func (s *suite) code(i int) string { return [...]string{s.First, s.Second, s.Third}[i%3] }
+
 func changeBack(t *testing.T, s *suite) {
 	a := s.put(t, "4001", s.First)
 	require.Equal(t, mailbox.Done, s.change(t, a, s.First, s.Second).Outcome)

@@ -98,6 +98,7 @@ var cases = []suiteCase{
 	{name: "Change with a wrong current code", run: changeWrong},
 	{name: "Change refused by the mailbox's state", run: changeDenied},
 	{name: "Change from several calls at once", run: changeRace},
+	{name: "Callers of several mailboxes at once", run: crowd},
 	{name: "Change back", run: changeBack},
 	{name: "An ended context", run: endedContext},
 	{name: "Nothing said holds a digit of a code", run: silence},

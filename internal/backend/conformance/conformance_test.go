@@ -80,6 +80,7 @@ func TestEachMistakeIsFound(t *testing.T) {
 		"native: none by no answer":    "Lookup_in_trouble/a_page_with_200",
 		"native: says the code":        "Nothing_said_holds_a_digit_of_a_code",
 		"native: code in the address":  "Verify_right_and_wrong",
+		"native: everybody signs in":   "Callers_of_several_mailboxes_at_once",
 		"compare: no look again":       "A_system_that_says_yes_and_does_nothing",
 
 		"able: sets every state":           "SetFlags",

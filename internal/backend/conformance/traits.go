@@ -84,6 +84,7 @@ func certificates(t *testing.T, s *suite) {
 			_, err := store.Lookup(s.ctx(t), mailbox.Query{Number: "4001"})
 			require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
 			require.Regexp(t, "certificate|host key", err.Error(), "the sentence must say what is wrong")
+			require.Regexp(t, `127\.0\.0\.1|localhost`, err.Error(), "and with whom")
 			a := mailbox.Account{ID: "anybody", Backend: "any", Extension: "4001"}
 			if s.traits().Check != mailbox.NoCheck {
 				err = store.Verify(s.ctx(t), a, Code(t, s.First), s.at)
