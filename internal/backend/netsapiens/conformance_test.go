@@ -14,6 +14,7 @@ import (
 // Other kinds of server than API v2 with a login are run through the suite in the
 // folder of the fake.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	settings := fake.Settings{ClearStatus: true}
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	conformance.Run(t, func(t *testing.T) conformance.Harness {

@@ -112,12 +112,15 @@ func (s *Store) readAll(ctx context.Context, domain, of string) ([]mailbox.Accou
 		return nil, err
 	}
 	var all []mailbox.Account
+	seen := map[string]bool{}
 	for start := 0; ; {
 		people, err := s.wire.list(ctx, domain, start, wirePage)
 		if err != nil {
 			return nil, err
 		}
+		fresh := len(seen)
 		for i := range people {
+			seen[people[i].user] = true
 			at := address{people[i].user, domain}
 			if !isExtension(at.user) || people[i].domain != "" && people[i].domain != domain {
 				continue
@@ -126,7 +129,7 @@ func (s *Store) readAll(ctx context.Context, domain, of string) ([]mailbox.Accou
 			a.Numbers = book.numbers(at.user)
 			all = append(all, a)
 		}
-		if start += len(people); len(people) < wirePage {
+		if start += len(people); len(people) < wirePage || len(seen) == fresh {
 			break
 		}
 		if start >= maxUsers {

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -40,14 +39,10 @@ type Store struct {
 	served  map[string]bool // domains
 	every   bool            // every domain is served
 	seen    atomic.Uint32   // the last form in which the server gave a code
-	seed    maphash.Seed
-	locks   [stripes]chan struct{}
+	changes locks           // of mailboxes that are being changed
 	numbers directory
 	pages   pages
 }
-
-// stripes is the number of locks that mailboxes share.
-const stripes = 64
 
 var (
 	_ mailbox.Backend  = (*Store)(nil)
@@ -63,16 +58,13 @@ func open(_ context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	o.Domain = strings.ToLower(o.Domain)
-	s := &Store{options: o, served: map[string]bool{o.Domain: true}, seed: maphash.MakeSeed()}
+	s := &Store{options: o, served: map[string]bool{o.Domain: true}, changes: newLocks(), numbers: directory{reading: newLocks()}}
 	for _, d := range o.Domains {
 		if d == everyDomain {
 			s.every = true
 			continue
 		}
 		s.served[strings.ToLower(d)] = true
-	}
-	for i := range s.locks {
-		s.locks[i] = make(chan struct{}, 1)
 	}
 	if err := s.connect(); err != nil {
 		s.Close()
@@ -210,15 +202,4 @@ func (s *Store) domains() []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// hold waits until nobody else changes the code at the address.
-func (s *Store) hold(ctx context.Context, op string, at address) (release func(), err error) {
-	lock := s.locks[maphash.String(s.seed, at.id())%stripes]
-	select {
-	case lock <- struct{}{}:
-		return func() { <-lock }, nil
-	case <-ctx.Done():
-		return nil, mailbox.Expired(ctx, op)
-	}
 }

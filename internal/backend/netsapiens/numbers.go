@@ -58,16 +58,17 @@ func (b *book) numbers(user string) []string {
 
 // directory keeps the books of the domains that are called.
 type directory struct {
-	client *httpapi.Client
-	keep   time.Duration
-	mu     sync.Mutex
-	books  map[string]*book
+	client  *httpapi.Client
+	keep    time.Duration
+	reading locks // of domains that are being read
+	mu      sync.Mutex
+	books   map[string]*book
 }
 
 const (
 	maxBooks   = 1000  // domains that are remembered
 	maxNumbers = 50000 // numbers of a domain
-	bookPage   = 1000  // numbers of one answer: the most that the system gives
+	bookPage   = 500   // numbers of one answer; the system gives up to 1000
 )
 
 // book is the domain's, from memory or from the system; nil where numbers are off.
@@ -76,11 +77,16 @@ func (s *Store) book(ctx context.Context, domain string) (*book, error) {
 		return nil, nil
 	}
 	d := &s.numbers
-	d.mu.Lock()
-	known := d.books[domain]
-	d.mu.Unlock()
-	if known != nil && time.Since(known.made) < d.keep {
-		return known, nil
+	if b := d.known(domain); b != nil {
+		return b, nil
+	}
+	release, err := d.reading.hold(ctx, "lookup", domain)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if b := d.known(domain); b != nil {
+		return b, nil // somebody was quicker
 	}
 	fresh, err := d.read(ctx, domain)
 	if err != nil {
@@ -93,6 +99,16 @@ func (s *Store) book(ctx context.Context, domain string) (*book, error) {
 	}
 	d.books[domain] = fresh
 	return fresh, nil
+}
+
+// known is a domain's book, nil if there is none that is young enough.
+func (d *directory) known(domain string) *book {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b := d.books[domain]; b != nil && time.Since(b.made) < d.keep {
+		return b
+	}
+	return nil
 }
 
 // wireNumber is one telephone number and where it rings.

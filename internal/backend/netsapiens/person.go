@@ -143,7 +143,7 @@ func (w *wirePerson) person() person {
 		user: string(w.User), domain: strings.ToLower(string(w.Domain)),
 		name:     strings.TrimSpace(plain(w.First) + string(w.First1) + " " + plain(w.Last) + string(w.Last1)),
 		language: tag(string(w.Language + w.Language1)),
-		status:   strings.ToLower(string(w.Status + w.Status1)),
+		status:   string(w.Status + w.Status1),
 		off:      no(w.Enabled) || no(w.Enabled1) || no(w.Made1),
 		given:    w.Given,
 		four:     four{w.First, w.Last, w.Address, w.Scope},
@@ -211,7 +211,7 @@ func (s *Store) account(p *person, at address, domain string) mailbox.Account {
 		ID: at.id(), Backend: Name, Extension: at.user, Domain: domain, Name: p.name, Language: p.language,
 		Flags: mailbox.Flags{
 			Disabled: p.off, NoCode: p.given.form == formNone,
-			MustChange: p.status != "" && slices.Contains(s.options.MustChange, p.status),
+			MustChange: slices.ContainsFunc(s.options.MustChange, func(at string) bool { return at != "" && strings.EqualFold(at, p.status) }),
 		},
 	}
 }

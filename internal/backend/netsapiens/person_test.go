@@ -52,7 +52,7 @@ func TestLocalesAndNames(t *testing.T) {
 	require.Equal(t, "example.test", people[0].domain)
 	require.Equal(t, "Ada", people[0].name)
 	require.Equal(t, "en-US", people[0].language)
-	require.Equal(t, "pwd reset", people[0].status)
+	require.Equal(t, "Pwd Reset", people[0].status)
 	require.True(t, people[0].off)
 	require.Equal(t, "Bea Example", people[1].name)
 	require.Empty(t, people[1].language)

@@ -116,7 +116,7 @@ func (s *Store) replace(ctx context.Context, op string, a mailbox.Account, next 
 	if !ok {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.NotFound, nil))
 	}
-	release, err := s.hold(ctx, op, at)
+	release, err := s.changes.hold(ctx, op, at.id())
 	if err != nil {
 		return mailbox.Refuse(err)
 	}

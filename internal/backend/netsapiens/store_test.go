@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -357,6 +359,53 @@ func TestTelephoneNumbers(t *testing.T) {
 		require.Equal(t, want, find(t, s, "4001", ""))
 	}
 	require.Equal(t, 1, f.Orders().Seen(fake.OpNumbers), "the numbers are remembered")
+	for name, number := range map[string]string{"of nobody": "12015550199", "of another domain": "12015550145"} {
+		f.Put(mailbox.Account{Extension: "4001", Domain: otherDomain, Numbers: []string{"12015550145"}}, first)
+		found, err := s.Lookup(t.Context(), mailbox.Query{Number: number})
+		require.NoError(t, err)
+		require.Empty(t, found, name)
+	}
+}
+
+// Callers who come together cost one reading of the numbers.
+func TestTelephoneNumbersAreReadOnceForAll(t *testing.T) {
+	f := fake.New(t, fake.Settings{})
+	o := keyed(t, f)
+	o.Numbers = true
+	s := openStore(t, o)
+	f.Put(mailbox.Account{Extension: "4001", Numbers: []string{"12015550143"}}, first)
+	f.Orders().Give(fake.OpNumbers, trouble.Order{Kind: trouble.Slow, Delay: 50 * time.Millisecond})
+	var all sync.WaitGroup
+	found := make([][]mailbox.Account, 8)
+	for i := range found {
+		// One caller: started here; stops when it is answered.
+		all.Go(func() { found[i], _ = s.Lookup(t.Context(), mailbox.Query{Number: "12015550143"}) })
+	}
+	all.Wait()
+	for _, a := range found {
+		require.Len(t, a, 1)
+	}
+	require.Equal(t, 1, f.Orders().Seen(fake.OpNumbers))
+}
+
+func TestWhichNumbersRingAUser(t *testing.T) {
+	for name, c := range map[string]struct {
+		number wireNumber
+		want   bool
+	}{
+		"a user":                        {wireNumber{Number: "12015550143", User: "4001", Does: "to-user-residential", Host: "Example.test", On: "yes"}, true},
+		"with a plus":                   {wireNumber{Number: "+12015550143", User: "4001", Does: "to-user"}, true},
+		"any host":                      {wireNumber{Number: "12015550143", User: "4001", Does: "to-voicemail", Host: "[*]"}, true},
+		"a queue":                       {wireNumber{Number: "12015550143", User: "4001", Does: "to-callqueue"}, false},
+		"switched off":                  {wireNumber{Number: "12015550143", User: "4001", Does: "to-user", On: "no"}, false},
+		"another domain":                {wireNumber{Number: "12015550143", User: "4001", Does: "to-user", Host: "tenant.example"}, false},
+		"nobody":                        {wireNumber{Number: "12015550143", User: "[*]", Does: "to-user"}, false},
+		"a pattern instead of a number": {wireNumber{Number: "1201555*", User: "4001", Does: "to-user"}, false},
+	} {
+		b := book{byPhone: map[string][]string{}, byUser: map[string][]string{}}
+		b.add(&c.number, "example.test")
+		require.Equal(t, c.want, slices.Equal(b.users("12015550143"), []string{"12015550143", "4001"}), name)
+	}
 }
 
 func TestVerifyOfNobodyCostsTheSameRequest(t *testing.T) {
@@ -376,7 +425,7 @@ func TestChangesOfOneMailboxDoNotCross(t *testing.T) {
 	a := f.Put(mailbox.Account{Extension: "4001"}, first)
 	at, ok := s.address(a)
 	require.True(t, ok)
-	release, err := s.hold(t.Context(), "change", at)
+	release, err := s.changes.hold(t.Context(), "change", at.id())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

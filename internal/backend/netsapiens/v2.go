@@ -141,10 +141,8 @@ func (v *api2) body(p person, next pin.PIN, all bool) []byte {
 func taken(op string, a httpapi.Answer) error {
 	defer clear(a.Body)
 	switch {
-	case a.Status >= 200 && a.Status < 300:
+	case a.Status < 300: // httpapi gives no redirect
 		return nil
-	case a.Status < 400:
-		return mailbox.Fail(op, mailbox.OutcomeUnknown, fmt.Errorf("the system answered %d", a.Status))
 	case a.Status == http.StatusNotFound:
 		return mailbox.Fail(op, mailbox.NotFound, clause(a))
 	}

@@ -1,8 +1,12 @@
 package fake_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +44,46 @@ func TestConformanceOfV1(t *testing.T) {
 	t.Parallel()
 	run(t, fake.Settings{}, func(_ *testing.T, o *netsapiens.Options) { o.Version = "v1" },
 		conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken}, map[string]string{})
+}
+
+// The requests that a server of this kind does not know are refused.
+func TestRequestsOfAnotherForm(t *testing.T) {
+	f := fake.New(t, fake.Settings{})
+	a := f.Put(mailbox.Account{Extension: "4001"}, "482915")
+	roots := x509.NewCertPool()
+	ca, err := os.ReadFile(f.CAFile)
+	require.NoError(t, err)
+	require.True(t, roots.AppendCertsFromPEM(ca))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections()
+	for name, c := range map[string]struct {
+		method, path, bearer, kind, body string
+		want                             int
+	}{
+		"no token":          {"GET", "/v2/domains/example.test/users/4001", "", "", "", 401},
+		"a made-up token":   {"GET", "/v2/domains/example.test/users/4001", "nss_guess", "", "", 401},
+		"a key in v1":       {"POST", "/?object=subscriber&action=read", fake.Key, "application/x-www-form-urlencoded", "user=4001", 401},
+		"another path":      {"GET", "/v2/domains/example.test/people/4001", fake.Key, "", "", 404},
+		"no such user":      {"GET", "/v2/domains/example.test/users/4099", fake.Key, "", "", 404},
+		"no JSON":           {"PUT", "/v2/domains/example.test/users/4001", fake.Key, "text/plain", `{"voicemail-login-pin":"739164"}`, 400},
+		"broken JSON":       {"PUT", "/v2/domains/example.test/users/4001", fake.Key, "application/json", `{"voicemail-login-pin":`, 400},
+		"a code of letters": {"PUT", "/v2/domains/example.test/users/4001", fake.Key, "application/json", `{"voicemail-login-pin":"seven"}`, 400},
+		"an unknown grant":  {"POST", "/v2/tokens", "", "application/x-www-form-urlencoded", "grant_type=mfa", 400},
+		"no client secret":  {"POST", "/v2/tokens", "", "application/json", `{"grant_type":"password","username":"` + fake.User + `","password":"` + fake.Password + `"}`, 401},
+	} {
+		r, err := http.NewRequest(c.method, f.Base()+c.path, strings.NewReader(c.body))
+		require.NoError(t, err)
+		r.Header.Set("Content-Type", c.kind)
+		if c.bearer != "" {
+			r.Header.Set("Authorization", "Bearer "+c.bearer)
+		}
+		answer, err := transport.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, c.want, answer.StatusCode, name)
+	}
+	require.True(t, f.Has(a.ID, "482915"))
+	require.Zero(t, f.Writes())
 }
 
 func run(t *testing.T, settings fake.Settings, alter func(*testing.T, *netsapiens.Options), ops conformance.Ops, lacks map[string]string) {
