@@ -49,7 +49,7 @@ var (
 
 // breather is how long at most a call waits while those that are up take all the time
 // that this process gets.
-const breather = 2 * time.Second
+const breather = time.Second
 
 // occupy waits for a free line; the returned function frees it again.
 func occupy() (free func()) {

@@ -39,6 +39,7 @@ type MediaStats struct {
 	Lost      uint64 // sequence numbers that never came
 	Late      uint64 // packets that came after a later one
 	Twice     uint64
+	Strange   uint64 // packets received from elsewhere than the answer said, which were not listened to
 	Unheard   uint64 // packets received that the ear was too slow for
 	Sources   int    // different senders' addresses
 	SSRCs     int
@@ -112,6 +113,13 @@ func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, port ui
 	a.s.Received++
 	a.sequence(h.SequenceNumber, h.SSRC)
 	return p, true
+}
+
+// strange counts a packet that was not listened to.
+func (a *arrivals) strange() {
+	a.mu.Lock()
+	a.s.Strange++
+	a.mu.Unlock()
 }
 
 // sequence follows RFC 3550 appendix A.1 without its probation: one source, told

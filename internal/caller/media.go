@@ -15,6 +15,9 @@ const (
 	portTries  = 50
 	rtpBuffer  = 1 << 20 // bytes of socket buffer: packets wait there while we are busy
 	maxPayload = 1500
+	// strangerAfter is how long nothing may have come from where the answer said before
+	// audio from elsewhere is listened to.
+	strangerAfter = 200 * time.Millisecond
 )
 
 // Media is the RTP of one call: a port pair (RFC 3550 section 11), one goroutine
@@ -28,6 +31,7 @@ type Media struct {
 	pair    ports
 	old     []ports // left by move, still read until Close
 	agreed  sdp.Agreed
+	named   time.Time // the last packet from where the answer said arrived
 	started bool
 	closed  bool
 	sender  *sender
@@ -187,11 +191,14 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 			}
 			continue
 		}
-		m.mu.Lock()
-		agreed := m.agreed
-		m.mu.Unlock()
-		p, ok := m.stats.packet(buf[:n], at, unmap(from), port, agreed)
+		from = unmap(from)
+		agreed, ours := m.listensTo(from, at)
+		p, ok := m.stats.packet(buf[:n], at, from, port, agreed)
 		if !ok || !p.audio {
+			continue
+		}
+		if !ours {
+			m.stats.strange()
 			continue
 		}
 		format, known := codec.ByID(p.codec)
@@ -202,6 +209,20 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 		pcm.at, pcm.timestamp, pcm.marker, pcm.ssrc = at, p.timestamp, p.marker, p.ssrc
 		m.ears.offer(&pcm)
 	}
+}
+
+// listensTo tells whether what comes from an address now is this call's: where the
+// answer said, or elsewhere as long as nothing comes from there. A port that another
+// telephone had a moment ago may still get what is said to that one, and two voices in
+// one ear are none.
+func (m *Media) listensTo(from netip.AddrPort, at time.Time) (sdp.Agreed, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if from == m.agreed.Remote {
+		m.named = at
+		return m.agreed, true
+	}
+	return m.agreed, at.Sub(m.named) > strangerAfter
 }
 
 // readRTCP counts reports. Started by read, stops when the socket closes, owns its buffer.

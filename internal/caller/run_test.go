@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/pion/rtp"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/codec"
@@ -246,6 +248,34 @@ func TestLostPacketsAreHeardAsSilence(t *testing.T) {
 	}()
 	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear option-change-2 goodbye")))
 	require.Positive(t, c.Media().Stats().Lost)
+}
+
+// A port that another telephone had a moment ago gets what is still said to that one.
+func TestAStrangersAudioIsNotListenedTo(t *testing.T) {
+	p, c, play, out := listening(t)
+	stranger, err := net.Dial("udp", c.Media().LocalAddr().String())
+	require.NoError(t, err)
+	defer stranger.Close()
+	go func() {
+		sentence := func(id prompt.ID) []byte {
+			audio, _ := masters().Audio(language, id, prompt.Words{})
+			return audio.Payload(codec.PCMU)
+		}
+		theirs, ours := sentence(prompt.MainMenu), sentence(prompt.EnterCode)
+		other := rtp.Header{Version: 2, SSRC: 8}
+		for i := 0; i+160 <= len(ours); i += 160 {
+			p.sendRTP(c.Media().LocalAddr(), ours[i:i+160], i == 0)
+			other.SequenceNumber, other.Timestamp = uint16(i/160), uint32(i)
+			raw, _ := (&rtp.Packet{Header: other, Payload: theirs[i%(len(theirs)-160):][:160]}).Marshal()
+			_, _ = stranger.Write(raw)
+			p.rest(i)
+		}
+		p.say(c.Media().LocalAddr(), prompt.Goodbye)
+	}()
+	require.NoError(t, play.Run(within(t, 2*patience), lines(t, "hear enter-code goodbye")))
+	require.NotContains(t, out.String(), "no sentence of ours")
+	require.Positive(t, c.Media().Stats().Strange)
+	require.Equal(t, 2, c.Media().Stats().Sources)
 }
 
 // A sender that is late by whole frames, or was told to hold, leaves out time: what

@@ -54,7 +54,7 @@ func hearing(language string) (*ear.Ear, error) {
 // defaultEar is shared by the calls of a test binary.
 var defaultEar = sync.OnceValues(func() (*ear.Ear, error) { return hearing(prompt.DefaultOptions().Language) })
 
-// Dial calls o.URI; without o.Ear it recognises the default language. The call is closed when the
+// Dial calls o.URI; without o.Ear it recognises the default language. The call is hung up when the
 // test ends.
 func Dial(t testing.TB, o caller.Options) *Phone {
 	t.Helper()
@@ -77,7 +77,12 @@ func TryDial(t testing.TB, o caller.Options) (*Phone, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(call.Close)
+	t.Cleanup(func() {
+		// Left alone it would be spoken to for a minute yet, at a port that may be the next
+		// telephone's. The far end may be gone: then there is nobody to tell.
+		_ = call.Hangup(ctx)
+		call.Close()
+	})
 	Heed(t, call)
 	p := &Phone{Call: call, Player: &caller.Player{Call: call, Patience: Patience}, t: t, ctx: ctx}
 	p.Player.Begin()

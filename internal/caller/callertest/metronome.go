@@ -19,7 +19,7 @@ const (
 
 	// Busy is a process whose beats were late by more than this, on the average of the
 	// last ones.
-	busy     = 5 * time.Millisecond
+	busy     = beat
 	lastOnes = 50 // beats
 )
 
