@@ -99,7 +99,11 @@ func (s *Store) rulesOf(ctx context.Context, op string, u user) (rules, error) {
 		return r, nil
 	}
 	name := u.policy
-	if name == "" {
+	switch {
+	case name != "":
+	case early(s.o.Version):
+		return rules{}, mailbox.Fail(op, mailbox.NotFound, nil)
+	default:
 		answer, err := s.ask(ctx, op, "getCredentialPolicyDefault", func(m *message) {
 			m.put("credentialUser", "End User")
 			m.put("credentialType", "PIN")

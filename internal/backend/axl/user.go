@@ -2,6 +2,7 @@ package axl
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -74,10 +75,13 @@ func (s *Store) user(ctx context.Context, op, id string) (user, error) {
 	}, nil
 }
 
+// early tells whether a version is one of before 10.
+func early(version string) bool { return len(version) < len("10.0") }
+
 // tags asks for what is needed of a user, in the order of the schema: version 10 put the
 // telephone number elsewhere.
 func (s *Store) tags(m *message) {
-	early := len(s.o.Version) < len("10.0")
+	early := early(s.o.Version)
 	for _, name := range []string{"firstName", "lastName", "userid"} {
 		m.put(name, "")
 	}
@@ -146,8 +150,12 @@ func (s *Store) account(ctx context.Context, op string, u user) (mailbox.Account
 	return a, nil
 }
 
-// hidden tells whether the service's account may not see something, or it is not there.
+// hidden tells whether the system says by itself that something is not for the service's
+// account, or not there.
 func hidden(err error) bool {
-	c := mailbox.CodeOf(err)
-	return c == mailbox.ServiceRefused || c == mailbox.NotFound
+	if c := mailbox.CodeOf(err); c == mailbox.ServiceRefused || c == mailbox.NotFound {
+		return true
+	}
+	var f fault
+	return errors.As(err, &f) && (f.coded || f.client)
 }

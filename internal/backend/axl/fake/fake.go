@@ -128,8 +128,13 @@ type person struct {
 	hacks    int
 	lastHack time.Time
 	hacked   time.Time // when wrong PINs locked it; zero: they did not
-	cached   pin.PIN
-	until    time.Time // when the cache forgets
+	cache    []cached
+}
+
+// cached is a PIN that was right and is taken without looking until a time.
+type cached struct {
+	code  pin.PIN
+	until time.Time
 }
 
 // New starts a server over TLS that ends with the test. Its policy is the one that the

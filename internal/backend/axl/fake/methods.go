@@ -182,7 +182,7 @@ func (s *Server) judge(p *person, code pin.PIN) int {
 	case !p.hacked.IsZero():
 		return HackLocked
 	}
-	if now.Before(p.until) && p.cached.Equal(&code) {
+	if slices.ContainsFunc(p.cache, func(c cached) bool { return now.Before(c.until) && c.code.Equal(&code) }) {
 		return Right // the policy is not asked either
 	}
 	force := &p.code
@@ -207,7 +207,7 @@ func (s *Server) judge(p *person, code pin.PIN) int {
 	}
 	p.hacks = 0
 	if s.Cache > 0 {
-		p.cached, p.until = code, now.Add(s.Cache)
+		p.cache = append(p.cache, cached{code, now.Add(s.Cache)})
 	}
 	return Right
 }
