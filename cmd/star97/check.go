@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -91,15 +92,16 @@ func findings(file string, problems []strictyaml.Problem, c config.Config) []fin
 	for _, p := range problems {
 		all = append(all, finding{Problem: p})
 	}
-	for _, sentence := range c.Warnings() {
-		all = append(all, finding{strictyaml.Problem{File: file, Text: sentence}, true})
+	for _, w := range c.Warnings() {
+		w.File = cmp.Or(w.File, file)
+		all = append(all, finding{w, true})
 	}
 	return all
 }
 
 func printWarnings(w io.Writer, c config.Config) {
-	for _, sentence := range c.Warnings() {
-		fmt.Fprintln(w, "warning: "+sentence)
+	for _, one := range c.Warnings() {
+		fmt.Fprintln(w, "warning: "+one.Error())
 	}
 }
 

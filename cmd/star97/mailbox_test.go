@@ -374,7 +374,7 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 		{[]string{"check"}, 0, "No problem found.", ""},
 		{[]string{"check", "--config", empty}, 0, "No problem found.", ""},
 		{[]string{"check", "--json"}, 0, "[]", ""},
-		{[]string{"check", "--config", doubtful}, 0, "No problem found.", "warning: media.port_min to media.port_max hold 2000 calls"},
+		{[]string{"check", "--config", doubtful}, 0, "No problem found.", "warning: " + doubtful + ":1: media.port_min to media.port_max hold 2000 calls"},
 		{[]string{"check", "--config", doubtful, "--json"}, 0, `"warning": true`, ""},
 		{[]string{"check", "--config", doubtful, "--print"}, 0, "calls: 5000", "warning: "},
 		{[]string{"check", "--print"}, 0, "\nlog:\n  level: info\n  format: text\ndrain: 1m0s\n", ""},

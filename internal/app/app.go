@@ -94,7 +94,10 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) (err
 	if s.page != nil {
 		defer s.page.Close()
 	}
-	for _, sentence := range append(c.Warnings(), shortfalls(c, openFiles())...) {
+	for _, w := range c.Warnings() {
+		o.Log.Warn(w.Error())
+	}
+	for _, sentence := range shortfalls(c, openFiles()) {
 		o.Log.Warn(sentence)
 	}
 	if err := closeOpenChanges(ctx, stores, o.Log); err != nil {

@@ -25,8 +25,8 @@ func (s *service) reload() {
 	if len(waiting) > 0 {
 		s.Log.Warn("these options have changed and need a restart", "options", waiting)
 	}
-	for _, sentence := range s.inForce.Load().Warnings() {
-		s.Log.Warn(sentence)
+	for _, w := range s.inForce.Load().Warnings() {
+		s.Log.Warn(w.Error())
 	}
 	s.Log.Info("configuration taken over", "options", taken, "numbers", s.numbers())
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,7 +77,7 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 			require.Empty(t, found)
 			require.Len(t, c.Warnings(), len(row.want))
 			for i, want := range row.want {
-				require.Contains(t, c.Warnings()[i], want)
+				require.Contains(t, c.Warnings()[i].Text, want)
 			}
 		})
 	}
@@ -89,7 +91,7 @@ func TestAMailboxFromAHeaderThatNobodyIsBelievedAboutIsAWarning(t *testing.T) {
 		require.Empty(t, found)
 		require.Len(t, c.forwardsNobody(), want, forwarding)
 		if want > 0 {
-			require.Contains(t, c.forwardsNobody()[0], `The route "1" of the dialplan takes the mailbox from diversion, but no peer is believed about it`)
+			require.Contains(t, c.forwardsNobody()[0].Text, `The route "1" of the dialplan takes the mailbox from diversion, but no peer is believed about it`)
 		}
 	}
 	require.Contains(t, problems(t, "sip:\n  peers:\n  - name: a\n    addresses: [192.0.2.1]\n    forwarding: [pai]\n")[0],
@@ -121,13 +123,53 @@ func TestAWayOutThatMayLeadInAgainIsAWarning(t *testing.T) {
 				return
 			}
 			require.Len(t, c.Warnings(), 1)
-			require.Contains(t, c.Warnings()[0], fmt.Sprintf(round, `The target "messages"`, row.uri, row.number))
+			require.Contains(t, c.Warnings()[0].Text, fmt.Sprintf(round, `The target "messages"`, row.uri, row.number))
 		})
 	}
 	c, found := Load(withPlan(t, sip, "routes: [{number: \"*98\", redirect: \"sip:*98@192.0.2.1\"}]\n"))
 	require.Empty(t, found)
 	require.Len(t, c.Warnings(), 1)
-	require.Contains(t, c.Warnings()[0], fmt.Sprintf(round, `The route "*98"`, "sip:*98@192.0.2.1", "*98"))
+	require.Contains(t, c.Warnings()[0].Text, fmt.Sprintf(round, `The route "*98"`, "sip:*98@192.0.2.1", "*98"))
+}
+
+func TestAWarningSaysWhereItIsAbout(t *testing.T) {
+	file := withPlan(t, `sip:
+  listen:
+  - {network: udp, address: "127.0.0.1:5060"}
+  peers:
+  - {name: a, addresses: [192.0.2.1]}
+  - name: wide
+    addresses: [0.0.0.0/0]
+    identity: pai
+stores:
+  idle: {}
+media:
+  port_max: 40098
+http:
+  listen: 0.0.0.0:9797
+`, `routes:
+- {number: "*97", door: any}
+- number: "1"
+  door: own
+  mailbox_from: diversion
+- {number: "2", redirect: "sip:*97@192.0.2.1"}
+targets:
+  nobody: sip:5@example.org
+`)
+	c, found := Load(file)
+	require.Empty(t, found)
+	var places []string
+	for _, w := range c.Warnings() {
+		place, _, _ := strings.Cut(strings.TrimPrefix(w.Error(), filepath.Dir(file)+"/"), ": ")
+		places = append(places, place)
+	}
+	require.Equal(t, []string{"star97.yaml:11", "star97.yaml:13", "star97.yaml:7", "plan.yaml:5", "plan.yaml:6", "plan.yaml:5", "plan.yaml:8", "star97.yaml:15"}, places)
+	then, _, _, err := Default().Takeover(c)
+	require.NoError(t, err)
+	require.Contains(t, then.Warnings()[0].File, "star97.yaml", "also after a reload")
+	bare := Default()
+	bare.HTTP.Listen = "0.0.0.0:1"
+	require.True(t, strings.HasPrefix(bare.Warnings()[0].Error(), "http.listen is"), "without a file there is no place")
 }
 
 func TestTwoPeersOfOneAddressAreAProblemWithItsLine(t *testing.T) {

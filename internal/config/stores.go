@@ -68,10 +68,10 @@ func (c *Config) checkDomains(data []byte) (all []strictyaml.Problem) {
 }
 
 // idleStores are those that are opened for nobody.
-func (c *Config) idleStores() (all []string) {
+func (c *Config) idleStores() (all []dialplan.Warning) {
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		if !slices.ContainsFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return d.Store == name }) && !c.leantOn(name) {
-			all = append(all, fmt.Sprintf("stores.%s is used by no domain: write store: %s at a domain of the dialplan, or remove it.", name, name))
+			all = append(all, warning("$.stores."+name, "stores.%s is used by no domain: write store: %s at a domain of the dialplan, or remove it.", name, name))
 		}
 	}
 	return all

@@ -43,7 +43,8 @@ func TestFurtherStoresHaveTheDefaultsAndAFileWithTheirName(t *testing.T) {
 	east.SQLite.Database.Path = "east.db"
 	require.Equal(t, map[string]backend.Options{"north": north, "west": west, "east": east}, c.Stores)
 	require.Equal(t, backend.DefaultOptions(), c.Store)
-	require.Equal(t, []string{"stores.east is used by no domain: write store: east at a domain of the dialplan, or remove it."}, c.Warnings())
+	require.Len(t, c.Warnings(), 1)
+	require.Equal(t, "stores.east is used by no domain: write store: east at a domain of the dialplan, or remove it.", c.Warnings()[0].Text)
 
 	text, err := c.YAML()
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ func (c Config) Takeover(next Config) (then Config, taken, waiting []string, err
 	then.SIP.Peers, then.SIP.Lead = next.SIP.Peers, next.SIP.Lead
 	then.Prompts, then.Policy, then.Dialplan, then.Plan = next.Prompts, next.Policy, next.Dialplan, next.Plan
 	then.Log.Level, then.Drain = next.Log.Level, next.Drain
+	then.from = next.from
 	for _, key := range differences(reflect.ValueOf(c), reflect.ValueOf(next), "") {
 		if slices.ContainsFunc(exchanged, func(e string) bool { return key == e || strings.HasPrefix(key, e+".") }) {
 			taken = append(taken, key)

@@ -7,27 +7,46 @@ import (
 	"strings"
 
 	"star97/internal/dialplan"
+	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
 
-// Warnings are sentences about a configuration that works and is perhaps not meant.
-func (c *Config) Warnings() []string {
-	all := append(c.idleStores(), c.fewPorts()...)
-	all = append(all, c.believesMany()...)
-	all = append(all, c.forwardsNobody()...)
-	all = append(all, c.nobodyElse()...)
-	all = append(all, c.goesRound()...)
-	all = append(all, c.Plan.Warnings()...)
+// Warnings are sentences about a configuration that works and is perhaps not meant, with
+// the line of what they are about where that is written.
+func (c *Config) Warnings() []strictyaml.Problem {
+	var all []strictyaml.Problem
+	tell := func(from *strictyaml.File, warnings []dialplan.Warning) {
+		for _, w := range warnings {
+			if from == nil {
+				all = append(all, strictyaml.Problem{Text: w.Text})
+				continue
+			}
+			all = append(all, from.Problem(w.Path, w.Text, ""))
+		}
+	}
+	tell(c.from.config, slices.Concat(c.idleStores(), c.fewPorts(), c.believesMany()))
+	tell(c.from.plan, c.forwardsNobody())
+	tell(c.from.config, c.nobodyElse())
+	tell(c.from.plan, append(c.goesRound(), c.Plan.Warnings()...))
 	if w := c.HTTP.Warning(); w != "" {
-		all = append(all, "http."+w+".")
+		tell(c.from.config, []dialplan.Warning{{Path: "$.http.listen", Text: "http." + w + "."}})
 	}
 	return all
 }
 
+// warning is about what stands at a path of the configuration, or of the dialplan.
+func warning(path, format string, args ...any) dialplan.Warning {
+	return dialplan.Warning{Path: path, Text: fmt.Sprintf(format, args...)}
+}
+
 // fewPorts is the sentence on RTP ports for fewer calls than are allowed.
-func (c *Config) fewPorts() []string {
+func (c *Config) fewPorts() []dialplan.Warning {
 	if pairs, calls := c.Media.Pairs(), c.SIP.Limits.Calls; pairs < calls {
-		return []string{fmt.Sprintf("media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other.", pairs, calls)}
+		at := "$.media"
+		if c.from.config != nil && c.from.config.Line(at) == 0 {
+			at = "$.sip.limits.calls"
+		}
+		return []dialplan.Warning{warning(at, "media.port_min to media.port_max hold %d calls, but sip.limits.calls allows %d: widen the one or lower the other.", pairs, calls)}
 	}
 	return nil
 }
@@ -40,12 +59,12 @@ const (
 
 // believesMany are the peers that many machines belong to, or all, and whose word on
 // the caller is believed: each of them can call as the owner of any mailbox.
-func (c *Config) believesMany() (all []string) {
+func (c *Config) believesMany() (all []dialplan.Warning) {
 	for i, p := range c.SIP.Peers {
 		if !p.Trusted() {
 			continue
 		}
-		who := fmt.Sprintf("sip.peers[%d] (%s)", i, p.Name)
+		at, who := fmt.Sprintf("$.sip.peers[%d]", i), fmt.Sprintf("sip.peers[%d] (%s)", i, p.Name)
 		word := "word on who calls"
 		if strings.EqualFold(p.Identity, "from") {
 			word = "From header"
@@ -53,9 +72,9 @@ func (c *Config) believesMany() (all []string) {
 		n := slices.IndexFunc(p.Addresses, isWide)
 		switch {
 		case slices.ContainsFunc(p.Addresses, isEverybody):
-			all = append(all, fmt.Sprintf("%s takes calls from every address and believes their %s, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", who, word))
+			all = append(all, warning(at, "%s takes calls from every address and believes their %s, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", who, word))
 		case n >= 0:
-			all = append(all, fmt.Sprintf("%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, p.Addresses[n]))
+			all = append(all, warning(at, "%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, p.Addresses[n]))
 		}
 	}
 	return all
@@ -63,11 +82,11 @@ func (c *Config) believesMany() (all []string) {
 
 // forwardsNobody are the routes that ask forwarded calls whose mailbox they are for, where
 // no peer is believed about it.
-func (c *Config) forwardsNobody() (all []string) {
-	for _, r := range c.Plan.Routes {
+func (c *Config) forwardsNobody() (all []dialplan.Warning) {
+	for i, r := range c.Plan.Routes {
 		if from := r.MailboxFrom; from == dialplan.FromDiversion || from == dialplan.FromHistory {
 			if !slices.ContainsFunc(c.SIP.Peers, func(p uas.Peer) bool { return slices.Contains(p.Forwarding, from) }) {
-				all = append(all, fmt.Sprintf("The route %q of the dialplan takes the mailbox from %s, but no peer is believed about it, so every caller is asked for the mailbox: "+
+				all = append(all, warning(fmt.Sprintf("$.routes[%d].mailbox_from", i), "The route %q of the dialplan takes the mailbox from %s, but no peer is believed about it, so every caller is asked for the mailbox: "+
 					"write forwarding: [%s] at a peer that removes what outside callers wrote, or take mailbox_from out.", r.Number, from, from))
 			}
 		}
@@ -98,7 +117,7 @@ func isLoopback(p netip.Prefix) bool {
 }
 
 // nobodyElse is the sentence on listening for others, none of whom may call.
-func (c *Config) nobodyElse() []string {
+func (c *Config) nobodyElse() []dialplan.Warning {
 	open := slices.IndexFunc(c.SIP.Listen, func(l uas.Listen) bool {
 		at, err := netip.ParseAddrPort(l.Address)
 		return err == nil && !at.Addr().Unmap().IsLoopback()
@@ -107,7 +126,7 @@ func (c *Config) nobodyElse() []string {
 	if open < 0 || other {
 		return nil
 	}
-	return []string{fmt.Sprintf("sip.listen[%d] is %s, but sip.peers lists no other machine, so nobody but this one can call: list the telephone system with its addresses.", open, c.SIP.Listen[open].Address)}
+	return []dialplan.Warning{warning(fmt.Sprintf("$.sip.listen[%d]", open), "sip.listen[%d] is %s, but sip.peers lists no other machine, so nobody but this one can call: list the telephone system with its addresses.", open, c.SIP.Listen[open].Address)}
 }
 
 // prefixes are those of all peers.
@@ -127,13 +146,13 @@ func (c *Config) prefixes() (all []netip.Prefix) {
 
 // goesRound are the ways out of the dialplan that may lead in again: to a peer or to
 // this service, with a number that a route has.
-func (c *Config) goesRound() (all []string) {
+func (c *Config) goesRound() (all []dialplan.Warning) {
 	for _, w := range c.Plan.Ways() {
 		route, ok := c.Plan.Leads(w.URI)
 		if host := dialplan.Host(w.URI); !ok || !c.isNear(host) {
 			continue
 		}
-		all = append(all, fmt.Sprintf("%s of the dialplan sends callers to %s, and %q is the number of a route here: if the telephone system sends that number to star97, callers go round; name a number that leads elsewhere.", w.Name, w.URI, route))
+		all = append(all, warning(w.Path, "%s of the dialplan sends callers to %s, and %q is the number of a route here: if the telephone system sends that number to star97, callers go round; name a number that leads elsewhere.", w.Name, w.URI, route))
 	}
 	return all
 }

@@ -9,10 +9,16 @@ import (
 	"star97/internal/mailbox"
 )
 
-// Warnings are sentences about a plan that works and is perhaps not meant.
-func (p *Plan) Warnings() (all []string) {
+// Warning is a sentence about what works and is perhaps not meant.
+type Warning struct {
+	Path string // of what it is about, as in "$.routes[0]"
+	Text string
+}
+
+// Warnings are those about a plan.
+func (p *Plan) Warnings() (all []Warning) {
 	offered := map[string]bool{}
-	for _, r := range p.Routes {
+	for i, r := range p.Routes {
 		if r.Redirect != "" || r.Door == mailbox.CheckDoor {
 			continue
 		}
@@ -22,12 +28,12 @@ func (p *Plan) Warnings() (all []string) {
 			}
 		}
 		if r.Door == mailbox.OwnDoor && (r.MailboxFrom == FromDiversion || r.MailboxFrom == FromHistory) {
-			all = append(all, fmt.Sprintf("The route %q of the dialplan takes whoever was forwarded for the owner of the mailbox that forwarded, until the code is asked for, and callers from outside arrive this way: use door: any, unless only owners are forwarded there.", r.Number))
+			all = append(all, Warning{fmt.Sprintf("$.routes[%d].mailbox_from", i), fmt.Sprintf("The route %q of the dialplan takes whoever was forwarded for the owner of the mailbox that forwarded, until the code is asked for, and callers from outside arrive this way: use door: any, unless only owners are forwarded there.", r.Number)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Targets)) {
 		if !offered[name] {
-			all = append(all, fmt.Sprintf("The target %q of the dialplan is on no key of a layout in use: correct its name, name a layout that has the key at a route, or remove it.", name))
+			all = append(all, Warning{"$.targets." + quoted(name), fmt.Sprintf("The target %q of the dialplan is on no key of a layout in use: correct its name, name a layout that has the key at a route, or remove it.", name)})
 		}
 	}
 	return all
@@ -36,18 +42,19 @@ func (p *Plan) Warnings() (all []string) {
 // Way is an address that a plan sends callers to.
 type Way struct {
 	Name string // what says so: `The target "operator"`
+	Path string // where that stands
 	URI  string
 }
 
 // Ways are the redirects and the targets, in this order.
 func (p *Plan) Ways() (all []Way) {
-	for _, r := range p.Routes {
+	for i, r := range p.Routes {
 		if r.Redirect != "" {
-			all = append(all, Way{fmt.Sprintf("The route %q", r.Number), r.Redirect})
+			all = append(all, Way{fmt.Sprintf("The route %q", r.Number), fmt.Sprintf("$.routes[%d].redirect", i), r.Redirect})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Targets)) {
-		all = append(all, Way{fmt.Sprintf("The target %q", name), p.Targets[name]})
+		all = append(all, Way{fmt.Sprintf("The target %q", name), "$.targets." + quoted(name), p.Targets[name]})
 	}
 	return all
 }

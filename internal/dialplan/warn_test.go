@@ -24,7 +24,7 @@ func TestWhatWorksAndIsPerhapsNotMeantIsAWarning(t *testing.T) {
 			got := parse(t, c.text).Warnings()
 			require.Len(t, got, len(c.want), "%q", got)
 			for i, want := range c.want {
-				require.Contains(t, got[i], want)
+				require.Contains(t, got[i].Text, want)
 			}
 		})
 	}
