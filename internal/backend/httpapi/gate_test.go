@@ -250,6 +250,34 @@ func TestAServerThatThrottlesIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestTheLongestWaitIsKept(t *testing.T) {
+	var asked atomic.Int32
+	h := func(w http.ResponseWriter, r *http.Request) {
+		wait := []string{"30", "5"}[asked.Load()]
+		answering(&asked, 429, "Retry-After", wait)(w, r)
+	}
+	simulate(t, DefaultOptions(), nil, func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Duration(len(r.URL.Query().Get("slow"))) * time.Second)
+		h(w, r)
+	}, func(t *testing.T, c *Client) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			slow := write
+			slow.Query = map[string][]string{"slow": {"x"}}
+			ask(c, ctx, slow)
+		}()
+		synctest.Wait()
+		ask(c, ctx, write)
+		<-done
+		require.EqualValues(t, 2, asked.Load())
+		time.Sleep(20 * time.Second)
+		code, _ := ask(c, ctx, write)
+		require.Equal(t, mailbox.Throttled, code)
+		require.EqualValues(t, 2, asked.Load())
+	})
+}
+
 // httpTime is a moment from now on as a header writes it.
 func httpTime(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 
@@ -326,6 +354,25 @@ func TestAnAccountThatIsRefusedIsNotTriedUntilItIsLocked(t *testing.T) {
 		require.Equal(t, mailbox.ServiceRefused, code)
 		require.EqualValues(t, 4, asked.Load())
 	})
+}
+
+func TestAnAccountThatIsLetInBetweenIsNotAboutToBeLocked(t *testing.T) {
+	for _, between := range []int{200, 403, 404} {
+		o := DefaultOptions()
+		o.BreakAfter = 3
+		var asked, status atomic.Int32
+		h := func(w http.ResponseWriter, r *http.Request) { answering(&asked, int(status.Load()))(w, r) }
+		simulate(t, o, nil, h, func(t *testing.T, c *Client) {
+			for i := range 10 {
+				status.Store(401)
+				if i%3 == 2 {
+					status.Store(int32(between))
+				}
+				ask(c, ctx, write)
+			}
+			require.EqualValues(t, 10, asked.Load())
+		})
+	}
 }
 
 func TestNoMoreRequestsAreUnderWayThanAllowed(t *testing.T) {
