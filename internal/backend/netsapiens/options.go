@@ -46,10 +46,10 @@ type Options struct {
 
 // Login is an OAuth2 login with a password (RFC 6749 section 4.3).
 type Login struct {
-	ClientID     string        `yaml:"client_id"`
-	ClientSecret secret.Source `yaml:"client_secret"`
-	User         string        `yaml:"user"` // login name, often EXTENSION@DOMAIN; for one domain the scope Office Manager is enough
-	Password     secret.Source `yaml:"password"`
+	ClientID     string        `yaml:"client_id"`     // id of the API client that star97 is
+	ClientSecret secret.Source `yaml:"client_secret"` // of that client
+	User         string        `yaml:"user"`          // login name, often EXTENSION@DOMAIN; for one domain the scope Office Manager is enough
+	Password     secret.Source `yaml:"password"`      // of that user
 }
 
 // Words of the settings.
@@ -67,7 +67,7 @@ func (o *Options) SetDefaults() { *o = DefaultOptions() }
 func DefaultOptions() Options {
 	return Options{
 		API: httpapi.DefaultOptions(), Version: v2, Fields: fieldsAuto, WriteAs: writeSame,
-		NumbersKeep: 5 * time.Minute, ReadBack: 4 * time.Second, Lag: 3 * time.Second,
+		Domains: []string{}, MustChange: []string{}, NumbersKeep: 5 * time.Minute, ReadBack: 4 * time.Second, Lag: 3 * time.Second,
 	}
 }
 
