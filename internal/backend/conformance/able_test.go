@@ -153,7 +153,9 @@ func (s able) Probe(ctx context.Context) (string, error) {
 func openAble(wrong string) func(t *testing.T) Harness {
 	return func(t *testing.T) Harness {
 		h, s := toyHarness(t, "native", wrong)
-		h.Store = able{h.Store.(*toy)}
+		store := h.Store.(*toy)
+		h.Store = able{store}
+		store.traits.Can = mailbox.AbilitiesOf(h.Store)
 		h.Put = func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
 			user := a.User
 			a = s.put(t, a, code)

@@ -123,7 +123,7 @@ var cases = []suiteCase{
 	{name: "SetFlags", run: setFlags, needs: ability[mailbox.Flagger]},
 	{name: "Renumber", run: renumber, needs: ability[mailbox.Renumberer]},
 	{name: "ByUser", run: byUser, needs: ability[mailbox.ByUser]},
-	{name: "Probe", run: probe, needs: ability[prober]},
+	{name: "Probe", run: probe, needs: ability[mailbox.Prober]},
 	{name: "Add and Remove", run: addRemove, needs: ability[mailbox.Admin]},
 	{name: "Edit", run: edit, needs: ability[mailbox.Editor]},
 }

@@ -36,7 +36,7 @@ func Changes() int {
 // that opens.
 func FaultRun(t *testing.T, open func(t *testing.T, through Through) Harness, seed uint64, changes int) {
 	sum := faultRun(t, open, seed, changes)
-	t.Logf("faults, seed %d\n%s\n%s", seed, tallyHead, sum.row(t.Name()))
+	t.Logf("faults, seed %d\n%s\n%s", seed, tallyHead, sum.row())
 	for _, lie := range sum.lies {
 		t.Errorf("seed %d, %s", seed, lie)
 	}
@@ -59,6 +59,7 @@ const (
 
 // tally is how the changes of a FaultRun ended.
 type tally struct {
+	adapter       string
 	done, refused int    // told by the adapter itself
 	settled, told int    // in doubt, then found out; or told to the caller as in doubt
 	faults        [4]int // cuts, stalls, delays, corruptions
@@ -67,10 +68,10 @@ type tally struct {
 
 const tallyHead = "| adapter | changes | done | refused | in doubt, settled | in doubt, told | cuts | stalls | delays | corrupted |\n|---|---|---|---|---|---|---|---|---|---|"
 
-func (y *tally) row(name string) string {
+func (y *tally) row() string {
 	all := y.done + y.refused + y.settled + y.told
 	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %d | %d | %d | %d |",
-		name, all, y.done, y.refused, y.settled, y.told, y.faults[0], y.faults[1], y.faults[2], y.faults[3])
+		y.adapter, all, y.done, y.refused, y.settled, y.told, y.faults[0], y.faults[1], y.faults[2], y.faults[3])
 }
 
 func (y *tally) add(o tally) {
@@ -92,7 +93,7 @@ func faultRun(t *testing.T, open func(t *testing.T, through Through) Harness, se
 		running.Go(l.run)
 	}
 	running.Wait()
-	var sum tally
+	sum := tally{adapter: all[0].adapter}
 	for i, l := range all {
 		for k, lie := range l.ends.lies {
 			l.ends.lies[k] = fmt.Sprintf("lane %d, %s", i, lie)
@@ -113,6 +114,7 @@ type lane struct {
 	t       *testing.T
 	proxies []*trouble.Proxy
 	boxes   []mailbox.Account
+	adapter string
 }
 
 func newLane(t *testing.T, open func(t *testing.T, through Through) Harness, seed uint64, changes int) *lane {
@@ -136,7 +138,9 @@ func newLane(t *testing.T, open func(t *testing.T, through Through) Harness, see
 // then has the proxies make several faults in as many.
 func (l *lane) spoil(seed uint64) {
 	for try := range 10 { // a busy machine may be too slow for the adapter's short limits
-		require.Empty(l.t, l.one(l.put(l.t, strconv.Itoa(3001+try), l.First)))
+		a := l.put(l.t, strconv.Itoa(3001+try), l.First)
+		l.adapter = a.Backend
+		require.Empty(l.t, l.one(a))
 		if l.ends.done > 0 {
 			break
 		}

@@ -1,10 +1,6 @@
 package conformance
 
-import (
-	"context"
-
-	"star97/internal/mailbox"
-)
+import "star97/internal/mailbox"
 
 // What cases need. Each returns why the case cannot be, for the matrix, or "".
 
@@ -37,11 +33,6 @@ func both(a, b func(*suite) string) func(*suite) string {
 func ability[T any](s *suite) string {
 	_, ok := s.raw.(T)
 	return unless(ok, "the store has no such ability")
-}
-
-// prober asks one harmless question.
-type prober interface {
-	Probe(ctx context.Context) (string, error)
 }
 
 func aTenant(s *suite) string { return unless(s.OtherDomain != "", "the system has no tenants") }
