@@ -3,7 +3,9 @@ package prompt
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +67,41 @@ func TestSoundPackInAnotherFormatIsRefused(t *testing.T) {
 		require.NotNil(t, p, "%v", problems)
 		require.Contains(t, p.Remedy, "sox")
 	}
+}
+
+// What the README tells an administrator to type is run here, with other folders.
+func TestTheStepsOfTheReadmeMakeAFolderThatIsSpoken(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "### Own recordings\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n### ")
+	var steps []string
+	for line := range strings.Lines(section) {
+		if step, ok := strings.CutPrefix(line, "    "); ok {
+			steps = append(steps, step)
+		}
+	}
+	require.Len(t, steps, 4)
+	require.True(t, strings.HasPrefix(steps[3], "star97 check --config "), "which the program's own tests run")
+
+	pack, manifest := soundPack(t)
+	etc := t.TempDir()
+	script := strings.NewReplacer("/etc/star97", etc, "/usr/share/asterisk/sounds/en_US_f_Allison", filepath.Join(pack, "en-US")).
+		Replace("set -e\n" + strings.Join(steps[:3], ""))
+	cmd := exec.Command("sh", "-c", script)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	cat, problems := Open(Options{Language: "en-US", Folder: filepath.Join(etc, "prompts")}, shipped)
+	require.Empty(t, problems)
+	for id, s := range manifest.Sentences {
+		a, ok := cat.Audio("en-US", id, Words{})
+		require.True(t, ok)
+		require.Equal(t, s.Text, a.Text(), "the site's own")
+	}
+	_, err = os.Stat(filepath.Join(root, "prompts", "en-US", "manifest.yaml"))
+	require.NoError(t, err)
 }
