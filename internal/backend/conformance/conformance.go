@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -28,8 +30,8 @@ type Harness struct {
 	Doubles bool
 	// Sample replaces the codes of the cases where the system refuses them.
 	Sample Sample
-	// Lacks names cases, each with its reason, that the system's nature rules out. The
-	// name of a case is as go test prints it, with spaces.
+	// Lacks names cases, each with its reason, that the system's nature rules out, as
+	// "Change back", or one trouble of a case, as "Change in trouble: 401".
 	Lacks map[string]string
 
 	// Has tells from the memory of a fake whether code is the mailbox's. Nil: the Store
@@ -135,6 +137,9 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	r := newRecord()
 	t.Cleanup(func() { r.keep(t) }) // after the last parallel case
 	look := newSuite(open(t), open, r)
+	for name := range look.Lacks {
+		require.Contains(t, lackable(), name, "Lacks names no case")
+	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,8 @@ import (
 // reportFile is where a Run keeps its Report, in the folder of the adapter's test.
 const reportFile = "testdata/conformance.tsv"
 
-// Line is how one case came out: "pass", or "skip" and why.
+// Line is how one case came out: "pass", or "skip" and why. A pass says why a part of
+// the case was left out, if one was.
 type Line struct {
 	Case, Result, Why string
 }
@@ -38,15 +39,28 @@ type record struct {
 	mu    sync.Mutex
 	lines map[string]Line
 	why   map[string]string
+	left  map[string]bool // cases that were skipped as a whole
 	bad   bool
 }
 
-func newRecord() *record { return &record{lines: map[string]Line{}, why: map[string]string{}} }
+func newRecord() *record {
+	return &record{lines: map[string]Line{}, why: map[string]string{}, left: map[string]bool{}}
+}
 
-// because keeps the reason of the case's skip.
+// leave keeps that a case, as a whole, is skipped and why.
+func (r *record) leave(name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left[name], r.why[name] = true, why
+}
+
+// because keeps one more reason why a part of the case is skipped.
 func (r *record) because(name, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if before := r.why[name]; before != "" {
+		why = before + "; " + why
+	}
 	r.why[name] = why
 }
 
@@ -57,14 +71,14 @@ func (r *record) note(t *testing.T, name string) {
 	switch {
 	case t.Failed():
 		r.bad = true
-	case t.Skipped():
+	case t.Skipped() || r.left[name]:
 		why := r.why[name]
 		if why == "" {
 			why = "the system cannot hold such a mailbox"
 		}
 		r.lines[name] = Line{name, "skip", why}
 	default:
-		r.lines[name] = Line{name, "pass", ""}
+		r.lines[name] = Line{name, "pass", r.why[name]}
 	}
 }
 
@@ -147,8 +161,8 @@ func readReport(dir fs.FS, name string) (lines []Line, err error) {
 	return lines, nil
 }
 
-// Markdown is a table of cases by adapters, a + for each pass and a number for each
-// skip, and below it what the numbers stand for.
+// Markdown is a table of cases by adapters, a + for each pass and a number for what was
+// left out, and below it what the numbers stand for.
 func (m Matrix) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| case |")
@@ -173,19 +187,22 @@ func (m Matrix) Markdown() string {
 
 // mark is one cell. A reason that is new is appended to reasons.
 func (r Report) mark(name string, reasons *[]string) string {
-	for _, l := range r.Lines {
-		switch {
-		case l.Case != name:
-		case l.Result == "pass":
-			return "+"
-		default:
-			i := slices.Index(*reasons, l.Why)
-			if i < 0 {
-				i = len(*reasons)
-				*reasons = append(*reasons, l.Why)
-			}
-			return fmt.Sprint(i + 1)
-		}
+	i := slices.IndexFunc(r.Lines, func(l Line) bool { return l.Case == name })
+	if i < 0 {
+		return "not run"
 	}
-	return "not run"
+	var marks []string
+	l := r.Lines[i]
+	if l.Result == "pass" {
+		marks = append(marks, "+")
+	}
+	if l.Why != "" {
+		n := slices.Index(*reasons, l.Why)
+		if n < 0 {
+			n = len(*reasons)
+			*reasons = append(*reasons, l.Why)
+		}
+		marks = append(marks, fmt.Sprint(n+1))
+	}
+	return strings.Join(marks, " ")
 }

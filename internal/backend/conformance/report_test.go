@@ -55,10 +55,35 @@ func TestAReportThatTellsOtherwiseFailsTheRun(t *testing.T) {
 	require.NoError(t, recorded("").differs(filepath.Join(dir, "none")))
 }
 
+func TestACaseIsNotedAsItEnded(t *testing.T) {
+	r := newRecord()
+	for name, run := range map[string]func(*testing.T){
+		"passes":                func(*testing.T) {},
+		"passes without a part": func(*testing.T) { r.because("passes without a part", "one"); r.because("passes without a part", "two") },
+		"skips":                 func(t *testing.T) { (&suite{record: r, name: "skips"}).skip(t, "a reason") },
+		"skips by itself":       func(t *testing.T) { t.Skip("a reason that nobody hears") },
+		"skips in a part": func(t *testing.T) {
+			t.Run("part", func(t *testing.T) { (&suite{record: r, name: "skips in a part"}).skip(t, "a reason") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer r.note(t, name)
+			run(t)
+		})
+	}
+	require.Equal(t, map[string]Line{
+		"passes":                {"passes", "pass", ""},
+		"passes without a part": {"passes without a part", "pass", "one; two"},
+		"skips":                 {"skips", "skip", "a reason"},
+		"skips by itself":       {"skips by itself", "skip", "the system cannot hold such a mailbox"},
+		"skips in a part":       {"skips in a part", "skip", "a reason"},
+	}, r.lines)
+}
+
 func TestMatrix(t *testing.T) {
 	m, err := ReadMatrix(fstest.MapFS{
 		"b/" + reportFile: {Data: recorded("one reason").bytes()},
-		"a/" + reportFile: {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\n")},
+		"a/" + reportFile: {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\nProbe\tpass\twithout a part\n")},
 		"c/other.tsv":     {Data: []byte("x")},
 	})
 	require.NoError(t, err)
@@ -66,8 +91,9 @@ func TestMatrix(t *testing.T) {
 	require.Contains(t, text, "| case | a | b |\n|---|---|---|\n")
 	require.Contains(t, text, "| List | 1 | + |\n")
 	require.Contains(t, text, "| Reset | + | + |\n")
-	require.Contains(t, text, "| Edit | 2 | 2 |\n\n1. another reason\n2. one reason\n")
-	require.Contains(t, text, "| Probe | not run | + |\n")
+	require.Contains(t, text, "| Edit | 3 | 3 |\n\n1. another reason\n2. without a part\n3. one reason\n")
+	require.Contains(t, text, "| Probe | + 2 | + |\n")
+	require.Contains(t, text, "| Change back | not run | + |\n")
 
 	_, err = ReadMatrix(fstest.MapFS{"a/" + reportFile: {Data: []byte("Edit\tperhaps\t\n")}})
 	require.ErrorContains(t, err, "line 1")

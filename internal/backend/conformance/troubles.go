@@ -71,10 +71,26 @@ func faults() []fault {
 	return append(list, fault{name: "another type", order: trouble.Order{Kind: trouble.WrongType}, http: true, maybe: true, ask: down})
 }
 
+// lackable are the names that Harness.Lacks may have.
+func lackable() map[string]bool {
+	names := map[string]bool{}
+	for _, c := range cases {
+		names[c.name] = true
+		for _, f := range faults() {
+			names[c.name+": "+f.name] = true
+		}
+	}
+	return names
+}
+
 // eachFault runs one part of a case for every fault, each with a harness of its own.
 func (s *suite) eachFault(t *testing.T, op func(Ops) string, run func(t *testing.T, s *suite, op string, f fault)) {
 	for _, f := range faults() {
-		if f.http && s.NoHTTP || s.Lacks[s.name+": "+f.name] != "" {
+		if why := s.Lacks[s.name+": "+f.name]; why != "" {
+			s.record.because(s.name, "without "+f.name+": "+why)
+			continue
+		}
+		if f.http && s.NoHTTP {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
