@@ -65,7 +65,7 @@ const (
 )
 
 // watch begins to read every user's alternate extensions where mailboxes are to be found
-// by them: the interface has no criterion for that.
+// by them: the interface has no criterion for that. Until all are read none is found so.
 func (s *Store) watch() {
 	if s.o.Alternates != Find {
 		return

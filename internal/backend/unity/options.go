@@ -10,6 +10,7 @@ import (
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
+	"star97/internal/strictyaml"
 )
 
 // Options of one Unity Connection server or cluster.
@@ -26,8 +27,7 @@ type Options struct {
 	// the system has it indexed
 	UserColumn string `yaml:"user_column"`
 	// what to do with alternate extensions: "off", "read", the default, as the owner's numbers, or "find" to find
-	// mailboxes by them too. For that every user's are read one by one, at the start, before which they are not
-	// found, and again after alternates_every
+	// mailboxes by them too. For that every user's are read at the start and again after alternates_every
 	Alternates      Alternates    `yaml:"alternates"`
 	AlternatesEvery time.Duration `yaml:"alternates_every"` // 1m-24h, default 1h
 	AlternatesUsers int           `yaml:"alternates_users"` // a system with more users is not read through, 1-20000, default 5000
@@ -91,16 +91,12 @@ func (o *Options) Resolve(dir string) {
 func (o Options) Validate() error {
 	var found []error
 	say := func(format string, args ...any) { found = append(found, fmt.Errorf(format, args...)) }
-	if err := o.API.Validate(); err != nil {
-		say("api.%w", err)
-	}
+	found = append(found, strictyaml.Under("api", o.API.Validate()))
 	if o.User == "" || strings.ContainsAny(o.User, ":\r\n") {
 		// RFC 7617 section 2: a user-id with a colon cannot be told from the password.
 		say("user is empty or has a colon: write the name of an account of the system that may reset codes")
 	}
-	if err := o.Password.Validate(); err != nil {
-		say("password.%w", err)
-	}
+	found = append(found, strictyaml.Under("password", o.Password.Validate()))
 	if o.Format != JSON && o.Format != XML {
 		say("format is %q: use json or xml", o.Format)
 	}
