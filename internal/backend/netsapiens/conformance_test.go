@@ -1,6 +1,8 @@
 package netsapiens
 
 import (
+	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,14 +20,14 @@ func TestConformance(t *testing.T) {
 	settings := fake.Settings{ClearStatus: true}
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f := fake.NewWith(t, settings, good)
+		f, said := fake.NewWith(t, settings, good), &said{}
+		o := quick(t, f)
+		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		return conformance.Harness{
-			Store: openStore(t, quick(t, f)), OtherDomain: otherDomain, Orders: f.Orders(),
-			Ops: conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken},
-			Lacks: map[string]string{
-				"Change refused by the mailbox's state": "the system cannot forbid a change",
-				"Reset":                                 "the system cannot make an owner choose another code",
-			},
+			Store: openStore(t, o), OtherDomain: otherDomain, Orders: f.Orders(),
+			Ops:   conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken},
+			Lacks: map[string]string{"Change refused by the mailbox's state": "the system cannot forbid a change"},
+			Said:  said.String,
 			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
 				a.Numbers = nil // the other runs look for them
 				return f.Put(a, digitsOf(code))
@@ -36,6 +38,25 @@ func TestConformance(t *testing.T) {
 			},
 		}
 	})
+}
+
+// said is all that was logged.
+type said struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, p...)
+	return len(p), nil
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text)
 }
 
 // quick are options for a suite of troubles that do not last.

@@ -49,6 +49,7 @@ func TestRelativePathsAreTakenFromTheFolder(t *testing.T) {
 	var o Options
 	o.SetDefaults()
 	require.Equal(t, DefaultOptions(), o)
+	require.Equal(t, Declared(), o.Declared())
 	o.API.TLS.CAFile, o.Key.File, o.Login.Password.File, o.Login.ClientSecret.File = "ca.pem", "key", "/abs/password", "client"
 	o.Resolve("/etc/star97")
 	require.Equal(t, "/etc/star97/ca.pem", o.API.TLS.CAFile)

@@ -471,6 +471,31 @@ func TestListGoesThroughAllPagesOfTheSystem(t *testing.T) {
 	}
 }
 
+func TestListFindsByNameAndNumber(t *testing.T) {
+	f := fake.New(t, fake.Settings{})
+	o := keyed(t, f)
+	o.Numbers = true
+	s := openStore(t, o)
+	ada := f.Put(mailbox.Account{Extension: "4001", Name: "Ada Example", Numbers: []string{"12015550143"}}, first)
+	bea := f.Put(mailbox.Account{Extension: "4002", Name: "Bea Example"}, first)
+	for search, want := range map[string][]mailbox.Account{
+		"ADA": {ada}, "4002": {bea}, "50143": {ada}, "example": {ada, bea}, "nobody": nil,
+	} {
+		found, err := s.List(t.Context(), mailbox.Page{Search: search})
+		require.NoError(t, err)
+		require.Equal(t, want, found, search)
+	}
+	for op, trouble := range map[string]trouble.Order{
+		fake.OpList: {Kind: trouble.Malformed, Times: trouble.Always}, fake.OpNumbers: {Kind: trouble.HTML, Times: trouble.Always},
+	} {
+		f.Orders().Give(op, trouble)
+		fresh := openStore(t, o)
+		_, err := fresh.List(t.Context(), mailbox.Page{})
+		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), op)
+		f.Orders().Clear()
+	}
+}
+
 func TestTraits(t *testing.T) {
 	s := openStore(t, keyed(t, fake.New(t, fake.Settings{})))
 	require.Equal(t, Declared(), s.Traits(mailbox.Account{}))

@@ -90,7 +90,6 @@ func run(t *testing.T, settings fake.Settings, alter func(*testing.T, *netsapien
 	settings.ClearStatus = true
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	lacks["Change refused by the mailbox's state"] = "the system cannot forbid a change"
-	lacks["Reset"] = "the system cannot make an owner choose another code"
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		f := fake.NewWith(t, settings, good)
 		o := options(t, f)
