@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // longest bounds a secret, in bytes.
@@ -62,7 +63,7 @@ func (s Source) Read() (Secret, error) {
 }
 
 func fromFile(name string) (Secret, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for its writer
 	if errors.Is(err, fs.ErrNotExist) {
 		return Secret{}, fmt.Errorf("the secret's file %s is missing: write the secret into it, with mode 0600", name)
 	}

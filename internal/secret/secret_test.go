@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -42,8 +43,11 @@ func TestASecretIsReadFromAFile(t *testing.T) {
 }
 
 func TestAFileThatCannotBeTheSecret(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	for name, c := range map[string]struct{ file, want string }{
 		"missing":                {filepath.Join(t.TempDir(), "absent"), "is missing: write"},
+		"a pipe":                 {pipe, "is no file: name"},
 		"a folder":               {t.TempDir(), "is no file: name"},
 		"open to the group":      {write(t, "open", 0o640), "chmod 600"},
 		"open to the world":      {write(t, "open", 0o604), "chmod 600"},

@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	code     = "739164"
+	code     = "739164825017" // longer than any number in a log's line
 	password = "open-sesame"
+	number   = "box-4001"
 )
 
 // silent requires that nothing of what must not be told is in a text.
@@ -31,7 +32,7 @@ func silent(t *testing.T, text string) {
 	t.Helper()
 	for _, s := range []string{
 		code, password, fmt.Sprintf("%x", code), fmt.Sprintf("%x", password), fmt.Sprint([]byte(code)),
-		base64.StdEncoding.EncodeToString([]byte("admin:" + password)), base64.StdEncoding.EncodeToString([]byte(code)), "4001",
+		base64.StdEncoding.EncodeToString([]byte("admin:" + password)), base64.StdEncoding.EncodeToString([]byte(code)), number,
 	} {
 		require.NotContains(t, text, s)
 	}
@@ -40,12 +41,12 @@ func silent(t *testing.T, text string) {
 // telling answers with a code wherever an answer can hold one.
 func telling(status int) string {
 	return fmt.Sprintf("HTTP/1.1 %d %s\r\nX-Pin: %s\r\nSet-Cookie: pin=%s\r\nLocation: /%s\r\nWww-Authenticate: Basic realm=%q\r\n"+
-		"Content-Type: text/%s\r\nContent-Length: 6\r\nConnection: close\r\n\r\n%s", status, code, code, code, code, code, code, code)
+		"Content-Type: text/%s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, code, code, code, code, code, code, len(code), code)
 }
 
 func TestNothingOfARequestOrAnswerIsInAnErrorOrLog(t *testing.T) {
 	request := Request{
-		Op: "change", Method: "PUT", Path: "/users/4001", Query: url.Values{"extension": {"4001"}, "pin": {code}},
+		Op: "change", Method: "PUT", Path: "/users/" + number, Query: url.Values{"extension": {number}, "pin": {code}},
 		Header: http.Header{"X-Pin": {code}}, Body: []byte(code), Want: "json",
 	}
 	answers := map[string]string{
@@ -97,7 +98,7 @@ func TestNothingOfARequestOrAnswerIsInAnErrorOrLog(t *testing.T) {
 }
 
 func TestARequestAnAnswerAndAClientDoNotPrint(t *testing.T) {
-	r := Request{Op: "change", Path: "/4001", Body: []byte(code), Header: http.Header{"X-Pin": {code}}}
+	r := Request{Op: "change", Path: "/" + number, Body: []byte(code), Header: http.Header{"X-Pin": {code}}}
 	a := Answer{Status: 200, Body: []byte(code), Header: http.Header{"X-Pin": {code}}}
 	o := DefaultOptions()
 	o.URL = "https://vm.example"
@@ -124,7 +125,7 @@ func TestARequestAnAnswerAndAClientDoNotPrint(t *testing.T) {
 	text, err := json.Marshal([]any{r, a})
 	require.NoError(t, err)
 	silent(t, string(text))
-	require.Equal(t, "answer 200 of 6 bytes", fmt.Sprint(a))
+	require.Equal(t, "answer 200 of 12 bytes", fmt.Sprint(a))
 }
 
 func TestTheLogTellsWhatItCan(t *testing.T) {
@@ -152,7 +153,7 @@ func TestTheLogTellsWhatItCan(t *testing.T) {
 // bounds or an error with a code, and that no word of it is in the error.
 func FuzzWhatAServerSays(f *testing.F) {
 	for _, text := range []string{
-		telling(200), telling(429), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n" + code + "\r\n0\r\n\r\n",
+		telling(200), telling(429), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n" + code + "\r\n0\r\n\r\n",
 		"HTTP/1.0 200 OK\r\n\r\n" + code, "HTTP/1.1 100 Continue\r\n\r\n" + telling(404), code,
 	} {
 		f.Add(text)

@@ -158,7 +158,8 @@ func (c *Client) request(r Request) (*http.Request, error) {
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
 	}
-	// RFC 9110 section 12.5.3: without this any coding would do.
+	// RFC 9110 section 12.5.3: without this any coding would do. net/http would ask for gzip
+	// and unpack it: a small answer could become a large one.
 	req.Header.Set("Accept-Encoding", "identity")
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "star97")

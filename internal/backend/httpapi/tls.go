@@ -50,7 +50,6 @@ func (o Options) transport(base *url.URL) (*http.Transport, error) {
 		},
 		TLSClientConfig:        secure,
 		TLSHandshakeTimeout:    o.Timeout,
-		DisableCompression:     true, // a small body cannot become a large one
 		MaxIdleConnsPerHost:    o.Concurrent,
 		IdleConnTimeout:        idle,
 		MaxResponseHeaderBytes: largestHeader,
