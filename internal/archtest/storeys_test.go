@@ -19,9 +19,9 @@ const storeys = `
 5  uas caller register console
 4  call backend
 3  ledger notify backend/*
-2  flow media lockout audit backend/conformance backend/httpapi prompt/ear
+2  flow media lockout audit backend/conformance backend/httpapi prompt/ear script/stage
 1  sdp dialplan prompt mailbox
-0  pin dtmf codec metrics secret sqlkit strictyaml script prompts dialplans
+0  pin dtmf codec metrics secret sqlkit strictyaml script prompts dialplans backend/conformance/trouble
 `
 
 // topOfTests is the lowest storey that no test imports: tests of a room may look

@@ -12,6 +12,7 @@ import (
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/prompt"
+	"star97/internal/script/stage"
 )
 
 // call is one call in virtual time: the shell's part, done with a sorted list of
@@ -29,16 +30,9 @@ type call struct {
 	gone    bool
 	end     flow.EndReason
 	due     []event
-	dials   exchange
+	dials   stage.Transfers
 	said    []sentence
 	cursor  int // sentences before it were matched by hear
-}
-
-// exchange is where callers are transferred to: what "transfer" lines say, and how
-// often it was asked.
-type exchange struct {
-	next  [][]string
-	asked int
 }
 
 // event is due at a time. what tells which running thing it belongs to.
@@ -143,18 +137,9 @@ func (c *call) perform(fx flow.Effect) {
 
 // transfer asks the exchange, which may never answer.
 func (c *call) transfer(fx flow.Effect) {
-	c.dials.asked++
-	how, took := []string{"ok"}, storeTime
-	if len(c.dials.next) > 0 {
-		how, c.dials.next = c.dials.next[0], c.dials.next[1:]
+	if to := c.dials.Take(); to.Status > 0 {
+		c.add(event{c.now + to.After + storeTime, "store", flow.Event{Kind: flow.Transferred, Step: fx.Step, OK: to.Status == 200}})
 	}
-	switch how[0] {
-	case "silent":
-		return
-	case "slow":
-		took, _ = time.ParseDuration(how[1])
-	}
-	c.add(event{c.now + took, "store", flow.Event{Kind: flow.Transferred, Step: fx.Step, OK: how[0] != "fails"}})
 }
 
 func (c *call) say(fx flow.Effect) {

@@ -1,11 +1,9 @@
 package flow_test
 
 import (
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"star97/internal/flow"
 	"star97/internal/script"
+	"star97/internal/script/stage"
 )
 
 // The files run here against Step alone, in virtual time: a sentence lasts
@@ -26,18 +25,9 @@ const (
 	patience      = 90 * time.Second       // how long hear and end wait
 )
 
-// codes are what the placeholders stand for.
-var codes = map[string]string{"old": "739152", "new": "482915", "other": "590837", "wrong": "268413"}
-
-const flowFiles = "../../testdata/flows/*.txt"
-
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob(flowFiles)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 36)
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".txt")
-		t.Run(name, func(t *testing.T) { runScenario(t, read(t, name)) })
+	for _, s := range stage.All(t) {
+		t.Run(s.Name, func(t *testing.T) { runScenario(t, s.Lines) })
 	}
 }
 
@@ -45,45 +35,20 @@ func TestScenarios(t *testing.T) {
 func TestEveryLanguageIsSpoken(t *testing.T) {
 	for _, tag := range []string{"en-US", "en-GB", "es-ES", "fr-FR", "de-DE", "it-IT"} {
 		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
-			t.Run(tag+"/"+name, func(t *testing.T) { runScenario(t, script.In(read(t, name), tag)) })
+			t.Run(tag+"/"+name, func(t *testing.T) { runScenario(t, script.In(stage.Read(t, name), tag)) })
 		}
 	}
 }
 
-// read reads the scenario of a name.
-func read(t *testing.T, name string) []script.Line {
-	file := strings.Replace(flowFiles, "*", name, 1)
-	data, err := os.ReadFile(file)
-	require.NoError(t, err)
-	lines, err := script.Parse(file, data)
-	require.NoError(t, err)
-	return lines
-}
-
-// A runner that hears what was not said proves nothing.
 func TestScenarioRunnerFindsFaults(t *testing.T) {
-	for name, text := range map[string]string{
-		"a sentence that is not said":      "hear changed",
-		"a sentence in the wrong order":    "hear enter-code welcome",
-		"a sentence that must not be said": "hear welcome\nhear-not enter-code",
-		"the wrong end":                    "press *\nend no-input",
-		"no end":                           "press {old}#\nend goodbye",
-		"a change that was not made":       "hear welcome\nexpect changed",
-		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
-		"speech in a silence":              "hear enter-code\nsilence first-digit",
-		"a transfer that nobody asked for": "transfer ok\nhear welcome",
-		"a wrong count of transfers":       "hear welcome\nexpect transfers 1",
-		"the wrong language":               "hear welcome\nhear-not en-US/welcome",
-		"a layout that is not there":       "given layout nothing\nhear welcome",
-		"an answer that nobody asked for":  "store change unknown\nhear welcome",
-	} {
+	for name, text := range stage.MustFind {
 		t.Run(name, func(t *testing.T) {
-			lines, err := script.Parse("text", []byte(text))
-			require.NoError(t, err)
-			_, err = play(lines)
+			_, err := play(stage.Lines(t, text))
 			require.Error(t, err)
 		})
 	}
+	_, err := play(stage.Lines(t, "given layout nothing\nhear welcome"))
+	require.Error(t, err)
 }
 
 func runScenario(t *testing.T, lines []script.Line) {
@@ -101,10 +66,7 @@ func play(lines []script.Line) (*call, error) {
 		}
 	}
 	c.hangUp()
-	if len(c.dials.next) > 0 {
-		return c, fmt.Errorf("transfer %v was never asked for", c.dials.next[0])
-	}
-	return c, c.store.unused()
+	return c, errors.Join(c.dials.Unused(), c.store.answers.Unused())
 }
 
 func (c *call) line(l script.Line) error {
@@ -112,10 +74,10 @@ func (c *call) line(l script.Line) error {
 	case "given":
 		return c.given(l.Args)
 	case "store":
-		c.store.queue(l.Args)
+		c.store.answers.Queue(l.Args[0], l.Args[1:]...)
 		return nil
 	case "transfer":
-		c.dials.next = append(c.dials.next, l.Args)
+		c.dials.Queue(l.Args)
 		return nil
 	}
 	if err := c.answer(); err != nil {
@@ -171,13 +133,10 @@ func (c *call) given(args []string) error {
 }
 
 func (c *call) press(args []string) error {
-	keys, err := script.Keys(args, func(name string) (string, bool) {
-		if name == "ext" {
-			return c.store.account.Extension, true
-		}
-		v, ok := codes[name]
-		return v, ok
-	})
+	keys, err := script.Keys(args, stage.Value(c.store.account.Extension))
+	if c.gone || c.end != 0 {
+		return fmt.Errorf("the call is over")
+	}
 	for _, k := range keys {
 		c.step(flow.Event{Kind: flow.Key, Digit: digitOf(k)})
 		c.advance(c.now + keyTime)
@@ -238,13 +197,16 @@ func (c *call) expect(args []string) error {
 	case "changed", "unchanged":
 		for deadline := c.now + patience; c.store.busy() && c.tick(deadline); {
 		}
-		if changed := c.store.code != codes["old"]; changed != (args[0] == "changed") {
+		if changed := c.store.code != stage.Codes["old"]; changed != (args[0] == "changed") {
 			return fmt.Errorf("the code in force says otherwise")
 		}
 		return nil
 	}
-	n, got := 0, map[string]int{"verifies": c.store.verifies, "changes": c.store.changes, "transfers": c.dials.asked}[args[0]]
-	if n, _ = strconv.Atoi(args[1]); n != got {
+	got := c.dials.Asked()
+	if args[0] != "transfers" {
+		got = c.store.answers.Count(args[0])
+	}
+	if n, err := strconv.Atoi(args[1]); err != nil || n != got {
 		return fmt.Errorf("it was asked for %d times", got)
 	}
 	return nil

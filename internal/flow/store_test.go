@@ -1,73 +1,33 @@
 package flow_test
 
 import (
-	"fmt"
 	"time"
 
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
+	"star97/internal/script/stage"
 )
 
 // fakeStore keeps one mailbox and does what "store" lines say next.
 type fakeStore struct {
-	account  mailbox.Account
-	absent   bool
-	caller   string // asserted identity; empty: the mailbox's own
-	code     string
-	next     map[string][][]string
-	verifies int
-	changes  int
-	pending  map[uint32]string // changes under way, by step: the code they set
+	account mailbox.Account
+	absent  bool
+	caller  string // asserted identity; empty: the mailbox's own
+	code    string
+	answers stage.Answers
+	pending map[uint32]string // changes under way, by step: the code they set
 }
 
 func newFakeStore() *fakeStore {
-	s := &fakeStore{code: codes["old"], next: map[string][][]string{}, pending: map[uint32]string{}}
+	s := &fakeStore{code: stage.Codes["old"], pending: map[uint32]string{}}
 	s.set("4001", nil)
 	return s
 }
 
 func (s *fakeStore) set(extension string, flags []string) {
 	s.account = mailbox.Account{ID: "1", Backend: "fake", Extension: extension}
-	for _, f := range flags {
-		switch f {
-		case "must-change":
-			s.account.Flags.MustChange = true
-		case "cannot-change":
-			s.account.Flags.CannotChange = true
-		case "disabled":
-			s.account.Flags.Disabled = true
-		case "no-code":
-			s.account.Flags.NoCode = true
-		case "slow":
-			s.account.Flags.Slow = true
-		case "absent":
-			s.absent = true
-		}
-	}
-}
-
-func (s *fakeStore) queue(args []string) {
-	s.next[args[0]] = append(s.next[args[0]], args[1:])
-}
-
-func (s *fakeStore) pop(op string) []string {
-	list := s.next[op]
-	if len(list) == 0 {
-		return []string{"ok"}
-	}
-	s.next[op] = list[1:]
-	return list[0]
-}
-
-// unused: a line that asked for an answer nobody wanted is a mistake in the file.
-func (s *fakeStore) unused() error {
-	for op, list := range s.next {
-		if len(list) > 0 {
-			return fmt.Errorf("store %s %v was never asked for", op, list[0])
-		}
-	}
-	return nil
+	s.account.Flags, s.absent = stage.Flags(flags)
 }
 
 func (s *fakeStore) busy() bool { return len(s.pending) > 0 }
@@ -85,23 +45,21 @@ func (s *fakeStore) done(e flow.Event) {
 func (s *fakeStore) answer(fx flow.Effect) (time.Duration, flow.Event) {
 	switch fx.Kind {
 	case flow.Lookup:
-		how := s.pop("lookup")
+		how := s.answers.Take("lookup")
 		e := flow.Event{Kind: flow.Found, Step: fx.Step, Code: s.lookup(how, fx)}
 		if e.Code == mailbox.OK && fx.Door == mailbox.OwnDoor {
 			e.Account = &s.account
 		}
 		return took(how), e
 	case flow.Verify:
-		s.verifies++
-		how := s.pop("verify")
+		how := s.answers.Take("verify")
 		e := flow.Event{Kind: flow.Verified, Step: fx.Step, Code: s.verify(how, fx)}
 		if e.Code == mailbox.OK {
 			e.Account = &s.account
 		}
 		return took(how), e
 	}
-	s.changes++
-	how := s.pop("change")
+	how := s.answers.Take("change")
 	e := flow.Event{Kind: flow.ChangeDone, Step: fx.Step, Result: s.change(how, fx)}
 	if e.Result.Outcome == mailbox.Done {
 		s.pending[fx.Step] = digits(fx.Next)
@@ -131,17 +89,23 @@ func beat(d time.Duration) time.Duration {
 	return max(time.Second, (d+half-1)/half*half)
 }
 
-var reasons = map[string]mailbox.Code{
-	"wrong": mailbox.WrongPIN, "locked": mailbox.Locked, "not-found": mailbox.NotFound, "disabled": mailbox.Disabled,
-	"no-code": mailbox.NoCode, "unavailable": mailbox.Unavailable, "busy": mailbox.Busy, "throttled": mailbox.Throttled,
-	"service-refused": mailbox.ServiceRefused, "dead": mailbox.Unavailable, "too-soon": mailbox.TooSoon,
-	"cannot-change": mailbox.CannotChange, "other-channel": mailbox.OtherChannel, "in-history": mailbox.InHistory,
-	"trivial": mailbox.Trivial, "too-short": mailbox.TooShort, "too-long": mailbox.TooLong,
-	"not-digits": mailbox.NotDigits, "policy-other": mailbox.PolicyOther,
+// reason is why the store does not do what it is asked to; OK: it does.
+func reason(how []string) mailbox.Code {
+	switch how[0] {
+	case "ok", "slow":
+		return mailbox.OK
+	case "dead":
+		return mailbox.Unavailable
+	}
+	code, err := stage.Reason(how[len(how)-1])
+	if err != nil {
+		panic(err)
+	}
+	return code
 }
 
 func (s *fakeStore) lookup(how []string, fx flow.Effect) mailbox.Code {
-	if c, ok := reasons[how[0]]; ok {
+	if c := reason(how); c != mailbox.OK {
 		return c
 	}
 	if !s.exists(fx) {
@@ -159,7 +123,7 @@ func (s *fakeStore) exists(fx flow.Effect) bool {
 }
 
 func (s *fakeStore) verify(how []string, fx flow.Effect) mailbox.Code {
-	if c, ok := reasons[how[0]]; ok {
+	if c := reason(how); c != mailbox.OK {
 		return c
 	}
 	switch {
@@ -180,7 +144,7 @@ func (s *fakeStore) change(how []string, fx flow.Effect) mailbox.Result {
 	case how[0] == "dead" || how[0] == "unknown":
 		return mailbox.Result{Outcome: mailbox.Unknown, Reason: mailbox.OutcomeUnknown}
 	case how[0] == "refused":
-		return mailbox.Result{Outcome: mailbox.Refused, Reason: reasons[how[1]]}
+		return mailbox.Result{Outcome: mailbox.Refused, Reason: reason(how)}
 	case digits(fx.Code) != s.code:
 		return mailbox.Result{Outcome: mailbox.Refused, Reason: mailbox.WrongPIN}
 	}

@@ -50,7 +50,7 @@ type phone struct {
 	invite fate
 	ends   string
 
-	referrals int // REFERs taken
+	referral func() referral // what becomes of the next transfer
 }
 
 type phase uint8
@@ -114,6 +114,7 @@ func newPhone(r *round, n int, c caller) *phone {
 	p.callID, p.tag = fmt.Sprintf("call-%c@sim", 'a'+n), fmt.Sprintf("tag-%c", 'a'+n)
 	p.to = fmt.Sprintf("<sip:%s@%s>", c.number, program)
 	p.brain.phone, p.keys.phone, p.out.phone = p, p, p
+	p.referral = p.planned
 	p.out.begin()
 	r.net.attach(p.sip, p.signalled)
 	r.net.attach(p.rtp, p.spoken)

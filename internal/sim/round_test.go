@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
+	"star97/internal/script/stage"
 	"star97/internal/uas"
 )
 
@@ -310,29 +310,13 @@ func configOf(n *network) config.Config {
 	return c
 }
 
-// folder is a data folder with migrated databases and no mailbox, made once and
-// copied.
-var folder = sync.OnceValues(func() (map[string][]byte, error) {
-	dir, err := os.MkdirTemp(tempRoot(), "star97-sim-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
+// migrated fills a data folder with databases that hold no mailbox.
+var migrated = stage.Folder(func(dir string) error {
 	s, err := app.OpenStores(context.Background(), configOf(newNetwork()), dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	all, err := os.ReadDir(dir)
-	for _, f := range all {
-		if err == nil {
-			files[f.Name()], err = os.ReadFile(filepath.Join(dir, f.Name()))
-		}
-	}
-	return files, err
+	return s.Close()
 })
 
 // tempRoot is in memory where the system has such a place: a round commits often.
@@ -344,18 +328,12 @@ func tempRoot() string {
 }
 
 func furnished(t *testing.T) string {
-	files, err := folder()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp(tempRoot(), "star97-sim-")
+	if err == nil {
+		err = migrated(dir)
+	}
 	if err != nil {
 		t.Fatal(err)
-	}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return dir
 }

@@ -2,12 +2,10 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -18,31 +16,21 @@ import (
 	"star97/internal/pin"
 	"star97/internal/prompt"
 	"star97/internal/script"
+	"star97/internal/script/stage"
 )
 
 const (
-	flowFiles = "../../testdata/flows/*.txt"
-	patience  = 90 * time.Second       // how long hear and end wait
-	margin    = 500 * time.Millisecond // "a little more" than a timer
-	glance    = 10 * time.Millisecond  // between two looks at what was heard
+	patience = 90 * time.Second       // how long hear and end wait
+	margin   = 500 * time.Millisecond // "a little more" than a timer
+	glance   = 10 * time.Millisecond  // between two looks at what was heard
 )
-
-// codes are what the placeholders stand for.
-var codes = map[string]string{"old": "739152", "new": "482915", "other": "590837", "wrong": "268413"}
 
 // TestScenarios runs every scenario file against the whole program in simulated time.
 // Every promise of a round holds in it too.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob(flowFiles)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 60)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			require.NoError(t, err)
-			lines, err := script.Parse(file, data)
-			require.NoError(t, err)
-			s := newScene(lines)
+	for _, one := range stage.All(t) {
+		t.Run(one.Name, func(t *testing.T) {
+			s := newScene(one.Lines)
 			faults := s.round.play(t)
 			require.NoError(t, s.failed, "%s", s.round.log)
 			require.Empty(t, faults, "%s", s.round.log)
@@ -50,26 +38,10 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// A runner that hears what was not said proves nothing.
 func TestScenarioRunnerFindsFaults(t *testing.T) {
-	for name, text := range map[string]string{
-		"a sentence that is not said":      "hear changed",
-		"a sentence that is cut off":       "press *\nhear enter-code",
-		"a sentence in the wrong order":    "hear enter-code welcome",
-		"a sentence that must not be said": "hear welcome\nhear-not welcome",
-		"the wrong end":                    "press *\nend no-input",
-		"no end":                           "press {old}#\nhear option-change-2\nend goodbye",
-		"a change that was not made":       "hear welcome\nexpect changed",
-		"a code that stays":                "press {old}#2{new}#{new}#\nhear changed\nexpect unchanged",
-		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
-		"a transfer that nobody asked for": "given target operator\nhear welcome\nexpect transfers 1",
-		"speech in a silence":              "hear enter-code\nsilence first-digit",
-		"an answer that nobody asked for":  "store change unknown\nhear welcome",
-	} {
+	for name, text := range stage.MustFind {
 		t.Run(name, func(t *testing.T) {
-			lines, err := script.Parse("text", []byte(text))
-			require.NoError(t, err)
-			s := newScene(lines)
+			s := newScene(stage.Lines(t, text))
 			s.round.play(t)
 			require.Error(t, s.failed)
 		})
@@ -78,18 +50,19 @@ func TestScenarioRunnerFindsFaults(t *testing.T) {
 
 // scene is one script being played.
 type scene struct {
-	round  *round
-	lines  []script.Line
-	answer *answers
-	phone  *phone
-	cursor int // sentences before it were spoken for by an earlier hear
-	failed error
+	round   *round
+	lines   []script.Line
+	answers stage.Answers
+	dials   stage.Transfers
+	phone   *phone
+	cursor  int // sentences before it were spoken for by an earlier hear
+	failed  error
 }
 
 func newScene(lines []script.Line) *scene {
-	s := &scene{lines: lines, round: newRound(97), answer: &answers{next: map[string][][]string{}, asked: map[string]int{}}}
+	s := &scene{lines: lines, round: newRound(97)}
 	s.round.plan = plan{
-		sip: climates[0], rtp: climates[0], boxes: []box{{extension: "4001", code: codes["old"]}},
+		sip: climates[0], rtp: climates[0], boxes: []box{{extension: "4001", code: stage.Codes["old"]}},
 		callers: []caller{{
 			number: "*97", scripted: true, ptime: 20 * time.Millisecond, talks: true,
 			shortest: 60 * time.Millisecond, longest: 60 * time.Millisecond, gap: 60 * time.Millisecond,
@@ -106,8 +79,8 @@ func newScene(lines []script.Line) *scene {
 		c.from = c.mailbox
 	}
 	s.round.alter, s.round.act = s.furnish, s.play
-	s.round.plant.asked = func(store mailbox.Store) mailbox.Store { return questioned{store, s.answer} }
-	s.round.plant.backend = func(_ *round, store mailbox.Store) mailbox.Store { return answering{store} }
+	s.round.plant.asked = s.answers.Asked
+	s.round.plant.backend = func(_ *round, store mailbox.Store) mailbox.Store { return stage.Answering(store) }
 	return s
 }
 
@@ -125,21 +98,9 @@ func (s *scene) given(c *caller, args []string) {
 		b.language = args[1]
 	case "mailbox":
 		b.extension = args[1]
-		for _, f := range args[2:] {
-			switch f {
-			case "must-change":
-				b.flags.MustChange = true
-			case "cannot-change":
-				b.flags.CannotChange = true
-			case "disabled":
-				b.flags.Disabled = true
-			case "slow":
-				b.flags.Slow = true
-			case "no-code":
-				b.code = ""
-			case "absent":
-				b.absent = true
-			}
+		b.flags, b.absent = stage.Flags(args[2:])
+		if b.flags.NoCode {
+			b.flags.NoCode, b.code = false, ""
 		}
 	}
 }
@@ -176,6 +137,10 @@ func (s *scene) furnish(c *config.Config) {
 func (s *scene) play(func()) {
 	s.round.wire()
 	s.phone = newPhone(s.round, 0, s.round.plan.callers[0])
+	s.phone.referral = func() referral {
+		to := s.dials.Take()
+		return referral{after: to.After, status: to.Status}
+	}
 	s.round.phones = []*phone{s.phone}
 	began := false
 	for _, l := range s.lines {
@@ -183,17 +148,17 @@ func (s *scene) play(func()) {
 		case "given":
 			continue
 		case "store":
-			s.answer.queue(l.Args[0], l.Args[1:])
+			s.answers.Queue(l.Args[0], l.Args[1:]...)
 			continue
 		case "transfer":
-			s.phone.do(func() { s.phone.plan.referrals = append(s.phone.plan.referrals, outcomeOf(l.Args)) })
+			s.dials.Queue(l.Args)
 			continue
 		}
 		if !began {
 			began = true
 			go s.phone.run()
 		}
-		if err := s.line(l); err != nil {
+		if err := s.line(stage.Plain(l)); err != nil {
 			s.failed = fmt.Errorf("line %d: %s: %w", l.Number, l, err)
 			break
 		}
@@ -201,21 +166,8 @@ func (s *scene) play(func()) {
 	s.phone.do(s.phone.bye)
 	s.round.awaitEnds()
 	if s.failed == nil {
-		s.failed = s.answer.unused()
+		s.failed = errors.Join(s.dials.Unused(), s.answers.Unused())
 	}
-}
-
-func outcomeOf(args []string) referral {
-	switch args[0] {
-	case "fails":
-		return referral{status: 486}
-	case "silent":
-		return referral{}
-	case "slow":
-		after, _ := time.ParseDuration(args[1]) // package script has read it
-		return referral{status: 200, after: after}
-	}
-	return referral{status: 200}
 }
 
 // do has something done by the telephone, soon.
@@ -227,7 +179,7 @@ func (s *scene) line(l script.Line) error {
 		return s.press(l.Args)
 	case "hear":
 		for _, id := range l.Args {
-			if err := s.hear(prompt.ID(strings.TrimPrefix(id, usual+"/"))); err != nil {
+			if err := s.hear(prompt.ID(id)); err != nil {
 				return err
 			}
 		}
@@ -273,13 +225,7 @@ func (s *scene) until(what string, come func() bool) error {
 }
 
 func (s *scene) press(args []string) error {
-	keys, err := script.Keys(args, func(name string) (string, bool) {
-		if name == "ext" {
-			return s.round.plan.boxes[0].extension, true
-		}
-		v, ok := codes[name]
-		return v, ok
-	})
+	keys, err := script.Keys(args, stage.Value(s.round.plan.boxes[0].extension))
 	if err != nil {
 		return err
 	}
@@ -337,20 +283,20 @@ func (s *scene) endsWith(word string) error {
 
 func (s *scene) expect(args []string) error {
 	time.Sleep(time.Second) // for what is on its way
-	if err := s.until("the store's answer", s.answer.idle); err != nil {
+	if err := s.until("the store's answer", s.answers.Idle); err != nil {
 		return err
 	}
 	if args[0] == "changed" || args[0] == "unchanged" {
-		old, _ := pin.Parse(codes["old"])
+		old, _ := pin.Parse(stage.Codes["old"])
 		err := s.round.stores.Backend.Verify(context.Background(), s.round.boxes[0], old, mailbox.Attempt{})
 		if (err != nil) != (args[0] == "changed") {
 			return fmt.Errorf("the code in force says otherwise")
 		}
 		return nil
 	}
-	got := s.phone.referrals
+	got := s.dials.Asked()
 	if args[0] != "transfers" {
-		got = s.answer.count(strings.TrimSuffix(strings.Replace(args[0], "verifies", "verifys", 1), "s"))
+		got = s.answers.Count(args[0])
 	}
 	if n, err := strconv.Atoi(args[1]); err != nil || n != got {
 		return fmt.Errorf("it happened %d times", got)

@@ -14,14 +14,21 @@ type referral struct {
 	twice  bool          // the outcome is told twice
 }
 
+// planned is the next referral of the plan.
+func (p *phone) planned() referral {
+	if len(p.plan.referrals) == 0 {
+		return referral{status: 200}
+	}
+	r := p.plan.referrals[0]
+	p.plan.referrals = p.plan.referrals[1:]
+	return r
+}
+
 // refer takes a REFER: its answer, and the NOTIFYs that follow, which name it (section
 // 2.4.6).
 func (p *phone) refer(msg string) (status string) {
 	id, _, _ := strings.Cut(header(msg, "CSeq"), " ")
-	r := referral{status: 200}
-	if p.referrals++; p.referrals <= len(p.plan.referrals) {
-		r = p.plan.referrals[p.referrals-1]
-	}
+	r := p.referral()
 	if r.answer != 0 {
 		return fmt.Sprintf("%d Declined", r.answer)
 	}

@@ -10,6 +10,7 @@ import (
 	"star97/internal/codec"
 	"star97/internal/media"
 	"star97/internal/prompt"
+	"star97/internal/script/stage"
 )
 
 // voice speaks sentences whose every millisecond, eight bytes of payload, says which
@@ -38,15 +39,12 @@ func (c *clip) Payload(codec.ID) []byte { return c.payload }
 // spoken are the sentences of every round.
 var spoken = &voice{known: map[uint32]*clip{}}
 
-// usual is the language whose sentences are named without it.
-const usual = "en-US"
-
 // Clip implements call.Voice. Every sentence is recorded in every language.
 func (v *voice) Clip(language string, _ prompt.Words, id prompt.ID) (media.Clip, bool) {
 	if language != "" && !strings.Contains(string(id), "/") {
 		id = prompt.ID(language) + "/" + id
 	}
-	return v.clip(prompt.ID(strings.TrimPrefix(string(id), usual+"/"))), true
+	return v.clip(prompt.ID(strings.TrimPrefix(string(id), stage.Usual+"/"))), true
 }
 
 func (v *voice) clip(id prompt.ID) *clip {
