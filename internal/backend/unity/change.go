@@ -11,7 +11,7 @@ import (
 
 // Change sets next for the mailbox's owner. It does not look at current but for the
 // rules: whoever stands before it has verified that. The mailbox's states and rules are
-// read first, because the system does not hold an administrator's account to all of them.
+// read first, because the system may not hold an administrator's account to them.
 func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
 	const op = "change"
 	switch {
