@@ -14,7 +14,7 @@ import (
 
 const (
 	replays = 3 // of a play that failed while the machine lost time
-	atATime = 2 // of them, once no play is in its first run
+	atATime = 6 // of them, once no play is in its first run
 )
 
 // InTime runs a test whose verdict holds only on a machine that kept time, such as one
