@@ -99,6 +99,7 @@ func TestACallIsReplacedWhereNoOtherIsLetIn(t *testing.T) {
 			r := h.udp(t)
 			r.extra = replaces(q, "")
 			r.dial()
+			require.Equal(t, call.Confirmed, h.calls.next(t).hear(t).Kind)
 			q.reply(q.expectRequest("BYE"), "200 OK")
 			r.send("BYE", "", "")
 			r.expect(200)
