@@ -102,7 +102,7 @@ func openFaulty(kind, wrong string) func(t *testing.T, through Through) Harness 
 	return func(t *testing.T, through Through) Harness {
 		h, s := toyHarness(t, kind, wrong)
 		short := newToy(t, s.Server, through(s.Addr, s.Cert), kinds[kind], wrong)
-		short.http.Timeout = 500 * time.Millisecond
+		short.http.Timeout = 1500 * time.Millisecond
 		h.Store = short
 		return h
 	}

@@ -31,30 +31,34 @@ func Changes() int {
 // FaultRun makes as many changes through a line that delays, stalls, cuts and corrupts
 // at random bytes, and fails where what was said of one differs from the memory of the
 // fake, which Has tells. It prints how they ended as a row of a table. The same seed
-// makes the same dice, but which bytes they meet depends on time. open takes short
-// limits for the adapter (half a second for a request), and leaves no circuit breaker
-// that opens.
+// makes the same dice, but which bytes they meet depends on time. open gives the
+// adapter 1.5 s for a request, and a circuit breaker that does not open.
 func FaultRun(t *testing.T, open func(t *testing.T, through Through) Harness, seed uint64, changes int) {
-	sum := faultRun(t, open, seed, changes)
+	var sum tally
+	for round := range uint64(maxRounds) {
+		sum.add(faultRun(t, open, seed+round, changes))
+		if sum.proves() {
+			break
+		}
+	}
 	t.Logf("faults, seed %d\n%s\n%s", seed, tallyHead, sum.row())
 	for _, lie := range sum.lies {
-		t.Errorf("seed %d, %s", seed, lie)
+		t.Error(lie)
 	}
-	require.NotZero(t, sum.done, "no change came through: the line is too bad to prove anything")
-	require.NotZero(t, sum.faults[0], "no connection was cut: the adapter does not go through the proxy")
-	if changes >= 100 {
-		require.NotZero(t, sum.settled+sum.told, "no change was ever in doubt: the line is too good to prove anything")
-	}
+	require.True(t, sum.proves(), "of these changes none was done, or none was ever in doubt: the line is too bad or too good to prove anything")
 }
 
 const (
+	// maxRounds bounds the runs after one that proved nothing, as on a machine that is
+	// too busy for the adapter's limits.
+	maxRounds = 5
 	// lanes are the lines at work at a time; each has its own fake.
-	lanes = 8
+	lanes = 4
 	// callPatience is what a caller has for one change, questions of Settle included.
 	callPatience = 8 * time.Second
 	// inFlight is how long a fake may need for what has reached it when its client has
 	// given up: a Refused counts only when that is over.
-	inFlight = 400 * time.Millisecond
+	inFlight = 500 * time.Millisecond
 )
 
 // tally is how the changes of a FaultRun ended.
@@ -74,7 +78,11 @@ func (y *tally) row() string {
 		y.adapter, all, y.done, y.refused, y.settled, y.told, y.faults[0], y.faults[1], y.faults[2], y.faults[3])
 }
 
+// proves tells whether there were changes of the kinds that it is about.
+func (y *tally) proves() bool { return len(y.lies) > 0 || y.done > 0 && y.settled+y.told > 0 }
+
 func (y *tally) add(o tally) {
+	y.adapter = o.adapter
 	y.done, y.refused, y.settled, y.told = y.done+o.done, y.refused+o.refused, y.settled+o.settled, y.told+o.told
 	for i, n := range o.faults {
 		y.faults[i] += n
@@ -96,7 +104,7 @@ func faultRun(t *testing.T, open func(t *testing.T, through Through) Harness, se
 	sum := tally{adapter: all[0].adapter}
 	for i, l := range all {
 		for k, lie := range l.ends.lies {
-			l.ends.lies[k] = fmt.Sprintf("lane %d, %s", i, lie)
+			l.ends.lies[k] = fmt.Sprintf("seed %d, lane %d, %s", seed, i, lie)
 		}
 		for _, p := range l.proxies {
 			cuts, stalls, delays, corruptions := p.Made()
@@ -149,7 +157,7 @@ func (l *lane) spoil(seed uint64) {
 	l.ends = tally{}
 	for i, p := range l.proxies {
 		p.Set(trouble.Faults{
-			Seed: seed<<4 | uint64(i), Every: max(100, p.Bytes()/5), Cut: 5, Stall: 1, Delay: 3, Corrupt: 3,
+			Seed: seed<<4 | uint64(i), Every: max(100, p.Bytes()/5), Cut: 12, Stall: 1, Delay: 7, Corrupt: 8,
 			MaxDelay: 30 * time.Millisecond, End: 50,
 		})
 		p.Hang()

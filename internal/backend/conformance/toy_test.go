@@ -187,7 +187,7 @@ func newToy(t *testing.T, s *trouble.Server, addr string, tr mailbox.Traits, wro
 	roots.AppendCertsFromPEM(pem)
 	via := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	t.Cleanup(via.CloseIdleConnections)
-	return &toy{url: "https://" + addr, http: &http.Client{Transport: via, Timeout: 2 * time.Second}, traits: tr, wrong: wrong}
+	return &toy{url: "https://" + addr, http: &http.Client{Transport: via, Timeout: 20 * time.Second}, traits: tr, wrong: wrong}
 }
 
 func (s *toy) Traits(mailbox.Account) mailbox.Traits { return s.traits }

@@ -195,21 +195,20 @@ func settleTrouble(t *testing.T, s *suite) {
 		a := s.put(t, "4001", s.First)
 		s.Orders.Give(op, f.order)
 		before := s.Orders.Seen(op)
-		s.settled(t, a, s.ctx(t))
+		s.settled(s.ctx(t), t, s.Store, a)
 		require.LessOrEqual(t, s.Orders.Seen(op)-before, f.tries(), "a write is never repeated blindly")
 	})
 }
 
 // settled changes First to Second through mailbox.Settled, which must tell the truth
 // and leave nothing open.
-func (s *suite) settled(t *testing.T, a mailbox.Account, ctx context.Context) mailbox.Result {
+func (s *suite) settled(ctx context.Context, t *testing.T, store mailbox.Store, a mailbox.Account) {
 	t.Helper()
-	r := mailbox.Settled(s.Store, settleTime).Change(ctx, a, Code(t, s.First), Code(t, s.Second), s.at)
+	r := mailbox.Settled(store, settleTime).Change(ctx, a, Code(t, s.First), Code(t, s.Second), s.at)
 	s.heard(r.Err)
 	s.forgive(t, a)
 	s.truth(t, a, s.First, s.Second, r)
 	require.NotEqual(t, mailbox.Unknown, r.Outcome, "the system answers again: %v", r.Err)
-	return r
 }
 
 // settleTime is what the suite holds back of a call's patience for the questions.
@@ -303,7 +302,7 @@ func slow(t *testing.T, s *suite) {
 			s.Orders.Give(s.Ops.Change, trouble.Order{Kind: trouble.Slow, Delay: afar, Applied: applied, Times: trouble.Always})
 			ctx, cancel := context.WithTimeout(t.Context(), settleTime+short)
 			defer cancel()
-			s.settled(t, a, ctx)
+			s.settled(ctx, t, &watched{Store: s.Store}, a)
 		})
 	}
 	require.Less(t, time.Since(start), afar/2, "somebody waited on")
