@@ -43,7 +43,7 @@ func optionsFor(f *fake.Server) Options {
 	o.User, o.Password.File = fake.User, f.LoginFile
 	o.TimeZone = "UTC" // as the fake's clock
 	o.Lag = 0          // nothing is kept in step with it
-	o.API.Retries = 1
+	o.API.Retries, o.API.Timeout = 1, 10*time.Second // busy machines are no trouble
 	return o
 }
 
@@ -152,7 +152,7 @@ func TestFaultRun(t *testing.T) {
 	conformance.FaultRun(t, func(t *testing.T, through conformance.Through) conformance.Harness {
 		return makeBed(t, func(o *Options, f *fake.Server) {
 			o.API.URL = "https://" + through(f.Front().Addr, f.Front().Cert)
-			o.API.Timeout, o.API.BreakAfter, o.API.BreakPause = time.Second, 100, time.Second
+			o.API.Timeout, o.API.BreakAfter, o.API.BreakPause = 1500*time.Millisecond, 100, time.Second
 			o.Alternates, o.Lag = Off, 100*time.Millisecond
 		}).harness(t, &log{})
 	}, 4, conformance.Changes())
