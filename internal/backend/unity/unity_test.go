@@ -41,8 +41,8 @@ func optionsFor(f *fake.Server) Options {
 	o := DefaultOptions()
 	o.API.URL, o.API.TLS.CAFile = f.URL, f.CAFile
 	o.User, o.Password.File = fake.User, f.LoginFile
-	o.TimeZone = "UTC" // as the fake's clock
-	o.Lag = 0          // nothing is kept in step with it
+	o.TimeZone = "UTC"                               // as the fake's clock
+	o.Lag = 0                                        // nothing is kept in step with it
 	o.API.Retries, o.API.Timeout = 1, 10*time.Second // busy machines are no trouble
 	return o
 }
