@@ -84,7 +84,7 @@ func TestStoresThatAreNotAsTheyShouldBe(t *testing.T) {
 	c := newCLI(t)
 	config := tenantFiles(t, "  west:\n    sqlite: {database: {path: "+t.TempDir()+"}}\n")
 	_, errs := c.run(1, "", "add", "4001", "--no-code", "--config", config)
-	require.Contains(t, errs, "store west: the database ")
+	require.Contains(t, errs, "store west: sqlite: the database ")
 	require.Contains(t, errs, "cannot be opened for writing")
 	out, errs, exit := star97(t, "", "check", "--config", config)
 	require.Zero(t, exit)
