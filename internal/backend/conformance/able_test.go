@@ -150,21 +150,18 @@ func (s able) Probe(ctx context.Context) (string, error) {
 	return "Toy", err
 }
 
-func openAble(wrong string) func(t *testing.T) Harness {
-	return func(t *testing.T) Harness {
-		h, s := toyHarness(t, "native", wrong)
-		store := h.Store.(*toy)
-		h.Store = able{store}
-		store.traits.Can = mailbox.AbilitiesOf(h.Store)
-		h.Put = func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
-			user := a.User
-			a = s.put(t, a, code)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.boxes[a.ID].Account.User = user
-			a.User = user
-			return a
-		}
-		return h
+// makeAble gives the harness of a toy every ability.
+func makeAble(h *Harness, s *toySystem) {
+	store := h.Store.(*toy)
+	h.Store = able{store}
+	store.traits.Can = mailbox.AbilitiesOf(h.Store)
+	h.Put = func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
+		user := a.User
+		a = s.put(t, a, code)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.boxes[a.ID].Account.User = user
+		a.User = user
+		return a
 	}
 }
