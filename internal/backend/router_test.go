@@ -65,7 +65,9 @@ func verify(t *testing.T, r *Router, a mailbox.Account, code string) mailbox.Cod
 }
 
 // lacks is what a Router passes on and its stores cannot.
-var lacks = map[string]string{"Unlock": "its stores cannot", "SetFlags": "its stores cannot", "Renumber": "its stores cannot"}
+var lacks = map[string]string{
+	"Unlock": "its stores cannot", "SetFlags": "its stores cannot", "Renumber": "its stores cannot",
+	"The declared traits are true": "a Router has every method and tells what the store in question can"}
 
 // Two stores behind a Router are a store like any other.
 func TestRouterConforms(t *testing.T) {

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"star97/internal/backend/netsapiens"
 	"star97/internal/backend/sqldb"
 	"star97/internal/backend/unity"
 )
@@ -14,6 +15,7 @@ type Options struct {
 	Verify Verify `yaml:"verify"`
 	Find   string `yaml:"find"` // name of another store in which callers are found first, by extension; empty: in this one
 
-	SQLite sqldb.Options `yaml:"sqlite"` // the embedded store
-	Unity  unity.Options `yaml:"unity"`  // Cisco Unity Connection, by CUPI
+	SQLite     sqldb.Options      `yaml:"sqlite"`     // the embedded store
+	Unity      unity.Options      `yaml:"unity"`      // Cisco Unity Connection, by CUPI
+	NetSapiens netsapiens.Options `yaml:"netsapiens"` // NetSapiens SNAPsolution, by API v2 or v1
 }
