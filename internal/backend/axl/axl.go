@@ -102,7 +102,7 @@ func (o Options) Declared() mailbox.Traits {
 		Flags:  true,
 		AtRest: "hashed or encrypted, by version; not readable through AXL",
 		Unverified: []string{
-			"what the numbers mean that come with a refused code, so that a lock for wrong codes is told from a wrong code only where codes sets one",
+			"what the numbers mean that come with a refused code: only where codes sets them is a lock for wrong codes told from a wrong code, and a right one that must be changed from either",
 			"in which faults and words the system gives its reason for refusing a new code (refusals sets the words)",
 			"whether a change through AXL is held to the credential policy, and whether it sets \"must change\" (star97 checks the policy before and clears the flag after)",
 			"how long a cache takes an old code (lag)",

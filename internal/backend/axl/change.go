@@ -15,8 +15,11 @@ import (
 // them; that next is in force proves it.
 func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	const op = "change"
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return mailbox.Refuse(mailbox.Expired(ctx, op))
+	case a.ID == "":
+		return mailbox.Refuse(unwritten(op, s.Verify(ctx, a, current, at))) // never nil
 	}
 	turn, err := s.turns.take(ctx, op, a.ID, &current)
 	if err != nil {

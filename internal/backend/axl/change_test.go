@@ -3,6 +3,7 @@ package axl
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -170,14 +171,18 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	f, s := start(t, nil)
 	id := f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")
-	f.Orders().Give(fake.OpUpdate, trouble.Order{Kind: trouble.Slow, Delay: 300 * time.Millisecond})
-	results := make(chan mailbox.Result, 8)
+	before, err := s.turns.take(t.Context(), "test", id, nil)
+	require.NoError(t, err)
+	const callers = 8
+	results := make(chan mailbox.Result, callers)
 	var all sync.WaitGroup
-	for i := range 8 {
-		next := code(t, []string{"739164", "739165", "739167", "739168", "739170", "739171", "739173", "739174"}[i])
+	for i := range callers {
+		next := code(t, fmt.Sprintf("7391%d2", i))
 		// One caller: started here; stops when the change is answered.
 		all.Go(func() { results <- s.Change(t.Context(), a, code(t, hers), next, at) })
 	}
+	waiting(t, &s.turns, id, callers+1)
+	before.end()
 	all.Wait()
 	close(results)
 	done := 0
@@ -191,6 +196,14 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	require.Equal(t, 1, done)
 	require.Zero(t, f.Hacks(id))
 	require.Empty(t, s.turns.busy)
+}
+
+func waiting(t *testing.T, all *turns, id string, n int) {
+	require.Eventually(t, func() bool {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		return all.busy[id].waiting == n
+	}, 30*time.Second, time.Millisecond)
 }
 
 func TestTurns(t *testing.T) {
@@ -218,11 +231,7 @@ func TestTurns(t *testing.T) {
 			errs <- err
 		}()
 	}
-	require.Eventually(t, func() bool {
-		all.mu.Lock()
-		defer all.mu.Unlock()
-		return all.busy["jdoe"].waiting == 3
-	}, 10*time.Second, time.Millisecond)
+	waiting(t, &all, "jdoe", 3)
 	first.replaced(old)
 	first.end()
 	got := map[mailbox.Code]int{}

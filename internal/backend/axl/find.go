@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -135,8 +136,8 @@ func (s *Store) byExtension(ctx context.Context, op, number string) ([]string, e
 		if id == "" {
 			return nil, mailbox.Fail(op, mailbox.Unavailable, errShape)
 		}
-		if ids = append(ids, id); len(ids) == maxAnswers {
-			break
+		if !slices.Contains(ids, id) && len(ids) < maxAnswers {
+			ids = append(ids, id)
 		}
 	}
 	return ids, nil

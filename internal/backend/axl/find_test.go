@@ -203,3 +203,22 @@ func TestLanguages(t *testing.T) {
 		require.Equal(t, want, language(locale), locale)
 	}
 }
+
+// An answer about somebody else is none.
+func TestAnAnswerAboutAnotherUser(t *testing.T) {
+	for inner, want := range map[string]mailbox.Code{
+		"<userid>jdoe</userid><pinCredentials/>":  mailbox.OK,
+		"<userid>JDoe</userid><pinCredentials/>":  mailbox.OK, // as the system writes it
+		"<userid>jdoe2</userid><pinCredentials/>": mailbox.Unavailable,
+		"<pinCredentials/>":                       mailbox.Unavailable,
+		"<userid>jdoe</userid>":                   mailbox.Unavailable,
+	} {
+		f, s := start(t, nil)
+		f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
+		f.Orders().Give(fake.OpUser, trouble.Order{Kind: trouble.Status, Status: 200, Type: "text/xml", Body: fmt.Sprintf(
+			`<s:Envelope xmlns:s="%s"><s:Body><a:getUserResponse xmlns:a="http://www.cisco.com/AXL/API/12.5"><return><user>%s</user></return></a:getUserResponse></s:Body></s:Envelope>`,
+			soapSpace, inner)})
+		_, err := s.ByUser(t.Context(), "jdoe", "")
+		require.Equal(t, want, mailbox.CodeOf(err), inner)
+	}
+}

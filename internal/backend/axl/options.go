@@ -77,6 +77,7 @@ func DefaultOptions() Options {
 		Inactive: []int{0},
 		RulesFor: 5 * time.Minute,
 		Lag:      2 * time.Minute,
+		Codes:    []Meaning{},
 		Refusals: defaultRefusals(),
 	}
 }

@@ -106,24 +106,31 @@ func TestTheSystemsNoStands(t *testing.T) {
 	require.Equal(t, 1, f.Hacks(id))
 }
 
-// Only a yes is a yes.
+// Only a yes is a yes, and only of the method that was asked.
 func TestAnswersToACode(t *testing.T) {
-	for inner, want := range map[string]mailbox.Code{
-		"<userAuthenticated>true</userAuthenticated><code>0</code>":     mailbox.OK,
-		"<userAuthenticated>t</userAuthenticated>":                      mailbox.OK,
-		"<userAuthenticated> 1 </userAuthenticated><code>0</code>":      mailbox.OK,
-		"<userAuthenticated>false</userAuthenticated><code>1</code>":    mailbox.WrongPIN,
-		"<userAuthenticated>f</userAuthenticated>":                      mailbox.WrongPIN,
-		"<userAuthenticated>maybe</userAuthenticated>":                  mailbox.WrongPIN,
-		"<userAuthenticated/><code>0</code>":                            mailbox.OutcomeUnknown,
-		"<code>0</code>":                                                mailbox.OutcomeUnknown,
-		"<in><userAuthenticated>true</userAuthenticated></in>":          mailbox.OutcomeUnknown,
-		"<userAuthenticated>false</userAuthenticated><code>many</code>": mailbox.WrongPIN,
+	const space = "http://www.cisco.com/AXL/API/12.5"
+	yes := "<userAuthenticated>true</userAuthenticated><code>0</code>"
+	for _, c := range []struct {
+		method, space, inner string
+		want                 mailbox.Code
+	}{
+		{"doAuthenticateUserResponse", space, yes, mailbox.OK},
+		{"doAuthenticateUserResponse", "http://www.cisco.com/AXL/1.0", yes, mailbox.OK},
+		{"doAuthenticateUserResponse", "http://elsewhere.example/", yes, mailbox.OutcomeUnknown},
+		{"getUserResponse", space, yes, mailbox.OutcomeUnknown},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated>t</userAuthenticated>", mailbox.OK},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated> 1 </userAuthenticated><code>0</code>", mailbox.OK},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated>false</userAuthenticated><code>1</code>", mailbox.WrongPIN},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated>false</userAuthenticated><code>many</code>", mailbox.WrongPIN},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated>maybe</userAuthenticated>", mailbox.WrongPIN},
+		{"doAuthenticateUserResponse", space, "<userAuthenticated/><code>0</code>", mailbox.OutcomeUnknown},
+		{"doAuthenticateUserResponse", space, "<code>0</code>", mailbox.OutcomeUnknown},
+		{"doAuthenticateUserResponse", space, "<in>" + yes + "</in>", mailbox.OutcomeUnknown},
 	} {
 		f, s := start(t, nil)
 		id := f.Put(fake.Person{ID: "jdoe", Status: 1}, code(t, hers))
 		f.Orders().Give(fake.OpAuthenticate, trouble.Order{Kind: trouble.Status, Status: 200, Type: "text/xml", Body: fmt.Sprintf(
-			`<s:Envelope xmlns:s="%s"><s:Body><a:doAuthenticateUserResponse xmlns:a="http://www.cisco.com/AXL/API/12.5"><return>%s</return></a:doAuthenticateUserResponse></s:Body></s:Envelope>`, soapSpace, inner)})
-		require.Equal(t, want, mailbox.CodeOf(verify(t, s, mailbox.Account{ID: id}, hers)), inner)
+			`<s:Envelope xmlns:s="%s"><s:Body><a:%s xmlns:a="%s"><return>%s</return></a:%[2]s></s:Body></s:Envelope>`, soapSpace, c.method, c.space, c.inner)})
+		require.Equal(t, c.want, mailbox.CodeOf(verify(t, s, mailbox.Account{ID: id}, hers)), "%+v", c)
 	}
 }
