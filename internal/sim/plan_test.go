@@ -64,6 +64,8 @@ type caller struct {
 	hangAt       time.Duration
 	vanishAt     time.Duration
 	patience     time.Duration // hangs up at last
+	lateOffer    bool          // the description comes with the ACK
+	takes        int           // the place of the call of so many callers before; 0: none
 	holds        []hold
 	referrals    []referral // what becomes of the first transfers; of further ones: connected
 	scripted     bool       // a script acts for the caller
@@ -124,7 +126,22 @@ func (p *plan) furnish(r *rand.Rand) {
 			c.number, c.anyDoor = "*99", false
 		}
 	}
+	for i := range p.callers {
+		c := &p.callers[i]
+		c.lateOffer = chance(r, 0.1)
+		switch {
+		case i > 0 && chance(r, 0.15):
+			c.takes = 1 + r.IntN(i)
+			c.start += between(r, 3*time.Second, 20*time.Second)
+			c.number, c.anyDoor = "*98", true // whatever door that call came by
+		case chance(r, 0.02):
+			c.number, c.anyDoor = redirected, false
+		}
+	}
 }
+
+// redirected is a number whose calls are sent elsewhere.
+const redirected = "*90"
 
 // each alters every caller, in a fair network.
 func (p *plan) each(alter func(*caller)) {

@@ -95,12 +95,28 @@ func (p *phone) send(x *exchange) {
 // dial sends the INVITE.
 func (p *phone) dial() {
 	p.state = calling
-	x := p.request("INVITE", "application/sdp", p.describe("sendrecv"), p.dialled)
+	kind, body := "application/sdp", p.describe("sendrecv")
+	if p.plan.lateOffer {
+		kind, body = "", ""
+	}
+	x := p.requestWith("INVITE", p.replaces(), kind, body, p.dialled)
 	x.reached = func(time.Time) { p.invite.reached = true }
 	p.send(x)
 	if p.plan.cancel > 0 {
 		p.after(p.plan.cancel, func() { p.withdraw(x) })
 	}
+}
+
+// replaces names the call whose place this one takes (RFC 3891 section 6.1), if that is
+// up; else it is a call like any other.
+func (p *phone) replaces() string {
+	if p.plan.takes == 0 {
+		return ""
+	}
+	if place := p.round.phones[p.n-p.plan.takes].place.Load(); place != nil {
+		return "Replaces: " + *place + "\r\n"
+	}
+	return ""
 }
 
 // withdraw sends CANCEL for an INVITE that has no final answer yet (section 9.1).
@@ -120,6 +136,9 @@ func (p *phone) withdraw(invite *exchange) {
 func (p *phone) dialled(status int, msg string) {
 	p.invite.status = status
 	p.note("answered", strconv.Itoa(status))
+	if p.plan.number == redirected && status/100 != 4 && (status != 302 || !strings.Contains(header(msg, "Contact"), "elsewhere")) {
+		p.round.broken(finalAnswer, "call %c was answered with %d, and not sent elsewhere", p.name(), status)
+	}
 	if status/100 != 2 {
 		p.end("refused")
 		return
@@ -130,6 +149,9 @@ func (p *phone) dialled(status int, msg string) {
 	p.state = talking
 	p.up.Store(true)
 	p.to = header(msg, "To")
+	_, tag, _ := strings.Cut(p.to, "tag=")
+	place := fmt.Sprintf("%s;to-tag=%s;from-tag=%s", p.callID, tag, p.tag)
+	p.place.Store(&place)
 	p.learn(msg)
 	ack := func() { p.acknowledge(p.cseqOf(msg)) }
 	if p.plan.ackLater > 0 {
@@ -153,7 +175,11 @@ func (p *phone) acknowledge(cseq int) {
 		return
 	}
 	p.branch++
-	raw := withBody(p.head("ACK", fmt.Sprintf("%ck%d", 'a'+p.n, p.branch), p.to, cseq), "", "")
+	kind, body := "", ""
+	if p.plan.lateOffer && cseq == 1 {
+		kind, body = "application/sdp", p.describe("sendrecv")
+	}
+	raw := withBody(p.head("ACK", fmt.Sprintf("%ck%d", 'a'+p.n, p.branch), p.to, cseq), kind, body)
 	p.acks[cseq] = raw
 	p.sendAck(cseq)
 }
