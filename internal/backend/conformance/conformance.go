@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -137,9 +135,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	r := newRecord()
 	t.Cleanup(func() { r.keep(t) }) // after the last parallel case
 	look := newSuite(open(t), open, r)
-	for name := range look.Lacks {
-		require.Contains(t, lackable(), name, "Lacks names no case")
-	}
+	look.sound(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

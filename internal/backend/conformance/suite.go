@@ -37,6 +37,21 @@ func newSuite(h Harness, open func(*testing.T) Harness, r *record) *suite {
 	return s
 }
 
+// sound requires that the harness leaves nothing out by mistake.
+func (s *suite) sound(t *testing.T) {
+	t.Helper()
+	for name := range s.Lacks {
+		require.Contains(t, lackable(), name, "Lacks names no case")
+	}
+	checks := s.traits().Check != mailbox.NoCheck
+	require.True(t, checks || s.Has != nil, "a Store that cannot check codes is tested behind Has")
+	if s.Orders != nil {
+		require.NotEmpty(t, s.Ops.Lookup, "Ops.Lookup")
+		require.NotEmpty(t, s.Ops.Change, "Ops.Change")
+		require.True(t, !checks || s.Ops.Verify != "", "Ops.Verify")
+	}
+}
+
 // again is the same case with a harness of its own.
 func (s *suite) again(t *testing.T) *suite {
 	fresh := newSuite(s.open(t), s.open, s.record)
