@@ -36,7 +36,7 @@ func code(t testing.TB, digits string) pin.PIN { return conformance.Code(t, digi
 func reach(f *fake.Server) Options {
 	o := DefaultOptions()
 	o.API.URL, o.API.TLS.CAFile = f.URL, f.CAFile
-	o.API.Retries, o.API.Timeout = 0, 5*time.Second
+	o.API.Retries, o.API.Timeout = 0, 10*time.Second
 	o.API.BreakAfter = 100
 	o.User, o.Password = fake.User, secret.Source{File: f.LoginFile}
 	o.Lag = 0
@@ -109,7 +109,7 @@ func TestFaultRun(t *testing.T) {
 		f := fake.New(t)
 		o := reach(f)
 		o.API.URL = "https://" + through(f.Front().Addr, f.Front().Cert)
-		o.API.Timeout, o.Lag = 500*time.Millisecond, 100*time.Millisecond
+		o.API.Timeout, o.Lag = 1500*time.Millisecond, 100*time.Millisecond
 		s := openTo(t, o)
 		return conformance.Harness{
 			Store:   s,

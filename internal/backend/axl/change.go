@@ -114,7 +114,10 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	if u.locked {
+	switch {
+	case u.inactive:
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.Disabled, nil))
+	case u.locked:
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.Locked, errors.New("an administrator has locked the PIN: unlock it in the system first")))
 	}
 	turn.replaced(pin.PIN{})

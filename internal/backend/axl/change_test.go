@@ -276,6 +276,8 @@ func TestReset(t *testing.T) {
 	r := reset(t, s, a, "591837", false)
 	require.Equal(t, mailbox.Locked, r.Reason)
 	require.ErrorContains(t, r.Err, "unlock it in the system first")
+	f.Edit(id, func(p *fake.Person) { p.Status = 0 })
+	require.Equal(t, mailbox.Disabled, reset(t, s, a, "591837", false).Reason)
 	require.Equal(t, mailbox.NotFound, reset(t, s, mailbox.Account{ID: "gone"}, fresh, false).Reason)
 	require.True(t, f.Has(id, code(t, third)))
 }
