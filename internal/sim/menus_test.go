@@ -7,6 +7,7 @@ import (
 
 	"star97/internal/config"
 	"star97/internal/dialplan"
+	"star97/internal/mailbox"
 )
 
 // site is what a round's dialplan says.
@@ -16,6 +17,7 @@ type site struct {
 	slow     bool
 	targets  []string
 	limit    time.Duration // of a call; 0: the dialplan's
+	tenants  []string
 }
 
 // layouts are what the shipped dialplan has besides the default one.
@@ -52,9 +54,15 @@ func (s site) settle(c *config.Config) {
 		c.Plan.Timers.Call, c.Call.HangupGrace = s.limit, 10*time.Second
 	}
 	c.Plan.Routes = append(c.Plan.Routes, dialplan.Route{Number: redirected, Redirect: "sip:elsewhere@192.0.2.50"})
+	for _, name := range s.tenants {
+		c.Plan.Domains = append(c.Plan.Domains, dialplan.Domain{Name: name, Hosts: []string{hostOf(name)}})
+	}
 	for i := range c.Plan.Routes[:len(c.Plan.Routes)-1] {
 		r := &c.Plan.Routes[i]
 		r.Layout, r.Language, r.Slow = s.layout, s.language, s.slow
+		if len(s.tenants) > 0 && r.Door != mailbox.CheckDoor {
+			r.DomainFrom = dialplan.FromRequest
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type caller struct {
 	stranger bool // behind a peer that says nothing of its callers
 	anyDoor  bool
 	mailbox  string
+	tenant   string        // whose host is called; empty: the service's address
 	cancel   time.Duration // CANCEL after so long, if there is no answer; 0: never
 	neverAck bool
 	ackLater time.Duration
@@ -138,7 +139,33 @@ func (p *plan) furnish(r *rand.Rand) {
 			c.number, c.anyDoor = redirected, false
 		}
 	}
+	if chance(r, 0.15) {
+		p.share(r)
+	}
 }
+
+// share gives the service to two tenants, who have the same extensions.
+func (p *plan) share(r *rand.Rand) {
+	p.site.tenants = []string{"north", "south"}
+	for i := range p.boxes {
+		here := &p.boxes[i]
+		there := *here
+		here.domain, there.domain = "north", "south"
+		if there.code != "" {
+			there.code = digits(r, 6+r.IntN(3))
+		}
+		p.boxes = append(p.boxes, there)
+	}
+	for i := range p.callers {
+		c := &p.callers[i]
+		if c.tenant = p.site.tenants[r.IntN(2)]; c.takes > 0 {
+			c.tenant = p.callers[i-c.takes].tenant
+		}
+	}
+}
+
+// hostOf is what stands for a tenant in SIP addresses.
+func hostOf(tenant string) string { return tenant + ".example" }
 
 // redirected is a number whose calls are sent elsewhere.
 const redirected = "*90"

@@ -29,6 +29,7 @@ const (
 	oneRecord
 	keysOnce
 	verifiedFirst
+	ownTenant
 	toldTheTruth
 	sameWord
 	oneCode
@@ -48,6 +49,7 @@ var promises = [...]string{
 	oneRecord:      "every call has one end record",
 	keysOnce:       "what the store is asked was pressed, each press counted once",
 	verifiedFirst:  "no change without a verified current code",
+	ownTenant:      "no call reaches another tenant's mailbox",
 	toldTheTruth:   "changed is said only of a change that is done",
 	sameWord:       "the trail says of a change what its caller was told",
 	oneCode:        "exactly the code of the last change is in force",
@@ -130,6 +132,7 @@ func (r *round) judgeStores() {
 			r.broken(toldTheTruth, "call %c: changed was said %d times, the trail has %d changes done", p.name(), told, done[p.callID])
 		}
 		r.judgeKeys(p)
+		r.judgeTenant(p)
 	}
 	r.judgeLogs()
 }
@@ -234,6 +237,19 @@ func reversed(s string) string {
 	b := []byte(s)
 	slices.Reverse(b)
 	return string(b)
+}
+
+// judgeTenant looks whether a call asked for mailboxes of its tenant alone.
+func (r *round) judgeTenant(p *phone) {
+	tenants := map[string]string{} // of mailboxes
+	for i, a := range r.boxes {
+		tenants[a.ID] = r.plan.boxes[i].domain
+	}
+	for _, d := range r.deeds {
+		if whose := tenants[d.box]; d.call == p.callID && d.box != "" && p.plan.tenant != "" && whose != p.plan.tenant {
+			r.broken(ownTenant, "call %c of %s reached a mailbox of %s", p.name(), p.plan.tenant, whose)
+		}
+	}
 }
 
 // judgeVerified looks whether each change of a call was preceded by the right code.

@@ -33,7 +33,7 @@ type round struct {
 	net    *network
 	wires  []wires
 	phones []*phone
-	owners map[string]*owner
+	owners map[home]*owner
 	log    *events
 	plant  plant
 	alter  func(*config.Config)
@@ -52,7 +52,10 @@ type round struct {
 // wires are the four directions of one call.
 type wires struct{ sipUp, sipDown, rtpUp, rtpDown *wire }
 
-func (p *phone) owner() *owner { return p.round.owners[p.plan.mailbox] }
+func (p *phone) owner() *owner { return p.round.owners[home{p.plan.tenant, p.plan.mailbox}] }
+
+// home is where a mailbox is found.
+type home struct{ tenant, extension string }
 
 func (r *round) saw(d *deed) {
 	r.mu.Lock()
@@ -61,7 +64,7 @@ func (r *round) saw(d *deed) {
 }
 
 func newRound(seed uint64) *round {
-	r := &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[string]*owner{}}
+	r := &round{seed: seed, plan: planOf(seed), net: newNetwork(), owners: map[home]*owner{}}
 	r.alter, r.act = func(c *config.Config) { r.plan.site.settle(c) }, r.call
 	return r
 }
@@ -201,7 +204,7 @@ func (r *round) furnish() {
 		if err != nil {
 			r.broken(starts, "%v", err)
 		}
-		r.boxes, r.owners[b.extension] = append(r.boxes, a), o
+		r.boxes, r.owners[home{b.domain, b.extension}] = append(r.boxes, a), o
 	}
 }
 

@@ -44,9 +44,13 @@ func (p *phone) transmit(raw string, reached func(time.Time)) {
 
 // head writes what all requests have.
 func (p *phone) head(method, branch, to string, cseq int) string {
+	host := program.String()
+	if p.plan.tenant != "" {
+		host = hostOf(p.plan.tenant)
+	}
 	return fmt.Sprintf("%s sip:%s@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:%s@%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:phone@%s>\r\n",
-		method, p.plan.number, program, p.sip, branch, p.plan.from, p.sip.Addr(), p.tag, to, p.callID, cseq, method, p.sip)
+		method, p.plan.number, host, p.sip, branch, p.plan.from, p.sip.Addr(), p.tag, to, p.callID, cseq, method, p.sip)
 }
 
 func withBody(head, kind, body string) string {
