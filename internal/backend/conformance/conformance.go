@@ -130,7 +130,7 @@ var cases = []suiteCase{
 
 // Run passes open's Store through every case, a fresh Harness for each, two or more
 // at a time: open must not alter what the process has only one of. What came out is
-// compared with testdata/conformance.tsv (see Report).
+// compared with testdata/conformance (see Report).
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	r := newRecord()
 	t.Cleanup(func() { r.keep(t) }) // after the last parallel case

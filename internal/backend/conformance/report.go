@@ -17,8 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reportFile is where a Run keeps its Report, in the folder of the adapter's test.
-const reportFile = "testdata/conformance.tsv"
+// reportFolder is where the Runs of an adapter's test keep their Reports, each in a file
+// with the name of the test.
+const reportFolder = "testdata/conformance"
+
+func reportFile(test string) string {
+	return path.Join(reportFolder, strings.ReplaceAll(test, "/", " ")+".tsv")
+}
 
 // Line is how one case came out: "pass", or "skip" and why. A pass says why a part of
 // the case was left out, if one was.
@@ -27,10 +32,10 @@ type Line struct {
 }
 
 // Report is how all cases of one adapter came out. Run compares it with the one in
-// testdata/conformance.tsv, if there is one, and writes that where STAR97_MATRIX is
+// testdata/conformance, if there is one, and writes that where STAR97_MATRIX is
 // "write"; so what is shown from there is what was seen.
 type Report struct {
-	Adapter string
+	Adapter string // the folder, and the test where that is not TestConformance
 	Lines   []Line
 }
 
@@ -91,10 +96,10 @@ func (r *record) keep(t *testing.T) {
 		return
 	}
 	if os.Getenv("STAR97_MATRIX") == "write" {
-		require.NoError(t, os.MkdirAll(filepath.Dir(reportFile), 0o755))
-		require.NoError(t, os.WriteFile(reportFile, r.bytes(), 0o644))
+		require.NoError(t, os.MkdirAll(filepath.FromSlash(reportFolder), 0o755))
+		require.NoError(t, os.WriteFile(reportFile(t.Name()), r.bytes(), 0o644))
 	}
-	require.NoError(t, r.differs(reportFile))
+	require.NoError(t, r.differs(reportFile(t.Name())))
 }
 
 func (r *record) bytes() []byte {
@@ -129,13 +134,16 @@ type Matrix []Report
 
 // ReadMatrix reads the Reports of the adapters in the folders of dir, by name.
 func ReadMatrix(dir fs.FS) (Matrix, error) {
-	files, err := fs.Glob(dir, path.Join("*", reportFile))
+	files, err := fs.Glob(dir, path.Join("*", reportFolder, "*.tsv"))
 	if err != nil {
 		return nil, err
 	}
 	var m Matrix
 	for _, name := range files {
 		adapter, _, _ := strings.Cut(name, "/")
+		if test := strings.TrimPrefix(strings.TrimSuffix(path.Base(name), ".tsv"), "TestConformance"); test != "" {
+			adapter += " " + strings.TrimSpace(test)
+		}
 		lines, err := readReport(dir, name)
 		if err != nil {
 			return nil, err

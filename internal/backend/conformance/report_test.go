@@ -25,33 +25,34 @@ func TestARunKeepsItsReport(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	recorded("one reason").keep(t)
-	require.NoFileExists(t, reportFile, "nobody has asked for it")
+	kept := reportFile(t.Name())
+	require.NoFileExists(t, kept, "nobody has asked for it")
 
 	t.Setenv("STAR97_MATRIX", "write")
 	recorded("one reason").keep(t)
 	t.Setenv("STAR97_MATRIX", "")
 	recorded("one reason").keep(t)
-	lines, err := readReport(os.DirFS(dir), reportFile)
+	lines, err := readReport(os.DirFS(dir), kept)
 	require.NoError(t, err)
 	require.Len(t, lines, len(cases))
 	require.Equal(t, Line{"Edit", "skip", "one reason"}, lines[len(lines)-1])
 
-	before, err := os.ReadFile(reportFile)
+	before, err := os.ReadFile(kept)
 	require.NoError(t, err)
 	part := recorded("another reason")
 	delete(part.lines, cases[0].name)
 	part.keep(t) // -run has left one out: nothing to compare
-	after, err := os.ReadFile(reportFile)
+	after, err := os.ReadFile(kept)
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 }
 
 func TestAReportThatTellsOtherwiseFailsTheRun(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "testdata"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, reportFile), recorded("a reason").bytes(), 0o644))
-	require.NoError(t, recorded("a reason").differs(filepath.Join(dir, reportFile)))
-	require.ErrorContains(t, recorded("").differs(filepath.Join(dir, reportFile)), "Edit")
+	kept := filepath.Join(dir, "kept.tsv")
+	require.NoError(t, os.WriteFile(kept, recorded("a reason").bytes(), 0o644))
+	require.NoError(t, recorded("a reason").differs(kept))
+	require.ErrorContains(t, recorded("").differs(kept), "Edit")
 	require.NoError(t, recorded("").differs(filepath.Join(dir, "none")))
 }
 
@@ -82,20 +83,20 @@ func TestACaseIsNotedAsItEnded(t *testing.T) {
 
 func TestMatrix(t *testing.T) {
 	m, err := ReadMatrix(fstest.MapFS{
-		"b/" + reportFile: {Data: recorded("one reason").bytes()},
-		"a/" + reportFile: {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\nProbe\tpass\twithout a part\n")},
-		"c/other.tsv":     {Data: []byte("x")},
+		"b/" + reportFile("TestConformance/over TCP"): {Data: recorded("one reason").bytes()},
+		"a/" + reportFile("TestConformance"):          {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\nProbe\tpass\twithout a part\n")},
+		"c/other.tsv":                                 {Data: []byte("x")},
 	})
 	require.NoError(t, err)
 	text := m.Markdown()
-	require.Contains(t, text, "| case | a | b |\n|---|---|---|\n")
+	require.Contains(t, text, "| case | a | b over TCP |\n|---|---|---|\n")
 	require.Contains(t, text, "| List | 1 | + |\n")
 	require.Contains(t, text, "| Reset | + | + |\n")
 	require.Contains(t, text, "| Edit | 3 | 3 |\n\n1. another reason\n2. without a part\n3. one reason\n")
 	require.Contains(t, text, "| Probe | + 2 | + |\n")
 	require.Contains(t, text, "| Change back | not run | + |\n")
 
-	_, err = ReadMatrix(fstest.MapFS{"a/" + reportFile: {Data: []byte("Edit\tperhaps\t\n")}})
+	_, err = ReadMatrix(fstest.MapFS{"a/" + reportFile("Test"): {Data: []byte("Edit\tperhaps\t\n")}})
 	require.ErrorContains(t, err, "line 1")
 }
 
