@@ -24,7 +24,7 @@ type Record struct {
 	Sources  []dtmf.Source // by which keys came
 	Repeated bool          // a key was told by two roads, and counted once
 	LostKeys uint64        // times that the caller was asked again because a key was lost
-	Media    media.Stats
+	Media    media.Stats   // without Keys, whose counts tell how many there were
 }
 
 // Words for Change beside those of outcomes.
@@ -67,10 +67,12 @@ func (s *Site) prepare(language string) {
 
 // record is the call as it ends.
 func (r *run) record() Record {
+	traffic := r.media.Stats()
+	traffic.Keys = dtmf.Stats{}
 	end := Record{
 		Arrival: r.arrival, End: r.end, Change: r.change, Door: r.state.Door(), Language: r.site.spoken(r.state.Language()),
 		Mailbox: r.account.ID, Lasted: time.Since(r.began), Keys: r.source,
-		Repeated: r.merge.Stats().LeakSuppressed > 0, LostKeys: r.lost, Media: r.media.Stats(),
+		Repeated: r.merge.Stats().LeakSuppressed > 0, LostKeys: r.lost, Media: traffic,
 	}
 	for s, used := range r.sources {
 		if used {

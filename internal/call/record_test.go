@@ -63,6 +63,7 @@ func TestTheRecordSaysHowTheCallEnded(t *testing.T) {
 func TestTheRecordKnowsTheRoadsOfKeysAndNotTheirNumber(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
+		r.session.stats = media.Stats{PacketsOut: 7, Keys: dtmf.Stats{Events: 9, DupEnd: 6}}
 		at := time.Since(r.session.Epoch())
 		r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromEvent, Digit: 1, At: at}})
 		synctest.Wait()
@@ -78,6 +79,7 @@ func TestTheRecordKnowsTheRoadsOfKeysAndNotTheirNumber(t *testing.T) {
 		require.Equal(t, dtmf.FromInfo, r.end.Keys)
 		require.True(t, r.end.Repeated)
 		require.EqualValues(t, 1, r.end.LostKeys)
+		require.Equal(t, media.Stats{PacketsOut: 7}, r.end.Media, "each key repeats its end twice")
 	})
 }
 

@@ -150,6 +150,7 @@ func (voice) Clip(_ string, _ prompt.Words, id prompt.ID) (media.Clip, bool) { r
 type session struct {
 	events chan media.Event
 	epoch  time.Time
+	stats  media.Stats
 
 	mu   sync.Mutex
 	last media.Utterance
@@ -185,7 +186,7 @@ func (s *session) keep(u media.Utterance) { s.mu.Lock(); defer s.mu.Unlock(); s.
 
 func (s *session) Events() <-chan media.Event { return s.events }
 func (s *session) Epoch() time.Time           { return s.epoch }
-func (s *session) Stats() media.Stats         { return media.Stats{} }
+func (s *session) Stats() media.Stats         { return s.stats }
 func (s *session) LocalAddr() netip.AddrPort  { return netip.AddrPort{} }
 func (s *session) Set(media.Stream)           {}
 func (s *session) Start(lead time.Duration)   {}
