@@ -17,7 +17,8 @@ type Leg interface {
 	Hangup()
 	// Refer asks the far end to call a SIP URI in our place (RFC 3515) and returns at
 	// once; one Referred of the same number says how that ended, unless Gone or another
-	// Refer comes first.
+	// Refer comes first. One that succeeds after that, or after nobody had told of it in
+	// time, is told all the same: the caller is there.
 	Refer(target string, number uint32)
 }
 
@@ -30,7 +31,7 @@ const (
 	InfoKey                            // Report holds a key from SIP INFO
 	Renegotiated                       // the stream was agreed again: keys may come by another road now
 	Stirred                            // another request came: a sign of life; left out where others wait
-	Referred                           // the one answer to Refer: Status is its final status
+	Referred                           // the answer to Refer: Status is its final status
 	Gone                               // BYE, CANCEL, or no ACK in 64*T1
 )
 

@@ -12,8 +12,12 @@ import (
 const placeholder = "{mailbox}"
 
 // transfer sends the caller to one of the site's targets. What cannot be tried has
-// failed: the flow says so and goes on.
+// failed: the flow says so and goes on. A call that is ending asks for none: the caller
+// may be elsewhere already, by an earlier one.
 func (r *run) transfer(e *flow.Effect) {
+	if r.leaving {
+		return
+	}
 	r.referring = e.Step
 	target := r.site.Targets[e.Target]
 	switch {
@@ -47,19 +51,19 @@ func (r *run) mayTransfer() bool {
 }
 
 // transferred tells the flow how the far end's own call to the target ended. A 2xx
-// is the only proof that the caller is there (RFC 3515 section 2.4.4). It ends the
-// call also when it comes after the flow has given that transfer up, be it for another.
+// is the only proof that the caller is there (RFC 3515 section 2.4.4). It ends the call
+// also when the flow has given that transfer up, and announces or awaits another: the
+// caller speaks with somebody, and is not to be called away.
 func (r *run) transferred(s Signal) {
 	ok := s.Status >= 200 && s.Status < 300
-	switch {
-	case !ok:
+	if !ok {
 		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", s.Status)
-	case s.Number != r.referring || r.state.At() != flow.Transferring:
-		r.end = flow.EndTransferred
-		r.hangup()
-		return
 	}
 	r.step(flow.Event{Kind: flow.Transferred, Step: s.Number, OK: ok})
+	if ok && r.end == 0 { // the flow awaited it no more
+		r.end = flow.EndTransferred
+		r.hangup()
+	}
 }
 
 // hourly counts events by name within one hour from the first. Its table is

@@ -74,6 +74,26 @@ func TestATransferThatSucceedsLateStillEndsTheCall(t *testing.T) {
 	})
 }
 
+// Between two transfers: the first is given up, the next is being announced.
+func TestASuccessWhileTheNextTransferIsAnnouncedEndsTheCall(t *testing.T) {
+	walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+		r.answer()
+		r.press("482915#")
+		require.NotEmpty(t, r.refer("0"))
+		first := r.leg.number
+		time.Sleep(time.Minute) // the flow has given it up
+		synctest.Wait()
+		r.press("1")
+		r.says(prompt.Transferring)
+		r.leg.signals <- Signal{Kind: Referred, Number: first, Status: 200}
+		r.finish() // before the BYE, which waits for what was sent to be played
+		require.Empty(t, r.leg.targets, "the caller is not called away from whom the first one reached")
+		<-r.leg.hangups
+		<-r.done
+		require.Equal(t, flow.EndTransferred, r.end.End)
+	})
+}
+
 // The outcome of a transfer may wait in the queue while the caller asks for the next.
 func TestTheOutcomeOfAnEarlierTransferIsNotThatOfThePresentOne(t *testing.T) {
 	for _, status := range []int{486, 200} {
