@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"star97/internal/backend/axl"
 	"star97/internal/backend/netsapiens"
 	"star97/internal/backend/sqldb"
 	"star97/internal/backend/unity"
@@ -17,5 +18,6 @@ type Options struct {
 
 	SQLite     sqldb.Options      `yaml:"sqlite"`     // the embedded store
 	Unity      unity.Options      `yaml:"unity"`      // Cisco Unity Connection, by CUPI
+	AXL        axl.Options        `yaml:"axl"`        // PINs of Cisco Unified Communications Manager, by AXL
 	NetSapiens netsapiens.Options `yaml:"netsapiens"` // NetSapiens SNAPsolution, by API v2 or v1
 }
