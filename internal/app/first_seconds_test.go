@@ -51,7 +51,7 @@ func TestAnInviteWithoutAckGetsNothing(t *testing.T) {
 		require.Empty(t, c.Media().Packets(), "not one packet")
 		stats := c.Media().Stats()
 		require.Zero(t, stats.SenderReports+stats.ReceiverReports+stats.Byes+stats.Junk, "nor RTCP")
-		require.Zero(t, h.faults.count("lookup")+h.faults.count("verify"))
+		require.Zero(t, h.faults.Count("lookup")+h.faults.Count("verify"))
 		require.Empty(t, records(t, h.stores)[2:], "the only records are the mailbox's own")
 		dial(t, h.phone("*97", "4001")).Hear(prompt.Welcome)
 	})

@@ -24,11 +24,11 @@ func TestHangUpAfterEachKeyOfTheGoodPath(t *testing.T) {
 			t.Parallel()
 			callertest.InTime(t, func(t testing.TB) {
 				s := newStation(t)
-				s.faults.queue("change", "slow", "300ms")
+				s.faults.Queue("change", "slow", "300ms")
 				c := dial(t, s.phone("*97", "4001"))
 				c.Press(path[:n])
 				if n == len(path) { // keys typed ahead are no entry until the code is verified
-					require.Eventually(t, func() bool { return s.faults.count("change") == 1 }, patience, time.Millisecond)
+					require.Eventually(t, func() bool { return s.faults.Count("change") == 1 }, patience, time.Millisecond)
 				}
 				s.left(c, n == len(path))
 			})
@@ -44,7 +44,7 @@ func TestHangUpInEachState(t *testing.T) {
 	}
 	asking := func(op string) func(*station, *callertest.Phone) {
 		return func(s *station, _ *callertest.Phone) {
-			require.Eventually(s.t, func() bool { return !s.faults.idle() && s.faults.count(op) == 1 }, patience, 5*time.Millisecond)
+			require.Eventually(s.t, func() bool { return !s.faults.Idle() && s.faults.Count(op) == 1 }, patience, 5*time.Millisecond)
 		}
 	}
 	old, twice := codes["old"]+"#", codes["new"]+"#"+codes["new"]+"#"
@@ -74,7 +74,7 @@ func TestHangUpInEachState(t *testing.T) {
 			callertest.InTime(t, func(t testing.TB) {
 				s := newStation(t)
 				if c.store != nil {
-					s.faults.queue(c.store[0], c.store[1:]...)
+					s.faults.Queue(c.store[0], c.store[1:]...)
 				}
 				call := dial(t, s.phone(c.door, "4001"))
 				if c.keys != "" {
@@ -127,7 +127,7 @@ func (s *station) left(c *callertest.Phone, changed bool) string {
 		return next.Hangup(s.t.Context()) == nil
 	}, patience, 20*time.Millisecond, "the only port pair is not free")
 	s.stop()
-	require.True(s.t, s.faults.idle(), "the service waits for what it has begun")
+	require.True(s.t, s.faults.Idle(), "the service waits for what it has begun")
 	require.Equal(s.t, changed, s.inForce(s.account, codes["new"]))
 	require.Equal(s.t, !changed, s.inForce(s.account, codes["old"]))
 	return r["end"]

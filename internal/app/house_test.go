@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,7 @@ import (
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/prompt/ear"
+	"star97/internal/script/stage"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
@@ -103,7 +103,7 @@ type house struct {
 	t         testing.TB
 	config    config.Config
 	stores    *Stores
-	faults    *faults
+	faults    stage.Answers
 	log       *journal
 	addr      string // of SIP over UDP, the first that it listens on
 	leave     context.CancelFunc
@@ -175,8 +175,8 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	c.Plan = dialplan.Default()
 	c.Plan.Timers = scaled()
 	alter(&c)
-	h := &house{t: t, config: c, faults: newFaults(), log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
-	h.stores = openFaulty(t, c, h.faults)
+	h := &house{t: t, config: c, log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
+	h.stores = openFaulty(t, c, &h.faults)
 	ctx, leave := context.WithCancel(context.Background())
 	h.leave = leave
 	ready := make(chan Ready, 1)
@@ -213,46 +213,26 @@ func (h *house) stop() {
 }
 
 // openFaulty is OpenStores with the faults between lock-out and backend.
-func openFaulty(t testing.TB, c config.Config, f *faults) *Stores {
+func openFaulty(t testing.TB, c config.Config, f *stage.Answers) *Stores {
 	s, err := OpenSimulated(t.Context(), c, furnished(t), Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
-		return asked{settled(faulty{backend}), f}
+		return f.Asked(settled(stage.Answering(backend)))
 	}})
 	require.NoError(t, err)
 	return s
 }
 
-// empty is a data folder with migrated databases and no mailbox, made once and
-// copied: making it anew would cost each test more than its call.
-var empty = sync.OnceValues(func() (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "star97-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
+// migrated fills a data folder with databases that hold no mailbox.
+var migrated = stage.Folder(func(dir string) error {
 	s, err := OpenStores(context.Background(), config.Default(), dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{}
-	all, err := os.ReadDir(dir)
-	for _, f := range all {
-		if err == nil {
-			files[f.Name()], err = os.ReadFile(filepath.Join(dir, f.Name()))
-		}
-	}
-	return files, err
+	return s.Close()
 })
 
 func furnished(t testing.TB) string {
-	files, err := empty()
-	require.NoError(t, err)
 	dir := t.TempDir()
-	for name, data := range files {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
-	}
+	require.NoError(t, migrated(dir))
 	return dir
 }
 

@@ -207,7 +207,7 @@ func TestAPanicEndsOneCall(t *testing.T) {
 
 		inStore := dial(t, h.phone("*97", "4001"))
 		underWay(inStore, prompt.EnterCode, 100*time.Millisecond)
-		h.faults.queue("verify", "panic")
+		h.faults.Queue("verify", "panic")
 		inStore.Press(codes["old"] + "#")
 		inStore.Hear(prompt.Unavailable, prompt.Goodbye)
 		inStore.Ended()
@@ -215,7 +215,7 @@ func TestAPanicEndsOneCall(t *testing.T) {
 		// The loop of a call logs what the store refused: there the journal fails.
 		inLoop := dial(t, h.phone("*97", "4001"))
 		underWay(inLoop, prompt.EnterCode, 100*time.Millisecond)
-		h.faults.queue("verify", "unavailable")
+		h.faults.Queue("verify", "unavailable")
 		h.log.trap(inLoop.CallID())
 		_ = inLoop.Call.Press(t.Context(), codes["old"]+"#") // the call may be over before the # is up
 		inLoop.Ended()

@@ -13,10 +13,11 @@ import (
 	"star97/internal/pin"
 	"star97/internal/prompt/ear"
 	"star97/internal/script"
+	"star97/internal/script/stage"
 )
 
 // usual is the language of calls that nobody gave another.
-const usual = "en-US"
+const usual = stage.Usual
 
 // TestEveryLanguageIsHeard walks the good path and every refusal in each language that
 // is recorded; each sentence is known by ear.
@@ -29,7 +30,7 @@ func TestEveryLanguageIsHeard(t *testing.T) {
 			continue // among all scenarios
 		}
 		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
-			scenarios[tag+"/"+name] = script.In(read(t, name), tag)
+			scenarios[tag+"/"+name] = script.In(stage.Read(t, name), tag)
 		}
 	}
 	playAll(t, scenarios)
@@ -67,15 +68,6 @@ func named(layout string) (tags []string) {
 		}
 	}
 	return tags
-}
-
-// inUsual takes the usual language's tag away: its sentences go by their plain ids.
-func inUsual(ids []string) []string {
-	plain := make([]string, len(ids))
-	for i, id := range ids {
-		plain[i] = strings.TrimPrefix(id, usual+"/")
-	}
-	return plain
 }
 
 // ears are the ears made so far, by their languages.

@@ -2,13 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,25 +18,20 @@ import (
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
 	"star97/internal/script"
+	"star97/internal/script/stage"
 )
 
 // codes are what the placeholders stand for.
-var codes = map[string]string{"old": "739152", "new": "482915", "other": "590837", "wrong": "268413"}
-
-const flowFiles = "../../testdata/flows/*.txt"
+var codes = stage.Codes
 
 // TestScenarios runs every scenario file, each against a service of its own, over
 // SIP and RTP. What was said is known by ear alone. Under the race detector a spread of
 // them shows the same: it makes each call ten times as long.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob(flowFiles)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 36)
 	scenarios := map[string][]script.Line{}
-	for i, file := range files {
+	for i, one := range stage.All(t) {
 		if i%oneOf == 0 {
-			name := strings.TrimSuffix(filepath.Base(file), ".txt")
-			scenarios[name] = read(t, name)
+			scenarios[one.Name] = one.Lines
 		}
 	}
 	playAll(t, scenarios)
@@ -62,43 +55,14 @@ func playAll(t *testing.T, scenarios map[string][]script.Line) {
 	}
 }
 
-// read reads the scenario of a name.
-func read(t *testing.T, name string) []script.Line {
-	file := strings.Replace(flowFiles, "*", name, 1)
-	data, err := os.ReadFile(file)
-	require.NoError(t, err)
-	lines, err := script.Parse(file, data)
-	require.NoError(t, err)
-	return lines
-}
-
-// A runner that hears what was not said proves nothing.
 func TestScenarioRunnerFindsFaults(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{
-		"a sentence that is not said":      "press *\nhear changed",
-		"a sentence that is cut off":       "press *\nhear enter-code",
-		"a sentence in the wrong order":    "hear enter-code welcome",
-		"a sentence that must not be said": "hear welcome\nhear-not welcome",
-		"the wrong end":                    "press *\nend no-input",
-		"no end":                           "hear welcome\nend goodbye",
-		"the end of another":               "hangup\nend goodbye",
-		"a change that was not made":       "hear welcome\nexpect changed",
-		"a code that stays":                "press {old}#2{new}#{new}#\nhear changed\nexpect unchanged",
-		"a wrong count of questions":       "press {old}#\nhear option-change-2\nexpect verifies 2",
-		"speech in a silence":              "hear enter-code\nsilence 8s",
-		"a transfer that nobody asked for": "transfer ok\nhear welcome",
-		"a wrong count of transfers":       "hear welcome\nexpect transfers 1",
-		"the wrong language":               "hear welcome\nhear-not en-US/welcome",
-		"an answer that nobody asked for":  "store change unknown\nhear welcome",
-	} {
+	for name, text := range stage.MustFind {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lines, err := script.Parse("text", []byte(text))
-			require.NoError(t, err)
 			s := newScenario(t)
 			s.patience = 6 * time.Second
-			err = s.run(lines)
+			err := s.run(stage.Lines(t, text))
 			require.Error(t, err)
 			require.NotErrorIs(t, err, context.DeadlineExceeded)
 		})
@@ -116,11 +80,10 @@ type scenario struct {
 	number   string // dialled
 	from     string // asserted identity; empty: the mailbox's own number
 	flags    mailbox.Flags
-	hasCode  bool
 	absent   bool
 	call     *caller.Call
 	player   *caller.Player
-	exchange exchange
+	dials    stage.Transfers
 	timeline *record
 	patience time.Duration
 	free     func() // the line
@@ -129,35 +92,20 @@ type scenario struct {
 // record is a call's time line, printed when the scenario fails.
 type record struct{ strings.Builder }
 
-// exchange is where callers are transferred to: what "transfer" lines say, one for
-// each, and how often it was asked.
-type exchange struct {
-	mu    sync.Mutex
-	next  []caller.Referral
-	asked int
-}
-
 // refer is what becomes of a transfer to a target of the dialplan.
-func (e *exchange) refer(target string) caller.Referral {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.asked++
-	switch {
-	case !strings.HasPrefix(target, targetPrefix):
+func (s *scenario) refer(target string) caller.Referral {
+	to := caller.Referral(s.dials.Take())
+	if !strings.HasPrefix(target, targetPrefix) {
 		return caller.Referral{Status: 404}
-	case len(e.next) == 0:
-		return caller.Referral{Status: 200}
 	}
-	r := e.next[0]
-	e.next = e.next[1:]
-	return r
+	return to
 }
 
 const targetPrefix = "sip:target-"
 
 func newScenario(t testing.TB) *scenario {
 	return &scenario{
-		t: t, account: mailbox.Account{Extension: "4001"}, number: "*97", hasCode: true, timeline: new(record), patience: patience,
+		t: t, account: mailbox.Account{Extension: "4001"}, number: "*97", timeline: new(record), patience: patience,
 	}
 }
 
@@ -179,10 +127,7 @@ func (s *scenario) run(lines []script.Line) error {
 		}
 	}
 	s.finish(ctx)
-	if len(s.exchange.next) > 0 {
-		return fmt.Errorf("%d outcomes of transfers were never asked for", len(s.exchange.next))
-	}
-	return s.faults.unused()
+	return errors.Join(s.dials.Unused(), s.faults.Unused())
 }
 
 func (s *scenario) finish(ctx context.Context) {
@@ -203,41 +148,25 @@ func (s *scenario) line(ctx context.Context, l script.Line) error {
 		if s.house == nil {
 			s.facts = append(s.facts, l)
 		} else {
-			s.faults.queue(l.Args[0], l.Args[1:]...)
+			s.faults.Queue(l.Args[0], l.Args[1:]...)
 		}
 		return nil
 	case "transfer":
-		s.exchange.next = append(s.exchange.next, referral(l.Args))
+		s.dials.Queue(l.Args)
 		return nil
-	case "hear", "hear-not":
-		l.Args = inUsual(l.Args)
 	}
 	if s.player == nil {
 		if err := s.begin(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.player.Do(ctx, l); err != nil {
+	if err := s.player.Do(ctx, stage.Plain(l)); err != nil {
 		return err
 	}
 	if l.Verb == "end" {
 		return s.endsWith(l.Args[0])
 	}
 	return nil
-}
-
-// referral is what a "transfer" line says.
-func referral(args []string) caller.Referral {
-	switch args[0] {
-	case "fails":
-		return caller.Referral{Status: 486}
-	case "silent":
-		return caller.Referral{}
-	case "slow":
-		after, _ := time.ParseDuration(args[1]) // package script has read it
-		return caller.Referral{Status: 200, After: after}
-	}
-	return caller.Referral{Status: 200}
 }
 
 // furnish alters the configuration as the facts are.
@@ -262,9 +191,7 @@ func (s *scenario) given(plan *dialplan.Plan, args []string) {
 		}
 	case "mailbox":
 		s.account.Extension = args[1]
-		for _, f := range args[2:] {
-			s.flag(f)
-		}
+		s.flags, s.absent = stage.Flags(args[2:])
 	case "mailbox-language":
 		s.language = args[1]
 	}
@@ -283,37 +210,20 @@ func (s *scenario) given(plan *dialplan.Plan, args []string) {
 	}
 }
 
-func (s *scenario) flag(word string) {
-	switch word {
-	case "must-change":
-		s.flags.MustChange = true
-	case "cannot-change":
-		s.flags.CannotChange = true
-	case "disabled":
-		s.flags.Disabled = true
-	case "slow":
-		s.flags.Slow = true
-	case "no-code":
-		s.hasCode = false
-	case "absent":
-		s.absent = true
-	}
-}
-
 // move opens the house and makes the mailbox.
 func (s *scenario) move(ctx context.Context) error {
 	s.house = openHouse(s.t, s.furnish)
 	for _, f := range s.facts {
 		if f.Verb == "store" {
-			s.faults.queue(f.Args[0], f.Args[1:]...)
+			s.faults.Queue(f.Args[0], f.Args[1:]...)
 		}
 	}
 	if s.absent {
 		return nil
 	}
 	digits := codes["old"]
-	if !s.hasCode {
-		digits = ""
+	if s.flags.NoCode {
+		digits, s.flags.NoCode = "", false
 	}
 	s.account = s.add(s.account.Extension, digits, s.flags)
 	if s.language == "" {
@@ -334,7 +244,7 @@ func (s *scenario) begin(ctx context.Context) error {
 		s.from = s.account.Extension
 	}
 	phone := s.phone(s.number, s.from)
-	phone.Refer = s.exchange.refer
+	phone.Refer = s.refer
 	phone.Ear = earOf(s.tags)
 	c, err := caller.Dial(ctx, phone)
 	if err != nil {
@@ -345,13 +255,7 @@ func (s *scenario) begin(ctx context.Context) error {
 	s.call = c
 	s.player = &caller.Player{
 		Call: c, Patience: s.patience, Timeline: &caller.Timeline{W: s.timeline}, Timer: s.config.Plan.Timers.Named, Other: s.expect,
-		Value: func(name string) (string, bool) {
-			if name == "ext" {
-				return s.account.Extension, true
-			}
-			v, ok := codes[name]
-			return v, ok
-		},
+		Value: stage.Value(s.account.Extension),
 	}
 	s.player.Begin()
 	return nil
@@ -375,7 +279,7 @@ func (s *scenario) expect(_ context.Context, l script.Line) error {
 	if s.call.End() != caller.NotEnded {
 		s.stop()
 	}
-	for end := time.Now().Add(s.patience); !s.faults.idle() && time.Now().Before(end); {
+	for end := time.Now().Add(s.patience); !s.faults.Idle() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	switch l.Args[0] {
@@ -385,17 +289,12 @@ func (s *scenario) expect(_ context.Context, l script.Line) error {
 		}
 		return nil
 	}
-	if l.Args[0] == "transfers" {
-		s.exchange.mu.Lock()
-		defer s.exchange.mu.Unlock()
-		if n, err := strconv.Atoi(l.Args[1]); err != nil || n != s.exchange.asked {
-			return fmt.Errorf("a transfer was asked for %d times", s.exchange.asked)
-		}
-		return nil
+	got := s.dials.Asked()
+	if l.Args[0] != "transfers" {
+		got = s.faults.Count(l.Args[0])
 	}
-	op := strings.TrimSuffix(strings.Replace(l.Args[0], "verifies", "verifys", 1), "s")
-	if n, err := strconv.Atoi(l.Args[1]); err != nil || n != s.faults.count(op) {
-		return fmt.Errorf("the store was asked %d times", s.faults.count(op))
+	if n, err := strconv.Atoi(l.Args[1]); err != nil || n != got {
+		return fmt.Errorf("it was asked for %d times", got)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"star97/internal/config"
 	"star97/internal/dialplan"
 	"star97/internal/mailbox"
+	"star97/internal/script/stage"
 	"star97/internal/uas"
 )
 
@@ -28,11 +29,11 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 		c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
 		c.Store = rehearsed()
 		c.Plan = dialplan.Default()
-		f := newFaults()
+		f := new(stage.Answers)
 		s := openFaulty(t, c, f)
 		a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, code(t, "482915"), "test")
 		require.NoError(t, err)
-		f.queue("change", "slow", "2s")
+		f.Queue("change", "slow", "2s")
 		failed := errors.New("the ready line cannot be written")
 		voice, known := sounds()
 		err = newService(c, s, Options{Voice: voice, Log: slog.New(slog.DiscardHandler), Ready: func(r Ready) error {
@@ -41,11 +42,11 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 				Press: caller.Press{Length: 60 * time.Millisecond, Gap: 60 * time.Millisecond},
 			})
 			p.Press("482915#2739164#739164#")
-			require.Eventually(t, func() bool { return f.count("change") == 1 }, patience, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return f.Count("change") == 1 }, patience, 10*time.Millisecond)
 			return failed
 		}}).serve(t.Context())
 		require.ErrorIs(t, err, failed)
-		require.True(t, f.idle())
+		require.True(t, f.Idle())
 		require.NoError(t, s.Backend.Verify(t.Context(), a, code(t, "739164"), mailbox.Attempt{}))
 		all := records(t, s)
 		last := all[len(all)-1]

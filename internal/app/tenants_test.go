@@ -180,7 +180,7 @@ func TestAnUnknownDomainGetsTheFixedRefusal(t *testing.T) {
 			told = append(told, refused.Error())
 		}
 		require.Equal(t, []string{told[3], told[3], told[3], told[3]}, told)
-		require.Zero(t, h.faults.count("lookup")+h.faults.count("verify"))
+		require.Zero(t, h.faults.Count("lookup")+h.faults.Count("verify"))
 	})
 }
 
