@@ -1,0 +1,127 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"star97/internal/backend/httpapi"
+	"star97/internal/secret"
+	"star97/internal/strictyaml"
+)
+
+// Options of one web service. star97 backend webhook-api prints what it has to do.
+type Options struct {
+	API   httpapi.Options `yaml:"api"`   // the service; http only to this machine
+	Paths Paths           `yaml:"paths"` // where below api.url each operation is
+	// shared keys, at least one. Each request is signed with each of them, so that the service can be given another
+	// key while it runs: add the new one here, then there, and then remove the old one
+	Keys []Key `yaml:"keys"`
+
+	Limit  int           `yaml:"limit"`  // wrong codes in a row after which the service locks a mailbox, 0-100; 0, the default: none; its policy goes before
+	Window time.Duration `yaml:"window"` // how long it remembers them, 0-24h, default 0: for ever
+
+	PolicyFor time.Duration `yaml:"policy_for"` // how long the answer to policy is believed, 0-1h, default 5m
+	Repeat    time.Duration `yaml:"repeat"`     // how long a change without an answer is asked again with its id, 0-30s, default 4s
+	Lag       time.Duration `yaml:"lag"`        // how long after a change the old code may still be right, 0-1m, default 2s
+}
+
+// Paths are the addresses of the operations, each from its / on.
+type Paths struct {
+	Find   string `yaml:"find"`   // find mailboxes by number, default /find
+	Verify string `yaml:"verify"` // verify a code, default /verify; empty: the service cannot, and verify.by names who can
+	Set    string `yaml:"set"`    // set a new code for who knows the current one, default /set
+	Reset  string `yaml:"reset"`  // set a code for an administrator, default /reset; empty: not offered
+	Policy string `yaml:"policy"` // tell rules and limits; empty, the default: not offered
+}
+
+// Key is a shared key and the name that both sides know it by.
+type Key struct {
+	ID     string        `yaml:"id"`     // 1 to 32 small letters, digits and dashes
+	Secret secret.Source `yaml:"secret"` // the key itself, at least 16 bytes; both sides use its bytes as they are
+}
+
+// SetDefaults sets every default.
+func (o *Options) SetDefaults() { *o = DefaultOptions() }
+
+// DefaultOptions has every default; URL and Keys have none.
+func DefaultOptions() Options {
+	return Options{
+		API:       httpapi.DefaultOptions(),
+		Paths:     Paths{Find: "/find", Verify: "/verify", Set: "/set", Reset: "/reset"},
+		Keys:      []Key{},
+		PolicyFor: 5 * time.Minute, Repeat: 4 * time.Second, Lag: 2 * time.Second,
+	}
+}
+
+// Resolve takes relative paths from dir.
+func (o *Options) Resolve(dir string) {
+	o.API = o.API.In(dir)
+	keys := make([]Key, len(o.Keys)) // o may be a copy that shares the list
+	for i, k := range o.Keys {
+		keys[i] = Key{k.ID, k.Secret.In(dir)}
+	}
+	o.Keys = keys
+}
+
+var (
+	keyShape  = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
+	pathShape = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+)
+
+// Validate tells everything that is wrong with o. It opens nothing.
+func (o Options) Validate() error {
+	errs := []error{strictyaml.Under("api", o.API.Validate())}
+	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, p := range []struct {
+		name, path string
+		optional   bool
+	}{
+		{"find", o.Paths.Find, false}, {"verify", o.Paths.Verify, true}, {"set", o.Paths.Set, false},
+		{"reset", o.Paths.Reset, true}, {"policy", o.Paths.Policy, true},
+	} {
+		if !(p.optional && p.path == "") && !pathShape.MatchString(p.path) {
+			say("paths.%s is %q: write the path below api.url, as /%s", p.name, p.path, p.name)
+		}
+	}
+	errs = append(errs, o.validateKeys())
+	if o.Limit < 0 || o.Limit > 100 {
+		say("limit is %d: use 0 to 100", o.Limit)
+	}
+	for _, f := range []struct {
+		name        string
+		value, most time.Duration
+	}{
+		{"window", o.Window, 24 * time.Hour}, {"policy_for", o.PolicyFor, time.Hour},
+		{"repeat", o.Repeat, 30 * time.Second}, {"lag", o.Lag, time.Minute},
+	} {
+		if f.value < 0 || f.value > f.most {
+			say("%s is %v: use 0 to %v", f.name, f.value, f.most)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxKeys bounds the signatures of a request.
+const maxKeys = 8
+
+func (o Options) validateKeys() error {
+	if len(o.Keys) == 0 || len(o.Keys) > maxKeys {
+		return fmt.Errorf("keys has %d entries: name 1 to %d keys that the web service knows too", len(o.Keys), maxKeys)
+	}
+	var errs []error
+	seen := map[string]bool{}
+	for i, k := range o.Keys {
+		at := fmt.Sprintf("keys[%d]", i)
+		switch {
+		case !keyShape.MatchString(k.ID):
+			errs = append(errs, fmt.Errorf("%s.id is %q: use 1 to 32 small letters, digits and dashes", at, k.ID))
+		case seen[k.ID]:
+			errs = append(errs, fmt.Errorf("%s.id is %q, as an earlier one: give each key a name of its own", at, k.ID))
+		}
+		seen[k.ID] = true
+		errs = append(errs, strictyaml.Under(at+".secret", k.Secret.Validate()))
+	}
+	return errors.Join(errs...)
+}
