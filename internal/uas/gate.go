@@ -79,26 +79,13 @@ func (g *gate) exchange(p *peers) {
 }
 
 // bygone is the peer that had an address before an exchange and has calls up still.
+// From there comes what belongs to a call, and may come from another port, connection or
+// machine than the INVITE. Such a peer begins nothing any more.
 func (g *gate) bygone(network string, from netip.Addr) *peer {
 	if !g.exchanged.Load() {
 		return nil
 	}
 	return g.served(network, from)
-}
-
-// listed says whether a message may come in: from a peer's address, or, of the calls
-// that are up, from any that their peer had when they came: a BYE may come from
-// another port, connection or machine than the INVITE. Such a peer begins nothing any more.
-func (g *gate) listed(network string, from netip.Addr, msg []byte) bool {
-	if g.peers.Load().of(network, from) != nil {
-		return true
-	}
-	if g.bygone(network, from) == nil {
-		return false
-	}
-	raw, isRequest := scanRequest(msg)
-	_, within := named(raw.to, "tag")
-	return within || !isRequest
 }
 
 // admit returns what sipgo may have of a message, msg itself or a tidied copy; nil
@@ -116,7 +103,8 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if g.shut.Load() {
 		return nil, nil, from
 	}
-	if !g.listed(network, from.Addr(), msg) {
+	listed := g.peers.Load().of(network, from.Addr()) != nil
+	if !listed && g.bygone(network, from.Addr()) == nil {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
 	}
@@ -124,25 +112,18 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		g.count.Refused(refusedFlood)
 		return nil, nil, from
 	}
-	raw, isRequest := scanRequest(msg)
+	raw, isRequest := scanRequest(g.start(msg))
+	if !listed && isRequest && !raw.within() {
+		reply, to = g.stranger(from, msg, now)
+		return nil, reply, to
+	}
 	if !isRequest {
-		if _, err := g.parser.ParseSIP(msg); err != nil {
+		if len(msg) > g.limit || !g.readable(msg) {
 			return nil, nil, from
 		}
 		return msg, nil, from
 	}
-	status, reason := raw.fault()
-	plain := msg
-	switch {
-	case len(msg) > g.limit:
-		status, reason = 513, "Message Too Large"
-	case status == 0 && len(raw.vias) == 0:
-		return nil, nil, from
-	case status == 0:
-		if plain = tidy(msg); !g.readable(plain) {
-			status, reason = 400, "Malformed Request"
-		}
-	}
+	plain, status, reason := g.judge(&raw, msg)
 	if status == 0 {
 		return plain, nil, from
 	}
@@ -154,22 +135,47 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	return nil, raw.reply(status, reason, g.tags.raw(&raw), from), raw.replyPort(from)
 }
 
-// readable says whether sipgo reads a request, with all that a transaction and a
-// dialog need.
+// start is what is read of a message: of one that is too large, enough to say so.
+func (g *gate) start(msg []byte) []byte { return msg[:min(len(msg), g.limit)] }
+
+// judge returns a request as sipgo may have it, or the status and the sentence that
+// refuse it.
+func (g *gate) judge(raw *rawRequest, msg []byte) (plain []byte, status int, reason string) {
+	if len(msg) > g.limit {
+		return nil, 513, "Message Too Large"
+	}
+	if status, reason = raw.fault(); status != 0 {
+		return nil, status, reason
+	}
+	if plain = tidy(msg); g.readable(plain) {
+		return plain, 0, ""
+	}
+	return nil, sip.StatusBadRequest, "Malformed Request"
+}
+
+// readable says whether sipgo reads a message, a request with all that a transaction
+// and a dialog need.
 func (g *gate) readable(msg []byte) bool {
 	parsed, err := g.parser.ParseSIP(msg)
-	return err == nil && parsed.Via() != nil && parsed.From() != nil && parsed.To() != nil &&
+	if err != nil {
+		return false
+	}
+	if _, isRequest := parsed.(*sip.Request); !isRequest {
+		return true
+	}
+	return parsed.Via() != nil && parsed.From() != nil && parsed.To() != nil &&
 		parsed.CallID() != nil && parsed.CSeq() != nil
 }
 
-// stranger writes one fixed answer for whatever was asked.
+// stranger writes one fixed answer for whatever was asked. Nothing is read of what gets
+// none: anybody can send that, as much as he likes.
 func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) (reply []byte, to netip.AddrPort) {
 	g.count.Refused(refusedStranger)
-	if g.silent {
+	if g.silent || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
 		return nil, from
 	}
-	raw, isRequest := scanRequest(msg)
-	if !isRequest || !raw.answerable() || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
+	raw, isRequest := scanRequest(g.start(msg))
+	if !isRequest || !raw.answerable() {
 		return nil, from
 	}
 	g.log.Info("stranger refused", "status", sip.StatusForbidden, "source", from, "reason", "no peer lists this address", "call_id", cleaned(raw.callID, callIDShown))

@@ -66,21 +66,30 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 // to one reader and not to another. No line that is returned contains either.
 func unfold(head []byte) (lines []string, ok bool) {
 	ok = true
-	for raw := range bytes.SplitSeq(head, []byte("\r\n")) {
-		line := string(raw)
-		if strings.ContainsAny(line, "\r\n") {
-			ok = false
-			line = strings.NewReplacer("\r", " ", "\n", " ").Replace(line)
+	var open strings.Builder // the line that may go on; each byte is copied once
+	end := func() {
+		if open.Len() > 0 {
+			lines = append(lines, open.String())
+			open.Reset()
 		}
-		if line == "" {
-			continue
-		}
-		if (line[0] == ' ' || line[0] == '\t') && len(lines) > 1 {
-			lines[len(lines)-1] += " " + strings.TrimSpace(line)
-			continue
-		}
-		lines = append(lines, line)
 	}
+	for raw := range bytes.SplitSeq(head, []byte("\r\n")) {
+		if len(raw) == 0 {
+			continue
+		}
+		if bytes.ContainsAny(raw, "\r\n") {
+			ok = false
+			raw = bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r"), []byte(" ")), []byte("\n"), []byte(" "))
+		}
+		if (raw[0] == ' ' || raw[0] == '\t') && len(lines) > 0 {
+			open.WriteByte(' ')
+			open.Write(bytes.TrimSpace(raw))
+			continue
+		}
+		end()
+		open.Write(raw)
+	}
+	end()
 	return lines, ok
 }
 
@@ -199,6 +208,12 @@ func (r *rawRequest) length() (int, error) {
 	return size, nil
 }
 
+// within says whether the request speaks of a dialog (RFC 3261 section 12.2.2).
+func (r *rawRequest) within() bool {
+	_, tagged := named(r.to, "tag")
+	return tagged
+}
+
 // answerable says whether an answer would find its way and its transaction.
 func (r *rawRequest) answerable() bool {
 	return len(r.vias) > 0 && r.method != "" && r.method != "ACK"
@@ -217,7 +232,7 @@ func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort) 
 		b.WriteString("Via: " + via + "\r\n")
 	}
 	to := r.to
-	if _, tagged := named(to, "tag"); to != "" && !tagged {
+	if to != "" && !r.within() {
 		to += ";tag=" + tag
 	}
 	for _, h := range [][2]string{{"From", r.from}, {"To", to}, {"Call-ID", r.callID}, {"CSeq", r.cseq}} {
