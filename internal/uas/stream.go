@@ -91,6 +91,8 @@ type gatedStream struct {
 	leave func() // gives its place back
 
 	buf    []byte    // received, not yet framed
+	looked int       // bytes of buf in which no header section ends
+	size   int       // of the message that buf begins with; 0: not known yet
 	began  time.Time // when the message in buf began; zero: none
 	whole  []byte    // admitted, not yet handed over
 	lent   []byte
@@ -116,12 +118,13 @@ func (c *gatedStream) Read(b []byte) (int, error) {
 	clear(c.lent)
 	c.lent = nil
 	for len(c.whole) == 0 {
-		if done, err := c.frame(); err != nil {
-			return 0, err
-		} else if done {
-			continue
+		done, err := c.frame()
+		if err == nil && !done {
+			err = c.fill()
 		}
-		if err := c.fill(); err != nil {
+		if err != nil {
+			clear(c.buf)
+			c.buf = nil
 			return 0, err
 		}
 	}
@@ -150,6 +153,7 @@ func (c *gatedStream) fill() error {
 	}
 	var part [4096]byte
 	n, err := c.Conn.Read(part[:])
+	c.grow(n)
 	c.buf = append(c.buf, part[:n]...)
 	clear(part[:n])
 	if n > 0 {
@@ -161,19 +165,49 @@ func (c *gatedStream) fill() error {
 	return err
 }
 
+// grow makes room for n bytes more and leaves nothing in the room before: that may hold
+// a key of a SIP INFO body.
+func (c *gatedStream) grow(n int) {
+	if len(c.buf)+n <= cap(c.buf) {
+		return
+	}
+	larger := append(make([]byte, 0, 2*len(c.buf)+n), c.buf...)
+	clear(c.buf)
+	c.buf = larger
+}
+
 // frame takes one message off the buffer (RFC 3261 section 18.3): true if it
-// took something, an error if the stream must end.
+// took something, an error if the stream must end. What it found out of a message that
+// is not whole yet is kept until it is.
 func (c *gatedStream) frame() (bool, error) {
 	if c.keepAlive() {
 		return true, nil
 	}
-	end := headerEnd(c.buf)
+	if c.size == 0 {
+		if known, err := c.measure(); !known {
+			return false, err
+		}
+	}
+	if len(c.buf) < c.size {
+		return false, nil
+	}
+	c.take(c.size)
+	return true, nil
+}
+
+// measure finds the size of the message that the buffer begins with; false while its
+// header section has no end, with an error if it is not to get one.
+func (c *gatedStream) measure() (bool, error) {
+	from := max(0, c.looked-3) // the end may have come in parts
+	end := headerEnd(c.buf[from:])
 	if end < 0 {
+		c.looked = len(c.buf)
 		if len(c.buf) > c.gate.limit {
 			return false, errFraming
 		}
 		return false, nil
 	}
+	end += from
 	raw, _ := scanRequest(c.buf[:end])
 	size, err := raw.length()
 	switch {
@@ -181,10 +215,8 @@ func (c *gatedStream) frame() (bool, error) {
 		return false, c.giveUp(&raw, 400, "Bad Content-Length")
 	case end+size > c.gate.limit:
 		return false, c.giveUp(&raw, 513, "Message Too Large")
-	case len(c.buf) < end+size:
-		return false, nil
 	}
-	c.take(end + size)
+	c.size = end + size
 	return true, nil
 }
 
@@ -201,9 +233,15 @@ func (c *gatedStream) take(n int) {
 	clear(pass)
 	clear(msg)
 	c.began = time.Time{} // what follows is another message
+	c.drop(n)
+}
+
+// drop moves what follows the first n bytes to their place.
+func (c *gatedStream) drop(n int) {
 	rest := copy(c.buf, c.buf[n:])
 	clear(c.buf[rest:])
 	c.buf = c.buf[:rest]
+	c.looked, c.size = 0, 0
 }
 
 // keepAlive swallows CRLFs between messages and answers a ping of two with a
@@ -219,7 +257,7 @@ func (c *gatedStream) keepAlive() bool {
 	for range n / 4 {
 		c.send([]byte("\r\n"))
 	}
-	c.buf = append(c.buf[:0], c.buf[n:]...)
+	c.drop(n)
 	return true
 }
 

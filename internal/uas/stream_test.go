@@ -76,6 +76,49 @@ func TestAFarEndThatDoesNotReadLosesItsConnection(t *testing.T) {
 	_ = err // reset or end: it has no more than the part
 }
 
+// A far end may send byte by byte: what is known of a message is not found out again.
+func TestTheFramingOfAMessageIsFoundOutOnce(t *testing.T) {
+	text := invite(offerText)
+	end := headerEnd([]byte(text))
+	c := &gatedStream{gate: newTestGate(t), from: someone}
+	frame := func(n int) bool {
+		c.buf = append(c.buf[:0], text[:n]...)
+		done, err := c.frame()
+		require.NoError(t, err)
+		return done
+	}
+	for n := 1; n < end; n++ {
+		require.False(t, frame(n))
+		require.Equal(t, n, c.looked)
+	}
+	require.False(t, frame(end))
+	require.Equal(t, len(text), c.size)
+	require.Zero(t, testing.AllocsPerRun(10, func() { frame(len(text) - 1) }), "the header section is read once")
+	require.True(t, frame(len(text)))
+	require.Equal(t, text, string(c.whole))
+	require.Zero(t, c.size+c.looked, "the next one is measured anew")
+}
+
+// A body of a SIP INFO holds a key of a code.
+func TestAStreamLeavesNothingInItsMemory(t *testing.T) {
+	c := &gatedStream{Conn: &chunks{data: []byte("4829"), size: 2}, gate: newTestGate(t), from: someone}
+	c.buf = append(make([]byte, 0, 4), "0715"...)
+	small := c.buf
+	require.NoError(t, c.fill())
+	require.Equal(t, "071548", string(c.buf))
+	require.Equal(t, make([]byte, 4), small, "outgrown")
+	c.buf = append(c.buf[:0], "\r\n73"...)
+	large := c.buf[:6]
+	done, err := c.frame()
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Equal(t, "73\x00\x0048", string(large), "what was moved")
+	clear(large[2:])
+	_, err = c.Read(make([]byte, 10)) // to the end
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, make([]byte, 6), large, "at the end")
+}
+
 func TestAPeerLeavesConnectionsToTheOthers(t *testing.T) {
 	h := newHouse(t, setting{options: func(o *Options) {
 		o.Limits.Connections = 4
