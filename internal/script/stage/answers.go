@@ -36,6 +36,10 @@ func (a *Answers) Queue(op string, how ...string) {
 func (a *Answers) Take(op string) (how []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.take(op)
+}
+
+func (a *Answers) take(op string) (how []string) {
 	if a.asked == nil {
 		a.asked = map[string]int{}
 	}
@@ -115,11 +119,10 @@ func (s asked) Change(ctx context.Context, a mailbox.Account, current, next pin.
 type fate struct{}
 
 func (a *Answers) begin(ctx context.Context, op string) (context.Context, func()) {
-	how := a.Take(op)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.busy++
-	return context.WithValue(ctx, fate{}, how), func() {
+	return context.WithValue(ctx, fate{}, a.take(op)), func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.busy--
