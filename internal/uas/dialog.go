@@ -181,6 +181,7 @@ func (d *dialog) guarded(do func()) {
 // finish closes what the call reads and forgets the dialog.
 func (d *dialog) finish() {
 	d.gone()
+	d.forgetEarly()
 	if d.s.dialogs.remove(d) {
 		d.peer.leave()
 	}

@@ -150,6 +150,9 @@ func (g *gate) judge(raw *rawRequest, msg []byte) (plain []byte, status int, rea
 	if plain = tidy(msg); g.readable(plain) {
 		return plain, 0, ""
 	}
+	if &plain[0] != &msg[0] {
+		clear(plain) // nobody else does
+	}
 	return nil, sip.StatusBadRequest, "Malformed Request"
 }
 
@@ -157,6 +160,9 @@ func (g *gate) judge(raw *rawRequest, msg []byte) (plain []byte, status int, rea
 // and a dialog need.
 func (g *gate) readable(msg []byte) bool {
 	parsed, err := g.parser.ParseSIP(msg)
+	if parsed != nil {
+		defer clear(parsed.Body()) // a copy, which may hold a key
+	}
 	if err != nil {
 		return false
 	}

@@ -12,8 +12,7 @@ import (
 // info takes a key from an INFO body (RFC 6086; the types are older than info
 // packages). An INFO without a body only asks whether the call is alive.
 func (d *dialog) info(l *letter) {
-	body := l.req.Body()
-	defer clear(body)
+	body := l.req.Body() // serve clears it
 	if len(body) == 0 || optionalBody(l.req) {
 		d.answer(l, response(l.req, sip.StatusOK, "OK"))
 		return
@@ -37,6 +36,9 @@ func (d *dialog) key(r dtmf.Report) {
 	case d.ready:
 		d.tell(r)
 	case len(d.early) < keysMax:
+		if d.early == nil {
+			d.early = make([]dtmf.Report, 0, keysMax+1) // it leaves no smaller copies behind
+		}
 		d.early = append(d.early, r)
 	case len(d.early) == keysMax:
 		d.early = append(d.early, lostAt(r.At))
@@ -71,5 +73,11 @@ func (d *dialog) confirm() {
 	for _, r := range d.early {
 		d.tell(r)
 	}
+	d.forgetEarly()
+}
+
+// forgetEarly leaves nothing of the keys before the ACK.
+func (d *dialog) forgetEarly() {
+	clear(d.early)
 	d.early = nil
 }

@@ -9,6 +9,9 @@ import (
 // serve takes one request from the transaction layer, on a goroutine that sipgo
 // started for it and that ends with the transaction's final answer.
 func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
+	if req.Method == sip.INFO { // taken or refused, its key stays nowhere
+		defer clear(req.Body())
+	}
 	if s.shut.Load() {
 		// sipgo has made a new socket to answer from if ours was closed already.
 		tx.Terminate()
