@@ -57,13 +57,8 @@ func (o Options) Validate() error {
 	if _, err := address(o.URL); err != nil {
 		all = append(all, err)
 	}
-	if o.TLS.Fingerprint != "" {
-		if _, err := fingerprint(o.TLS.Fingerprint); err != nil {
-			all = append(all, err)
-		}
-		if o.TLS.CAFile != "" {
-			all = append(all, errors.New("tls.ca_file and tls.fingerprint are both set: keep one"))
-		}
+	if err := o.TLS.Validate(); err != nil {
+		all = append(all, err)
 	}
 	for _, f := range []struct {
 		name        string

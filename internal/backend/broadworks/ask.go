@@ -1,0 +1,85 @@
+package broadworks
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// command is a request of the interface.
+type command struct {
+	name string
+	fill func(*message)
+	safe bool // changes nothing and counts nowhere: may be sent again
+}
+
+// answerOf is the type of the answer to a request: its name with Response for Request, or
+// SuccessResponse where there is nothing to tell.
+func answerOf(request string) string {
+	if silent[request] {
+		return "SuccessResponse"
+	}
+	return strings.Replace(request, "Request", "Response", 1)
+}
+
+// silent are the requests that are answered by success alone.
+var silent = map[string]bool{modifyCode: true, "LogoutRequest": true, "VerifySessionIsValidRequest": true}
+
+const (
+	modifyCode = "UserPortalPasscodeModifyRequest"
+	askCode    = "UserPortalPasscodeGetInfoRequest"
+	askRules   = "UserPortalPasscodeRulesGetRequest"
+)
+
+const (
+	firstPause = 100 * time.Millisecond // before a safe request is sent again
+	mostPause  = time.Second
+)
+
+// ask sends a request and returns the answer. Its errors are a bare fault, which says that
+// the request was not carried out, and mailbox's: OutcomeUnknown only where the request is
+// not safe and may have been carried out.
+func (s *Store) ask(ctx context.Context, op string, c command) (*node, error) {
+	pause, renewed := firstPause, false
+	for tries := 0; ; tries++ {
+		n, fresh, err := s.once(ctx, op, c)
+		f, refused := err.(fault)
+		switch {
+		case err == nil:
+			return n, nil
+		case refused && f.means == session && (fresh || renewed):
+			// Who has just signed in has a session: what he lacks is the right.
+			return nil, mailbox.Fail(op, mailbox.ServiceRefused, errors.Join(errRight, f))
+		case refused && f.means == session:
+			renewed = true // it was not carried out, whatever it is
+			continue
+		case !c.safe, tries >= s.tries, refused, mailbox.CodeOf(err) != mailbox.Unavailable:
+			return nil, err
+		}
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, err
+		}
+		pause = min(2*pause, mostPause)
+	}
+}
+
+var errRight = errors.New("star97's own account may not do this: give it the right")
+
+// once sends a request one time; fresh says that it was the first of its session.
+func (s *Store) once(ctx context.Context, op string, c command) (n *node, fresh bool, err error) {
+	d, fresh, err := s.pool.take(ctx, op)
+	if err != nil {
+		return nil, fresh, err
+	}
+	n, err = s.pool.send(ctx, op, d, c.name, c.fill, c.safe)
+	f, refused := err.(fault)
+	s.pool.give(d, err == nil || refused && f.means != session)
+	return n, fresh, err
+}

@@ -1,0 +1,185 @@
+package broadworks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// Change sets next for its owner, who knows current: that is checked first, since a
+// system in AS data mode ignores it. That next is in force proves the change.
+func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
+	const op = "change"
+	switch {
+	case ctx.Err() != nil:
+		return mailbox.Refuse(mailbox.Expired(ctx, op))
+	case a.ID == "":
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
+	}
+	turn, end, err := s.turns.take(ctx, op, a.ID, &current)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	defer end()
+	p, err := s.person(ctx, op, a)
+	if err == nil {
+		err = s.check(ctx, op, p, current)
+	}
+	if err == nil {
+		err = s.open(ctx, op, p)
+	}
+	if err == nil && next.Empty() {
+		err = mailbox.Fail(op, mailbox.TooShort, nil)
+	}
+	if err == nil {
+		err = s.allowed(ctx, op, p, current, next)
+	}
+	if err != nil {
+		return mailbox.Refuse(unwritten(op, err))
+	}
+	r := s.set(ctx, op, p, current, next)
+	if r.Outcome == mailbox.Done {
+		turn.old = current
+	}
+	return r
+}
+
+// unwritten is the error of a question before anything was written: whatever came of it,
+// nothing was changed.
+func unwritten(op string, err error) error {
+	if mailbox.CodeOf(err) == mailbox.OutcomeUnknown {
+		return mailbox.Fail(op, mailbox.Unavailable, err)
+	}
+	return err
+}
+
+// open tells whether p's login is enabled, where that may be read.
+func (s *Store) open(ctx context.Context, op string, p person) error {
+	if !s.o.readsStates() {
+		return nil
+	}
+	i, err := s.info(ctx, op, p.id)
+	switch {
+	case hidden(err):
+		return nil
+	case err != nil:
+		return err
+	case i.disabled:
+		return s.disabled(op)
+	}
+	return nil
+}
+
+var errMustChange = errors.New("this voicemail system cannot make an owner choose another code: set the code without that")
+
+// Reset sets next whatever the current code is; the system's own rules hold. The
+// interface has no way to make an owner choose another code, so mustChange is refused.
+func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, _ mailbox.Actor, _ string) mailbox.Result {
+	const op = "reset"
+	switch {
+	case ctx.Err() != nil:
+		return mailbox.Refuse(mailbox.Expired(ctx, op))
+	case mustChange:
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, errMustChange))
+	case next.Empty():
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
+	}
+	turn, end, err := s.turns.take(ctx, op, a.ID, &pin.PIN{})
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	defer end()
+	turn.old.Wipe() // what was replaced may be in force again
+	p, err := s.person(ctx, op, a)
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	return s.set(ctx, op, p, pin.PIN{}, next)
+}
+
+// refusals are what an error can mean that refuses a new code.
+var refusals = []mailbox.Code{
+	mailbox.WrongPIN, mailbox.NotFound, mailbox.Locked, mailbox.Disabled, mailbox.TooShort, mailbox.TooLong,
+	mailbox.NotDigits, mailbox.Trivial, mailbox.InHistory, mailbox.TooSoon, mailbox.CannotChange,
+}
+
+// set writes a code once and proves that it is in force. current goes with it where the
+// options say so and it is known.
+func (s *Store) set(ctx context.Context, op string, p person, current, next pin.PIN) mailbox.Result {
+	_, err := s.ask(ctx, op, command{name: modifyCode, fill: func(m *message) {
+		m.put("userId", p.id)
+		if s.o.OldPasscode && !current.Empty() {
+			m.code("oldPasscode", current)
+		}
+		m.code("newPasscode", next)
+	}})
+	f, refused := err.(fault)
+	switch {
+	case err == nil:
+	case refused:
+		if f.class == "Error" {
+			return mailbox.Refuse(mailbox.Fail(op, f.code(mailbox.PolicyOther, refusals...), f))
+		}
+		// A warning does not say that nothing was done.
+	case mailbox.CodeOf(err) == mailbox.OutcomeUnknown:
+		return mailbox.Doubt(err)
+	default:
+		return mailbox.Refuse(err)
+	}
+	return s.prove(ctx, op, p, next)
+}
+
+// prove tells whether next is in force. Where the system checks codes it is asked once,
+// since it counts wrong ones.
+func (s *Store) prove(ctx context.Context, op string, p person, next pin.PIN) mailbox.Result {
+	if s.o.Verify == Compare || s.o.Verify == Auto && p.dn == "" || p.dn == "" && s.o.States {
+		return s.readBack(ctx, op, p, next)
+	}
+	if p.dn == "" {
+		return mailbox.Doubt(errNoNumber)
+	}
+	err := s.try(ctx, op, p, next)
+	switch {
+	case err == nil:
+		return mailbox.Proved()
+	case s.o.States && mailbox.CodeOf(err) == mailbox.Locked:
+		// The login stays disabled, and the code may be set all the same.
+		return s.readBack(ctx, op, p, next)
+	}
+	return mailbox.Doubt(fmt.Errorf("the system has taken the code and does not say that it is in force: %w", err))
+}
+
+var errLate = errors.New("the change was taken, but the new code did not show in time")
+
+// readPause is the wait before a code is read back again.
+const readPause = 50 * time.Millisecond
+
+// readBack looks until next shows, at least once and as long as the lag. What does not
+// show in time, or cannot be read, is in doubt: the system has taken the change.
+func (s *Store) readBack(ctx context.Context, op string, p person, next pin.PIN) mailbox.Result {
+	end := time.Now().Add(s.o.Lag)
+	for {
+		i, err := s.info(ctx, op, p.id)
+		if err == nil && i.given.form == formDigits && i.given.code.Equal(&next) {
+			return mailbox.Proved()
+		}
+		if err == nil {
+			err = errLate
+		}
+		left := time.Until(end)
+		if left <= 0 {
+			return mailbox.Doubt(err)
+		}
+		t := time.NewTimer(min(readPause, left))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return mailbox.Doubt(err)
+		}
+	}
+}

@@ -1,0 +1,312 @@
+package broadworks
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/secret"
+)
+
+// dialogue is a session of the system and what carries it. It has one user at a time.
+type dialogue struct {
+	carrier
+	session string
+	in      bool      // signed in
+	idle    time.Time // since when nobody uses it
+}
+
+// pool holds the dialogues with the system: a few at a time, each for one request.
+type pool struct {
+	o        Options
+	password secret.Secret
+	connect  func(ctx context.Context) (carrier, error)
+	timeout  time.Duration
+	places   chan struct{}
+	waiting  atomic.Int32
+	rest     rest
+	welcome  atomic.Pointer[welcome] // of the last login
+
+	mu     sync.Mutex
+	idle   []*dialogue // the one used last is last
+	closed bool
+}
+
+// welcome is what the system says to who has signed in.
+type welcome struct {
+	kind    string // System, Provisioning, Service Provider, Group, User
+	expires int    // days until star97's own password expires
+	limited bool   // it does
+}
+
+// crowd is how many may wait for each dialogue.
+const crowd = 32
+
+// take waits for a dialogue, at most the time of a request, and signs in where need be.
+func (p *pool) take(ctx context.Context, op string) (d *dialogue, fresh bool, err error) {
+	if err := p.place(ctx, op); err != nil {
+		return nil, false, err
+	}
+	if d = p.kept(); d != nil {
+		return d, false, nil
+	}
+	if d, err = p.open(ctx, op); err != nil {
+		<-p.places
+		return nil, false, err
+	}
+	return d, true, nil
+}
+
+func (p *pool) place(ctx context.Context, op string) error {
+	if ctx.Err() != nil {
+		return mailbox.Expired(ctx, op)
+	}
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	default:
+	}
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > int32(crowd*cap(p.places)) {
+		return mailbox.Fail(op, mailbox.Busy, errBusy)
+	}
+	t := time.NewTimer(p.timeout)
+	defer t.Stop()
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	case <-t.C:
+		return mailbox.Fail(op, mailbox.Busy, errBusy)
+	case <-ctx.Done():
+		return mailbox.Expired(ctx, op)
+	}
+}
+
+var (
+	errBusy   = errors.New("as many requests to the system are under way as the option sessions allows")
+	errClosed = errors.New("the backend is closed")
+)
+
+// kept takes an idle dialogue that may still be good.
+func (p *pool) kept() *dialogue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.idle) > 0 {
+		d := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		if d.alive() && time.Since(d.idle) < p.o.Idle {
+			return d
+		}
+		d.close()
+	}
+	return nil
+}
+
+// give returns a dialogue after a request; good says that it can be used again.
+func (p *pool) give(d *dialogue, good bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if good && !p.closed {
+		d.idle = time.Now()
+		p.idle = append(p.idle, d)
+	} else {
+		d.close()
+	}
+	<-p.places
+}
+
+// open connects and signs in.
+func (p *pool) open(ctx context.Context, op string) (*dialogue, error) {
+	if err := p.rest.check(op); err != nil {
+		return nil, err
+	}
+	c, err := p.connect(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.rest.failed(err)
+		}
+		return nil, mailbox.Fail(op, mailbox.Unavailable, err)
+	}
+	d := &dialogue{carrier: c, session: "s97-" + rand.Text()}
+	if err := p.login(ctx, op, d); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// errLogin is the system's word on star97's own account.
+var errLogin = errors.New("the system refuses star97's own account: check user, password and login")
+
+// login signs in. A nonce is good for one password: the signature is that of the
+// interface, the lower-case hex MD5 of the nonce, a colon and the lower-case hex SHA-1 of
+// the password.
+func (p *pool) login(ctx context.Context, op string, d *dialogue) error {
+	request, name := p.plain(), loginPlain
+	if p.o.Login == SignedLogin {
+		hello, err := p.signIn(ctx, op, d, "AuthenticationRequest", func(m *message) { m.put("userId", p.o.User) })
+		if err != nil {
+			return err
+		}
+		if kind := hello.of("passwordAlgorithm"); kind != "MD5" {
+			return mailbox.Fail(op, mailbox.Unavailable, errors.New("the system wants the password signed otherwise than by MD5: set login to 22V5"))
+		}
+		signed := sign(hello.of("nonce"), p.password)
+		name, request = loginSigned, func(m *message) {
+			m.put("userId", p.o.User)
+			m.put("signedPassword", signed)
+		}
+	}
+	n, err := p.signIn(ctx, op, d, name, request)
+	if err != nil {
+		return err
+	}
+	days, limited := n.number("passwordExpiresDays")
+	p.welcome.Store(&welcome{kind: n.of("loginType"), expires: days, limited: limited})
+	d.in = true
+	return nil
+}
+
+const (
+	loginSigned = "LoginRequest14sp4"
+	loginPlain  = "LoginRequest22V5"
+)
+
+func (p *pool) plain() func(*message) {
+	return func(m *message) {
+		m.put("userId", p.o.User)
+		m.put("password", p.password.Reveal())
+	}
+}
+
+// signIn sends a document of the login. Whatever comes of it, nothing was done to a
+// mailbox. A refusal counts at star97's own account: the next try waits.
+func (p *pool) signIn(ctx context.Context, op string, d *dialogue, name string, fill func(*message)) (*node, error) {
+	n, err := p.send(ctx, op, d, name, fill, false)
+	f, refused := err.(fault)
+	switch {
+	case refused:
+		code := f.code(mailbox.ServiceRefused)
+		if code == mailbox.ServiceRefused {
+			err = fmt.Errorf("%w (%w)", errLogin, f)
+			p.rest.hold(code, err)
+		}
+		return nil, mailbox.Fail(op, code, err)
+	case mailbox.CodeOf(err) == mailbox.OutcomeUnknown:
+		return nil, mailbox.Fail(op, mailbox.Unavailable, errors.Unwrap(err))
+	}
+	return n, err
+}
+
+// sign makes the signedPassword of LoginRequest14sp4.
+func sign(nonce string, password secret.Secret) string {
+	word := sha1.Sum([]byte(password.Reveal()))
+	signed := md5.Sum([]byte(nonce + ":" + hex.EncodeToString(word[:])))
+	return hex.EncodeToString(signed[:])
+}
+
+// send sends one document on a dialogue and reads what answers it. An ErrorResponse is a
+// bare fault; other errors are mailbox's, and end the dialogue.
+func (p *pool) send(ctx context.Context, op string, d *dialogue, name string, fill func(*message), safe bool) (*node, error) {
+	doc := document(d.session, name, fill)
+	defer clear(doc[:cap(doc)])
+	try, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("it took longer than %v", p.timeout))
+	defer cancel()
+	text, err := d.exchange(try, op, doc, safe)
+	if err != nil {
+		if ctx.Err() == nil {
+			p.rest.failed(errors.Unwrap(err))
+		}
+		return nil, err
+	}
+	p.rest.worked()
+	defer clear(text)
+	n, err := answer(text, d.session, d.decoded())
+	switch {
+	case err == nil && n.kind == "ErrorResponse":
+		return nil, p.o.faultOf(n)
+	case err == nil && n.kind == answerOf(name):
+		return n, nil
+	}
+	d.close()
+	code := mailbox.Unavailable
+	if !safe {
+		code = mailbox.OutcomeUnknown
+	}
+	return nil, mailbox.Fail(op, code, errShape)
+}
+
+// shut ends every dialogue that is idle, in the interface's own way where that is quick.
+func (p *pool) shut() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, d := range idle {
+		// One logout: started here; stops when it is answered, at the latest after farewell.
+		all.Go(func() {
+			_, _ = p.send(ctx, "logout", d, "LogoutRequest", func(m *message) { // nobody is left to tell
+				m.put("userId", p.o.User)
+				m.put("reason", "closed")
+			}, false)
+			d.close()
+		})
+	}
+	all.Wait()
+}
+
+// farewell is how long a logout may take.
+const farewell = 500 * time.Millisecond
+
+// rest leaves a system alone that fails, or that refuses star97's own account and could
+// lock it.
+type rest struct {
+	after int
+	pause time.Duration
+
+	mu    sync.Mutex
+	row   int // failures in a row
+	until time.Time
+	code  mailbox.Code
+	why   error
+}
+
+func (r *rest) check(op string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if left := time.Until(r.until); left > 0 {
+		return mailbox.Fail(op, r.code, fmt.Errorf("the system is left alone for %v: %w", left.Round(time.Millisecond), r.why))
+	}
+	return nil
+}
+
+func (r *rest) worked() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.row = 0
+}
+
+func (r *rest) failed(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.row++; r.row >= r.after {
+		r.row, r.until, r.code, r.why = 0, time.Now().Add(r.pause), mailbox.Unavailable, why
+	}
+}
+
+func (r *rest) hold(code mailbox.Code, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until, r.code, r.why = time.Now().Add(r.pause), code, why
+}

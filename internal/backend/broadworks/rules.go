@@ -1,0 +1,126 @@
+package broadworks
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+)
+
+// rules are what the system demands of a user's codes.
+type rules struct {
+	policy pin.Policy
+	limit  int // wrong codes until the login is disabled; 0: any number
+}
+
+// readRules maps the answer to UserPortalPasscodeRulesGetRequest. Where runs up and runs
+// down have two lengths, the shorter one counts for both.
+func readRules(n *node) rules {
+	number := func(name string) int {
+		i, _ := n.number(name)
+		return max(0, min(i, pin.MaxDigits))
+	}
+	var r rules
+	r.policy.MinLen, r.policy.MaxLen = number("minCodeLength"), number("maxCodeLength")
+	if n.truth("disallowRepeatedDigits") {
+		r.policy.MaxSameRun = number("numberOfRepeatedDigits")
+	}
+	if n.truth("disallowContiguousSequences") {
+		up, down := number("numberOfAscendingDigits"), number("numberOfDescendingDigits")
+		r.policy.MaxSequence = min(up, down)
+		if up == 0 || down == 0 {
+			r.policy.MaxSequence = max(up, down)
+		}
+	}
+	if n.truth("disallowUserNumber") || n.truth("disallowReversedUserNumber") {
+		r.policy.OwnNumber = pin.NotEqual
+	}
+	r.policy.Current = n.truth("disallowOldPasscode") || n.truth("disallowReversedOldPasscode")
+	if n.truth("disableLoginAfterMaxFailedLoginAttempts") {
+		r.limit, _ = n.number("maxFailedLoginAttempts")
+		r.limit = max(0, r.limit)
+	}
+	return r
+}
+
+// rulebook remembers the rules of users.
+type rulebook struct {
+	keep time.Duration
+
+	mu   sync.Mutex
+	read map[string]dated
+}
+
+type dated struct {
+	rules
+	at     time.Time
+	hidden error // star97's own account may not read them
+}
+
+func (b *rulebook) of(id string) (dated, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d, ok := b.read[id]
+	return d, ok && time.Since(d.at) < b.keep
+}
+
+func (b *rulebook) add(id string, d dated) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.read == nil || len(b.read) >= maxPeople {
+		b.read = map[string]dated{}
+	}
+	d.at = time.Now()
+	b.read[id] = d
+}
+
+// rulesOf reads a user's rules, or takes them from memory. ServiceRefused: star97's own
+// account may not see them.
+func (s *Store) rulesOf(ctx context.Context, op, id string) (rules, error) {
+	if d, ok := s.rules.of(id); ok {
+		return d.rules, d.hidden
+	}
+	n, err := s.ask(ctx, op, command{name: askRules, safe: true, fill: func(m *message) { m.put("userId", id) }})
+	if err = known(op, err); err != nil {
+		if hidden(err) {
+			s.rules.add(id, dated{hidden: err})
+		}
+		return rules{}, err
+	}
+	if n.of("minCodeLength") == "" {
+		return rules{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
+	}
+	r := readRules(n)
+	s.rules.add(id, dated{rules: r})
+	return r, nil
+}
+
+// allowed asks what the system told of codes whether next may be.
+func (s *Store) allowed(ctx context.Context, op string, p person, current, next pin.PIN) error {
+	r, err := s.rulesOf(ctx, op, p.id)
+	if hidden(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c := pin.Context{Extension: p.extension, Current: current}
+	if number := p.digits(); number != "" {
+		c.Numbers = []string{number}
+	}
+	switch broken := r.policy.Check(next, c); broken {
+	case pin.Pass:
+		return nil
+	case pin.TooShort:
+		return mailbox.Fail(op, mailbox.TooShort, nil)
+	case pin.TooLong:
+		return mailbox.Fail(op, mailbox.TooLong, nil)
+	case pin.IsCurrent:
+		return mailbox.Fail(op, mailbox.InHistory, nil)
+	default:
+		return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
+	}
+}
