@@ -30,12 +30,12 @@ func (d *dialog) bye() {
 	}
 	d.phase = leaving
 	d.gone()
-	done := make(chan struct{})
-	d.byeDone = done
 	req, send := d.request(sip.BYE), d.s.transact
 	if d.unproven() {
 		send = d.s.mention
 	}
+	done := make(chan struct{})
+	d.byeDone = done
 	d.s.dialogs.work.Add(1)
 	// Started by the dialog; stops when the BYE is answered or its time is up;
 	// owns the BYE's transaction.

@@ -165,13 +165,17 @@ func (d *dialog) run() {
 	}
 }
 
-// guarded keeps a panic to this call: it is hung up, the process goes on.
+// guarded keeps a panic to this call: it is hung up, the process goes on. One whose
+// BYE cannot be sent is over.
 func (d *dialog) guarded(do func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			d.s.survived(v, cleaned(d.id.callID, callIDShown))
 			if d.phase == up {
-				d.bye() // nothing is left to wait for
+				d.guarded(d.bye) // nothing is left to wait for
+			}
+			if d.byeDone == nil {
+				d.phase = ended
 			}
 		}
 	}()

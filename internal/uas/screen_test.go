@@ -252,6 +252,16 @@ func TestAPanicEndsOneCallOnly(t *testing.T) {
 		healthy(t, h)
 		require.NotContains(t, h.log.String(), "secret")
 	})
+	t.Run("while it is hung up", func(t *testing.T) {
+		h := newHouse(t, setting{})
+		p := h.udp(t)
+		c := begun(t, h, p)
+		h.dialogs.each(func(d *dialog) { close(d.signals) }) // which bye closes; and the call ends
+		h.over(t)
+		soon(t, c.session.(*spy).isClosed)
+		require.Contains(t, h.log.String(), "uas.(*dialog).bye")
+		healthy(t, h)
+	})
 	t.Run("in the call", func(t *testing.T) {
 		h := newHouse(t, setting{act: func(_ context.Context, c *taken) {
 			<-c.leg.Signals()
