@@ -227,6 +227,25 @@ func TestCancelBeforeTheAnswerEndsTheINVITE(t *testing.T) {
 	h.over(t)
 }
 
+func TestARequestOfACallThatIsNotBegunIsAnswered(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	invite, tx := h.handed(t, p, p.build("INVITE", offerText, "application/sdp"))
+	d := h.made(t, invite, tx)
+	defer d.session.Close()
+	cancel, _ := h.handed(t, p, p.build("CANCEL", "", ""))
+	require.NoError(t, tx.Receive(cancel))
+	p.expect(487)
+	bye, byeTx := h.handed(t, p, p.build("BYE", "", ""))
+	answered := make(chan struct{})
+	go func() { defer close(answered); d.deliver(bye, byeTx, nil) }() // it found the dialog while that was being opened
+	soon(t, func() bool { return len(d.mail) == 1 })
+	require.Zero(t, d.open(invite, tx, h.terms.Load().calls, false).status)
+	p.expect(481)
+	<-answered
+	require.Zero(t, h.Calls())
+}
+
 func TestCancelAfterTheAnswerHasNoEffect(t *testing.T) {
 	h := newHouse(t, setting{})
 	p := h.udp(t)

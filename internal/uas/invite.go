@@ -222,6 +222,7 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, heir bool
 	defer func() { // also after a panic
 		if !started {
 			d.s.dialogs.remove(d)
+			close(d.over) // whose request was delivered meanwhile waits for it
 			d.s.dialogs.work.Add(-dialogWork)
 		}
 	}()

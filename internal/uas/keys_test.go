@@ -86,12 +86,19 @@ func TestKeysBeforeTheACKLeaveNothingBehind(t *testing.T) {
 	}
 }
 
+// made is the dialog of an INVITE, which nobody knows yet.
+func (h *house) made(t testing.TB, req *sip.Request, tx *sip.ServerTx) *dialog {
+	t.Helper()
+	d, refused := h.newDialog(req, tx, h.terms.Load().peers.all[0])
+	require.Nil(t, refused)
+	return d
+}
+
 // opened is the dialog of an INVITE from p; nothing runs of it.
 func (h *house) opened(t testing.TB, p *phone) *dialog {
 	t.Helper()
 	req, tx := h.handed(t, p, p.build("INVITE", offerText, "application/sdp"))
-	d, refused := h.newDialog(req, tx, h.terms.Load().peers.all[0])
-	require.Nil(t, refused)
+	d := h.made(t, req, tx)
 	require.Nil(t, h.dialogs.add(d, false, h.opts.Limits))
 	require.True(t, d.peer.enter())
 	t.Cleanup(func() {
