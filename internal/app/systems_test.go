@@ -1,0 +1,238 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	axlfake "star97/internal/backend/axl/fake"
+	"star97/internal/backend/conformance/trouble"
+	netsapiensfake "star97/internal/backend/netsapiens/fake"
+	unityfake "star97/internal/backend/unity/fake"
+
+	"star97/internal/backend"
+	"star97/internal/caller"
+	"star97/internal/caller/callertest"
+	"star97/internal/config"
+	"star97/internal/mailbox"
+	"star97/internal/script"
+	"star97/internal/script/stage"
+	"star97/internal/secret"
+)
+
+// system is a voicemail system with the mailbox 4001, for a house that changes codes there.
+type system struct {
+	configure func(*config.Config)
+	has       func(code string) bool // what is in its memory
+	orders    *trouble.Orders
+	noHistory bool // it takes a code of before
+}
+
+// systems open one of each kind; flags are those of its mailbox.
+var systems = map[string]func(t testing.TB, f mailbox.Flags) system{
+	"unity, codes checked by axl": openUnity,
+	"axl":                         openAXL,
+	"netsapiens":                  openNetSapiens,
+}
+
+const oldCode = "739152" // {old} of the scripts
+
+func openAXL(t testing.TB, f mailbox.Flags) system {
+	server := axlfake.New(t)
+	id := server.Put(axlfake.Person{Extension: "4001", Status: 1, CantChange: f.CannotChange}, code(t, oldCode))
+	return system{
+		configure: func(c *config.Config) { c.Store.Driver = "axl"; reachAXL(&c.Store, server) },
+		has:       func(digits string) bool { return server.Has(id, code(t, digits)) },
+		orders:    server.Orders(),
+	}
+}
+
+func reachAXL(o *backend.Options, server *axlfake.Server) {
+	o.AXL.API.URL, o.AXL.API.TLS.CAFile = server.URL, server.CAFile
+	o.AXL.User, o.AXL.Password = axlfake.User, secret.Source{File: server.LoginFile}
+	o.AXL.Lag = 0 // it has no cache
+}
+
+// openUnity has the codes kept in step with those of another system, which checks them.
+func openUnity(t testing.TB, f mailbox.Flags) system {
+	server, checker := unityfake.New(t), axlfake.New(t)
+	id := server.Put(unityfake.Mailbox{Extension: "4001", Alias: "ann", CantChange: f.CannotChange}, code(t, oldCode))
+	checker.Put(axlfake.Person{Extension: "4001", Status: 1, ID: "ann"}, code(t, oldCode))
+	return system{
+		configure: func(c *config.Config) {
+			north := backend.DefaultOptions()
+			north.Driver = "axl"
+			reachAXL(&north, checker)
+			c.Stores = map[string]backend.Options{"cucm": north}
+			c.Store.Driver, c.Store.Verify = "unity", backend.Verify{By: "store", Name: "cucm"}
+			o := &c.Store.Unity
+			o.API.URL, o.API.TLS.CAFile = server.URL, server.CAFile
+			o.User, o.Password = unityfake.User, secret.Source{File: server.LoginFile}
+			o.TimeZone = "UTC"
+		},
+		has:       func(digits string) bool { return server.Has(id, code(t, digits)) },
+		orders:    server.Orders(),
+		noHistory: true, // the checker has the code of before, which is not what this is about
+	}
+}
+
+func openNetSapiens(t testing.TB, f mailbox.Flags) system {
+	if f.CannotChange {
+		t.Skip("the system has no such flag")
+	}
+	server, configure := reachNetSapiens(t)
+	a := server.Put(mailbox.Account{Extension: "4001", Domain: "north.example"}, oldCode)
+	return system{
+		configure: configure,
+		has:       func(digits string) bool { return server.Has(a.ID, digits) },
+		orders:    server.Orders(),
+		noHistory: true,
+	}
+}
+
+func reachNetSapiens(t testing.TB) (*netsapiensfake.Server, func(*config.Config)) {
+	server := netsapiensfake.New(t, netsapiensfake.Settings{})
+	key := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(key, []byte(netsapiensfake.Key), 0o600))
+	return server, func(c *config.Config) {
+		c.Store.Driver = "netsapiens"
+		o := &c.Store.NetSapiens
+		o.API.URL, o.API.TLS.CAFile = server.Base(), server.CAFile
+		o.Domain, o.Key = "north.example", secret.Source{File: key}
+	}
+}
+
+// play makes a call to a house with the system, by the lines of a script.
+func (s system) play(t testing.TB, text string) {
+	t.Helper()
+	call := newScenario(t)
+	call.open = func(alter func(*config.Config)) *house {
+		return openHouse(t, func(c *config.Config) { alter(c); s.configure(c) })
+	}
+	require.NoError(t, call.run(stage.Lines(t, text)), "the call was:\n%s", call.timeline)
+	call.stop()
+}
+
+// eachSystem runs a test with every kind of system.
+func eachSystem(t *testing.T, f mailbox.Flags, run func(t testing.TB, s system)) {
+	t.Parallel()
+	earOf(tagsOf([]script.Line{}))
+	for name, open := range systems {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			callertest.InTime(t, func(t testing.TB) { run(t, open(t, f)) })
+		})
+	}
+}
+
+func TestACodeIsChangedInEverySystem(t *testing.T) {
+	eachSystem(t, mailbox.Flags{}, func(t testing.TB, s system) {
+		s.play(t, "press {old}#2{new}#{new}#\nhear changed option-change-2\npress *\nend goodbye")
+		require.True(t, s.has("482915"), "the new code")
+		require.False(t, s.has(oldCode))
+	})
+}
+
+func TestAWrongCodeIsWrongInEverySystem(t *testing.T) {
+	eachSystem(t, mailbox.Flags{}, func(t testing.TB, s system) {
+		s.play(t, "press {wrong}#\nhear wrong-code\npress {old}#\nhear option-change-2\npress *\nend goodbye")
+		require.True(t, s.has(oldCode))
+	})
+}
+
+// A system with a history refuses the code of before, and the caller hears why.
+func TestWhatASystemRefusesIsSaidWithItsReason(t *testing.T) {
+	eachSystem(t, mailbox.Flags{}, func(t testing.TB, s system) {
+		if s.noHistory {
+			t.Skip("it takes a code of before")
+		}
+		s.play(t, "press {old}#2{new}#{new}#\nhear changed option-change-2\npress 2{old}#{old}#\n"+
+			"hear refused-used-before old-code-works enter-new-code-6-10\npress * *\nend goodbye")
+		require.True(t, s.has("482915"), "the change before that")
+	})
+}
+
+func TestWhoCannotChangeHearsIt(t *testing.T) {
+	eachSystem(t, mailbox.Flags{CannotChange: true}, func(t testing.TB, s system) {
+		s.play(t, "press {old}#\nhear option-change-2\npress 2\nhear cannot-change option-change-2\npress *\nend goodbye")
+		require.True(t, s.has(oldCode))
+	})
+}
+
+// Nothing is known of a system that does not answer, and nothing is claimed.
+func TestADeadSystemIsToldHonestly(t *testing.T) {
+	eachSystem(t, mailbox.Flags{}, func(t testing.TB, s system) {
+		s.orders.Give(trouble.Any, trouble.Order{Kind: trouble.CutBefore, Times: trouble.Always})
+		s.play(t, "hear unavailable goodbye\nhear-not changed\nend unavailable")
+		require.True(t, s.has(oldCode))
+	})
+}
+
+// Callers who wait for a system that takes two seconds for each answer hear "one moment"
+// and then their menu; nobody misses a packet. Ten in a hundred are listened to: what all
+// hear is the same, and listening costs more than speaking.
+func TestASlowSystemDisturbsNobodysAudio(t *testing.T) {
+	t.Parallel()
+	const callers = 4 * alike
+	callertest.InTime(t, func(t testing.TB) {
+		server, configure := reachNetSapiens(t)
+		for i := range callers {
+			server.Put(mailbox.Account{Extension: fmt.Sprint(4001 + i), Domain: "north.example"}, oldCode)
+		}
+		server.Orders().Give(netsapiensfake.OpRead, trouble.Order{Kind: trouble.Slow, Delay: 2 * time.Second, Times: trouble.Always})
+		h := openHouse(t, func(c *config.Config) {
+			configure(c)
+			c.Store.NetSapiens.API.Concurrent = callers
+			c.Media.PortMin, c.Media.PortMax = reserve(callers + portPairs)
+		})
+		waited := make([]error, callers)
+		var all sync.WaitGroup
+		for i := range callers {
+			o := h.phone("*97", fmt.Sprint(4001+i))
+			if i%10 > 0 {
+				o.Ear = nil
+			}
+			time.Sleep(apart / 2)
+			// One caller: started here; stops when the call has ended.
+			all.Go(func() { waited[i] = waitPatiently(t, o) })
+		}
+		all.Wait()
+		require.NoError(t, errors.Join(waited...))
+	})
+}
+
+// waitPatiently is a caller who gives the right code and hangs up in the menu.
+func waitPatiently(t testing.TB, o caller.Options) error {
+	c, err := caller.Dial(t.Context(), o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	callertest.Heed(t, c)
+	if err := c.Press(t.Context(), oldCode+"#"); err != nil {
+		return err
+	}
+	if o.Ear == nil {
+		time.Sleep(10 * time.Second) // as long as the others take to hear their menu
+	} else {
+		p := &caller.Player{Call: c, Patience: patience}
+		p.Begin()
+		defer p.Finish()
+		if err := p.Do(t.Context(), stage.Lines(t, "hear please-wait option-change-2")[0]); err != nil {
+			return err
+		}
+	}
+	if err := c.Hangup(t.Context()); err != nil {
+		return err
+	}
+	if s := c.Media().Stats(); s.Lost > 0 || s.BeforeAck > 0 || s.Received < 50*4 {
+		return fmt.Errorf("the audio was not whole: %+v", s)
+	}
+	return nil
+}
