@@ -52,8 +52,8 @@ func (d *dialog) bye() {
 // is ended by a BYE (section 13.3.1.4), which its transaction would repeat ten times
 // (section 17.1.2.2). But over UDP anybody may have written the address that the
 // INVITE came from, and a victim there is to be sent no stream of messages.
-func (s *Server) mention(req *sip.Request, _ *dialog) (int, error) {
-	conn, err := s.transport.ClientRequestConnection(context.Background(), req)
+func (s *Server) mention(req *sip.Request, d *dialog) (int, error) {
+	conn, err := s.transport.ClientRequestConnection(d.life, req)
 	if err == nil {
 		err = conn.WriteMsg(req)
 		_, _ = conn.TryClose() // gives back the reference that the look-up took
@@ -61,10 +61,11 @@ func (s *Server) mention(req *sip.Request, _ *dialog) (int, error) {
 	return 0, err
 }
 
-// request sends a request, over TCP by the connection that is up or by a new one.
-func (s *Server) request(ctx context.Context, req *sip.Request) (*sip.ClientTx, error) {
+// request sends a request to a peer, over TCP by the connection that is up or by a new
+// one.
+func (s *Server) request(ctx context.Context, req *sip.Request, p *peer) (*sip.ClientTx, error) {
 	if strings.EqualFold(req.Transport(), "tcp") && !s.connected(req.Destination()) {
-		to, err := s.dialled.reach(ctx, req.Destination())
+		to, err := s.dialled.reach(ctx, req.Destination(), p)
 		if err != nil {
 			return nil, err
 		}

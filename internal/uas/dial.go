@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -23,9 +24,9 @@ func neverDials(net.Addr) net.Dialer {
 // dialled brings connections that we open into sipgo, as a listener that "accepts"
 // them. So they pass the gate as those do that others open.
 type dialled struct {
-	gate *gate
+	room
 	dscp int
-	room chan struct{}
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	conns  chan handed
 	before chan struct{} // of the connection accepted last
@@ -38,8 +39,12 @@ type handed struct {
 	in   chan struct{} // closed when sipgo finds the connection by its address
 }
 
-func newDialled(g *gate, dscp int, room chan struct{}) *dialled {
-	return &dialled{gate: g, dscp: dscp, room: room, conns: make(chan handed), closed: make(chan struct{})}
+// dialWait is for a connection to be made: to one that answers none a request is lost.
+const dialWait = 4 * time.Second
+
+func newDialled(r room, dscp int) *dialled {
+	dialer := net.Dialer{Timeout: dialWait}
+	return &dialled{room: r, dscp: dscp, dial: dialer.DialContext, conns: make(chan handed), closed: make(chan struct{})}
 }
 
 // Accept returns the next connection that reach opened. sipgo asks for the next one
@@ -66,21 +71,20 @@ func (d *dialled) Close() error {
 // Addr is nobody's; sipgo wants one with a port.
 func (d *dialled) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
 
-// reach opens a connection and returns the address that sipgo finds it by.
-func (d *dialled) reach(ctx context.Context, to string) (string, error) {
-	select {
-	case d.room <- struct{}{}:
-	default:
-		return "", errors.New("sip.limits.connections are up")
+// reach opens a connection for a request to a peer and returns the address that sipgo
+// finds it by.
+func (d *dialled) reach(ctx context.Context, to string, p *peer) (string, error) {
+	if !d.enter(p) {
+		return "", errors.New(noPlace)
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", to)
+	conn, err := d.dial(ctx, "tcp", to)
 	if err != nil {
-		<-d.room
+		d.leave(p)
 		return "", err
 	}
 	mark(conn, d.dscp)
 	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, leave: func() { <-d.room }}, make(chan struct{})}
+	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, leave: func() { d.leave(p) }}, make(chan struct{})}
 	select {
 	case d.conns <- h:
 		<-h.in

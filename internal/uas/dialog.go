@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -42,11 +43,11 @@ type dialog struct {
 	mail     chan *letter
 	hang     chan struct{}
 	hangOnce sync.Once
-	refers   chan transfer // the last that Refer was asked for
-	quit     chan struct{} // the server will not wait any longer
-	quitOnce sync.Once
-	over     chan struct{} // closed when run has ended
-	overran  atomic.Bool   // an INFO found the mail full
+	refers   chan transfer      // the last that Refer was asked for
+	life     context.Context    // of what the dialog sends; ends with it
+	abandon  context.CancelFunc // ends the dialog without waiting for anybody
+	over     chan struct{}      // closed when run has ended
+	overran  atomic.Bool        // an INFO found the mail full
 
 	// ---
 	phase     phase
@@ -103,9 +104,6 @@ func (d *dialog) Signals() <-chan call.Signal { return d.signals }
 // earlier (section 15).
 func (d *dialog) Hangup() { d.hangOnce.Do(func() { close(d.hang) }) }
 
-// abandon ends the dialog without waiting for anybody.
-func (d *dialog) abandon() { d.quitOnce.Do(func() { close(d.quit) }) }
-
 // deliver hands a request to the dialog and returns when it is dealt with. It
 // runs on the goroutine of the request's transaction.
 func (d *dialog) deliver(req *sip.Request, tx *sip.ServerTx, refused *refusal) {
@@ -159,7 +157,7 @@ func (d *dialog) run() {
 			d.guarded(func() { d.referAnswered(status) })
 		case <-d.byeDone:
 			d.phase = ended
-		case <-d.quit:
+		case <-d.life.Done():
 			d.phase = ended
 		}
 	}
@@ -189,6 +187,7 @@ func (d *dialog) finish() {
 	if d.s.dialogs.remove(d) {
 		d.peer.leave()
 	}
+	d.abandon()
 	close(d.over)
 	d.s.dialogs.work.Done()
 }

@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -186,7 +187,6 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		mail:    make(chan *letter, mailMax),
 		hang:    make(chan struct{}),
 		refers:  make(chan transfer, 1),
-		quit:    make(chan struct{}),
 		over:    make(chan struct{}),
 		order:   order{next: req.CSeq().SeqNo + 1, wait: max(s.opts.T1*3/2, reorderWait)},
 
@@ -199,6 +199,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		caller:   sourceOf(req).Addr(),
 		talk:     talk{session: randomID(), version: 1},
 	}
+	d.life, d.abandon = context.WithCancel(context.Background())
 	for _, h := range req.GetHeaders("Record-Route") {
 		if r, ok := h.(*sip.RecordRouteHeader); ok {
 			d.routes = append(d.routes, *r.Address.Clone())
@@ -222,6 +223,7 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, heir bool
 	defer func() { // also after a panic
 		if !started {
 			d.s.dialogs.remove(d)
+			d.abandon()
 			close(d.over) // whose request was delivered meanwhile waits for it
 			d.s.dialogs.work.Add(-dialogWork)
 		}

@@ -158,7 +158,7 @@ func (s *Server) bindTCP(ctx context.Context, network, address string, l *listen
 	l.addr = ln.Addr().(*net.TCPAddr).AddrPort()
 	var once sync.Once
 	l.close = func() (err error) { once.Do(func() { err = ln.Close() }); return err }
-	gated := &gatedListener{Listener: ln, gate: s.gate, dscp: s.opts.DSCP, room: s.connections}
+	gated := &gatedListener{Listener: ln, room: room{s.gate, s.connections}, dscp: s.opts.DSCP}
 	return func() error { return s.transport.ServeTCP(gated) }, nil
 }
 

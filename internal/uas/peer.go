@@ -25,7 +25,7 @@ type peer struct {
 // tally is what a peer has up.
 type tally struct {
 	calls   atomic.Int64
-	streams atomic.Int64 // TCP connections that it opened
+	streams atomic.Int64 // TCP connections, whoever opened them
 }
 
 // enter counts a call in; false if the peer has its fill.

@@ -18,9 +18,14 @@ import (
 // one too many, is closed before a byte is read.
 type gatedListener struct {
 	net.Listener
-	gate *gate
+	room
 	dscp int
-	room chan struct{} // one token per connection up
+}
+
+// room is for TCP connections, whoever opens them.
+type room struct {
+	gate  *gate
+	taken chan struct{} // one token per connection up
 }
 
 // Accept returns the next connection of a listed peer, or of one with calls up still.
@@ -46,31 +51,39 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			continue
 		}
 		if !l.enter(peer) {
-			l.gate.log.Warn("TCP connection refused: sip.limits.connections, or this peer's share of them, are up", "peer", peer.name, "source", from)
+			l.gate.log.Warn("TCP connection refused: "+noPlace, "peer", peer.name, "source", from)
 			_ = conn.Close()
 			continue
 		}
 		mark(conn, l.dscp)
-		return &gatedStream{Conn: conn, gate: l.gate, from: from.AddrPort(), leave: func() { peer.streams.Add(-1); <-l.room }}, nil
+		return &gatedStream{Conn: conn, gate: l.gate, from: from.AddrPort(), leave: func() { l.leave(peer) }}, nil
 	}
 }
 
+const noPlace = "sip.limits.connections, or this peer's share of them, are up"
+
 // enter takes a place for a connection. A peer among several leaves a quarter of
 // the places to the others.
-func (l *gatedListener) enter(p *peer) bool {
-	share := cap(l.room)
-	if len(l.gate.peers.Load().all) > 1 {
+func (r *room) enter(p *peer) bool {
+	share := cap(r.taken)
+	if len(r.gate.peers.Load().all) > 1 {
 		share -= share / 4
 	}
 	if p.streams.Add(1) <= int64(share) {
 		select {
-		case l.room <- struct{}{}:
+		case r.taken <- struct{}{}:
 			return true
 		default:
 		}
 	}
 	p.streams.Add(-1)
 	return false
+}
+
+// leave gives it back.
+func (r *room) leave(p *peer) {
+	p.streams.Add(-1)
+	<-r.taken
 }
 
 func mark(conn net.Conn, dscp int) {

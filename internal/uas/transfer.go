@@ -158,11 +158,11 @@ func fragStatus(body []byte) (int, error) {
 }
 
 // transact sends a request of a dialog and waits for its final status. An error comes
-// with a status that stands for it (section 8.1.3.1).
+// with a status that stands for it (section 8.1.3.1); the end of the dialog is none.
 func (s *Server) transact(req *sip.Request, d *dialog) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 64*s.opts.T1)
+	ctx, cancel := context.WithTimeout(d.life, 64*s.opts.T1)
 	defer cancel()
-	tx, err := s.request(ctx, req)
+	tx, err := s.request(ctx, req, d.peer)
 	if err != nil {
 		return sip.StatusServiceUnavailable, err
 	}
@@ -175,9 +175,7 @@ func (s *Server) transact(req *sip.Request, d *dialog) (int, error) {
 			}
 		case <-tx.Done():
 			return sip.StatusRequestTimeout, tx.Err()
-		case <-d.quit:
-			return sip.StatusRequestTimeout, nil
-		case <-d.over:
+		case <-d.life.Done():
 			return sip.StatusRequestTimeout, nil
 		case <-ctx.Done():
 			return sip.StatusRequestTimeout, ctx.Err()

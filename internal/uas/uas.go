@@ -117,7 +117,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
 	s.gate.inUse, s.gate.served, s.gate.count = s.dialogs.inUse, s.dialogs.served, deps.Metrics
-	s.dialled = newDialled(s.gate, opts.DSCP, s.connections)
+	s.dialled = newDialled(room{s.gate, s.connections}, opts.DSCP)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
