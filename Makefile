@@ -60,12 +60,14 @@ sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from S
 
 long: ## what CI has no time for (about an hour): a thousand kills, longer calls, a minute of fuzzing a target
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestEverySequence' ./internal/flow
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 4h -v -run 'FaultRun' ./internal/backend/...
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
 	$(MAKE) fuzz FUZZTIME=1m
 
-docs: ## draw the call flow anew; gather the explanations of all options for star97 init
+docs: ## draw the call flow anew; gather the explanations of all options for star97 init, the tables of the voicemail systems
 	$(GO) run ./cmd/star97 flow --format svg > internal/flow/flow.svg
 	$(GO) test -count=1 -run '^TestTheTemplateIsMade' ./internal/config -write
+	$(GO) test -count=1 -run '^TestThePagesTell' ./internal/backend -write
 
 prompts: ## speak what changed in prompts/*/manifest.yaml (PICO_DATA: folder of the SVOX Pico language data)
 	npm ci --silent --no-audit --no-fund --prefix cmd/star97-prompts
