@@ -1,0 +1,62 @@
+package cue
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// maxPage bounds a page.
+const maxPage = 1000
+
+// List returns the mailboxes in the order of their extensions, as they were read within
+// miss_pause.
+func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, error) {
+	const op = "list"
+	if ctx.Err() != nil {
+		return nil, mailbox.Expired(ctx, op)
+	}
+	if !p.AllDomains && !s.serves(p.Domain) {
+		return nil, nil
+	}
+	all, made := s.listed(), time.Now()
+	if len(s.o.Users) == 0 {
+		all, made = s.known()
+	}
+	if len(s.o.Users) == 0 && (all == nil || time.Since(made) > s.o.MissPause) {
+		var err error
+		if all, err = s.people(ctx, op); err != nil {
+			return nil, err
+		}
+	}
+	search := strings.ToLower(p.Search)
+	found := s.accounts(all, func(who person) bool {
+		return strings.Contains(who.extension, search) || strings.Contains(strings.ToLower(who.name), search) || strings.Contains(who.number, search)
+	})
+	slices.SortStableFunc(found, inOrder)
+	if p.After != nil {
+		i, _ := slices.BinarySearchFunc(found, *p.After, func(a, after mailbox.Account) int {
+			if inOrder(a, after) <= 0 {
+				return -1
+			}
+			return 1
+		})
+		found = found[i:]
+	}
+	most := maxPage
+	if p.Limit > 0 {
+		most = min(most, p.Limit)
+	}
+	return found[:min(len(found), most)], nil
+}
+
+// inOrder is the order of a list.
+func inOrder(a, b mailbox.Account) int {
+	if c := strings.Compare(a.Extension, b.Extension); c != 0 {
+		return c
+	}
+	return strings.Compare(a.ID, b.ID)
+}
