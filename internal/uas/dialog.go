@@ -21,7 +21,7 @@ import (
 const (
 	mailMax    = 64 // requests delivered and not yet looked at
 	keysMax    = 64 // keys from INFO that the call has not taken yet
-	signalsMax = keysMax + 4
+	signalsMax = keysMax + 6
 )
 
 // dialog is one call's signalling (RFC 3261 section 12); it implements call.Leg.
@@ -63,16 +63,17 @@ type dialog struct {
 	source    string    // where the last request came from
 	network   string    // by which transport it came: udp, tcp
 
-	accepted *accepted // the last 2xx to an INVITE
-	referral *referral // the transfer whose outcome is awaited
-	referred bool      // a transfer was asked for at least once
-	acked    bool      // the first INVITE's 2xx was acknowledged
-	ready    bool      // Confirmed was told
-	talk     talk
-	early    []dtmf.Report // keys before the ACK
-	toldLost bool
-	toldGone bool
-	byeDone  chan struct{}
+	accepted  *accepted   // the last 2xx to an INVITE
+	referral  *referral   // the transfer whose outcome is awaited
+	referrals []*referral // the last transfers that were asked for
+	elsewhere bool        // one succeeded
+	acked     bool        // the first INVITE's 2xx was acknowledged
+	ready     bool        // Confirmed was told
+	talk      talk
+	early     []dtmf.Report // keys before the ACK
+	toldLost  bool
+	toldGone  bool
+	byeDone   chan struct{}
 }
 
 type phase uint8

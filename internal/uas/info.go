@@ -53,7 +53,8 @@ func lostAt(at time.Duration) dtmf.Report {
 }
 
 // tell queues a key. A call that does not read loses keys, and finds one Lost
-// report in their place; the queue has a place for it, for Confirmed, Referred and Gone.
+// report in their place; the queue has one for it, for Confirmed and Gone, and for what
+// is told of transfers while the call asks for the next.
 func (d *dialog) tell(r dtmf.Report) {
 	if len(d.signals) >= keysMax {
 		if d.toldLost {

@@ -3,6 +3,7 @@ package uas
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ const fragType = "message/sipfrag"
 // referWait bounds the wait for the outcome of a transfer. The call has its own,
 // earlier one, with words for the caller.
 const referWait = 3 * time.Minute
+
+// referralsMax are the transfers of one call that are remembered.
+const referralsMax = 8
 
 // transfer is what a call asks for: a target, and the number that the answer bears.
 type transfer struct {
@@ -44,7 +48,8 @@ func (d *dialog) Refer(target string, number uint32) {
 	d.refers <- transfer{target, number}
 }
 
-// refer sends a REFER. It takes the place of one whose outcome is still open.
+// refer sends a REFER. It takes the place of one whose outcome is still open; that one
+// may succeed yet.
 func (d *dialog) refer(t transfer) {
 	if d.phase != up || !d.ready {
 		return
@@ -60,10 +65,13 @@ func (d *dialog) refer(t transfer) {
 	}
 	r := &referral{
 		transfer: t,
-		id:       strconv.FormatUint(uint64(d.localSeq), 10), first: !d.referred,
+		id:       strconv.FormatUint(uint64(d.localSeq), 10), first: len(d.referrals) == 0,
 		answered: make(chan int, 1), giveUp: time.Now().Add(d.s.referWait),
 	}
-	d.referral, d.referred = r, true
+	d.referral = r
+	if d.referrals = append(d.referrals, r); len(d.referrals) > referralsMax {
+		d.referrals = slices.Delete(d.referrals, 0, 1)
+	}
 	d.s.dialogs.work.Add(1)
 	// Started with each REFER; stops when it is answered, its time is up or the dialog
 	// is over; owns its transaction.
@@ -93,10 +101,12 @@ func (d *dialog) referAnswered(status int) {
 	}
 }
 
-// conclude tells the call how a transfer ended; none is awaited any more.
+// conclude tells the call how a transfer ended; none is awaited any more. After one that
+// succeeded nothing is told: the call is to end.
 func (d *dialog) conclude(t transfer, status int) {
 	d.referral = nil
-	if d.phase == up {
+	if d.phase == up && !d.elsewhere {
+		d.elsewhere = status >= 200 && status < 300
 		d.signals <- call.Signal{Kind: call.Referred, Number: t.number, Status: status}
 	}
 }
@@ -108,7 +118,7 @@ func (d *dialog) notify(l *letter) {
 	case !strings.EqualFold(event, "refer"):
 		d.refuse(l, refuse(489, "Bad Event", "Allow-Events: refer")) // RFC 6665 section 8.3.2
 		return
-	case !d.referred:
+	case len(d.referrals) == 0:
 		d.refuse(l, refuse(sip.StatusCallTransactionDoesNotExists, "Subscription Does Not Exist"))
 		return
 	}
@@ -118,9 +128,18 @@ func (d *dialog) notify(l *letter) {
 		return
 	}
 	d.answer(l, response(l.req, sip.StatusOK, "OK"))
-	r := d.referral
-	if r == nil || id != r.id && !(id == "" && r.first) {
-		return // of a transfer whose outcome is known, or no longer awaited
+	r := d.referralOf(id)
+	if r == nil {
+		return
+	}
+	if status >= 200 && status < 300 {
+		// The caller is there, also by one that another took the place of, or that
+		// nobody told of in time.
+		d.conclude(r.transfer, status)
+		return
+	}
+	if r != d.referral {
+		return // its outcome is known, or no longer awaited
 	}
 	state, _, _ := strings.Cut(firstHeader(l.req, "Subscription-State"), ";")
 	switch {
@@ -129,6 +148,16 @@ func (d *dialog) notify(l *letter) {
 	case strings.EqualFold(strings.TrimSpace(state), "terminated"):
 		d.conclude(r.transfer, sip.StatusRequestTimeout) // nothing more will come
 	}
+}
+
+// referralOf is the one whose subscription a NOTIFY names; nil: it is none of the last.
+func (d *dialog) referralOf(id string) *referral {
+	for _, r := range d.referrals {
+		if id == r.id || id == "" && r.first {
+			return r
+		}
+	}
+	return nil
 }
 
 // eventOf is the event package of a NOTIFY, and the subscription that it names.

@@ -112,9 +112,12 @@ func TestATransferThatNobodyTellsOfIsGivenUp(t *testing.T) {
 		c, refer := asked(t, h, p)
 		p.reply(refer, "202 Accepted")
 		c.referredTo(t, 408)
-		p.tells("SIP/2.0 200 OK\r\n", "terminated", "refer")
+		p.tells("SIP/2.0 486 Busy Here\r\n", "terminated", "refer")
 		p.expect(200)
 		c.hearsNext(p)
+		p.tells("SIP/2.0 200 OK\r\n", "terminated", "refer")
+		p.expect(200)
+		c.referredTo(t, 200) // the caller is there
 	})
 	t.Run("no answer", func(t *testing.T) {
 		t.Parallel()
@@ -166,6 +169,42 @@ func TestANewerTransferTakesTheOlderOnesPlace(t *testing.T) {
 	p.expect(200)
 	require.EqualValues(t, 2, c.referredTo(t, 200))
 	c.hearsNext(p)
+}
+
+// The caller is there, whatever was asked for since.
+func TestAnOlderTransferThatSucceedsIsTold(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c, first := asked(t, h, p)
+	p.reply(first, "202 Accepted")
+	c.leg.Refer("sip:operator@pbx.example.org", 2)
+	p.reply(p.expectRequest("REFER"), "202 Accepted")
+	for _, frag := range []string{"SIP/2.0 180 Ringing\r\n", "SIP/2.0 200 OK\r\n", "SIP/2.0 200 OK\r\n"} {
+		p.tells(frag, "active", "refer;id="+strings.Fields(first.get("CSeq"))[0])
+		p.expect(200)
+	}
+	require.EqualValues(t, 1, c.referredTo(t, 200))
+	p.tells("SIP/2.0 487 Request Terminated\r\n", "terminated", "refer;id=1000")
+	p.expect(200)
+	c.hearsNext(p) // and once only
+}
+
+func TestOnlyTheLastTransfersAreRemembered(t *testing.T) {
+	h := newHouse(t, setting{})
+	p := h.udp(t)
+	c := begun(t, h, p)
+	var ids []string
+	for n := range referralsMax + 1 {
+		c.leg.Refer(target, uint32(n))
+		refer := p.expectRequest("REFER")
+		ids = append(ids, strings.Fields(refer.get("CSeq"))[0])
+		p.reply(refer, "202 Accepted")
+	}
+	for _, id := range ids[:2] {
+		p.tells("SIP/2.0 200 OK\r\n", "active", "refer;id="+id)
+		p.expect(200)
+	}
+	require.EqualValues(t, 1, c.referredTo(t, 200))
 }
 
 // Its outcome is known before the next is asked for, and waits to be heard.
