@@ -20,7 +20,7 @@ const storeys = `
 4  call backend
 3  ledger notify backend/*
 2  flow media lockout audit backend/conformance backend/httpapi prompt/ear script/stage
-1  sdp dialplan prompt mailbox
+1  sdp dialplan prompt mailbox sqlkit/sqlkittest
 0  pin dtmf codec metrics secret sqlkit strictyaml script prompts dialplans backend/conformance/trouble
 `
 
@@ -31,6 +31,8 @@ const topOfTests = 7
 // sidewards are imports within a storey, each with its reason.
 var sidewards = excused{
 	"dialplan -> mailbox":  "a route names its door, and a door is mailbox.Door for everybody",
+	"sqlkit -> secret":     "a database server asks for a password",
+	"sqlkit -> strictyaml": "what is wrong with a password's source is told under its key",
 	"script -> strictyaml": "what is wrong with a script is told as what is wrong with a file",
 }
 

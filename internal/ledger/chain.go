@@ -93,7 +93,7 @@ func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Reco
 
 // Head is the last record as it was noted when it was written.
 func (l *Ledger) Head(ctx context.Context) (h audit.Head, err error) {
-	err = l.db.Read(func(db *sql.DB) error {
+	err = l.db.Read(ctx, func(db *sql.DB) error {
 		h, err = head(ctx, db)
 		return err
 	})
@@ -128,7 +128,7 @@ func head(ctx context.Context, db rower) (audit.Head, error) {
 func (l *Ledger) query(ctx context.Context, where string, args ...any) iter.Seq2[audit.Record, error] {
 	return func(yield func(audit.Record, error) bool) {
 		stopped := false
-		err := l.db.Read(func(db *sql.DB) error {
+		err := l.db.Read(ctx, func(db *sql.DB) error {
 			rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM audit "+where+" ORDER BY seq", args...)
 			if err != nil {
 				return err

@@ -276,7 +276,7 @@ func TestSourcesAreBounded(t *testing.T) {
 
 func keysOf(t *testing.T, l *Ledger) (keys []string) {
 	t.Helper()
-	require.NoError(t, l.db.Read(func(db *sql.DB) error {
+	require.NoError(t, l.db.Read(t.Context(), func(db *sql.DB) error {
 		rows, err := db.Query("SELECT key FROM counters ORDER BY key")
 		if err != nil {
 			return err

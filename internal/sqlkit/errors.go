@@ -10,7 +10,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The kinds of trouble with a database file.
+// The kinds of trouble with a database; a server has more.
 var (
 	ErrLocked   = errors.New("locked")
 	ErrDamaged  = errors.New("damaged")
@@ -23,16 +23,22 @@ var (
 // ErrCommit marks an error that came when the commit had been asked for.
 var ErrCommit = errors.New("the outcome of the commit is not known")
 
-// Error is trouble with a database file, told with its path and a remedy.
+// Error is trouble with a database, told with its place and a remedy.
 type Error struct {
 	Kind  error
-	Path  string
-	Cause error // SQLite's or the system's own words
+	Path  string // of the file, or as in DB.Path
+	Cause error  // the database's or the system's own words
+
+	sentences map[error]string // nil: those of a file
 }
 
 // Error is one sentence: place, problem, remedy.
 func (e *Error) Error() string {
-	return fmt.Sprintf(sentences[e.Kind], e.Path) + " (" + e.Cause.Error() + ")"
+	words := e.sentences
+	if words == nil {
+		words = sentences
+	}
+	return fmt.Sprintf(words[e.Kind], e.Path) + " (" + e.Cause.Error() + ")"
 }
 
 // Unwrap leads to the kind and to the cause.
@@ -63,8 +69,11 @@ var kinds = map[int]error{
 // primaryCode masks the primary result code out of an extended one.
 const primaryCode = 0xff
 
-// explain wraps an SQLite error that has a sentence; others pass as they are.
+// explain wraps a database's error that has a sentence; others pass as they are.
 func (d *DB) explain(err error) error {
+	if d.server != nil {
+		return d.server.explain(err)
+	}
 	var told *Error
 	var se *sqlite.Error
 	if errors.As(err, &told) || !errors.As(err, &se) {
@@ -95,6 +104,6 @@ func fileError(path string, err error) error {
 // IsUnique tells whether err is a row that breaks a UNIQUE or PRIMARY KEY rule.
 func IsUnique(err error) bool {
 	var se *sqlite.Error
-	return errors.As(err, &se) &&
+	return isServersUnique(err) || errors.As(err, &se) &&
 		(se.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || se.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }

@@ -125,7 +125,7 @@ func TestAFileThatIsNotThereAnyMoreKeepsNothing(t *testing.T) {
 			require.ErrorIs(t, err, ErrGone)
 			require.NotErrorIs(t, err, ErrCommit, "it is certain that nothing was changed")
 			require.ErrorContains(t, err, "the database "+o.Path+" was removed or replaced while star97 had it open")
-			require.ErrorIs(t, d.Read(func(*sql.DB) error { return nil }), ErrGone)
+			require.ErrorIs(t, d.Read(t.Context(), func(*sql.DB) error { return nil }), ErrGone)
 		})
 	}
 }
@@ -184,8 +184,8 @@ func TestWithoutTheRightToWrite(t *testing.T) {
 
 func TestErrorsOfTheCallerPassUnchanged(t *testing.T) {
 	d := openNotes(t)
-	require.Same(t, context.Canceled, d.Read(func(*sql.DB) error { return context.Canceled }))
+	require.Same(t, context.Canceled, d.Read(t.Context(), func(*sql.DB) error { return context.Canceled }))
 	require.NoError(t, d.explain(nil))
-	err := d.Read(func(db *sql.DB) error { _, err := db.Exec("SELECT nonsense"); return err })
+	err := d.Read(t.Context(), func(db *sql.DB) error { _, err := db.Exec("SELECT nonsense"); return err })
 	require.ErrorContains(t, err, "database "+d.Path()+": ")
 }

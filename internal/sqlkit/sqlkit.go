@@ -1,6 +1,8 @@
-// Package sqlkit opens SQLite files so that what was committed survives a crash,
-// runs migrations, and turns SQLite's result codes into sentences with a remedy.
-// It knows no table. Rooms that share a file each bring their own migrations.
+// Package sqlkit opens SQLite files and databases of PostgreSQL servers so that what
+// was committed survives a crash, runs migrations, and turns the databases' error codes
+// into sentences with a remedy. It knows no table. Rooms that share a database each
+// bring their own migrations. Statements number their parameters ($1): both dialects
+// read that.
 package sqlkit
 
 import (
@@ -25,7 +27,7 @@ const (
 	checkedSize = 64 << 20
 )
 
-// Options of one database file.
+// Options of one SQLite file.
 type Options struct {
 	Path        string        `yaml:"path"`         // the file; it and its folder are made when missing
 	BusyTimeout time.Duration `yaml:"busy_timeout"` // wait for another program's lock, 0-1m, default 5s
@@ -45,14 +47,34 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// DB is one open SQLite file in WAL mode: any number of readers beside one
-// writer, each commit on the disk before it returns (synchronous=FULL).
+// DB is one open database, each commit on the disk before it returns: an SQLite file
+// in WAL mode (synchronous=FULL), any number of readers beside one writer, or a
+// database on a PostgreSQL server, whose writers lock rows (READ COMMITTED).
 type DB struct {
 	opt   Options
 	path  string      // absolute
 	file  os.FileInfo // of what is open
 	read  *sql.DB
-	write *sql.DB // one connection: writers of this process queue here, in Go
+	write *sql.DB // of a file one connection: writers of this process queue here, in Go
+
+	server *server // nil for a file
+}
+
+// Dialect is the SQL that a DB understands.
+type Dialect string
+
+// The dialects. Migrations have a folder for each.
+const (
+	SQLite     Dialect = "sqlite"
+	PostgreSQL Dialect = "postgres"
+)
+
+// Dialect tells which it is.
+func (d *DB) Dialect() Dialect {
+	if d.server != nil {
+		return PostgreSQL
+	}
+	return SQLite
 }
 
 // Open opens or makes the file, readable by its owner only. Errors are sentences
@@ -139,20 +161,39 @@ func (d *DB) Close() error {
 	return errors.Join(d.read.Close(), d.write.Close())
 }
 
-// Path is the file as it was configured.
-func (d *DB) Path() string { return d.opt.Path }
+// Path is the file as it was configured, or the database and its server.
+func (d *DB) Path() string {
+	if d.server != nil {
+		return d.server.place
+	}
+	return d.opt.Path
+}
 
-// Read lends the pool of reading connections to use; its error comes back explained.
-func (d *DB) Read(use func(db *sql.DB) error) error {
-	if err := d.there(); err != nil {
+// Read lends the pool of reading connections to use, which takes one at a time; its
+// error comes back explained.
+func (d *DB) Read(ctx context.Context, use func(db *sql.DB) error) error {
+	leave, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
+	defer leave()
 	return d.explain(use(d.read))
+}
+
+// enter makes sure that the database can be used now; leave ends the use.
+func (d *DB) enter(ctx context.Context) (leave func(), err error) {
+	if d.server != nil {
+		return d.server.enter(ctx)
+	}
+	return func() {}, d.there()
 }
 
 // there tells whether the file is still the one that is open: SQLite would go on in
 // one that was removed or replaced, and everything would be lost with the process.
 func (d *DB) there() error {
+	if d.server != nil {
+		return nil
+	}
 	now, err := os.Stat(d.path)
 	switch {
 	case err != nil:
@@ -163,10 +204,24 @@ func (d *DB) there() error {
 	return nil
 }
 
-// Write runs use in one transaction, alone among all writers, and commits it. An
-// error that is ErrCommit says that the commit was asked for and its fate is not
-// known; after any other error nothing was changed.
+// Write runs use in one transaction and commits it; in a file it is alone among all
+// writers, on a server use locks what it needs, and runs again where the server has
+// undone its work for the sake of another transaction. An error that is ErrCommit says
+// that the commit was asked for and its fate is not known; after any other error
+// nothing was changed.
 func (d *DB) Write(ctx context.Context, use func(tx *sql.Tx) error) error {
+	if d.server == nil {
+		return d.transact(ctx, use)
+	}
+	leave, err := d.server.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return again(ctx, func() error { return d.transact(ctx, use) })
+}
+
+func (d *DB) transact(ctx context.Context, use func(tx *sql.Tx) error) error {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return d.explain(err)
@@ -182,8 +237,22 @@ func (d *DB) Write(ctx context.Context, use func(tx *sql.Tx) error) error {
 	if err := d.there(); err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return errors.Join(ErrCommit, d.explain(err))
+	err = tx.Commit()
+	switch {
+	case err == nil:
+		return nil
+	case isUndone(err):
+		return d.explain(err)
 	}
-	return nil
+	return errors.Join(ErrCommit, d.explain(err))
+}
+
+// Alone makes everybody else who asks for the same name wait until tx has ended, on
+// every node. In a file each transaction is alone anyway.
+func (d *DB) Alone(ctx context.Context, tx *sql.Tx, name string) error {
+	if d.server == nil {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", "star97 "+name)
+	return err
 }

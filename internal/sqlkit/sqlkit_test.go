@@ -51,7 +51,7 @@ func write(d *DB, ctx context.Context, text string) error {
 
 func notes(t testing.TB, d *DB) (texts []string) {
 	t.Helper()
-	require.NoError(t, d.Read(func(db *sql.DB) error {
+	require.NoError(t, d.Read(t.Context(), func(db *sql.DB) error {
 		rows, err := db.Query("SELECT text FROM note ORDER BY text")
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func TestMigrate(t *testing.T) {
 
 	broken := migration("CREATE TABLE log (n INTEGER)", "CREATE TABLE more (n INTEGER); CREATE TABLE more (n INTEGER)")
 	require.Error(t, d.Migrate(t.Context(), "other", broken))
-	err = d.Read(func(db *sql.DB) error { _, err := db.Exec("SELECT * FROM more"); return err })
+	err = d.Read(t.Context(), func(db *sql.DB) error { _, err := db.Exec("SELECT * FROM more"); return err })
 	require.ErrorContains(t, err, "no such table", "a failed step leaves nothing behind")
 }
 

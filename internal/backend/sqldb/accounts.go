@@ -61,7 +61,7 @@ func pattern(text string) string {
 }
 
 func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (found []mailbox.Account, err error) {
-	err = s.db.Read(func(db *sql.DB) error {
+	err = s.db.Read(ctx, func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err

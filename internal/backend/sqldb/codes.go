@@ -17,7 +17,7 @@ func (s *Store) load(ctx context.Context, op, id string) (r record, flags mailbo
 		return s.decoy, flags, mailbox.Fail(op, mailbox.WrongPIN, nil), nil
 	}
 	var kid sql.NullString
-	err = s.db.Read(func(db *sql.DB) error {
+	err = s.db.Read(ctx, func(db *sql.DB) error {
 		return db.QueryRowContext(ctx, `
 SELECT m.disabled, m.cannot_change, c.kid, c.salt, c.hash,
        coalesce(c.memory, 0), coalesce(c.passes, 0), coalesce(c.threads, 0)

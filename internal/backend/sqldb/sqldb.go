@@ -127,7 +127,7 @@ func (s *Store) loadPepper(ctx context.Context, path string) (*pepper, error) {
 }
 
 func (s *Store) kids(ctx context.Context) (kids []string, err error) {
-	err = s.db.Read(func(db *sql.DB) error {
+	err = s.db.Read(ctx, func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, "SELECT DISTINCT kid FROM code")
 		if err != nil {
 			return err
