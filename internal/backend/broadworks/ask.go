@@ -56,7 +56,7 @@ func (s *Store) ask(ctx context.Context, op string, c command) (*node, error) {
 		case refused && f.means == session:
 			renewed = true // it was not carried out, whatever it is
 			continue
-		case !c.safe, tries >= s.tries, refused, mailbox.CodeOf(err) != mailbox.Unavailable:
+		case !c.safe, tries >= s.tries, refused, s.pool.rest.check(op) != nil, mailbox.CodeOf(err) != mailbox.Unavailable:
 			return nil, err
 		}
 		t := time.NewTimer(pause)

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"star97/internal/backend/httpapi"
@@ -37,6 +38,7 @@ type Store struct {
 	people  people
 	rules   rulebook
 	turns   turns
+	unseen  atomic.Int64 // until when states are not asked for, in Unix milliseconds
 }
 
 var (
@@ -62,7 +64,7 @@ func open(o Options) (*Store, error) {
 	}
 	s.people.keep, s.rules.keep = o.RulesFor, o.RulesFor
 	p := &pool{
-		o: o, password: password, timeout: o.Line.Timeout, places: make(chan struct{}, o.Sessions),
+		o: o, password: password, timeout: o.Line.Timeout, wait: o.Line.Timeout, places: make(chan struct{}, o.Sessions),
 		rest: rest{after: o.Line.BreakAfter, pause: o.Line.BreakPause},
 	}
 	s.pool = p
@@ -112,8 +114,9 @@ func (s *Store) overSOAP() error {
 	}
 	s.api = api
 	// httpapi ends each of its tries; this bounds all of them.
+	s.pool.wait = s.o.API.Timeout
 	s.pool.timeout = time.Duration(s.o.API.Retries+1) * (s.o.API.Timeout + mostPause)
-	s.pool.rest = rest{after: 1 << 30, pause: s.o.API.BreakPause}
+	s.pool.rest = rest{pause: s.o.API.BreakPause}
 	s.pool.connect = func(context.Context) (carrier, error) {
 		return &soap{client: api, parameter: s.o.Parameter, cookies: map[string]string{}}, nil
 	}
@@ -149,6 +152,7 @@ func (o Options) Declared() mailbox.Traits {
 			"that wrong codes that are checked count towards a disabled login, and that a new code enables it again (login_disabled)",
 			"what expirationDays is of a code that has expired, and whether a change by an administrator's account must be followed by the owner's",
 			"the ports 2208 and 2209, and the name of the element in SOAP (line.server, parameter)",
+			"what the rules count as repeated digits and as sequences",
 			"how soon a changed code is in force in servers that are kept in step (lag)",
 		},
 	}
@@ -169,7 +173,7 @@ func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 		t.Check, t.Proof, t.Limit = mailbox.Compare, mailbox.ByReadBack, 0
 		return t
 	}
-	if r, ok := s.rules.of(a.ID); ok {
+	if r, ok := s.rules.of(a.ID); ok && r.hidden == nil {
 		t.Limit = r.limit
 	}
 	return t

@@ -62,7 +62,7 @@ func (s *Store) open(ctx context.Context, op string, p person) error {
 	if !s.o.readsStates() {
 		return nil
 	}
-	i, err := s.info(ctx, op, p.id)
+	i, err := s.states(ctx, op, p.id)
 	switch {
 	case hidden(err):
 		return nil

@@ -1,6 +1,7 @@
 package broadworks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func readPeople(table *node) ([]person, error) {
 	for i := range table.nodes {
 		switch n := &table.nodes[i]; n.name {
 		case "colHeading":
-			at[strings.TrimSpace(n.text)] = columns
+			at[string(bytes.TrimSpace(n.text))] = columns
 			columns++
 		case "row":
 			if len(n.nodes) != columns {
@@ -145,7 +146,7 @@ func readPeople(table *node) ([]person, error) {
 			}
 			cell := func(heading string) string {
 				if k, ok := at[heading]; ok {
-					return strings.TrimSpace(n.nodes[k].text)
+					return string(bytes.TrimSpace(n.nodes[k].text))
 				}
 				return ""
 			}
@@ -228,14 +229,16 @@ func (s *Store) accounts(ctx context.Context, op, domain string, people []person
 			a.Numbers = []string{number}
 		}
 		if s.o.readsStates() {
-			i, err := s.info(ctx, op, p.id)
+			i, err := s.states(ctx, op, p.id)
 			if errors.Is(err, mailbox.NotFound) {
 				continue // gone since
 			}
 			if err != nil && !hidden(err) {
 				return nil, err
 			}
-			a.Flags = s.flags(i)
+			if err == nil {
+				a.Flags = s.flags(i)
+			}
 		}
 		r, err := s.rulesOf(ctx, op, p.id)
 		if err != nil && !hidden(err) {

@@ -168,7 +168,7 @@ func (l *line) exchange(ctx context.Context, op string, doc []byte, safe bool) (
 	if ctx.Err() != nil {
 		return nil, mailbox.Expired(ctx, op)
 	}
-	// Ends a write that nobody reads: runs when ctx has ended.
+	// Ends a write that nobody reads: started here; stops at once; runs when ctx has ended.
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	if n, err := l.conn.Write(doc); err != nil {

@@ -20,7 +20,6 @@ import (
 type dialogue struct {
 	carrier
 	session string
-	in      bool      // signed in
 	idle    time.Time // since when nobody uses it
 }
 
@@ -29,7 +28,8 @@ type pool struct {
 	o        Options
 	password secret.Secret
 	connect  func(ctx context.Context) (carrier, error)
-	timeout  time.Duration
+	timeout  time.Duration // of a request
+	wait     time.Duration // for a dialogue
 	places   chan struct{}
 	waiting  atomic.Int32
 	rest     rest
@@ -50,7 +50,7 @@ type welcome struct {
 // crowd is how many may wait for each dialogue.
 const crowd = 32
 
-// take waits for a dialogue, at most the time of a request, and signs in where need be.
+// take waits for a dialogue and signs in where need be.
 func (p *pool) take(ctx context.Context, op string) (d *dialogue, fresh bool, err error) {
 	if err := p.place(ctx, op); err != nil {
 		return nil, false, err
@@ -78,7 +78,7 @@ func (p *pool) place(ctx context.Context, op string) error {
 	if p.waiting.Add(1) > int32(crowd*cap(p.places)) {
 		return mailbox.Fail(op, mailbox.Busy, errBusy)
 	}
-	t := time.NewTimer(p.timeout)
+	t := time.NewTimer(p.wait)
 	defer t.Stop()
 	select {
 	case p.places <- struct{}{}:
@@ -171,7 +171,7 @@ func (p *pool) login(ctx context.Context, op string, d *dialogue) error {
 	}
 	days, limited := n.number("passwordExpiresDays")
 	p.welcome.Store(&welcome{kind: n.of("loginType"), expires: days, limited: limited})
-	d.in = true
+	p.rest.welcomed()
 	return nil
 }
 
@@ -197,7 +197,9 @@ func (p *pool) signIn(ctx context.Context, op string, d *dialogue, name string, 
 		code := f.code(mailbox.ServiceRefused)
 		if code == mailbox.ServiceRefused {
 			err = fmt.Errorf("%w (%w)", errLogin, f)
-			p.rest.hold(code, err)
+			p.rest.refused(err)
+		} else {
+			err = fmt.Errorf("the system cannot sign star97 in: %w; a system of another release may want another login", f)
 		}
 		return nil, mailbox.Fail(op, code, err)
 	case mailbox.CodeOf(err) == mailbox.OutcomeUnknown:
@@ -272,11 +274,12 @@ const farewell = 500 * time.Millisecond
 // rest leaves a system alone that fails, or that refuses star97's own account and could
 // lock it.
 type rest struct {
-	after int
+	after int // failures in a row; 0: who carries documents counts them
 	pause time.Duration
 
 	mu    sync.Mutex
 	row   int // failures in a row
+	times int // refusals in a row
 	until time.Time
 	code  mailbox.Code
 	why   error
@@ -300,13 +303,23 @@ func (r *rest) worked() {
 func (r *rest) failed(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.row++; r.row >= r.after {
+	if r.row++; r.after > 0 && r.row >= r.after {
 		r.row, r.until, r.code, r.why = 0, time.Now().Add(r.pause), mailbox.Unavailable, why
 	}
 }
 
-func (r *rest) hold(code mailbox.Code, why error) {
+// longestRest bounds the pause after a refusal, which doubles with each.
+const longestRest = 5 * time.Minute
+
+func (r *rest) refused(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.until, r.code, r.why = time.Now().Add(r.pause), code, why
+	r.until, r.code, r.why = time.Now().Add(min(r.pause<<min(r.times, 10), longestRest)), mailbox.ServiceRefused, why
+	r.times++
+}
+
+func (r *rest) welcomed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.times = 0
 }

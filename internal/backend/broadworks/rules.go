@@ -16,8 +16,9 @@ type rules struct {
 	limit  int // wrong codes until the login is disabled; 0: any number
 }
 
-// readRules maps the answer to UserPortalPasscodeRulesGetRequest. Where runs up and runs
-// down have two lengths, the shorter one counts for both.
+// readRules maps the answer to UserPortalPasscodeRulesGetRequest. The policy is stricter
+// where it has one field for two rules: the shorter of runs up and down counts for both,
+// and what is disallowed in one direction is disallowed in both.
 func readRules(n *node) rules {
 	number := func(name string) int {
 		i, _ := n.number(name)

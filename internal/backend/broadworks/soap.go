@@ -53,18 +53,12 @@ func (c *soap) exchange(ctx context.Context, op string, doc []byte, safe bool) (
 		return nil, err
 	}
 	defer clear(a.Body)
-	for _, cookie := range (&http.Response{Header: a.Header}).Cookies() {
-		if cookie.MaxAge < 0 {
-			delete(c.cookies, cookie.Name)
-			continue
-		}
-		c.cookies[cookie.Name] = cookie.Value
-	}
+	c.keep(a.Header)
 	envelope, err := parse(a.Body, false)
 	if err == nil && a.Status == http.StatusOK {
 		inner := envelope.child("Body").child("processOCIMessageResponse").child("processOCIMessageReturn")
 		if inner != nil {
-			return []byte(strings.TrimSpace(inner.text)), nil
+			return inner.text, nil
 		}
 	}
 	code := mailbox.Unavailable
@@ -72,6 +66,19 @@ func (c *soap) exchange(ctx context.Context, op string, doc []byte, safe bool) (
 		code = mailbox.OutcomeUnknown
 	}
 	return nil, mailbox.Fail(op, code, errShape)
+}
+
+// maxCookies bounds what a server can make a session carry.
+const maxCookies = 16
+
+func (c *soap) keep(h http.Header) {
+	for _, cookie := range (&http.Response{Header: h}).Cookies() {
+		if cookie.MaxAge < 0 {
+			delete(c.cookies, cookie.Name)
+		} else if _, known := c.cookies[cookie.Name]; known || len(c.cookies) < maxCookies {
+			c.cookies[cookie.Name] = cookie.Value
+		}
+	}
 }
 
 // envelope is the request with the document in it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -82,8 +83,9 @@ func (s *Store) try(ctx context.Context, op string, p person, code pin.PIN) erro
 	switch {
 	case refused:
 		code := f.code(mailbox.Unavailable, mailbox.WrongPIN, mailbox.NotFound, mailbox.Locked, mailbox.Disabled)
-		if f.means == "" {
-			return mailbox.Fail(op, code, fmt.Errorf("%w: if that is its answer to a wrong code, add it to errors as wrong-pin", f))
+		if code == mailbox.Unavailable {
+			return mailbox.Fail(op, code, fmt.Errorf(
+				"%w: if that is its answer to a wrong code, add it to errors as wrong-pin; a system of another release may want another verify_request", f))
 		}
 		return mailbox.Fail(op, code, f)
 	case err != nil:
@@ -110,7 +112,7 @@ func (s *Store) number(p person) string {
 // why is the error for a code that the system has called wrong: a login that is disabled
 // may be answered in the same way.
 func (s *Store) why(ctx context.Context, op string, p person, wrong error) error {
-	i, err := s.info(ctx, op, p.id)
+	i, err := s.states(ctx, op, p.id)
 	switch {
 	case err != nil:
 		return wrong
@@ -130,6 +132,19 @@ type info struct {
 }
 
 func (o *Options) readsStates() bool { return o.States || o.Verify == Compare }
+
+// states is info where a system does without it that does not let star97's own account
+// see it; that is not asked again for a while.
+func (s *Store) states(ctx context.Context, op, id string) (info, error) {
+	if time.Now().UnixMilli() < s.unseen.Load() {
+		return info{}, mailbox.Fail(op, mailbox.ServiceRefused, errRight)
+	}
+	i, err := s.info(ctx, op, id)
+	if hidden(err) && s.o.Verify != Compare {
+		s.unseen.Store(time.Now().Add(s.o.RulesFor).UnixMilli())
+	}
+	return i, err
+}
 
 // info reads what stands with a code, and the code itself.
 func (s *Store) info(ctx context.Context, op, id string) (info, error) {

@@ -94,7 +94,7 @@ type node struct {
 	name  string
 	kind  string // its xsi:type without the prefix
 	class string // its attribute type: Error, Warning or Info
-	text  string // empty in passcode, whose text is in given
+	text  []byte // empty in passcode, whose text is in given
 	given given
 	nodes []node
 }
@@ -145,7 +145,7 @@ func (n *node) of(name string) string {
 	if c == nil {
 		return ""
 	}
-	return strings.TrimSpace(c.text)
+	return string(bytes.TrimSpace(c.text))
 }
 
 // truth reads a child that is an xs:boolean.
@@ -208,7 +208,7 @@ func (n *node) read(d *xml.Decoder, depth int) error {
 			clear(text[:cap(text)])
 			return
 		}
-		n.text = string(text)
+		n.text = text
 	}()
 	for {
 		token, err := d.Token()

@@ -78,7 +78,14 @@ func (f *Server) command(id string, c element, cookie *string) string {
 			s.cookie = *cookie
 		}
 		f.sessions[id] = s
-		return data("AuthenticationResponse", tag("userId", c.of("userId")), tag("nonce", s.nonce), tag("passwordAlgorithm", "MD5"))
+		told, algorithm := s.nonce, f.settings.Algorithm
+		if f.settings.WrongNonce {
+			told += "0"
+		}
+		if algorithm == "" {
+			algorithm = "MD5"
+		}
+		return data("AuthenticationResponse", tag("userId", c.of("userId")), tag("nonce", told), tag("passwordAlgorithm", algorithm))
 	case "LoginRequest14sp4", "LoginRequest22V5":
 		return f.login(id, name, c, cookie)
 	}
@@ -300,6 +307,9 @@ func (f *Server) portal(name string, c element) string {
 	}
 	switch name {
 	case "UserPortalPasscodeGetInfoRequest":
+		if f.settings.NoStates {
+			return f.unauthorized()
+		}
 		return f.info(r)
 	case "UserPortalPasscodeRulesGetRequest":
 		if f.settings.NoRules {

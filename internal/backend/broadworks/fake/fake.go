@@ -59,6 +59,9 @@ type Settings struct {
 	WrongNumber int    // number of the error for a wrong code, default 4962 as for passwords (invented)
 	StaysClosed bool   // a new code does not enable a disabled login (invented, as is that it does)
 	Nonce       string // default a new one each time
+	WrongNonce  bool   // it tells another nonce than it checks
+	Algorithm   string // default MD5
+	NoStates    bool   // star97's account may not read codes
 }
 
 // Rules are the rules for codes of every user.
