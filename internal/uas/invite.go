@@ -18,25 +18,26 @@ import (
 // media, 200. It runs on the goroutine of the transaction.
 func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *peer) {
 	began := time.Now()
-	id, branch := inviteOf(req), branchOf(req)
-	first, fresh := s.dialogs.open(id, branch)
-	if !fresh {
-		// While its call is up the dialog takes what is repeated of an INVITE (RFC 6026).
-		if first != branch {
-			s.refuse(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
-			return
-		}
+	key := s.dialogs.keyOf(inviteOf(req))
+	switch s.dialogs.open(key, branchOf(req)) {
+	case repeated: // while its call is up the dialog takes what is repeated of an INVITE (RFC 6026)
 		tx.Terminate()
+		return
+	case merged:
+		s.refuse(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
+		return
+	case tooMany:
+		s.refuse(req, tx, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("too many calls came in the last half minute"))
 		return
 	}
 	var d *dialog
 	defer func() {
 		if d == nil { // its transaction absorbs what comes again
-			s.dialogs.forget(id)
+			s.dialogs.forget(key)
 			return
 		}
 		// An INVITE may come again for 64*T1 (section 17.1.1.2). Started then; stops at once.
-		time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(id) })
+		time.AfterFunc(64*s.opts.T1, func() { s.dialogs.forget(key) })
 	}()
 	d, refused := s.answer(req, tx, terms, peer)
 	switch {

@@ -49,6 +49,38 @@ func TestCallsThatNobodyAcknowledgesAreBoundedByTheirHost(t *testing.T) {
 	require.Empty(t, h.dialogs.waiting, "nothing is kept of what is over")
 }
 
+func TestTheINVITEsThatAreRememberedAreBounded(t *testing.T) {
+	h := newHouse(t, setting{options: waitsLong})
+	h.dialogs.most = 2
+	p := h.udp(t)
+	for range 2 { // a call that is over is remembered while its INVITE may come again
+		p.callID, p.toTag = "call-"+randomToken(), ""
+		begun(t, h, p)
+		p.send("BYE", "", "")
+		p.expect(200)
+	}
+	h.over(t)
+	p.callID, p.toTag = "call-"+randomToken(), ""
+	p.send("INVITE", offerText, "application/sdp")
+	require.NotEmpty(t, p.expect(503).get("Retry-After"))
+	require.Contains(t, h.log.String(), "too many calls came")
+	require.Len(t, h.dialogs.openings, 2)
+}
+
+func TestAnINVITEIsRememberedByItsNameAndItsWay(t *testing.T) {
+	r := newRegistry()
+	one := inviteID{callID: "a", remote: "b", cseq: 1}
+	require.Equal(t, afresh, r.open(r.keyOf(one), "way"))
+	require.Equal(t, repeated, r.open(r.keyOf(one), "way"))
+	require.Equal(t, merged, r.open(r.keyOf(one), "other way"))
+	for _, other := range []inviteID{{"ab", "", 1}, {"", "ab", 1}, {"b", "a", 1}, {"a", "b", 2}} {
+		require.Equal(t, afresh, r.open(r.keyOf(other), "way"))
+	}
+	r.forget(r.keyOf(one))
+	require.False(t, r.seen(r.keyOf(one)))
+	require.Equal(t, afresh, r.open(r.keyOf(one), "way"))
+}
+
 // from is a UDP phone at another address of this machine.
 func from(t *testing.T, h *house, addr string) *phone {
 	t.Helper()

@@ -2,6 +2,7 @@ package uas
 
 import (
 	"context"
+	"hash/maphash"
 	"net/netip"
 	"sync"
 
@@ -22,20 +23,24 @@ type inviteID struct {
 type registry struct {
 	mu       sync.Mutex
 	dialogs  map[dialogID]*dialog
-	seats    int                 // dialogs that count for Limits.Calls
-	openings map[inviteID]string // the branch each came by, until it can no longer be repeated
-	sources  map[string]int      // dialogs by the address that their last request came from
-	peers    map[*peer]int       // dialogs by the peer that they came from, as it was then
-	waiting  map[netip.Addr]int  // dialogs without an ACK, by the host of their caller
-	changed  chan struct{}       // closed and replaced whenever a dialog goes
-	shut     bool                // no dialog may be added any more
-	work     sync.WaitGroup      // goroutines of dialogs
+	seats    int // dialogs that count for Limits.Calls
+	seed     maphash.Seed
+	openings map[uint64]uint64  // INVITEs by keyOf, with a hash of the branch each came by, until it can no longer be repeated
+	most     int                // openings at a time
+	sources  map[string]int     // dialogs by the address that their last request came from
+	peers    map[*peer]int      // dialogs by the peer that they came from, as it was then
+	waiting  map[netip.Addr]int // dialogs without an ACK, by the host of their caller
+	changed  chan struct{}      // closed and replaced whenever a dialog goes
+	shut     bool               // no dialog may be added any more
+	work     sync.WaitGroup     // goroutines of dialogs
 }
 
 func newRegistry() *registry {
 	return &registry{
 		dialogs:  make(map[dialogID]*dialog),
-		openings: make(map[inviteID]string),
+		openings: make(map[uint64]uint64),
+		seed:     maphash.MakeSeed(),
+		most:     openingsMax,
 		sources:  make(map[string]int),
 		peers:    make(map[*peer]int),
 		waiting:  make(map[netip.Addr]int),
@@ -43,29 +48,53 @@ func newRegistry() *registry {
 	}
 }
 
-// open remembers an INVITE. If it was seen before, it returns false and the
-// branch that it came by then.
-func (r *registry) open(id inviteID, branch string) (string, bool) {
+// openingsMax bounds the INVITEs that are remembered: those of 8000 calls a second, for
+// 64*T1 each.
+const openingsMax = 1 << 18
+
+// opened is what is known of an INVITE.
+type opened uint8
+
+const (
+	afresh   opened = iota // it is remembered from now on
+	repeated               // it came before
+	merged                 // it came before, by another way
+	tooMany                // nothing: no more are remembered
+)
+
+// keyOf is what an INVITE is remembered by. Its words may be long, so it is a hash, with
+// a seed of this process: nobody can find two that are alike.
+func (r *registry) keyOf(id inviteID) uint64 { return maphash.Comparable(r.seed, id) }
+
+// open remembers an INVITE and the branch that it came by.
+func (r *registry) open(key uint64, branch string) opened {
+	way := maphash.String(r.seed, branch)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if first, ok := r.openings[id]; ok {
-		return first, false
+	first, known := r.openings[key]
+	switch {
+	case known && first == way:
+		return repeated
+	case known:
+		return merged
+	case len(r.openings) >= r.most:
+		return tooMany
 	}
-	r.openings[id] = branch
-	return branch, true
+	r.openings[key] = way
+	return afresh
 }
 
-func (r *registry) seen(id inviteID) bool {
+func (r *registry) seen(key uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.openings[id]
+	_, ok := r.openings[key]
 	return ok
 }
 
-func (r *registry) forget(id inviteID) {
+func (r *registry) forget(key uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.openings, id)
+	delete(r.openings, key)
 }
 
 // add enters a dialog and counts its two goroutines as work. It refuses one above the

@@ -74,7 +74,7 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 // strayCancel answers a CANCEL whose INVITE has its final answer: 200 if we know
 // the INVITE, without effect, else 481 (RFC 3261 section 9.2). Nothing is kept of it.
 func (s *Server) strayCancel(req *sip.Request, tx *sip.ServerTx) {
-	if s.dialogs.seen(inviteOf(req)) {
+	if s.dialogs.seen(s.dialogs.keyOf(inviteOf(req))) {
 		_ = s.send(tx, response(req, sip.StatusOK, "OK"))
 		tx.Terminate()
 		return
