@@ -50,7 +50,7 @@ func (s *Store) read() *reading {
 	b.reading = r
 	// Reads all users: started here; stops when that is done, or the store is closed;
 	// owns r.
-	s.pool.all.Go(func() {
+	going := s.pool.run(func() {
 		ctx, cancel := context.WithTimeout(s.pool.life, readTime)
 		defer cancel()
 		people, err := s.everybody(ctx)
@@ -62,6 +62,10 @@ func (s *Store) read() *reading {
 		b.mu.Unlock()
 		close(r.done)
 	})
+	if !going {
+		r.err, b.reading = errClosed, nil
+		close(r.done)
+	}
 	return r
 }
 

@@ -34,9 +34,9 @@ const Name = "cue"
 // Resetter and Prober.
 type Store struct {
 	o      Options
-	outer  account // at the SSH server
-	inner  account // at the module behind via
-	auth   []ssh.AuthMethod
+	outer  account    // at the SSH server
+	inner  account    // at the module behind via
+	signer ssh.Signer // of options.Key; nil: none
 	keys   hostKeys
 	offer  atomic.Pointer[[]string] // algorithms of host keys with which the last connection was made
 	policy pin.Policy
@@ -102,14 +102,10 @@ func open(o Options) (*Store, error) {
 		}
 	}
 	if !o.Key.Empty() {
-		signer, err := readKey(o)
-		if err != nil {
+		var err error
+		if s.signer, err = readKey(o); err != nil {
 			return nil, fmt.Errorf("key: %w", err)
 		}
-		s.auth = append(s.auth, ssh.PublicKeys(signer))
-	}
-	if !o.Password.Empty() {
-		s.auth = append(s.auth, s.passwordAuth()...)
 	}
 	s.pool = newPool(o, s.dial)
 	s.pool.watch()
@@ -196,12 +192,13 @@ func (s *Store) with(ctx context.Context, op string, use func(*shell) error) err
 		}
 		waited := h.used
 		err = use(h)
+		again := waited && h.dead && ctx.Err() == nil && !errors.Is(err, errLate)
 		s.pool.give(h)
 		var told *mailbox.Error
 		switch {
 		case err == nil, errors.As(err, &told):
 			return err
-		case !waited, ctx.Err() != nil, errors.Is(err, errLate):
+		case !again:
 			return s.failed(op, err)
 		}
 		s.pool.flush()

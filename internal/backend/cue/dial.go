@@ -144,7 +144,7 @@ func (s *Store) handshake(ctx context.Context, offer []string) (*shell, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	config := &ssh.ClientConfig{
-		Config: algorithms(s.o.Legacy), User: s.o.User, Auth: s.auth, HostKeyAlgorithms: offer,
+		Config: algorithms(s.o.Legacy), User: s.o.User, Auth: s.auth(), HostKeyAlgorithms: offer,
 		HostKeyCallback: s.keys.check, ClientVersion: "SSH-2.0-star97",
 	}
 	c, chans, requests, err := ssh.NewClientConn(conn, s.o.Address, config)
@@ -173,8 +173,8 @@ func refusal(ctx context.Context, err error) error {
 		return key
 	case ctx.Err() != nil:
 		return ended(ctx)
-	case strings.Contains(err.Error(), "unable to authenticate"): // the library has no type for it
-		return mailbox.Fail("", mailbox.ServiceRefused, errors.New("it did not accept user with password or key"))
+	case errors.Is(err, errDenied), strings.Contains(err.Error(), "authenticat"): // the library has no type for it
+		return mailbox.Fail("", mailbox.ServiceRefused, errDenied)
 	}
 	return err
 }
@@ -212,20 +212,39 @@ func (s *Store) failed(op string, err error) error {
 	return mailbox.Fail(op, code, fmt.Errorf("%s: %w", s.o.Address, err))
 }
 
-// passwordAuth answers what a server asks without echo, once.
-func (s *Store) passwordAuth() []ssh.AuthMethod {
-	ask := func(_, _ string, questions []string, echos []bool) ([]string, error) {
-		answers := make([]string, len(questions))
+// auth are the ways to sign in. The password is said once, whichever way the server asks
+// for it: it may count wrong ones.
+func (s *Store) auth() (ways []ssh.AuthMethod) {
+	if s.signer != nil {
+		ways = append(ways, ssh.PublicKeys(s.signer))
+	}
+	if s.outer.password.Empty() {
+		return ways
+	}
+	said := false
+	password := func() (string, error) {
+		if said {
+			return "", errDenied
+		}
+		said = true
+		return s.outer.password.Reveal(), nil
+	}
+	ask := func(_, _ string, questions []string, echos []bool) (answers []string, err error) {
+		answers = make([]string, len(questions))
 		for i := range questions {
 			if !echos[i] {
-				answers[i] = s.outer.password.Reveal()
+				if answers[i], err = password(); err != nil {
+					return nil, err
+				}
 			}
 		}
 		return answers, nil
 	}
-	password := func() (string, error) { return s.outer.password.Reveal(), nil }
-	return []ssh.AuthMethod{ssh.PasswordCallback(password), ssh.KeyboardInteractive(ask)}
+	return append(ways, ssh.PasswordCallback(password), ssh.KeyboardInteractive(ask))
 }
+
+// errDenied is that the password was said and not accepted.
+var errDenied = errors.New("it did not accept user with password or key")
 
 // readKey makes a signer of a private key in PEM.
 func readKey(o Options) (ssh.Signer, error) {

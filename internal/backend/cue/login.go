@@ -55,12 +55,12 @@ func (h *shell) arrive(ctx context.Context, a account, before []byte) error {
 		switch {
 		case asksUser.Match(last):
 			if users++; users > 1 || a.user == "" {
-				return a.refused("user", users > 1, s.text)
+				return a.refused("user", users > 1)
 			}
 			err = h.enter([]byte(a.user))
 		case asksPassword.Match(last):
 			if passwords++; passwords > 1 || a.password.Empty() {
-				return a.refused("password", passwords > 1, s.text)
+				return a.refused("password", passwords > 1)
 			}
 			err = h.enterSecret(a.password)
 		case string(last) == h.more, configShape.Match(last):
@@ -73,7 +73,10 @@ func (h *shell) arrive(ctx context.Context, a account, before []byte) error {
 				err = h.enter([]byte(endCommand))
 			}
 		case promptShape.Match(last) && bytes.Equal(last, before):
-			return fmt.Errorf("it answered %q and stayed where it was", quote(s.above()))
+			if passwords > 0 { // of what stands above it nobody knows what it repeats
+				return errStayed
+			}
+			return fmt.Errorf("%w; it said %q", errStayed, quote(s.above()))
 		case promptShape.Match(last):
 			h.prompt = bytes.Clone(last)
 			return nil
@@ -83,7 +86,7 @@ func (h *shell) arrive(ctx context.Context, a account, before []byte) error {
 			nudges++
 			err = h.enter(nil)
 		default:
-			return fmt.Errorf("it shows no prompt; the last that it said is %q", quote(s.text))
+			return errNoPrompt
 		}
 		if err != nil {
 			return err
@@ -93,11 +96,15 @@ func (h *shell) arrive(ctx context.Context, a account, before []byte) error {
 	}
 }
 
+var (
+	errStayed   = errors.New("it came back to the same prompt")
+	errNoPrompt = errors.New("it shows no prompt, no question for a name and none for a password")
+)
+
 // refused is the error of a question that star97 cannot answer, or has answered wrong.
-func (a account) refused(key string, again bool, text []byte) error {
+func (a account) refused(key string, again bool) error {
 	if again {
-		return mailbox.Fail("", mailbox.ServiceRefused, fmt.Errorf(
-			"it did not accept %suser and %spassword: %q", a.key, a.key, quote(text)))
+		return mailbox.Fail("", mailbox.ServiceRefused, fmt.Errorf("it did not accept %suser with %spassword", a.key, a.key))
 	}
 	return mailbox.Fail("", mailbox.ServiceRefused, fmt.Errorf("it asks for a %s: fill in %s%s", key, a.key, key))
 }
@@ -145,11 +152,12 @@ func (h *shell) privilege(ctx context.Context, a account) error {
 		return err
 	}
 	err := h.arrive(ctx, account{password: a.enable, key: a.key}, h.prompt)
+	var asked *mailbox.Error
 	switch {
-	case err != nil && a.enable.Empty():
-		return broken("enable ("+a.key+"enable is empty)", err)
+	case errors.As(err, &asked), errors.Is(err, errStayed):
+		return mailbox.Fail("", mailbox.ServiceRefused, fmt.Errorf("enable was refused: check %senable", a.key))
 	case err != nil:
-		return broken("enable", err)
+		return broken(enableCommand, err)
 	case bytes.HasSuffix(h.prompt, []byte(">")):
 		return mailbox.Fail("", mailbox.ServiceRefused, errPlain)
 	}

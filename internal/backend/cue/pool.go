@@ -51,10 +51,22 @@ func newPool(o Options, dial func(context.Context) (*shell, error)) *pool {
 	return p
 }
 
+// run starts what close waits for; false after the end.
+func (p *pool) run(what func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
+	// Started here; stops when what returns; owns what what does.
+	p.all.Go(what)
+	return true
+}
+
 // watch keeps idle connections alive and ends those that nobody uses.
 func (p *pool) watch() {
 	// Started here; stops when the pool is closed; owns nothing.
-	p.all.Go(func() {
+	p.run(func() {
 		t := time.NewTicker(p.every)
 		defer t.Stop()
 		for {
@@ -121,7 +133,7 @@ func (p *pool) take(ctx context.Context, op string) (*shell, error) {
 	got := make(chan made)
 	// Signs in: started here; stops when that is done, at the latest when the options'
 	// time for it is over; owns the place until somebody has the connection.
-	p.all.Go(func() {
+	going := p.run(func() {
 		h, err := p.breaker.Execute(func() (*shell, error) { return p.dial(p.life) })
 		err = p.explain(err)
 		select {
@@ -134,6 +146,10 @@ func (p *pool) take(ctx context.Context, op string) (*shell, error) {
 			<-p.places
 		}
 	})
+	if !going {
+		<-p.places
+		return nil, mailbox.Fail(op, mailbox.Unavailable, errClosed)
+	}
 	select {
 	case m := <-got:
 		if m.err != nil {

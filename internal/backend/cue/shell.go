@@ -99,17 +99,23 @@ func (h *shell) close() {
 	})
 }
 
-// idle tells whether nothing has come since the last command, as it should be.
+// idle tells whether nothing has come since the last command, as it should be, but for
+// spaces behind the prompt.
 func (h *shell) idle() error {
-	select {
-	case b, open := <-h.in:
-		if !open {
-			return errEnded
+	for {
+		select {
+		case b, open := <-h.in:
+			if !open {
+				return errEnded
+			}
+			more := len(bytes.Trim(b, " \x00")) > 0
+			clear(b)
+			if more {
+				return errUnread
+			}
+		default:
+			return nil
 		}
-		clear(b)
-		return errUnread
-	default:
-		return nil
 	}
 }
 

@@ -5,6 +5,9 @@ package fake
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
@@ -15,10 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
@@ -77,6 +76,7 @@ type Server struct {
 	HostKey    string // fingerprint of the first host key, as ssh-keygen prints it
 	KnownHosts string // file with the first host key
 	ClientKey  string // file with a private key that User may sign in with
+	key        ssh.PublicKey
 	orders     trouble.Orders
 
 	mu       sync.Mutex
@@ -119,6 +119,7 @@ func New(t testing.TB, s Settings) *Server {
 	config := f.config(t)
 	f.Server = trouble.Listen(t, nil, func(ctx context.Context, c net.Conn) { f.serve(ctx, c, config) })
 	f.KnownHosts = filepath.Join(t.TempDir(), "known_hosts")
+	require.NoError(t, os.WriteFile(f.KnownHosts, []byte(knownhosts.Line([]string{f.Addr}, f.key)+"\n"), 0o600))
 	return f
 }
 
@@ -238,7 +239,7 @@ func (f *Server) config(t testing.TB) *ssh.ServerConfig {
 		}
 		c.AddHostKey(signer)
 		if i == 0 {
-			f.HostKey = ssh.FingerprintSHA256(signer.PublicKey())
+			f.key, f.HostKey = signer.PublicKey(), ssh.FingerprintSHA256(signer.PublicKey())
 		}
 	}
 	if f.settings.Old {
@@ -265,5 +266,3 @@ func hostKey(t testing.TB, kind string) (ssh.Signer, any) {
 	require.NoError(t, err)
 	return signer, private
 }
-
-var _ = knownhosts.Line
