@@ -90,6 +90,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), initCommand(), checkCommand(), dialplanCommand(), mailboxCommand(), backendCommand(), callCommand(), benchCommand(), flowCommand())
+	root.AddCommand(serveCommand(), initCommand(), checkCommand(), dialplanCommand(), mailboxCommand(), backendCommand(), probeCommand(), callCommand(), benchCommand(), flowCommand())
 	return root
 }

@@ -22,6 +22,7 @@ import (
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
+	"star97/internal/probe"
 	"star97/internal/sqlkit"
 )
 
@@ -36,6 +37,7 @@ type Stores struct {
 	db      *sqlkit.DB                        // the ledger's, where it is not the default store's
 	domains atomic.Pointer[map[string]string] // those that calls reach, and their stores; none: any, in the default one
 	asked   measured
+	probes  []*probe.Probe
 }
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
@@ -101,10 +103,26 @@ func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) 
 	for name, o := range c.Stores {
 		more[name] = o.In(dir)
 	}
-	if s.Backend, err = backend.OpenAll(ctx, c.Store.In(dir), more, nil); err != nil {
+	if s.Backend, err = backend.OpenAll(ctx, c.Store.In(dir), more, s.delegate(c)); err != nil {
 		return nil, err
 	}
 	return s.Backend.Default(), s.Adopt(c.Plan)
+}
+
+// delegate opens who checks codes for stores that cannot.
+func (s *Stores) delegate(c config.Config) backend.Delegates {
+	return func(_ context.Context, v backend.Verify) (mailbox.Verifier, error) {
+		o, known := c.Probes[v.Name]
+		if v.By != "probe" || !known {
+			return nil, fmt.Errorf("there is no %s %s: configure it, or let another one check codes", v.By, v.Name)
+		}
+		p, err := probe.Open(v.Name, o)
+		if err != nil {
+			return nil, fmt.Errorf("probe %s: %w", v.Name, err)
+		}
+		s.probes = append(s.probes, p)
+		return p, nil
+	}
 }
 
 // Adopt makes a dialplan's domains those of the stores, for what comes from then on.
@@ -169,6 +187,9 @@ func (s *Stores) Close() error {
 	}
 	if s.Backend != nil {
 		all = append(all, s.Backend.Close())
+	}
+	for _, p := range s.probes {
+		all = append(all, p.Close())
 	}
 	return errors.Join(all...)
 }

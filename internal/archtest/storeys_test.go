@@ -30,6 +30,7 @@ const topOfTests = 7
 
 // sidewards are imports within a storey, each with its reason.
 var sidewards = excused{
+	"config -> probe":      "config gathers the options of every room, and a probe needs nothing of it",
 	"dialplan -> mailbox":  "a route names its door, and a door is mailbox.Door for everybody",
 	"sqlkit -> secret":     "a database server asks for a password",
 	"sqlkit -> strictyaml": "what is wrong with a password's source is told under its key",

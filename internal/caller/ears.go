@@ -193,10 +193,13 @@ func (m *Media) Heard() []Heard {
 }
 
 // Recording is the received audio so far, 16-bit PCM at 8000 Hz, at most 15 minutes.
-func (m *Media) Recording() []int16 {
+func (m *Media) Recording() []int16 { return m.RecordingFrom(0) }
+
+// RecordingFrom is the part of Recording from a sample on.
+func (m *Media) RecordingFrom(sample int) []int16 {
 	m.ears.mu.Lock()
 	defer m.ears.mu.Unlock()
-	return append([]int16(nil), m.ears.recording...)
+	return append([]int16(nil), m.ears.recording[min(sample, len(m.ears.recording)):]...)
 }
 
 // LastSound is when the last packet arrived that was not silent; zero if none did.

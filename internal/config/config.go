@@ -24,6 +24,7 @@ import (
 	"star97/internal/lockout"
 	"star97/internal/media"
 	"star97/internal/pin"
+	"star97/internal/probe"
 	"star97/internal/prompt"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
@@ -42,6 +43,10 @@ type Config struct {
 	// Stores are further ones beside it, by name, for domains of the dialplan that say
 	// store: NAME. Each takes what store takes; without a path its file is NAME.db.
 	Stores map[string]backend.Options `yaml:"stores"`
+	// Probes are calls to a voicemail system's own number that find out whether a code is
+	// right, by name, for stores that say verify: {by: probe, name: NAME}. star97 probe
+	// learn prepares them. Each has:
+	Probes map[string]probe.Options `yaml:"probes"`
 	// How guessing is slowed down and ended.
 	Lockout lockout.Options `yaml:"lockout"`
 	// Where the counters of the lock-out and the audit trail are kept.
@@ -107,7 +112,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		SIP: uas.DefaultOptions(), Media: media.DefaultOptions(), Call: call.DefaultOptions(),
-		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{},
+		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{}, Probes: map[string]probe.Options{},
 		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
 		Policy: Policy{Preset: "default", Policy: pin.DefaultPolicy()},
@@ -137,7 +142,7 @@ func Load(name string) (Config, []strictyaml.Problem) {
 	}
 	c.from.config = file
 	c.resolve(filepath.Dir(name))
-	problems = append(problems, strictyaml.Sound(append(c.check(file), c.checkStores(file)...))...)
+	problems = append(problems, strictyaml.Sound(slices.Concat(c.check(file), c.checkStores(file), c.checkProbes(file)))...)
 	problems = append(problems, c.loadPlan(file)...)
 	return c, append(problems, strictyaml.Sound(c.agree(file))...)
 }
@@ -187,6 +192,10 @@ func (c *Config) resolve(dir string) {
 	c.Store = c.Store.Resolve(dir)
 	for name, o := range c.Stores {
 		c.Stores[name] = o.Resolve(dir)
+	}
+	for name, o := range c.Probes {
+		o.Resolve(dir)
+		c.Probes[name] = o
 	}
 }
 

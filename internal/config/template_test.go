@@ -19,6 +19,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/backend"
 )
 
 var write = flag.Bool("write", false, "write template.yaml anew")
@@ -136,8 +138,8 @@ func (b *templateBuilder) section(v reflect.Value, depth int, path string) {
 			b.list(f.value, indent, at)
 		default:
 			fmt.Fprintf(&b.text, "%s#%s: %s\n", indent, f.key, inline(b.t, f.value))
-			if isList(f.value.Type()) {
-				b.members(f.value.Type().Elem(), indent, at)
+			if t := f.value.Type(); isList(t) || isNamed(t) {
+				b.members(t.Elem(), indent, at)
 			}
 		}
 	}
@@ -171,6 +173,11 @@ func isSection(t reflect.Type) bool {
 }
 
 func isList(t reflect.Type) bool { return t.Kind() == reflect.Slice && isSection(t.Elem()) }
+
+// isNamed tells a map of sections that are explained nowhere else.
+func isNamed(t reflect.Type) bool {
+	return t.Kind() == reflect.Map && isSection(t.Elem()) && t.Elem() != reflect.TypeFor[backend.Options]()
+}
 
 // inline is a value on one line.
 func inline(t *testing.T, v reflect.Value) string {

@@ -24,7 +24,7 @@ func (c *Config) Warnings() []strictyaml.Problem {
 			all = append(all, from.Problem(w.Path, w.Text, ""))
 		}
 	}
-	tell(c.from.config, slices.Concat(c.idleStores(), c.fewPorts(), c.believesMany()))
+	tell(c.from.config, slices.Concat(c.idleStores(), c.slowProbes(), c.fewPorts(), c.believesMany()))
 	tell(c.from.plan, c.forwardsNobody())
 	tell(c.from.config, c.nobodyElse())
 	tell(c.from.plan, append(c.goesRound(), c.Plan.Warnings()...))
