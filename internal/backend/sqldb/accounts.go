@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,18 +20,21 @@ const (
 const selectAccounts = `
 SELECT m.id, m.domain, m.extension, m.name, m.language, m.disabled, m.must_change, m.cannot_change,
        m.slow, c.mailbox_id IS NULL,
-       coalesce((SELECT group_concat(number, ' ') FROM number WHERE mailbox_id = m.id), '')
+       coalesce((SELECT string_agg(number, ' ') FROM number WHERE mailbox_id = m.id), '')
 FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id
 `
 
 // Lookup finds the mailboxes whose extension or own number is q.Number.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	domain := strings.ToLower(q.Domain)
+	if !isNumber(q.Number) || !isDomain(domain) {
+		return nil, nil // no mailbox has such a one
+	}
 	return s.accounts(ctx, "lookup", selectAccounts+`
-WHERE m.domain = ?1 AND m.id IN (
-    SELECT id FROM mailbox WHERE domain = ?1 AND extension = ?2
-    UNION SELECT mailbox_id FROM number WHERE number = ?2)
-ORDER BY m.extension LIMIT ?3`, domain, q.Number, maxAnswers)
+WHERE m.domain = $1 AND m.id IN (
+    SELECT id FROM mailbox WHERE domain = $1 AND extension = $2
+    UNION SELECT mailbox_id FROM number WHERE number = $2)
+ORDER BY m.extension LIMIT $3`, domain, q.Number, maxAnswers)
 }
 
 // List returns one page in the order of domain and extension.
@@ -43,20 +47,23 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 	if p.After != nil {
 		after.domain, after.extension = p.After.Domain, p.After.Extension
 	}
-	one := "m.domain = ?1 AND" // said only where it is asked for: the index leads to it
-	if p.AllDomains {
-		one = ""
+	where, args := "(m.domain, m.extension) > ($1, $2)", []any{after.domain, after.extension, limit}
+	if !p.AllDomains { // said only where it is asked for: the index leads to it
+		args = append(args, strings.ToLower(p.Domain))
+		where += fmt.Sprintf(" AND m.domain = $%d", len(args))
 	}
-	return s.accounts(ctx, "list", selectAccounts+`
-WHERE `+one+` (m.domain, m.extension) > (?2, ?3)
-  AND (m.extension LIKE ?4 ESCAPE '\' OR m.name LIKE ?4 ESCAPE '\'
-       OR EXISTS (SELECT 1 FROM number WHERE mailbox_id = m.id AND number LIKE ?4 ESCAPE '\'))
-ORDER BY m.domain, m.extension LIMIT ?5`,
-		strings.ToLower(p.Domain), after.domain, after.extension, pattern(p.Search), limit)
+	if p.Search != "" {
+		args = append(args, pattern(p.Search))
+		where += strings.ReplaceAll(`
+  AND (m.extension LIKE $n ESCAPE '\' OR lower(m.name) LIKE lower($n) ESCAPE '\'
+       OR EXISTS (SELECT 1 FROM number WHERE mailbox_id = m.id AND number LIKE $n ESCAPE '\'))`, "$n", fmt.Sprintf("$%d", len(args)))
+	}
+	return s.accounts(ctx, "list", selectAccounts+"WHERE "+where+" ORDER BY m.domain, m.extension LIMIT $3", args...)
 }
 
-// pattern is a LIKE pattern for text anywhere.
+// pattern is a LIKE pattern for text anywhere, of characters that a database can keep.
 func pattern(text string) string {
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 }
 
@@ -68,7 +75,7 @@ func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (fo
 		}
 		defer rows.Close()
 		for rows.Next() {
-			a, err := scan(rows)
+			a, err := s.scan(rows)
 			if err != nil {
 				return err
 			}
@@ -83,8 +90,8 @@ func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (fo
 }
 
 // scan reads one row of selectAccounts.
-func scan(row interface{ Scan(...any) error }) (mailbox.Account, error) {
-	a := mailbox.Account{Backend: Name}
+func (s *Store) scan(row interface{ Scan(...any) error }) (mailbox.Account, error) {
+	a := mailbox.Account{Backend: s.name}
 	var numbers string
 	err := row.Scan(&a.ID, &a.Domain, &a.Extension, &a.Name, &a.Language, &a.Flags.Disabled,
 		&a.Flags.MustChange, &a.Flags.CannotChange, &a.Flags.Slow, &a.Flags.NoCode, &numbers)

@@ -41,7 +41,7 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 	if err := check(a); err != nil {
 		return mailbox.Account{}, err
 	}
-	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), Name, strings.ToLower(a.Domain), nil
+	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), s.name, strings.ToLower(a.Domain), nil
 	a.Numbers = tidy(a.Numbers)
 	a.Flags.NoCode = code.Empty()
 	var fresh record
@@ -51,6 +51,9 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 		}
 	}
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.numbersAlone(ctx, tx); err != nil {
+			return err
+		}
 		if err := unshared(ctx, tx, a); err != nil {
 			return err
 		}
@@ -73,27 +76,38 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 // one for a: a call from or for such a number would find two. An own number may
 // be that of several mailboxes.
 func unshared(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
-	other, err := first(ctx, tx, `SELECT m.extension FROM mailbox m JOIN number n ON n.mailbox_id = m.id
-WHERE m.domain = ?1 AND n.number = ?2 AND m.extension <> ?2`, a.Domain, a.Extension)
-	switch {
-	case err != nil:
+	if err := unowned(ctx, tx, "add", a); err != nil {
 		return err
-	case other != "":
-		return taken("%s is an own number of mailbox %s%s: take another extension, or that number from the mailbox first",
-			a.Extension, other, mailbox.InDomain(a.Domain))
 	}
 	for _, n := range a.Numbers {
-		other, err := first(ctx, tx, "SELECT extension FROM mailbox WHERE domain = ? AND extension = ? AND extension <> ?",
+		other, err := first(ctx, tx, "SELECT extension FROM mailbox WHERE domain = $1 AND extension = $2 AND extension <> $3",
 			a.Domain, n, a.Extension)
 		switch {
 		case err != nil:
 			return err
 		case other != "":
-			return taken("the own number %s of mailbox %s is the extension of another mailbox%s: leave it out",
+			return taken("add", "the own number %s of mailbox %s is the extension of another mailbox%s: leave it out",
 				n, a.Extension, mailbox.InDomain(a.Domain))
 		}
 	}
 	return nil
+}
+
+// unowned refuses an extension that is another mailbox's own number.
+func unowned(ctx context.Context, tx *sql.Tx, op string, a mailbox.Account) error {
+	other, err := first(ctx, tx, `SELECT m.extension FROM mailbox m JOIN number n ON n.mailbox_id = m.id
+WHERE m.domain = $1 AND n.number = $2 AND m.extension <> $2 AND m.id <> $3`, a.Domain, a.Extension, a.ID)
+	if err != nil || other == "" {
+		return err
+	}
+	return taken(op, "%s is an own number of mailbox %s%s: take another extension, or that number from the mailbox first",
+		a.Extension, other, mailbox.InDomain(a.Domain))
+}
+
+// numbersAlone makes sure that what tx finds of extensions and own numbers stays so
+// until it has ended.
+func (s *Store) numbersAlone(ctx context.Context, tx *sql.Tx) error {
+	return s.db.Alone(ctx, tx, "numbers")
 }
 
 // first is the text of a query's first row, empty if there is none.
@@ -105,58 +119,31 @@ func first(ctx context.Context, tx *sql.Tx, query string, args ...any) (found st
 	return found, err
 }
 
-func taken(format string, args ...any) error {
-	return mailbox.Fail("add", mailbox.Exists, fmt.Errorf(format, args...))
+func taken(op, format string, args ...any) error {
+	return mailbox.Fail(op, mailbox.Exists, fmt.Errorf(format, args...))
 }
 
 func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
 	at := now()
 	_, err := tx.ExecContext(ctx, `
 INSERT INTO mailbox (id, domain, extension, name, language, disabled, must_change, cannot_change, slow, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		a.ID, a.Domain, a.Extension, a.Name, a.Language,
 		a.Flags.Disabled, a.Flags.MustChange, a.Flags.CannotChange, a.Flags.Slow, at, at)
 	for _, n := range a.Numbers {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES (?, ?)", a.ID, n)
+		_, err = tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES ($1, $2)", a.ID, n)
 	}
 	return err
-}
-
-// Edit alters a mailbox; what e leaves out stays as it is in the database, whatever
-// a says. by is the audit trail's.
-func (s *Store) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, _ mailbox.Actor) (mailbox.Account, error) {
-	const op = "edit"
-	if err := checkTexts(op, a.Extension, e.Name, e.Language); err != nil {
-		return mailbox.Account{}, err
-	}
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `
-UPDATE mailbox SET name = coalesce(?, name), language = coalesce(?, language), disabled = coalesce(?, disabled),
-       slow = coalesce(?, slow), updated_at = ?
-WHERE id = ?`, e.Name, e.Language, e.Disabled, e.Slow, now(), a.ID)
-		if err != nil {
-			return err
-		}
-		a, err = scan(tx.QueryRowContext(ctx, selectAccounts+"WHERE m.id = ?", a.ID))
-		if errors.Is(err, sql.ErrNoRows) {
-			return mailbox.Fail(op, mailbox.NotFound, nil)
-		}
-		return err
-	})
-	if err != nil {
-		return mailbox.Account{}, fail(op, err)
-	}
-	return a, nil
 }
 
 // Remove deletes a mailbox, its numbers and its code. by and reason are the audit trail's.
 func (s *Store) Remove(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) error {
 	const op = "remove"
 	return fail(op, s.db.Write(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "DELETE FROM mailbox WHERE id = ?", a.ID)
+		done, err := tx.ExecContext(ctx, "DELETE FROM mailbox WHERE id = $1", a.ID)
 		if err != nil {
 			return err
 		}
@@ -180,7 +167,7 @@ func check(a mailbox.Account) error {
 		return bad(op, mailbox.TooLong, "mailbox %s has more than %d own numbers", a.Extension, maxNumbers)
 	case len(a.Domain) > maxDomain:
 		return bad(op, mailbox.TooLong, "the domain of mailbox %s is longer than %d bytes", a.Extension, maxDomain)
-	case a.Domain != "" && !domainShape.MatchString(a.Domain):
+	case !isDomain(a.Domain):
 		return bad(op, mailbox.PolicyOther, "the domain of mailbox %s is none; write letters, digits, dots and hyphens, as in north.example", a.Extension)
 	}
 	return checkTexts(op, a.Extension, &a.Name, &a.Language)
@@ -210,6 +197,8 @@ func checkTexts(op, extension string, name, language *string) error {
 func bad(op string, code mailbox.Code, format string, args ...any) error {
 	return mailbox.Fail(op, code, fmt.Errorf(format, args...))
 }
+
+func isDomain(s string) bool { return s == "" || domainShape.MatchString(s) }
 
 func isNumber(s string) bool {
 	return s != "" && len(s) <= maxNumber && strings.Trim(s, "0123456789") == ""

@@ -21,7 +21,7 @@ func (s *Store) load(ctx context.Context, op, id string) (r record, flags mailbo
 		return db.QueryRowContext(ctx, `
 SELECT m.disabled, m.cannot_change, c.kid, c.salt, c.hash,
        coalesce(c.memory, 0), coalesce(c.passes, 0), coalesce(c.threads, 0)
-FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = ?`, id).
+FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = $1`, id).
 			Scan(&flags.Disabled, &flags.CannotChange, &kid, &r.salt, &r.hash,
 				&r.cost.Memory, &r.cost.Passes, &r.cost.Threads)
 	})
@@ -109,15 +109,13 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 }
 
 // replace is the change itself. The flags are asked for again: an administrator
-// may have set one since, and then the code was not wrong.
+// may have set one since, and then the code was not wrong. The mailbox comes before its
+// code, as in every transaction, so that no two wait for each other.
 func replace(ctx context.Context, tx *sql.Tx, id string, old, fresh *record) error {
 	at := now()
 	done, err := tx.ExecContext(ctx, `
-UPDATE code SET kid = ?, salt = ?, hash = ?, memory = ?, passes = ?, threads = ?, set_at = ?
-WHERE mailbox_id = ? AND kid = ? AND salt = ? AND hash = ?
-  AND EXISTS (SELECT 1 FROM mailbox WHERE id = code.mailbox_id AND NOT disabled AND NOT cannot_change)`,
-		fresh.kid, fresh.salt, fresh.hash, fresh.cost.Memory, fresh.cost.Passes, fresh.cost.Threads, at,
-		id, old.kid, old.salt, old.hash)
+UPDATE mailbox SET must_change = FALSE, updated_at = $1
+WHERE id = $2 AND NOT disabled AND NOT cannot_change`, at, id)
 	if err != nil {
 		return err
 	}
@@ -126,15 +124,22 @@ WHERE mailbox_id = ? AND kid = ? AND salt = ? AND hash = ?
 	} else if n != 1 {
 		return unmade(ctx, tx, id)
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE mailbox SET must_change = 0, updated_at = ? WHERE id = ?", at, id)
-	return err
+	done, err = tx.ExecContext(ctx, `
+UPDATE code SET kid = $1, salt = $2, hash = $3, memory = $4, passes = $5, threads = $6, set_at = $7
+WHERE mailbox_id = $8 AND kid = $9 AND salt = $10 AND hash = $11`,
+		fresh.kid, fresh.salt, fresh.hash, fresh.cost.Memory, fresh.cost.Passes, fresh.cost.Threads, at,
+		id, old.kid, old.salt, old.hash)
+	if err != nil {
+		return err
+	}
+	return one(done, mailbox.Fail("change", mailbox.WrongPIN, errLost))
 }
 
-// unmade says why replace met no row.
+// unmade says why replace met no mailbox.
 func unmade(ctx context.Context, tx *sql.Tx, id string) error {
 	const op = "change"
 	var disabled, cannotChange bool
-	err := tx.QueryRowContext(ctx, "SELECT disabled, cannot_change FROM mailbox WHERE id = ?", id).Scan(&disabled, &cannotChange)
+	err := tx.QueryRowContext(ctx, "SELECT disabled, cannot_change FROM mailbox WHERE id = $1", id).Scan(&disabled, &cannotChange)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return mailbox.Fail(op, mailbox.NotFound, nil)
@@ -145,7 +150,7 @@ func unmade(ctx context.Context, tx *sql.Tx, id string) error {
 	case cannotChange:
 		return mailbox.Fail(op, mailbox.CannotChange, nil)
 	}
-	return mailbox.Fail(op, mailbox.WrongPIN, errLost)
+	return mailbox.Fail(op, mailbox.Unavailable, errLost) // it was there again a moment later
 }
 
 // Reset puts next in force whatever was there. by and reason are the audit
@@ -160,7 +165,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 		return mailbox.Refuse(err)
 	}
 	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "UPDATE mailbox SET must_change = ?, updated_at = ? WHERE id = ?", mustChange, now(), a.ID)
+		done, err := tx.ExecContext(ctx, "UPDATE mailbox SET must_change = $1, updated_at = $2 WHERE id = $3", mustChange, now(), a.ID)
 		if err != nil {
 			return err
 		}
@@ -174,8 +179,10 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 // put stores a code where there may or may not be one.
 func put(ctx context.Context, tx *sql.Tx, id string, r *record) error {
 	_, err := tx.ExecContext(ctx, `
-INSERT OR REPLACE INTO code (mailbox_id, kid, salt, hash, memory, passes, threads, set_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+INSERT INTO code (mailbox_id, kid, salt, hash, memory, passes, threads, set_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (mailbox_id) DO UPDATE SET kid = excluded.kid, salt = excluded.salt, hash = excluded.hash,
+    memory = excluded.memory, passes = excluded.passes, threads = excluded.threads, set_at = excluded.set_at`,
 		id, r.kid, r.salt, r.hash, r.cost.Memory, r.cost.Passes, r.cost.Threads, now())
 	return err
 }

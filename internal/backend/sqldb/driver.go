@@ -39,9 +39,12 @@ func (o Options) Open(ctx context.Context) (mailbox.Backend, error) {
 func (o Options) Declared() mailbox.Traits {
 	return mailbox.Traits{
 		System: "the embedded store", Check: mailbox.Native, Proof: mailbox.ByTransaction,
-		Can: []mailbox.Ability{mailbox.CanList, mailbox.CanReset, mailbox.CanAdd, mailbox.CanEdit}, Flags: true, AtRest: "argon2id over a peppered HMAC",
+		Can: []mailbox.Ability{
+			mailbox.CanList, mailbox.CanReset, mailbox.CanFlag, mailbox.CanAdd, mailbox.CanEdit, mailbox.CanRenumber,
+		},
+		Flags: true, AtRest: "argon2id over a peppered HMAC",
 	}
 }
 
 // Traits are the same for every mailbox.
-func (s *Store) Traits(mailbox.Account) mailbox.Traits { return Options{}.Declared() }
+func (s *Store) Traits(mailbox.Account) mailbox.Traits { return s.traits }

@@ -57,6 +57,10 @@ func (o Options) Validate() error {
 	if err := o.Database.Validate(); err != nil {
 		return fmt.Errorf("database.%w", err)
 	}
+	return o.validateHashing()
+}
+
+func (o Options) validateHashing() error {
 	least := Cost{Memory: 19456, Passes: 2}
 	if o.Rehearsal {
 		least = Cost{Memory: 8, Passes: 1}

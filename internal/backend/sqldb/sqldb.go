@@ -20,15 +20,18 @@ import (
 	"star97/internal/sqlkit"
 )
 
-// Name is what Account.Backend says of this store's mailboxes.
+// Name is what Account.Backend says of the embedded store's mailboxes.
 const Name = "sqlite"
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
-// Store is a mailbox.Store on one SQLite file. It is also a mailbox.Lister,
-// Resetter, Admin and Editor.
+// Store is a mailbox.Store on one SQLite file, or on a database of a PostgreSQL server
+// that several nodes share. It is also a mailbox.Lister, Resetter, Admin, Editor,
+// Flagger and Renumberer.
 type Store struct {
+	name    string // Account.Backend
+	traits  mailbox.Traits
 	db      *sqlkit.DB
 	pepper  *pepper
 	pool    *pool
@@ -54,11 +57,13 @@ func (s *Store) Waiting() int { return s.pool.waiting() }
 func (s *Store) DB() *sqlkit.DB { return s.db }
 
 var (
-	_ mailbox.Store    = (*Store)(nil)
-	_ mailbox.Lister   = (*Store)(nil)
-	_ mailbox.Resetter = (*Store)(nil)
-	_ mailbox.Admin    = (*Store)(nil)
-	_ mailbox.Editor   = (*Store)(nil)
+	_ mailbox.Store      = (*Store)(nil)
+	_ mailbox.Lister     = (*Store)(nil)
+	_ mailbox.Resetter   = (*Store)(nil)
+	_ mailbox.Admin      = (*Store)(nil)
+	_ mailbox.Editor     = (*Store)(nil)
+	_ mailbox.Flagger    = (*Store)(nil)
+	_ mailbox.Renumberer = (*Store)(nil)
 )
 
 // Open opens or makes the database and, at the first start, its pepper file.
@@ -75,16 +80,27 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, pool: newPool(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
-	if err := s.prepare(ctx, o.pepperFile()); err != nil {
-		db.Close()
+	s := newStore(db, o)
+	s.name, s.traits = Name, o.Declared()
+	return s.prepared(ctx, o.pepperFile())
+}
+
+// newStore takes what is not the database's from o.
+func newStore(db *sqlkit.DB, o Options) *Store {
+	return &Store{db: db, pool: newPool(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
+}
+
+// prepared returns s ready for use, or closes it.
+func (s *Store) prepared(ctx context.Context, pepperFile string) (*Store, error) {
+	if err := s.prepare(ctx, pepperFile); err != nil {
+		s.db.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
 func (s *Store) prepare(ctx context.Context, pepperFile string) error {
-	files, err := fs.Sub(migrations, "migrations")
+	files, err := fs.Sub(migrations, "migrations/"+string(s.db.Dialect()))
 	if err != nil {
 		return err
 	}
@@ -92,6 +108,9 @@ func (s *Store) prepare(ctx context.Context, pepperFile string) error {
 		return err
 	}
 	if s.pepper, err = s.loadPepper(ctx, pepperFile); err != nil {
+		return err
+	}
+	if err := s.agree(ctx, s.pepper); err != nil {
 		return err
 	}
 	s.decoy = record{kid: s.pepper.last, salt: make([]byte, saltSize), hash: make([]byte, hashSize), cost: s.cost}
@@ -111,7 +130,7 @@ func (s *Store) loadPepper(ctx context.Context, path string) (*pepper, error) {
 	p, err := readPepper(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if len(kids) > 0 {
-			return nil, fmt.Errorf("the database %s holds codes, but their pepper file %s is missing: restore it from a backup", s.db.Path(), path)
+			return nil, fmt.Errorf("the database %s holds codes, but their pepper file %s is missing: %s", s.db.Path(), path, s.regain())
 		}
 		p, err = makePepper(path)
 	}
@@ -120,15 +139,33 @@ func (s *Store) loadPepper(ctx context.Context, path string) (*pepper, error) {
 	}
 	for _, kid := range kids {
 		if p.keys[kid] == nil {
-			return nil, fmt.Errorf("the database %s holds codes made with pepper key %s, which the pepper file %s lacks: restore the file from a backup", s.db.Path(), kid, path)
+			return nil, s.lacks(path, kid)
 		}
 	}
 	return p, nil
 }
 
+func (s *Store) lacks(path, kid string) error {
+	return fmt.Errorf("the database %s holds codes made with pepper key %s, which the pepper file %s lacks: %s", s.db.Path(), kid, path, s.regain())
+}
+
+// regain says where the right pepper file is.
+func (s *Store) regain() string {
+	if s.db.Dialect() == sqlkit.SQLite {
+		return "restore it from a backup"
+	}
+	return "copy it from another node, or restore it from a backup"
+}
+
+// kidsOf finds the ids of the pepper keys that the codes need.
+var kidsOf = map[sqlkit.Dialect]string{
+	sqlkit.SQLite:     "SELECT DISTINCT kid FROM code",
+	sqlkit.PostgreSQL: "SELECT kid FROM code UNION SELECT kid FROM pepper",
+}
+
 func (s *Store) kids(ctx context.Context) (kids []string, err error) {
 	err = s.db.Read(ctx, func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT DISTINCT kid FROM code")
+		rows, err := db.QueryContext(ctx, kidsOf[s.db.Dialect()])
 		if err != nil {
 			return err
 		}
@@ -156,6 +193,10 @@ func fail(op string, err error) error {
 		return err
 	case errors.Is(err, sqlkit.ErrCommit):
 		return mailbox.Fail(op, mailbox.OutcomeUnknown, err)
+	case errors.Is(err, sqlkit.ErrBusy):
+		return mailbox.Fail(op, mailbox.Busy, err)
+	case errors.Is(err, sqlkit.ErrRefused):
+		return mailbox.Fail(op, mailbox.ServiceRefused, err)
 	}
 	return mailbox.Fail(op, mailbox.Unavailable, err)
 }

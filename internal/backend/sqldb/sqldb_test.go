@@ -68,7 +68,7 @@ func TestReopenedStoreKnowsItsCodes(t *testing.T) {
 // A database of the first version keeps its mailboxes; nobody in it is slow.
 func TestADatabaseOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
 	o := cheapOptions(t.TempDir())
-	first, err := migrations.ReadFile("migrations/00001_mailboxes.sql")
+	first, err := migrations.ReadFile("migrations/sqlite/00001_mailboxes.sql")
 	require.NoError(t, err)
 	db, err := sqlkit.Open(t.Context(), o.Database)
 	require.NoError(t, err)
