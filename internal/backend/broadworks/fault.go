@@ -67,6 +67,7 @@ func defaultErrors() []Meaning {
 		{6004, "", "unavailable"},
 		{0, "session", "session"},
 		{0, "not logged in", "session"},
+		{0, "unauthorized", "session"},
 		{0, "not found", "not-found"},
 		{0, "previous", "in-history"},
 		{0, "old passcode", "in-history"},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -212,7 +213,7 @@ func (o Options) server() (string, error) {
 		at = net.JoinHostPort(strings.Trim(at, "[]"), port)
 	}
 	host, port, err := net.SplitHostPort(at)
-	if err != nil || host == "" || port == "" || strings.ContainsAny(host, "/ ") {
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" || strings.ContainsAny(host, "/ ") {
 		return "", errServer
 	}
 	return at, nil

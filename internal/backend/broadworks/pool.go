@@ -125,6 +125,12 @@ func (p *pool) give(d *dialogue, good bool) {
 
 // open connects and signs in.
 func (p *pool) open(ctx context.Context, op string) (*dialogue, error) {
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		return nil, mailbox.Fail(op, mailbox.Unavailable, errClosed)
+	}
 	if err := p.rest.check(op); err != nil {
 		return nil, err
 	}

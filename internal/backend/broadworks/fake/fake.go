@@ -92,7 +92,6 @@ type Server struct {
 	rules    Rules
 	users    map[string]*record // by id
 	sessions map[string]*session
-	spins    int
 	old      []string // oldPasscode of the changes so far, "" where there was none
 }
 
