@@ -1,6 +1,8 @@
 package cue
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,11 +12,27 @@ import (
 	"go.uber.org/goleak"
 
 	"star97/internal/backend/cue/fake"
+	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain waits for the last goroutines longer than goleak itself does: on a busy
+// machine a connection takes its time to end.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	for end := time.Now().Add(30 * time.Second); status == 0; {
+		err := goleak.Find()
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
+	os.Exit(status)
+}
 
 func sourceOf(t testing.TB, value string) secret.Source {
 	t.Helper()
@@ -44,4 +62,32 @@ func openStore(t testing.TB, o Options) *Store {
 func digitsOf(code pin.PIN) (digits string) {
 	code.Reveal(func(d []byte) { digits = string(d) })
 	return digits
+}
+
+func code(t testing.TB, digits string) pin.PIN {
+	t.Helper()
+	p, err := pin.Parse(digits)
+	require.NoError(t, err)
+	return p
+}
+
+// patient is a context that a busy machine can keep to.
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func find(t testing.TB, s *Store, number string) []mailbox.Account {
+	t.Helper()
+	found, err := s.Lookup(patient(t), mailbox.Query{Number: number})
+	require.NoError(t, err)
+	return found
+}
+
+const first, second = "482915", "739164"
+
+func change(t testing.TB, s *Store, a mailbox.Account, next string) mailbox.Result {
+	t.Helper()
+	return s.Change(patient(t), a, code(t, first), code(t, next), mailbox.Attempt{})
 }
