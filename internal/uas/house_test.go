@@ -247,6 +247,7 @@ type setting struct {
 	rtp     uint16 // first port; 0: the usual range
 	pairs   uint16
 	media   func(*media.Options)
+	server  func(*Server) // before it serves
 }
 
 func testOptions() Options {
@@ -289,6 +290,9 @@ func newHouse(t testing.TB, set setting) *house {
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(t, err)
+	if set.server != nil {
+		set.server(h.Server)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(ctx) }()

@@ -24,15 +24,15 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 		tx.Terminate()
 		return
 	case merged:
-		s.refuse(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
+		s.dismiss(req, tx, refuse(sip.StatusLoopDetected, "Loop Detected").because("the same call came by two ways"))
 		return
 	case tooMany:
-		s.refuse(req, tx, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("too many calls came in the last half minute"))
+		s.dismiss(req, tx, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because("too many calls came in the last half minute"))
 		return
 	}
 	var d *dialog
 	defer func() {
-		if d == nil { // its transaction absorbs what comes again
+		if d == nil { // what comes again is refused again
 			s.dialogs.forget(key)
 			return
 		}
@@ -41,7 +41,9 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	}()
 	d, refused := s.answer(req, tx, terms, peer)
 	switch {
-	case refused != nil:
+	case refused != nil && time.Since(began) < s.untold:
+		s.dismiss(req, tx, refused)
+	case refused != nil: // nobody asks again
 		s.refuse(req, tx, refused)
 	case d != nil:
 		s.deps.Metrics.Answered(time.Since(began))

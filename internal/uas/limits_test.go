@@ -2,6 +2,7 @@ package uas
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -50,8 +51,7 @@ func TestCallsThatNobodyAcknowledgesAreBoundedByTheirHost(t *testing.T) {
 }
 
 func TestTheINVITEsThatAreRememberedAreBounded(t *testing.T) {
-	h := newHouse(t, setting{options: waitsLong})
-	h.dialogs.most = 2
+	h := newHouse(t, setting{options: waitsLong, server: func(s *Server) { s.dialogs.most = 2 }})
 	p := h.udp(t)
 	for range 2 { // a call that is over is remembered while its INVITE may come again
 		p.callID, p.toTag = "call-"+randomToken(), ""
@@ -156,10 +156,13 @@ func TestWithoutOurTagTheBranchOfTheINVITEReachesNoDialog(t *testing.T) {
 	c.hearsNext(p)
 }
 
+// untroubled is a server on however busy a machine: it has sent no 100.
+func untroubled(s *Server) { s.untold = time.Hour }
+
 // What can be refused again is refused without a transaction that would wait for its
 // repetition.
 func TestRefusalsOfNoCallKeepNothing(t *testing.T) {
-	h := newHouse(t, setting{})
+	h := newHouse(t, setting{server: untroubled})
 	twice := func(text string, p *phone, status int) {
 		t.Helper()
 		for range 2 {
@@ -171,10 +174,50 @@ func TestRefusalsOfNoCallKeepNothing(t *testing.T) {
 	p := h.udp(t)
 	p.cseq = 1
 	twice(p.build("CANCEL", "", ""), p, 481)
+	p.extra = "Require: x\r\n"
+	twice(p.build("INVITE", offerText, "application/sdp"), p, 420) // by the front door
+	p.ruri = "sip:nobody@" + h.at(0)
+	twice(p.build("INVITE", offerText, "application/sdp"), p, 404) // by the dialplan
+	again := p.build("INVITE", offerText, "application/sdp")
 	h.draining.Store(true)
+	twice(again, p, 503)
 	twice(p.build("OPTIONS", "", ""), p, 503)
 	require.Equal(t, 2, strings.Count(h.log.String(), "status=481"))
-	require.Equal(t, 2, strings.Count(h.log.String(), "status=503"))
+	require.Equal(t, 4, strings.Count(h.log.String(), "status=503"))
+}
+
+// An ACK that never comes, or comes to nobody, costs nothing.
+func TestARefusedINVITEIsNotHeldForItsACK(t *testing.T) {
+	h := newHouse(t, setting{server: untroubled})
+	for n, p := range []*phone{h.udp(t), h.tcp(t)} {
+		p.ruri = "sip:nobody@" + h.at(0)
+		invite := p.build("INVITE", offerText, "application/sdp")
+		p.write(invite)
+		first := p.expect(404)
+		p.learn(first)
+		p.write(p.buildAs("ACK", p.cseq, fmt.Sprintf("z9hG4bK-%s-%d", p.callID, p.branches), "", ""))
+		h.idle(t)
+		p.write(invite)
+		require.Equal(t, first, p.next(), "the same again")
+		require.Equal(t, 2*(n+1), strings.Count(h.log.String(), "status=404"), "but not by a transaction that was kept")
+	}
+}
+
+// After a 100 the far end no longer repeats its INVITE, so the refusal is repeated to it.
+func TestARefusalAfterA100IsRepeated(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{})
+	h := newHouse(t, setting{open: func() error { <-told; return errors.New("no port") }})
+	p := h.udp(t)
+	p.send("INVITE", offerText, "application/sdp")
+	trying, ok := p.read(patience)
+	close(told)
+	require.True(t, ok)
+	require.Equal(t, 100, trying.status())
+	require.Equal(t, 503, p.next().status())
+	require.Equal(t, 503, p.next().status())
+	require.Equal(t, 1, strings.Count(h.log.String(), "status=503"))
+	p.write(p.buildAs("ACK", p.cseq, fmt.Sprintf("z9hG4bK-%s-%d", p.callID, p.branches), "", ""))
 }
 
 func TestWhereOurRequestsGo(t *testing.T) {

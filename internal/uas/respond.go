@@ -83,13 +83,17 @@ func (s *Server) refuse(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 	_ = s.send(tx, response(req, r.status, r.reason, r.headers...))
 }
 
-// dismiss refuses and keeps nothing: asked again it is refused again. Only an
-// INVITE's transaction stays, for the ACK.
+// dismiss refuses outside of a dialog and keeps nothing: asked again it is refused again,
+// and an ACK finds nobody who waits for it.
+//
+// The transaction of an INVITE would hold the request for 32 s and send the refusal eleven
+// times (RFC 3261 section 17.2.1), until an ACK that whoever forged his address cannot
+// send. That is for the case that the refusal is lost. But the far end repeats its INVITE
+// itself until it hears of us, so section 8.2.7 lets a server do without that state as
+// long as it has sent no 100. The tags of our answers are those that the section asks for.
 func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 	s.refuse(req, tx, r)
-	if !req.IsInvite() {
-		tx.Terminate()
-	}
+	tx.Terminate()
 }
 
 func (s *Server) logRefusal(req *sip.Request, r *refusal) {

@@ -80,6 +80,7 @@ type Server struct {
 	connections chan struct{}
 	dialled     *dialled
 	referWait   time.Duration
+	untold      time.Duration // so long after an INVITE sipgo has sent no 100
 
 	calling  context.Context // ends when the callers' time is up
 	overtime context.CancelFunc
@@ -110,6 +111,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		ready:   make(chan struct{}),
 
 		referWait:   referWait,
+		untold:      sip.Timer_1xx / 2, // it may have begun a little before us
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
 	s.tallies = map[string]*tally{}
