@@ -125,6 +125,12 @@ func (b bed) harness(t *testing.T, said *log) conformance.Harness {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	t.Run("by search", bySearch)
+	t.Run("by the list of people", byList)
+}
+
+func bySearch(t *testing.T) {
+	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		said := &log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
@@ -133,7 +139,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func TestConformanceByTheListOfPeople(t *testing.T) {
+func byList(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		h := makeBed(t, func(o *Options, f *fake.Server) {

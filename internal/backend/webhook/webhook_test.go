@@ -86,6 +86,12 @@ func harness(s *Store, f *fake.Server) conformance.Harness {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
+	t.Run("with verify", withVerify)
+	t.Run("without verify, with policy", withoutVerify)
+}
+
+func withVerify(t *testing.T) {
+	t.Parallel()
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		f, said := fake.NewWith(t, good), &log{}
@@ -103,8 +109,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// A service that tells rules and cannot verify codes.
-func TestConformanceOfOneThatVerifiesNothing(t *testing.T) {
+// withoutVerify is a service that tells rules and cannot verify codes.
+func withoutVerify(t *testing.T) {
 	t.Parallel()
 	good := trouble.NewCert(t, trouble.Good)
 	conformance.Run(t, func(t *testing.T) conformance.Harness {

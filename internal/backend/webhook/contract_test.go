@@ -1,0 +1,218 @@
+package webhook
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/backend/conformance"
+	"star97/internal/backend/conformance/trouble"
+	"star97/internal/backend/webhook/fake"
+	"star97/internal/mailbox"
+	"star97/internal/secret"
+)
+
+// document is the contract and its schemas.
+type document struct {
+	root map[string]any
+	all  *jsonschema.Compiler
+}
+
+func readContract(t testing.TB) document {
+	t.Helper()
+	text, err := yaml.YAMLToJSON([]byte(Contract()))
+	require.NoError(t, err)
+	root, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource("contract.json", root))
+	return document{root.(map[string]any), c}
+}
+
+// at walks to a part of the document.
+func (d document) at(t testing.TB, path ...string) any {
+	t.Helper()
+	var node any = d.root
+	for _, p := range path {
+		inner, ok := node.(map[string]any)
+		require.True(t, ok && inner[p] != nil, "the contract has no %v", path)
+		node = inner[p]
+	}
+	return node
+}
+
+// schema compiles the schema that stands at a path.
+func (d document) schema(t testing.TB, path ...string) *jsonschema.Schema {
+	t.Helper()
+	d.at(t, path...)
+	pointer := "contract.json#"
+	for _, p := range path {
+		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p)
+	}
+	s, err := d.all.Compile(pointer)
+	require.NoError(t, err)
+	return s
+}
+
+func decoded(t testing.TB, text []byte) any {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	require.NoError(t, err)
+	return v
+}
+
+var jsonBody = []string{"content", "application/json", "schema"}
+
+func (d document) request(t testing.TB, path string) *jsonschema.Schema {
+	return d.schema(t, append([]string{"paths", path, "post", "requestBody"}, jsonBody...)...)
+}
+
+func (d document) answer(t testing.TB, path string) *jsonschema.Schema {
+	return d.schema(t, append([]string{"paths", path, "post", "responses", "200"}, jsonBody...)...)
+}
+
+// What adapter and fake really say to each other is as the contract has it.
+func TestRealTrafficKeepsToTheContract(t *testing.T) {
+	t.Parallel()
+	d, f := readContract(t), fake.New(t)
+	var mu sync.Mutex
+	results := map[string]map[string]int{}
+	f.Seen = func(path string, request, answer []byte, status int) {
+		mu.Lock()
+		defer mu.Unlock()
+		require.NoError(t, d.request(t, path).Validate(decoded(t, request)), path)
+		if results[path] == nil {
+			results[path] = map[string]int{}
+		}
+		if status != http.StatusOK {
+			results[path][http.StatusText(status)]++
+			return
+		}
+		require.NoError(t, d.answer(t, path).Validate(decoded(t, answer)), "%s: %s", path, answer)
+		var said reply
+		require.NoError(t, json.Unmarshal(answer, &said))
+		results[path][said.Result]++
+	}
+	f.Limit, f.Rules = 3, map[string]any{"min_length": 4, "own_number": "contained", "not_current": true}
+	o := optionsFor(f)
+	o.Paths.Policy = "/policy"
+	talk(t, openOn(t, o), f)
+	require.Equal(t, map[string]map[string]int{
+		"/policy": {"ok": 1}, "/find": {"ok": 2},
+		"/verify": {"ok": 1, "wrong-pin": 3, "not-found": 1, "locked": 1, "no-code": 1},
+		"/set":    {"ok": 3, "wrong-pin": 1, "too-short": 1, "cannot-change": 1},
+		"/reset":  {"ok": 1, "not-found": 1},
+	}, results)
+	for _, head := range f.Orders().Heads() {
+		require.Regexp(t, `Star97-Time:\[\d+\]`, head)
+	}
+}
+
+// talk has every operation done, with several results.
+func talk(t *testing.T, s *Store, f *fake.Server) {
+	ctx, code := t.Context(), func(digits string) field { return field{code: conformance.Code(t, digits)} }
+	first, second, short := code("482915").code, code("739164").code, code("12").code
+	box := f.Put(mailbox.Account{Extension: "4001", Name: "Ada", Language: "en-US", Numbers: []string{"12015550143"}}, first)
+	shut := f.Put(mailbox.Account{Extension: "4002", Flags: mailbox.Flags{CannotChange: true}}, first)
+	empty := f.Put(mailbox.Account{Extension: "4003"}, code("").code)
+	found, err := s.Lookup(ctx, mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	_, err = s.Lookup(ctx, mailbox.Query{Number: "4099", Domain: "Tenant.example"})
+	require.NoError(t, err)
+	at := mailbox.Attempt{}
+	require.NoError(t, s.Verify(ctx, box, first, at))
+	require.Equal(t, mailbox.WrongPIN, mailbox.CodeOf(s.Verify(ctx, mailbox.Account{}, first, at)))
+	require.Equal(t, mailbox.NoCode, mailbox.CodeOf(s.Verify(ctx, empty, first, at)))
+	require.Equal(t, mailbox.WrongPIN, s.Change(ctx, box, second, first, at).Reason)
+	require.Equal(t, mailbox.TooShort, s.Change(ctx, box, first, short, at).Reason)
+	require.Equal(t, mailbox.CannotChange, s.Change(ctx, shut, first, second, at).Reason)
+	f.Orders().Give(fake.OpSet, trouble.Order{Kind: trouble.CutAfter})
+	require.Equal(t, mailbox.Proved(), s.Change(ctx, box, first, second, at))
+	f.Orders().Give(fake.OpSet, trouble.Order{Kind: trouble.CutBefore})
+	require.Equal(t, mailbox.Proved(), s.Change(ctx, box, second, first, at))
+	require.Equal(t, mailbox.Proved(), s.Reset(ctx, empty, first, true, "admin", "new"))
+	require.Equal(t, mailbox.NotFound, s.Reset(ctx, mailbox.Account{ID: "gone"}, first, false, "admin", "new").Reason)
+	for range 3 {
+		require.Equal(t, mailbox.WrongPIN, mailbox.CodeOf(s.Verify(ctx, box, second, at)))
+	}
+	require.Equal(t, mailbox.Locked, mailbox.CodeOf(s.Verify(ctx, box, first, at)))
+}
+
+// What the schemas are for is to refuse what is not of the contract.
+func TestTheContractRefusesOtherTraffic(t *testing.T) {
+	t.Parallel()
+	d := readContract(t)
+	const id = `"id":"00112233445566778899aabbccddeeff"`
+	for path, bodies := range map[string][]string{
+		"/find":   {`{}`, `{"operation":"find",` + id + `,"domain":"","number":"40a1"}`, `{"operation":"find","id":"1","domain":"","number":"1"}`},
+		"/verify": {`{"operation":"verify",` + id + `,"domain":"","account":"1"}`, `{"operation":"verify",` + id + `,"domain":"","account":"1","code":482915}`},
+		"/set":    {`{"operation":"set",` + id + `,"domain":"","account":"1","current":"","next":"x"}`, `{"operation":"reset",` + id + `,"domain":"","account":"1","current":"","next":"1"}`},
+		"/reset":  {`{"operation":"reset",` + id + `,"domain":"","account":"1","next":"1"}`},
+		"/policy": {`{"operation":"policy",` + id + `,"more":1}`},
+	} {
+		for _, body := range bodies {
+			require.Error(t, d.request(t, path).Validate(decoded(t, []byte(body))), "%s %s", path, body)
+		}
+		require.Error(t, d.answer(t, path).Validate(decoded(t, []byte(`{`+id+`,"result":"well"}`))))
+		require.Error(t, d.answer(t, path).Validate(decoded(t, []byte(`{"result":"ok"}`))))
+	}
+	require.Error(t, d.answer(t, "/find").Validate(decoded(t, []byte(`{`+id+`,"result":"ok"}`))), "found what?")
+	require.NoError(t, d.answer(t, "/find").Validate(decoded(t, []byte(`{`+id+`,"result":"throttled","retry_after":3}`))))
+}
+
+// The words of results and the paths are the adapter's own.
+func TestTheContractHasTheWordsOfTheProgram(t *testing.T) {
+	t.Parallel()
+	d := readContract(t)
+	words := func(codes []mailbox.Code, more ...mailbox.Code) (all []any) {
+		for _, c := range append(append([]mailbox.Code{mailbox.OK}, codes...), more...) {
+			all = append(all, c.String())
+		}
+		return all
+	}
+	for schema, want := range map[string][]any{
+		"FindAnswer": words(lookupCodes), "PolicyAnswer": words(lookupCodes), "VerifyAnswer": words(verifyCodes),
+		"ChangeAnswer": words(changeCodes, mailbox.OutcomeUnknown),
+	} {
+		require.ElementsMatch(t, want, d.at(t, "components", "schemas", schema, "properties", "result", "enum"), schema)
+	}
+	p := DefaultOptions().Paths
+	for _, path := range []string{p.Find, p.Verify, p.Set, p.Reset, "/policy"} {
+		d.request(t, path)
+	}
+	require.Len(t, d.at(t, "paths"), 5)
+	require.Equal(t, "3.1.0", d.at(t, "openapi"))
+	examples := d.at(t, "paths", "/find", "post").(map[string]any)
+	ask := examples["requestBody"].(map[string]any)["content"].(map[string]any)["application/json"].(map[string]any)["example"]
+	require.NoError(t, d.request(t, "/find").Validate(ask))
+	said := d.at(t, "paths", "/find", "post", "responses", "200", "content", "application/json", "example")
+	require.NoError(t, d.answer(t, "/find").Validate(said))
+}
+
+// The example of a signature in the contract is right, and of the form it describes.
+func TestTheContractsExampleOfASignature(t *testing.T) {
+	t.Parallel()
+	d := readContract(t)
+	text := d.at(t, "info", "description").(string)
+	part := regexp.MustCompile(`Star97-Time: (\d+)\n\s+Star97-Signature: (\S+)\n\s+(\{.*\})\n`).FindStringSubmatch(text)
+	require.Len(t, part, 4)
+	k := keys{{fake.KeyID, secret.Of(fake.Key)}}
+	h := k.header(time.Unix(1764000000, 0), []byte(part[3]))
+	require.Equal(t, []string{part[1]}, h[timeHeader])
+	require.Equal(t, []string{part[2]}, h[signatureHeader])
+	two := append(k, signer{"k-2", secret.Of("another-key-of-16+")}).header(time.Now(), nil)
+	for name, header := range map[string]string{"Time": timeHeader, "Signature": signatureHeader} {
+		s := d.schema(t, "components", "parameters", name, "schema")
+		require.NoError(t, s.Validate(two.Get(header)))
+		require.Error(t, s.Validate("x"))
+	}
+}
