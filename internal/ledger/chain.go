@@ -18,17 +18,18 @@ const columns = `seq, at, door, action, stage, outcome, result, node, peer, tran
 
 // Append implements audit.Sink.
 func (l *Ledger) Append(ctx context.Context, r audit.Record) (audit.Record, error) {
+	var sealed audit.Record
 	err := l.submit(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		r, err = appendIn(ctx, tx, r)
+		sealed, err = l.appendIn(ctx, tx, r)
 		return err
 	})
 	if err != nil {
 		return audit.Record{}, err
 	}
-	return r, nil
+	return sealed, nil
 }
 
-// EndIn records within tx, which makes a change in this very file, that the
+// EndIn records within tx, which makes a change in this very database, that the
 // change is Done: both are committed or neither is. The intent must be there.
 func (l *Ledger) EndIn(ctx context.Context, tx *sql.Tx, intent string) error {
 	r, err := find(ctx, tx, intent, audit.Intended)
@@ -36,13 +37,16 @@ func (l *Ledger) EndIn(ctx context.Context, tx *sql.Tx, intent string) error {
 		return fmt.Errorf("the audit trail does not know of the change: %w", err)
 	}
 	r.Time, r.Stage, r.Outcome, r.Result = l.now(), audit.Ended, mailbox.Done, mailbox.OK
-	_, err = appendIn(ctx, tx, r)
+	_, err = l.appendIn(ctx, tx, r)
 	return err
 }
 
 // appendIn seals r behind the last record. A second end of an intent is the first
 // one: who made a change and who wraps it both tell of its end.
-func appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audit.Record, error) {
+func (l *Ledger) appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audit.Record, error) {
+	if err := l.db.Alone(ctx, tx, "audit"); err != nil {
+		return r, err
+	}
 	if r.Stage == audit.Ended && r.Intent != "" {
 		if ended, err := find(ctx, tx, r.Intent, audit.Ended); !errors.Is(err, sql.ErrNoRows) {
 			return ended, err
@@ -54,29 +58,29 @@ func appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audit.Record, er
 	}
 	r = r.Seal(last)
 	_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+columns+`)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		r.Seq, r.Time.UnixMicro(), r.Door, r.Action, r.Stage, r.Outcome, uint8(r.Result),
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)`,
+		int64(r.Seq), r.Time.UnixMicro(), int16(r.Door), int16(r.Action), int16(r.Stage), int16(r.Outcome), int16(r.Result),
 		r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
 		r.Rule, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
 	if err != nil {
 		return r, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?)
-		ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, r.Seq, r.Hash[:])
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (one, seq, hash) VALUES (1, $1, $2)
+		ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, int64(r.Seq), r.Hash[:])
 	return r, err
 }
 
 // find is the record of one stage of an intent, or sql.ErrNoRows.
 func find(ctx context.Context, tx *sql.Tx, intent string, stage audit.Stage) (audit.Record, error) {
-	return scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM audit WHERE intent <> '' AND intent = ? AND stage = ?", intent, stage))
+	return scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM audit WHERE intent <> '' AND intent = $1 AND stage = $2", intent, int16(stage)))
 }
 
 // OpenIntents implements audit.Sink.
 func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, error) {
 	var open []audit.Record
-	for r, err := range l.query(ctx, `WHERE intent <> '' AND stage = ? AND node = ? AND NOT EXISTS
-		(SELECT 1 FROM audit AS e WHERE e.intent <> '' AND e.intent = audit.intent AND e.stage = ?)`,
-		audit.Intended, node, audit.Ended) {
+	for r, err := range l.query(ctx, `WHERE intent <> '' AND stage = $1 AND node = $2 AND NOT EXISTS
+		(SELECT 1 FROM audit AS e WHERE e.intent <> '' AND e.intent = audit.intent AND e.stage = $3)`,
+		int16(audit.Intended), node, int16(audit.Ended)) {
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +92,7 @@ func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, 
 // Records is the chain behind record after, in its order. A record that cannot be
 // read is an error and the end.
 func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Record, error] {
-	return l.query(ctx, "WHERE seq > ?", after)
+	return l.query(ctx, "WHERE seq > $1", int64(after))
 }
 
 // Head is the last record as it was noted when it was written.

@@ -6,19 +6,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"star97/internal/lockout"
+	"star97/internal/sqlkit"
 )
 
 // Update implements lockout.Ledger: load, decide, keep, in one transaction that
-// no other writer of the file comes into.
+// no other writer of these counters comes into.
 func (l *Ledger) Update(ctx context.Context, keys []string, decide func([]lockout.Counter) bool) error {
 	return l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := make([]lockout.Counter, len(keys))
 		for i, key := range keys {
-			if err := load(ctx, tx, key, &now[i]); err != nil {
+			if err := l.load(ctx, tx, key, &now[i]); err != nil {
 				return err
 			}
 		}
@@ -33,25 +35,62 @@ func (l *Ledger) Update(ctx context.Context, keys []string, decide func([]lockou
 			if same(&before[i], &now[i]) {
 				continue
 			}
-			if err := keep(ctx, tx, key, &now[i]); err != nil {
+			if err := l.keep(ctx, tx, key, &now[i]); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}, keys...)
 }
 
-func load(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
+// lock makes every other node wait that wants one of the counters of a batch. A counter
+// that was never kept gets a row to lock, which expires at once. In a file a
+// transaction is alone anyway.
+func (l *Ledger) lock(ctx context.Context, tx *sql.Tx, batch []*write) error {
+	if l.db.Dialect() == sqlkit.SQLite {
+		return nil
+	}
+	keys := map[string]bool{}
+	for _, w := range batch {
+		for _, key := range w.keys {
+			keys[key] = true
+		}
+	}
+	var rows [][]byte
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		rows = append(rows, []byte(key))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	// An update locks a row that is there, also one that was made a moment ago.
+	_, err := tx.ExecContext(ctx, `INSERT INTO counters (key, tries, cleared, recent, expires)
+		SELECT key, 0, 0, '', 0 FROM unnest($1::bytea[]) AS key ORDER BY key
+		ON CONFLICT (key) DO UPDATE SET tries = counters.tries`, rows)
+	return err
+}
+
+// key is a counter's as its column has it.
+func (l *Ledger) key(key string) any {
+	if l.db.Dialect() == sqlkit.PostgreSQL {
+		return []byte(key)
+	}
+	return key
+}
+
+func (l *Ledger) load(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
 	var tries, cleared int64
 	var last, expires sql.NullInt64
 	var recent []byte
-	err := tx.QueryRowContext(ctx, "SELECT tries, cleared, last, recent, expires FROM counters WHERE key = ?", key).
+	err := tx.QueryRowContext(ctx, "SELECT tries, cleared, last, recent, expires FROM counters WHERE key = $1", l.key(key)).
 		Scan(&tries, &cleared, &last, &recent, &expires)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err != nil:
 		return err
+	case expires.Valid && expires.Int64 == 0:
+		return nil // only there to be locked
 	case len(recent)%8 != 0 || cleared < 0 || tries < cleared:
 		return fmt.Errorf("the counter %q in the ledger makes no sense: restore the database from a backup", key)
 	}
@@ -62,15 +101,15 @@ func load(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error
 	return nil
 }
 
-func keep(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
+func (l *Ledger) keep(ctx context.Context, tx *sql.Tx, key string, c *lockout.Counter) error {
 	recent := make([]byte, 0, 8*len(c.Recent))
 	for _, ms := range c.Recent {
 		recent = binary.BigEndian.AppendUint64(recent, uint64(ms))
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO counters (key, tries, cleared, last, recent, expires) VALUES (?, ?, ?, ?, ?, ?)
+	_, err := tx.ExecContext(ctx, `INSERT INTO counters (key, tries, cleared, last, recent, expires) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (key) DO UPDATE SET tries = excluded.tries, cleared = excluded.cleared, last = excluded.last,
 		recent = excluded.recent, expires = excluded.expires`,
-		key, int64(c.Tries), int64(c.Cleared), microsOf(c.Last), recent, microsOf(c.Expires))
+		l.key(key), int64(c.Tries), int64(c.Cleared), microsOf(c.Last), recent, microsOf(c.Expires))
 	return err
 }
 
@@ -103,7 +142,7 @@ func (l *Ledger) prune() {
 	defer cancel()
 	_ = l.db.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
-			(SELECT key FROM counters WHERE expires <= ? ORDER BY expires LIMIT ?)`, now.UnixMicro(), prunedRows)
+			(SELECT key FROM counters WHERE expires <= $1 ORDER BY expires LIMIT $2`+l.unlocked()+`)`, now.UnixMicro(), prunedRows)
 		if err != nil {
 			return err
 		}
@@ -113,7 +152,15 @@ func (l *Ledger) prune() {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
-			(SELECT key FROM counters WHERE expires IS NOT NULL ORDER BY expires LIMIT ?)`, expiring-l.opts.MaxSources)
+			(SELECT key FROM counters WHERE expires IS NOT NULL ORDER BY expires LIMIT $1`+l.unlocked()+`)`, expiring-l.opts.MaxSources)
 		return err
 	})
+}
+
+// unlocked ends a query that leaves out the rows which another node holds.
+func (l *Ledger) unlocked() string {
+	if l.db.Dialect() == sqlkit.PostgreSQL {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
 }

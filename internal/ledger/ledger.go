@@ -1,7 +1,12 @@
 // Package ledger keeps the counters of lockout and the chain of audit in an
-// SQLite file (WAL, synchronous=FULL: what is answered is on the disk). Writes
-// that arrive together share one commit. It decides nothing, and it may share its
-// file with other rooms and with other processes.
+// SQLite file (WAL, synchronous=FULL: what is answered is on the disk) or in a
+// PostgreSQL database that several nodes share. Writes that arrive together share
+// one commit. It decides nothing, and it may share its database with other rooms
+// and with other processes.
+//
+// On PostgreSQL a transaction first locks the rows of its counters, in the order of
+// their keys, and then the chain: so no two wait for each other, and what one has
+// read no other alters before it has ended.
 package ledger
 
 import (
@@ -20,7 +25,7 @@ import (
 	"star97/internal/sqlkit"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations
 var migrations embed.FS
 
 var (
@@ -31,7 +36,7 @@ var (
 // ErrClosed is the answer to a write after Close.
 var ErrClosed = errors.New("the ledger is closed: star97 is stopping")
 
-// Options bound the file.
+// Options bound the tables.
 type Options struct {
 	MaxSources int `yaml:"max_sources"` // counters of sources kept; the next to expire go first; 1000 to 1000000, default 100000
 }
@@ -76,7 +81,7 @@ func New(ctx context.Context, db *sqlkit.DB, opts Options, now func() time.Time)
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	files, err := fs.Sub(migrations, "migrations")
+	files, err := fs.Sub(migrations, "migrations/"+string(db.Dialect()))
 	if err != nil {
 		return nil, err
 	}
@@ -108,16 +113,17 @@ func (l *Ledger) Close() error {
 // write is one caller's part of a transaction. Either the writer takes it or the
 // caller, tired of waiting, takes it back: never both.
 type write struct {
+	keys  []string // of the counters that it alters
 	use   func(context.Context, *sql.Tx) error
 	taken atomic.Bool
 	err   chan error
 }
 
-// submit queues use and waits for its commit. A caller whose ctx ends before the
+// submit queues use, which alters the counters of keys, and waits for its commit. A caller whose ctx ends before the
 // writer has begun gets the error of ctx and nothing is written; afterwards the
 // answer is waited for, since it is then a matter of one commit.
-func (l *Ledger) submit(ctx context.Context, use func(context.Context, *sql.Tx) error) error {
-	w := &write{use: use, err: make(chan error, 1)}
+func (l *Ledger) submit(ctx context.Context, use func(context.Context, *sql.Tx) error, keys ...string) error {
+	w := &write{keys: keys, use: use, err: make(chan error, 1)}
 	select {
 	case <-l.closing:
 		return ErrClosed
@@ -210,6 +216,9 @@ func (l *Ledger) transact(batch []*write) error {
 	ctx, cancel := context.WithTimeout(context.Background(), WriteWithin)
 	defer cancel()
 	return l.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := l.lock(ctx, tx, batch); err != nil {
+			return err
+		}
 		for _, w := range batch {
 			if err := w.use(ctx, tx); err != nil {
 				return err

@@ -152,7 +152,7 @@ func TestABadWriteDoesNotHarmItsBatch(t *testing.T) {
 	for i := range answers {
 		all.Go(func() {
 			answers[i] = l.submit(context.Background(), func(ctx context.Context, tx *sql.Tx) error {
-				if err := keep(ctx, tx, fmt.Sprint(i), &lockout.Counter{Tries: 1}); err != nil || i != 2 {
+				if err := l.keep(ctx, tx, fmt.Sprint(i), &lockout.Counter{Tries: 1}); err != nil || i != 2 {
 					return err
 				}
 				return bad
@@ -263,11 +263,11 @@ func TestSourcesAreBounded(t *testing.T) {
 	require.NoError(t, l.db.Write(t.Context(), func(tx *sql.Tx) error {
 		for i := range 5 {
 			c := lockout.Counter{Tries: 1, Expires: clock.Add(time.Duration(10-i) * time.Minute)}
-			if err := keep(t.Context(), tx, fmt.Sprint(i), &c); err != nil {
+			if err := l.keep(t.Context(), tx, fmt.Sprint(i), &c); err != nil {
 				return err
 			}
 		}
-		return keep(t.Context(), tx, "mailbox", &lockout.Counter{Tries: 1})
+		return l.keep(t.Context(), tx, "mailbox", &lockout.Counter{Tries: 1})
 	}))
 	clock = clock.Add(2 * time.Minute)
 	l.prune()
