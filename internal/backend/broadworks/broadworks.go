@@ -142,7 +142,7 @@ func (o Options) Declared() mailbox.Traits {
 		Can:    mailbox.AbilitiesOf((*Store)(nil)),
 		Limit:  3,
 		Rules:  true,
-		Flags:  o.States,
+		Flags:  !o.NoStates,
 		AtRest: "not known; the interface shows codes to administrators",
 		Unverified: []string{
 			"the numbers and words of the errors that refuse a code, check one or end a session (errors)",

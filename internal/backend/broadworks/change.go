@@ -59,7 +59,7 @@ func unwritten(op string, err error) error {
 
 // open tells whether p's login is enabled, where that may be read.
 func (s *Store) open(ctx context.Context, op string, p person) error {
-	if !s.o.readsStates() {
+	if s.o.NoStates {
 		return nil
 	}
 	i, err := s.states(ctx, op, p.id)
@@ -136,7 +136,7 @@ func (s *Store) set(ctx context.Context, op string, p person, current, next pin.
 // prove tells whether next is in force. Where the system checks codes it is asked once,
 // since it counts wrong ones.
 func (s *Store) prove(ctx context.Context, op string, p person, next pin.PIN) mailbox.Result {
-	if s.o.Verify == Compare || s.o.Verify == Auto && p.dn == "" || p.dn == "" && s.o.States {
+	if s.o.Verify == Compare || s.o.Verify == Auto && p.dn == "" || p.dn == "" && !s.o.NoStates {
 		return s.readBack(ctx, op, p, next)
 	}
 	if p.dn == "" {
@@ -146,7 +146,7 @@ func (s *Store) prove(ctx context.Context, op string, p person, next pin.PIN) ma
 	switch {
 	case err == nil:
 		return mailbox.Proved()
-	case s.o.States && mailbox.CodeOf(err) == mailbox.Locked:
+	case !s.o.NoStates && mailbox.CodeOf(err) == mailbox.Locked:
 		// The login stays disabled, and the code may be set all the same.
 		return s.readBack(ctx, op, p, next)
 	}

@@ -137,7 +137,7 @@ func TestAReset(t *testing.T) {
 	b := f.Put(mailbox.Account{Extension: "2042", Numbers: []string{"-"}}, "")
 	require.Equal(t, mailbox.Proved(), s.Reset(t.Context(), b, code(t, fresh), false, "admin", ""))
 	blind := s.o
-	blind.Verify, blind.States = ByDN, false
+	blind.Verify, blind.NoStates = ByDN, true
 	r = openStore(t, blind).Reset(t.Context(), b, code(t, third), false, "admin", "")
 	require.Equal(t, mailbox.Unknown, r.Outcome)
 	require.True(t, f.Has(b.ID, third))

@@ -228,7 +228,7 @@ func (s *Store) accounts(ctx context.Context, op, domain string, people []person
 		if number := p.digits(); number != "" {
 			a.Numbers = []string{number}
 		}
-		if s.o.readsStates() {
+		if !s.o.NoStates {
 			i, err := s.states(ctx, op, p.id)
 			if errors.Is(err, mailbox.NotFound) {
 				continue // gone since

@@ -149,7 +149,8 @@ func TestTraitsAreThoseOfTheUser(t *testing.T) {
 
 	require.Equal(t, mailbox.Compare, Options{Verify: Compare}.Declared().Check)
 	require.Equal(t, mailbox.Native, Options{Verify: ByDN}.Declared().Check)
-	require.False(t, Options{Verify: ByDN}.Declared().Flags)
+	require.True(t, Options{}.Declared().Flags)
+	require.False(t, Options{Verify: ByDN, NoStates: true}.Declared().Flags)
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {

@@ -46,9 +46,9 @@ type Options struct {
 	VerifyRequest string `yaml:"verify_request"`
 	// form of the number in it: "shown", the default, as the system shows it; "digits"; or "plus" and digits
 	NumberForm NumberForm `yaml:"number_form"`
-	// read whether a login is disabled and a code has expired, default true. The answer holds the code in clear:
-	// false where star97 must not see it, with verify dn alone
-	States bool `yaml:"states"`
+	// true: do not read whether a login is disabled and a code has expired, as the answer holds the code in clear;
+	// with verify dn alone. Default false
+	NoStates bool `yaml:"no_states"`
 	// what a disabled login is told as: "locked", the default, since wrong codes disable it; or "disabled" where
 	// administrators do
 	LoginDisabled string `yaml:"login_disabled"`
@@ -75,7 +75,7 @@ type Line struct {
 
 // Tenant is a part of the system that answers for a domain.
 type Tenant struct {
-	Domain          string `yaml:"domain"`
+	Domain          string `yaml:"domain"`           // the domain that calls name
 	ServiceProvider string `yaml:"service_provider"` // id of the service provider or enterprise
 	Group           string `yaml:"group"`            // id of the group in it; empty: all its groups
 }
@@ -120,7 +120,7 @@ func DefaultOptions() Options {
 		API:       httpapi.DefaultOptions(),
 		Login:     SignedLogin, Sessions: 8, Idle: time.Minute, Parameter: "arg0",
 		Tenants: []Tenant{}, Numbers: true,
-		Verify: Auto, VerifyRequest: "AuthenticationVerifyRequest22V4", NumberForm: AsShown, States: true,
+		Verify: Auto, VerifyRequest: "AuthenticationVerifyRequest22V4", NumberForm: AsShown,
 		LoginDisabled: mailbox.Locked.String(),
 		RulesFor:      5 * time.Minute, Lag: 2 * time.Second, Errors: defaultErrors(),
 	}
@@ -169,8 +169,8 @@ func (o Options) Validate() error {
 	if !verifyRequest.MatchString(o.VerifyRequest) {
 		errs = append(errs, fmt.Errorf("verify_request is %q: use a name as AuthenticationVerifyRequest22V4", o.VerifyRequest))
 	}
-	if !o.States && o.Verify != ByDN {
-		errs = append(errs, errors.New("states is false, but codes are compared, which reads them: set verify to dn, or states to true"))
+	if o.NoStates && o.Verify != ByDN {
+		errs = append(errs, errors.New("no_states is true, but verify may compare codes, which reads them: set verify to dn, or no_states to false"))
 	}
 	for i, m := range o.Errors {
 		if err := m.validate(); err != nil {

@@ -46,7 +46,7 @@ func TestOptionsTellWhatIsWrongByTheirKey(t *testing.T) {
 		"verify is":                               func(o *Options) { o.Verify = "never" },
 		"verify_request is":                       func(o *Options) { o.VerifyRequest = "LoginRequest" },
 		"number_form is":                          func(o *Options) { o.NumberForm = "roman" },
-		"states is false, but codes":              func(o *Options) { o.States = false },
+		"no_states is true, but verify":           func(o *Options) { o.NoStates = true },
 		"login_disabled is":                       func(o *Options) { o.LoginDisabled = "ok" },
 		"rules_for is":                            func(o *Options) { o.RulesFor = -1 },
 		"lag is":                                  func(o *Options) { o.Lag = time.Hour },

@@ -67,7 +67,7 @@ func (s *Store) check(ctx context.Context, op string, p person, code pin.PIN) er
 	if !code.Empty() {
 		err = s.try(ctx, op, p, code)
 	}
-	if mailbox.CodeOf(err) != mailbox.WrongPIN || !s.o.States {
+	if mailbox.CodeOf(err) != mailbox.WrongPIN || s.o.NoStates {
 		return err
 	}
 	return s.why(ctx, op, p, err)
@@ -130,8 +130,6 @@ type info struct {
 	expired  bool
 	given    given
 }
-
-func (o *Options) readsStates() bool { return o.States || o.Verify == Compare }
 
 // states is info where a system does without it that does not let star97's own account
 // see it; that is not asked again for a while.
