@@ -3,8 +3,8 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 FUZZTIME ?= 30s
 
-# What the tests drive: real telephones, a proxy in front of star97, a database server.
-TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql
+# What the tests drive: real telephones, a proxy in front of star97, a database server, an SSH server.
+TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql openssh-server
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check deps rounds calls race bench fuzz sim long docs prompts clean
