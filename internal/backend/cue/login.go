@@ -15,9 +15,9 @@ import (
 const (
 	// nudge is how long a line stays silent before it gets an empty line: a terminal
 	// line that was just opened waits for one.
-	nudge = time.Second
+	nudge = 500 * time.Millisecond
 	// maxNudges bounds how often, and maxAnswers how often a question is answered.
-	maxNudges, maxAnswers = 5, 8
+	maxNudges, maxAnswers = 10, 8
 )
 
 // Questions of a sign-in. Which ones the system asks is not documented.
