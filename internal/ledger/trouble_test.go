@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -81,18 +82,26 @@ func fill(t *testing.T, l *Ledger, n int) {
 }
 
 func TestTheChainCannotBeAlteredByASlip(t *testing.T) {
-	l := open(t)
-	fill(t, l, 2)
-	for _, slip := range []string{"UPDATE audit SET mailbox = 'b'", "DELETE FROM audit WHERE seq = 2"} {
-		err := l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, slip)
-			return err
-		})
-		require.ErrorContains(t, err, "audit records are never")
-	}
+	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+		l := openOn(t, again(), nil)
+		fill(t, l, 2)
+		for _, slip := range []string{"UPDATE audit SET mailbox = 'b'", "DELETE FROM audit WHERE seq = 2"} {
+			err := l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, slip)
+				return err
+			})
+			require.ErrorContains(t, err, "audit records are never")
+		}
+	})
 }
 
 // Whoever may write to the file can drop the triggers; the chain tells.
+// undo takes the triggers away.
+var undo = map[sqlkit.Dialect]string{
+	sqlkit.SQLite:     "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; ",
+	sqlkit.PostgreSQL: "DROP TRIGGER audit_no_change ON audit",
+}
+
 func TestTamperingIsFound(t *testing.T) {
 	for deed, says := range map[string]string{
 		"UPDATE audit SET mailbox = 'b2' WHERE seq = 3": "record 3 was altered",
@@ -103,37 +112,42 @@ func TestTamperingIsFound(t *testing.T) {
 		"DELETE FROM audit":                             "records 1 to 5 are missing",
 	} {
 		t.Run(deed, func(t *testing.T) {
-			l := open(t)
-			fill(t, l, 5)
-			require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
-				_, err := tx.ExecContext(ctx, "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; "+deed)
-				return err
-			}))
-			_, err := l.Verify(t.Context())
-			var b *audit.Break
-			require.ErrorAs(t, err, &b)
-			require.Contains(t, b.What, says)
+			onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+				l := openOn(t, again(), nil)
+				fill(t, l, 5)
+				require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+					_, before := tx.ExecContext(ctx, undo[l.db.Dialect()])
+					_, err := tx.ExecContext(ctx, deed)
+					return errors.Join(before, err)
+				}))
+				_, err := l.Verify(t.Context())
+				var b *audit.Break
+				require.ErrorAs(t, err, &b)
+				require.Contains(t, b.What, says)
+			})
 		})
 	}
 }
 
 func TestRecordsBeginWhereAsked(t *testing.T) {
-	l := open(t)
-	fill(t, l, 5)
-	var seqs []uint64
-	for r, err := range l.Records(t.Context(), 2) {
-		require.NoError(t, err)
-		require.Equal(t, "192.0.2.1 4001", r.Source)
-		if seqs = append(seqs, r.Seq); len(seqs) == 2 {
-			break
+	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+		l := openOn(t, again(), nil)
+		fill(t, l, 5)
+		var seqs []uint64
+		for r, err := range l.Records(t.Context(), 2) {
+			require.NoError(t, err)
+			require.Equal(t, "192.0.2.1 4001", r.Source)
+			if seqs = append(seqs, r.Seq); len(seqs) == 2 {
+				break
+			}
 		}
-	}
-	require.Equal(t, []uint64{3, 4}, seqs)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	for _, err := range l.Records(ctx, 0) {
-		require.ErrorIs(t, err, context.Canceled)
-	}
+		require.Equal(t, []uint64{3, 4}, seqs)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, err := range l.Records(ctx, 0) {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	})
 }
 
 // killedOn names the file for the process that is killed while it writes.

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver pgx
@@ -98,13 +99,20 @@ func programs(t testing.TB) string {
 	return filepath.Dir(all[len(all)-1])
 }
 
-// Kill ends every process of the server at once, as kill -9 does.
-func (s *Server) Kill() { s.process.end(killed) }
+// Kill ends every process of the server, as kill -9 does.
+func (s *Server) Kill() {
+	children := s.process.children()
+	s.process.end(killed)
+	for _, pid := range children {
+		_ = syscall.Kill(pid, killed)
+	}
+}
 
 // Restart starts a server that was killed, on the same port.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	require.NoError(t, s.run())
+	// It refuses to start while a process of the one before still ends.
+	require.Eventually(t, func() bool { return s.run() == nil }, patience, lookAgain)
 }
 
 // Database makes an empty database that belongs to Role and returns how to reach it.

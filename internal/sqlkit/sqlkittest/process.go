@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -183,6 +184,17 @@ func (p *process) over() bool {
 	default:
 		return false
 	}
+}
+
+// children are the processes that the first one has started, as far as the system tells.
+func (p *process) children() (pids []int) {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.pid))
+	for _, word := range strings.Fields(string(list)) {
+		if pid, err := strconv.Atoi(word); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // end returns when the first process is gone; the others then end by themselves.
