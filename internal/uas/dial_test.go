@@ -25,7 +25,7 @@ func TestOurBYEOverUDPLeavesByAListener(t *testing.T) {
 		sink.reply(bye, "200 OK")
 		h.over(t)
 	}
-	require.Equal(t, 4, h.transport.Pool("udp").Size(), "the listener and three phones")
+	require.Equal(t, 1, h.transport.Pool("udp").Size(), "the listener")
 }
 
 func TestWithoutAUDPListenerTheBYEStaysOnTCP(t *testing.T) {

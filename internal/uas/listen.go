@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 )
@@ -124,6 +125,7 @@ func (s *Server) bindUDP(ctx context.Context, network, address string, l *listen
 	known := make(chan struct{})
 	l.known = known
 	packets := &gatedPackets{PacketConn: conn, gate: s.gate, asked: func() { asked.Do(func() { close(known) }) }}
+	s.sockets.Store(conn.LocalAddr().String(), packets)
 	return func() error {
 		defer packets.asked()
 		return s.transport.ServeUDP(packets)
@@ -175,12 +177,16 @@ type gatedPackets struct {
 	gate  *gate
 	asked func() // told of each read: sipgo has entered the socket before the first
 	buf   [maxDatagram]byte
-	lent  []byte // what the caller was given last
+
+	lent   []byte         // what the caller was given last
+	from   netip.AddrPort // where that came from
+	socket sip.Connection // this one, as sipgo has it; the reader's
 }
 
 const maxDatagram = 65535
 
-// ReadFrom returns the next datagram that the gate admits.
+// ReadFrom returns the next datagram that the gate admits, as if it came from the socket
+// itself: see sources.
 func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 	clear(c.lent) // it may have held a key of a SIP INFO body
 	c.lent = nil
@@ -207,8 +213,8 @@ func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 		clear(pass)
 		clear(msg)
 		if n > 0 && whole {
-			c.lent = b[:n]
-			return n, net.UDPAddrFromAddrPort(from), nil
+			c.lent, c.from = b[:n], from
+			return n, c.LocalAddr(), nil
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 // 487, or the 200, to its INVITE (section 9.2). An ACK gets none: only one that has
 // seen our tag may confirm a call.
 func (s *Server) stamp(msg sip.Message) {
+	s.trace(msg)
 	req, ok := msg.(*sip.Request)
 	if !ok {
 		return

@@ -74,6 +74,8 @@ type Server struct {
 	local    []netip.Prefix // networks that reach us directly
 	dialogs  *registry
 	readers  sync.WaitGroup // of the listeners
+	sockets  sync.Map       // UDP listeners' *gatedPackets by their address
+	sources  *sources
 	serving  atomic.Int64   // requests being handled
 	dialling sync.WaitGroup // the reader of dialled
 	// connections holds a token per TCP connection up.
@@ -110,6 +112,7 @@ func New(opts Options, deps Deps) (*Server, error) {
 		dialogs: newRegistry(),
 		ready:   make(chan struct{}),
 
+		sources:     newSources(sourcesMost),
 		referWait:   referWait,
 		untold:      sip.Timer_1xx / 2, // it may have begun a little before us
 		connections: make(chan struct{}, opts.Limits.Connections),
@@ -204,6 +207,7 @@ func (s *Server) Close() error {
 	s.transactions.Close()
 	failed = errors.Join(failed, s.dialled.Close(), s.transport.Close())
 	s.readers.Wait()
+	s.sources.forget(s.transport.Pool("udp"))
 	s.dialling.Wait()
 	return failed
 }
