@@ -22,16 +22,34 @@ import (
 
 // cli runs mailbox commands on a data folder of its own.
 type cli struct {
-	t    *testing.T
-	data string
+	t      *testing.T
+	data   string
+	config string // empty: none
 }
 
-func newCLI(t *testing.T) cli { return cli{t, filepath.Join(t.TempDir(), "data")} }
+func newCLI(t *testing.T) cli { return cli{t: t, data: filepath.Join(t.TempDir(), "data")} }
+
+// with has a route lead to each of these domains, beside the default one.
+func (c cli) with(domains ...string) cli {
+	plan := "routes:\n  - {number: \"*97\", door: own}\n"
+	for i, name := range domains {
+		plan += fmt.Sprintf("  - {number: \"*5%d\", door: own, domain: %s}\n", i, name)
+	}
+	dir := c.t.TempDir()
+	c.config = filepath.Join(dir, "star97.yaml")
+	require.NoError(c.t, os.WriteFile(c.config, []byte("dialplan: plan.yaml\n"), 0o600))
+	require.NoError(c.t, os.WriteFile(filepath.Join(dir, "plan.yaml"), []byte(plan), 0o600))
+	return c
+}
 
 // run runs "star97 mailbox ARGS", which has to end with code, and returns what it wrote.
 func (c cli) run(code int, stdin string, args ...string) (stdout, stderr string) {
 	c.t.Helper()
-	out, errs, exit := star97(c.t, stdin, append(append([]string{"mailbox"}, args...), "--data", c.data)...)
+	args = append(append([]string{"mailbox"}, args...), "--data", c.data)
+	if c.config != "" {
+		args = append(args, "--config", c.config)
+	}
+	out, errs, exit := star97(c.t, stdin, args...)
 	require.Equal(c.t, code, exit, "%v: %s%s", args, out, errs)
 	return out, errs
 }
@@ -45,7 +63,7 @@ func object(t *testing.T, text string) (v map[string]any) {
 
 func TestMailboxIsAddedShownAndRemoved(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t)
+	c := newCLI(t).with("north.example")
 	out, errs := c.run(0, "739164\n", "add", "4001", "--name", "Ann Example", "--number", "12125554001", "--number", "5554001",
 		"--language", "en-US", "--domain", "North.Example", "--must-change")
 	require.Equal(t, "Mailbox 4001 is added.\n", out)
@@ -78,7 +96,7 @@ func TestMailboxIsAddedShownAndRemoved(t *testing.T) {
 
 func TestMailboxList(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t)
+	c := newCLI(t).with("north")
 	require.NoError(t, os.Mkdir(c.data, 0o700))
 	out, _ := c.run(0, "", "list", "--json")
 	require.JSONEq(t, "[]", out, "an empty list is a list")
@@ -135,7 +153,7 @@ func TestMailboxCodes(t *testing.T) {
 
 func TestMailboxImport(t *testing.T) {
 	t.Parallel()
-	c := newCLI(t)
+	c := newCLI(t).with("north", "south")
 	file := filepath.Join(t.TempDir(), "mailboxes.csv")
 	const head = "mailbox,domain,name,language,code\n"
 	write := func(rows string) { require.NoError(t, os.WriteFile(file, []byte(head+rows), 0o600)) }

@@ -77,6 +77,21 @@ func TestAMailboxNeedsADomainThatARouteLeadsTo(t *testing.T) {
 	require.Contains(t, errs, "no route of the dialplan leads to the default domain; name one of its domains (north.example, south.example)")
 }
 
+// Without domains, the names are those that routes have.
+func TestWithoutDomainsARouteNamesThem(t *testing.T) {
+	t.Parallel()
+	alone := newCLI(t)
+	for _, args := range [][]string{{"add", "4001", "--no-code"}, {"list"}} {
+		_, errs := alone.run(1, "", append(args, "--domain", "west")...)
+		require.Contains(t, errs, "the dialplan has no domain west, and no other than the default one; leave it out, or write it as the domain of a route")
+	}
+	named := newCLI(t).with("North")
+	named.run(0, "", "add", "4001", "--no-code", "--domain", "north")
+	named.run(0, "", "add", "4001", "--no-code")
+	_, errs := named.run(1, "mailbox,domain,name,language,code\n4003,west,Cem,,\n", "import", "-")
+	require.Contains(t, errs, "standard input:2: the dialplan has no domain west; name one of its domains (north), or add this one to them")
+}
+
 // A store that cannot be opened is named before anything is done; one that is used by
 // nobody is told and no obstacle.
 func TestStoresThatAreNotAsTheyShouldBe(t *testing.T) {

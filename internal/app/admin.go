@@ -141,19 +141,20 @@ func (s *Stores) Check(a mailbox.Account) error {
 // domainsTold bounds a sentence about domains.
 const domainsTold = 10
 
-// known tells whether calls can reach a domain. Without domains in the dialplan its
-// routes may name any.
+// known tells whether calls can reach a domain.
 func (s *Stores) known(domain string) error {
-	domains := *s.domains.Load()
-	if _, ok := domains[strings.ToLower(domain)]; ok || len(domains) == 0 {
+	reached := *s.reached.Load()
+	if slices.Contains(reached, strings.ToLower(domain)) {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(domains))
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	names := slices.DeleteFunc(slices.Clone(reached), func(name string) bool { return name == "" })
 	if len(names) > domainsTold {
 		names = append(names[:domainsTold], "others")
 	}
 	its := strings.Join(names, ", ")
+	if len(names) == 0 {
+		return fmt.Errorf("the dialplan has no domain %s, and no other than the default one; leave it out, or write it as the domain of a route", domain)
+	}
 	if domain == "" {
 		return fmt.Errorf("no route of the dialplan leads to the default domain; name one of its domains (%s)", its)
 	}

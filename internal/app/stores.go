@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,8 +35,8 @@ type Stores struct {
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
 
-	db      *sqlkit.DB                        // the ledger's, where it is not the default store's
-	domains atomic.Pointer[map[string]string] // those that calls reach, and their stores; none: any, in the default one
+	db      *sqlkit.DB               // the ledger's, where it is not the default store's
+	reached atomic.Pointer[[]string] // domains that calls reach, in lower case and order; empty is the default one
 	asked   measured
 	probes  []*probe.Probe
 }
@@ -136,15 +137,16 @@ func (s *Stores) Adopt(plan *dialplan.Plan) error {
 	if err := s.Backend.Serve(domains); err != nil {
 		return err
 	}
-	if _, named := domains[""]; !named && len(domains) > 0 && slices.ContainsFunc(plan.Routes, ofDefaultTenant) {
-		domains[""] = ""
+	reached := slices.Collect(maps.Keys(domains))
+	for _, r := range plan.Routes {
+		if r.DomainFrom == "" && r.Redirect == "" && r.Door != mailbox.CheckDoor {
+			reached = append(reached, strings.ToLower(r.Domain))
+		}
 	}
-	s.domains.Store(&domains)
+	slices.Sort(reached)
+	reached = slices.Compact(reached)
+	s.reached.Store(&reached)
 	return nil
-}
-
-func ofDefaultTenant(r dialplan.Route) bool {
-	return r.Domain == "" && r.DomainFrom == "" && r.Redirect == "" && r.Door != mailbox.CheckDoor
 }
 
 // rulesName is the preset's name for the audit trail, and where the configuration
