@@ -115,19 +115,18 @@ func actor() mailbox.Actor {
 
 func (m *mailboxes) list() *cobra.Command {
 	var search string
-	var all bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List mailboxes", Args: cobra.NoArgs,
+		Long:    "Lists every tenant, or that of --domain alone; --domain '' is the default one.",
 		Example: "  star97 mailbox list\n  star97 mailbox list --search ann --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			page := mailbox.Page{Domain: m.domain, AllDomains: all || !cmd.Flags().Changed("domain"), Search: search}
+			page := mailbox.Page{Domain: m.domain, AllDomains: !cmd.Flags().Changed("domain"), Search: search}
 			return m.existing(cmd.Context(), func(s *app.Stores, _ config.Config) error {
 				return m.printList(cmd.Context(), cmd.OutOrStdout(), s, page)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&search, "search", "", "part of an extension, a name or a number")
-	cmd.Flags().BoolVar(&all, "all-domains", false, "every tenant (as without --domain)")
 	return cmd
 }
 
