@@ -196,7 +196,7 @@ func refusal(a httpapi.Answer) refused {
 	if json.Unmarshal(a.Body, &body) != nil {
 		return r
 	}
-	if r.tracking == "" && isID(body.Tracking) {
+	if r.tracking == "" && isID(body.Tracking) && strings.ContainsFunc(body.Tracking, unicode.IsLetter) {
 		r.tracking = body.Tracking
 	}
 	add := func(n number, words string) {
