@@ -126,7 +126,7 @@ func (m *mailboxes) list() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&search, "search", "", "part of an extension, a name or a number")
+	cmd.Flags().StringVar(&search, "search", "", "part of an extension, a name or a number, or the whole ID that the log tells")
 	return cmd
 }
 

@@ -120,6 +120,12 @@ func TestMailboxList(t *testing.T) {
 	require.Len(t, all, 1)
 	require.Equal(t, "north", all[0]["domain"])
 	require.Equal(t, []any{"cannot change"}, all[0]["state"])
+
+	id := all[0]["id"].(string)
+	require.Equal(t, []string{"EXTENSION|DOMAIN|NAME|LANGUAGE|STATE", bob}, rows("--search", id), "what the log calls a mailbox")
+	require.Equal(t, []string{"EXTENSION|DOMAIN|NAME|LANGUAGE|STATE", bob}, rows("--search", id, "--domain", "north"))
+	require.Equal(t, "(no mailboxes)", rows("--search", id, "--domain", "")[1])
+	require.Equal(t, "(no mailboxes)", rows("--search", id[1:])[1], "a part of an ID is nobody's")
 }
 
 func TestMailboxCodes(t *testing.T) {

@@ -37,9 +37,30 @@ func (s *Stores) Find(ctx context.Context, extension, domain string) (mailbox.Ac
 	return mailbox.Account{}, fmt.Errorf("mailbox %s%s exists %d times; remove the wrong ones in the voicemail system", extension, mailbox.InDomain(domain), len(one))
 }
 
-// List calls use for every mailbox of one domain, or of all. Where a store does not
-// answer, the others' mailboxes come all the same, and its error at the end.
+// List calls use for every mailbox of one domain, or of all. A search that finds none
+// is taken for a whole ID. Where a store does not answer, the others' mailboxes come all
+// the same, and its error at the end.
 func (s *Stores) List(ctx context.Context, p mailbox.Page, use func(mailbox.Account) error) error {
+	found := false
+	err := s.list(ctx, p, func(a mailbox.Account) error {
+		found = true
+		return use(a)
+	})
+	id := p.Search
+	if found || id == "" {
+		return err
+	}
+	p.Search = ""
+	return s.list(ctx, p, func(a mailbox.Account) error {
+		if a.ID != id {
+			return nil
+		}
+		return use(a)
+	})
+}
+
+// list is List without a look at IDs.
+func (s *Stores) list(ctx context.Context, p mailbox.Page, use func(mailbox.Account) error) error {
 	p.Limit = 500
 	missed := map[string]error{} // by its words: each page may meet it
 	for {
