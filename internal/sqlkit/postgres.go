@@ -68,7 +68,7 @@ func OpenPostgres(ctx context.Context, o PostgresOptions) (*DB, error) {
 // config takes nothing from the environment that libpq's variables could say, since
 // every setting they have is set here.
 func (o PostgresOptions) config() (*pgx.ConnConfig, error) {
-	conf, err := pgx.ParseConfig("host=localhost sslmode=disable")
+	conf, err := pgx.ParseConfig("host=localhost port=5432 sslmode=disable sslrootcert='' sslcert='' sslkey='' passfile='' target_session_attrs=any")
 	if err != nil {
 		return nil, fmt.Errorf("the environment variables of PostgreSQL (PGSERVICE and the like) make no sense: unset them: %w", err)
 	}

@@ -84,7 +84,7 @@ func kindOf(err error) error {
 		return ErrReadOnly
 	case errors.As(err, &certificate):
 		return ErrUntrusted
-	case errors.As(err, &unconnected), errors.Is(err, driver.ErrBadConn):
+	case errors.As(err, &unconnected), errors.Is(err, driver.ErrBadConn), errors.Is(err, pgconn.ErrConnClosed):
 		return ErrUnreachable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil

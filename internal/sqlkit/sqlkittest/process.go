@@ -2,6 +2,9 @@ package sqlkittest
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -121,6 +127,26 @@ func (s *Server) run() (err error) {
 			return fmt.Errorf("PostgreSQL does not start: %w\n%s", err, log)
 		}
 	}
+}
+
+// UseTLS has the server show a certificate from a moment after this on; who wants none
+// still gets none.
+func (s *Server) UseTLS(t testing.TB, certificate tls.Certificate) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	require.NoError(t, err)
+	for name, block := range map[string]*pem.Block{
+		"server.crt": {Type: "CERTIFICATE", Bytes: certificate.Certificate[0]},
+		"server.key": {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		file := filepath.Join(s.process.data(), name)
+		require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+		if who := s.process.who; who != nil {
+			require.NoError(t, os.Chown(file, int(who.Uid), int(who.Gid)))
+		}
+	}
+	s.Exec(t, Superuser, "ALTER SYSTEM SET ssl = on")
+	s.Exec(t, Superuser, "SELECT pg_reload_conf()")
 }
 
 func (s *Server) stop() {
