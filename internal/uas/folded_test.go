@@ -103,3 +103,37 @@ func TestNothingIsReadOfAStrangerWhoGetsNoAnswer(t *testing.T) {
 	_, reply, _ := g.admit("udp", netip.MustParseAddrPort("10.2.0.1:5060"), msg, now)
 	require.Nil(t, reply)
 }
+
+// sipgo's time for the parameters of a line grows with the square of their number.
+func TestAMessageWithTooManyParametersIsNotReadOn(t *testing.T) {
+	g, now := newTestGate(t), time.Now()
+	many := func(n int) string { return strings.Repeat(";a", n) }
+	for place, row := range map[string]struct {
+		before, after string
+		has           int
+	}{
+		"Via":             {";rport", ";rport", 2},
+		"From":            {";tag=f1", ";tag=f1", 1},
+		"the URI of From": {"4001@example.org>;tag", "4001@example.org%s>;tag", 1},
+		"the request URI": {"97@example.org SIP", "97@example.org%s SIP", 0},
+	} {
+		at := func(n int) []byte {
+			text := many(n - row.has)
+			if strings.Contains(row.after, "%s") {
+				text = strings.Replace(row.after, "%s", text, 1)
+			} else {
+				text = row.after + text
+			}
+			return []byte(strings.Replace(plain("OPTIONS"), row.before, text, 1))
+		}
+		pass, _, _ := g.admit("udp", someone, at(paramsMax), now)
+		require.NotNil(t, pass, place)
+		pass, reply, _ := g.admit("udp", someone, at(paramsMax+1), now)
+		require.Nil(t, pass, place)
+		require.True(t, bytes.HasPrefix(reply, []byte("SIP/2.0 400 Too Many Parameters\r\n")), place)
+		answer := bytes.Replace(at(paramsMax+1), []byte("OPTIONS sip:*97@example.org SIP/2.0"), []byte("SIP/2.0 200 OK"), 1)
+		if pass, _, _ = g.admit("udp", someone, answer, now); !bytes.HasPrefix(answer, []byte("OPTIONS")) {
+			require.Nil(t, pass, place)
+		}
+	}
+}

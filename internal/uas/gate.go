@@ -118,7 +118,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		return nil, reply, to
 	}
 	if !isRequest {
-		if len(msg) > g.limit || !g.readable(msg) {
+		if len(msg) > g.limit || raw.crowded || !g.readable(msg) {
 			return nil, nil, from
 		}
 		return msg, nil, from

@@ -14,6 +14,7 @@ type rawRequest struct {
 	method, uri, version string
 	startOK              bool // the start line has the three parts of section 7.1
 	badLine              bool // a header line has no name
+	crowded              bool // a line has more parameters than are read
 
 	vias              []string
 	from, to, callID  string
@@ -22,6 +23,10 @@ type rawRequest struct {
 	from2, to2, call2 bool // a header that may stand once stood twice
 	cseq2, hops2      bool
 }
+
+// paramsMax bounds the parameters of a line, those of all its values together: sipgo
+// compares each with all before it.
+const paramsMax = 500
 
 // headerEnd is the index after the empty line that ends the header section, -1
 // if there is none.
@@ -44,6 +49,9 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 	r.badLine = !ok
 	if len(lines) == 0 {
 		return r, false
+	}
+	for _, line := range lines {
+		r.crowded = r.crowded || strings.Count(line, ";")+strings.Count(line, "&") > paramsMax
 	}
 	isRequest := !strings.HasPrefix(lines[0], "SIP/")
 	if isRequest {
@@ -157,6 +165,9 @@ func (r *rawRequest) fault() (int, string) {
 	}
 	if r.badLine {
 		return 400, "Malformed Header Line"
+	}
+	if r.crowded {
+		return 400, "Too Many Parameters"
 	}
 	if r.hops2 {
 		return 400, "Two Max-Forwards Values"
