@@ -57,7 +57,15 @@ func (m *mailboxes) importCSV() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return m.addRows(cmd, s, name, rows)
+				if err := m.addRows(cmd, s, name, rows); err != nil {
+					return err
+				}
+				var languages []string
+				for _, one := range rows {
+					languages = append(languages, one.account.Language)
+				}
+				warnUnspoken(cmd.ErrOrStderr(), c, languages...)
+				return nil
 			})
 		},
 	}

@@ -228,6 +228,24 @@ func TestMailboxIsSet(t *testing.T) {
 	require.Contains(t, errs, "there is no mailbox 4009")
 }
 
+// A tag that is well formed and that nobody speaks is kept, for recordings may follow; who
+// has mistyped it is told.
+func TestALanguageThatNobodyHasRecordedIsToldOf(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	const told = "warning: nobody has recorded pt-BR, so its callers go on in their route's language; there are de-DE, en-GB, en-US, es-ES, fr-FR, it-IT.\n"
+	_, errs := c.run(0, "", "add", "4001", "--no-code", "--language", "pt-BR")
+	require.Equal(t, told, errs)
+	_, errs = c.run(0, "", "add", "4002", "--no-code", "--language", "de-AT")
+	require.Empty(t, errs, "de-DE is near enough")
+	_, errs = c.run(0, "", "set", "4002", "--language", "pt-BR")
+	require.Equal(t, told, errs)
+	_, errs = c.run(0, "", "set", "4002", "--slow")
+	require.Empty(t, errs, "what was not asked for now was told then")
+	_, errs = c.run(0, "mailbox,domain,name,language,code\n4003,,Cem,pt-BR,\n4004,,Dee,pt-BR,\n4005,,Eve,en-US,\n", "import", "-")
+	require.Equal(t, 1, strings.Count(errs, told), errs)
+}
+
 func TestAnImportMayTellWhoNeedsTime(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)

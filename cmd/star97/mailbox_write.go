@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,11 @@ func (m *mailboxes) add() *cobra.Command {
 					}
 				}
 				made, err := s.Add(cmd.Context(), a, code, actor())
-				return m.coded(cmd.OutOrStdout(), from, made, code, err, "Mailbox %s is added.")
+				if err := m.coded(cmd.OutOrStdout(), from, made, code, err, "Mailbox %s is added."); err != nil {
+					return err
+				}
+				warnUnspoken(cmd.ErrOrStderr(), c, made.Language)
+				return nil
 			})
 		},
 	}
@@ -75,10 +80,13 @@ func (m *mailboxes) set() *cobra.Command {
 			if e == (mailbox.Edit{}) {
 				return failed("nothing is to be changed; name what: --name, --language, --slow or --disabled")
 			}
-			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, c config.Config, a mailbox.Account) error {
 				a, err := s.Edit(cmd.Context(), a, e, actor(), m.reason)
 				if err != nil {
 					return err
+				}
+				if e.Language != nil {
+					warnUnspoken(cmd.ErrOrStderr(), c, a.Language)
 				}
 				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is changed.", a.Extension)
 			})
@@ -91,6 +99,22 @@ func (m *mailboxes) set() *cobra.Command {
 	f.BoolVar(&disabled, "disabled", false, "take no code for this mailbox; --disabled=false: take it again")
 	m.reasonFlag(cmd)
 	return cmd
+}
+
+// warnUnspoken tells of languages that mailboxes have been given and nobody has recorded:
+// their owners go on in that of the route.
+func warnUnspoken(w io.Writer, c config.Config, tags ...string) {
+	slices.Sort(tags)
+	tags = slices.DeleteFunc(slices.Compact(tags), func(tag string) bool { return tag == "" })
+	if len(tags) == 0 {
+		return
+	}
+	voice, _ := app.LoadVoice(c) // its problems are for serve and check to tell
+	for _, tag := range tags {
+		if !voice.Speaks(tag) {
+			fmt.Fprintf(w, "warning: nobody has recorded %s, so its callers go on in their route's language; there are %s.\n", tag, strings.Join(voice.Languages(), ", "))
+		}
+	}
 }
 
 // pick is a flag's value where it was given.
