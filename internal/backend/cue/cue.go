@@ -40,6 +40,7 @@ type Store struct {
 	keys   hostKeys
 	offer  atomic.Pointer[[]string] // algorithms of host keys with which the last connection was made
 	policy pin.Policy
+	pace   pace
 	pool   *pool
 	book   book
 }
@@ -71,7 +72,7 @@ func open(o Options) (*Store, error) {
 	o.Domain = strings.ToLower(o.Domain)
 	o.Address, _ = address(o.Address)
 	s := &Store{
-		o: o, policy: o.Rules.policy(), outer: account{user: o.User}, inner: account{user: o.Module.User, key: "module."},
+		o: o, pace: usualPace(), policy: o.Rules.policy(), outer: account{user: o.User}, inner: account{user: o.Module.User, key: "module."},
 		keys: hostKeys{pinned: o.HostKey, file: o.KnownHosts, addr: o.Address},
 	}
 	for _, f := range []struct {

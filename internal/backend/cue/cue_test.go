@@ -58,6 +58,7 @@ func openStore(t testing.TB, o Options) *Store {
 	t.Helper()
 	s, err := open(o)
 	require.NoError(t, err)
+	s.pace = pace{calm: 10 * time.Millisecond, renamed: 100 * time.Millisecond, nudge: 200 * time.Millisecond}
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
 }

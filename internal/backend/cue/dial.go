@@ -199,7 +199,7 @@ func (s *Store) open(client *ssh.Client, conn net.Conn) (*shell, error) {
 	if err := session.Shell(); err != nil {
 		return nil, fmt.Errorf("it gives no command line: %w", err)
 	}
-	return newShell(r, w, conn.SetWriteDeadline, func() { client.Close() }, s.o.More, s.o.Timeout), nil
+	return newShell(r, w, conn.SetWriteDeadline, func() { client.Close() }, s.o, s.pace), nil
 }
 
 // failed is err with its Code and the server's address; Unavailable if it has no Code.

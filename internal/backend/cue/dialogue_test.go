@@ -122,7 +122,7 @@ func TestSignInsThatFail(t *testing.T) {
 		"a command the router lacks":         {fake: fake.Settings{Router: "uc500"}, alter: func(o *Options) { o.Via = "session 1" }, want: mailbox.Unavailable, says: `via: it came back to the same prompt; it said "session … % Invalid input`},
 		"a system that does not echo":        {fake: fake.Settings{Silent: true}, want: mailbox.Unavailable, says: "echo of the command"},
 		"only algorithms of long ago":        {fake: fake.Settings{Old: true, Keys: []string{"ssh-rsa"}}, want: mailbox.Unavailable, says: "no common algorithm"},
-		"a prompt of another shape":          {fake: fake.Settings{Host: "what do you want"}, alter: func(o *Options) { o.Connect = 2 * time.Second }, want: mailbox.Unavailable, says: "in time"},
+		"a prompt of another shape":          {fake: fake.Settings{Host: "what do you want"}, alter: func(o *Options) { o.Connect = time.Second }, want: mailbox.Unavailable, says: "in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

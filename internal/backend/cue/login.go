@@ -12,13 +12,9 @@ import (
 	"star97/internal/secret"
 )
 
-const (
-	// nudge is how long a line stays silent before it gets an empty line: a terminal
-	// line that was just opened waits for one.
-	nudge = 500 * time.Millisecond
-	// maxNudges bounds how often, and maxAnswers how often a question is answered.
-	maxNudges, maxAnswers = 10, 8
-)
+// maxNudges bounds the empty lines that a silent line gets, and maxAnswers the pages and
+// modes that are left.
+const maxNudges, maxAnswers = 5, 8
 
 // Questions of a sign-in. Which ones the system asks is not documented.
 var (
@@ -39,61 +35,85 @@ type account struct {
 func (h *shell) arrive(ctx context.Context, a account, before []byte) error {
 	s := screen{most: maxAnswer}
 	defer s.wipe()
-	users, passwords, others, nudges := 0, 0, 0, 0
-	rest := time.Duration(0)
-	for {
-		came, err := h.await(ctx, &s, calm)
-		if err != nil {
-			return err
-		}
-		if came {
-			rest = 0
-			continue
-		}
-		rest += calm
-		last := s.last()
+	v := arrival{shell: h, account: a, before: before}
+	for there := false; !there; {
+		came, err := h.await(ctx, &s, h.pace.calm)
 		switch {
-		case asksUser.Match(last):
-			if users++; users > 1 || a.user == "" {
-				return a.refused("user", users > 1)
-			}
-			err = h.enter([]byte(a.user))
-		case asksPassword.Match(last):
-			if passwords++; passwords > 1 || a.password.Empty() {
-				return a.refused("password", passwords > 1)
-			}
-			err = h.enterSecret(a.password)
-		case string(last) == h.more, configShape.Match(last):
-			if others++; others > maxAnswers {
-				return errPages
-			}
-			if string(last) == h.more {
-				err = h.write([]byte{'q'})
-			} else {
-				err = h.enter([]byte(endCommand))
-			}
-		case promptShape.Match(last) && bytes.Equal(last, before):
-			if passwords > 0 { // of what stands above it nobody knows what it repeats
-				return errStayed
-			}
-			return fmt.Errorf("%w; it said %q", errStayed, quote(s.above()))
-		case promptShape.Match(last):
-			h.prompt = bytes.Clone(last)
-			return nil
-		case rest < nudge:
+		case err != nil:
+			return err
+		case came:
+			v.silent = 0
 			continue
-		case nudges < maxNudges:
-			nudges++
-			err = h.enter(nil)
-		default:
-			return errNoPrompt
 		}
-		if err != nil {
+		v.silent += h.pace.calm
+		if there, err = v.react(&s); err != nil {
 			return err
 		}
-		s.wipe()
-		rest = 0
 	}
+	return nil
+}
+
+// arrival is how far a sign-in has come: the questions that were answered.
+type arrival struct {
+	*shell
+	account
+	before         []byte
+	users, secrets int
+	others, nudges int
+	silent         time.Duration
+}
+
+// react answers the question that stands on s. It is true when that is a prompt.
+func (v *arrival) react(s *screen) (there bool, err error) {
+	last := s.last()
+	switch {
+	case asksUser.Match(last):
+		if v.users++; v.users > v.tries() || v.user == "" {
+			return false, v.refused("user", v.users > 1)
+		}
+		err = v.enter([]byte(v.user))
+	case asksPassword.Match(last):
+		if v.secrets++; v.secrets > v.tries() || v.password.Empty() {
+			return false, v.refused("password", v.secrets > 1)
+		}
+		err = v.enterSecret(v.password)
+	case string(last) == v.more, configShape.Match(last):
+		if v.others++; v.others > maxAnswers {
+			return false, errPages
+		}
+		if string(last) == v.more {
+			err = v.write([]byte{'q'})
+		} else {
+			err = v.enter([]byte(endCommand))
+		}
+	case promptShape.Match(last) && bytes.Equal(last, v.before):
+		if v.secrets > 0 { // of what stands above it nobody knows what it repeats
+			return false, errStayed
+		}
+		return false, fmt.Errorf("%w; it said %q", errStayed, quote(s.above()))
+	case promptShape.Match(last):
+		v.prompt = bytes.Clone(last)
+		return true, nil
+	case v.silent < v.pace.nudge:
+		return false, nil
+	case v.nudges == maxNudges:
+		return false, errNoPrompt
+	default:
+		v.nudges++
+		err = v.enter(nil)
+	}
+	v.silent = 0
+	s.wipe()
+	return false, err
+}
+
+// tries is how often a question may come: an empty line of ours may have been taken for
+// the answer to the first one.
+func (v *arrival) tries() int {
+	if v.nudges > 1 {
+		return 2
+	}
+	return 1
 }
 
 var (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -176,7 +177,8 @@ func address(text string) (string, error) {
 		host, port = strings.Trim(text, "[]"), defaultPort
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@[]") {
+	_, notIP := netip.ParseAddr(host)
+	if err != nil || n == 0 || host == "" || strings.ContainsAny(host, " /@[]") || strings.Contains(host, ":") && notIP != nil {
 		return "", fmt.Errorf("address is %q: write host:port of the SSH server", text)
 	}
 	return net.JoinHostPort(host, port), nil

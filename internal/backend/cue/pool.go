@@ -82,7 +82,10 @@ func (p *pool) watch() {
 
 // tend looks after each connection that has waited for a while, if there is a place.
 func (p *pool) tend() {
-	for range cap(p.places) {
+	p.mu.Lock()
+	resting := len(p.idle)
+	p.mu.Unlock()
+	for range resting {
 		select {
 		case p.places <- struct{}{}:
 		default:

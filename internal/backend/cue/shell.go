@@ -11,12 +11,18 @@ import (
 	"time"
 )
 
+// pace is how long star97 waits for more before it takes silence for an answer.
+type pace struct {
+	calm    time.Duration // a line that may be a question: the rest of it may be on its way
+	renamed time.Duration // a prompt that is not the expected one
+	nudge   time.Duration // a line without anything: one that was just opened waits for a key
+}
+
+func usualPace() pace {
+	return pace{calm: 100 * time.Millisecond, renamed: 300 * time.Millisecond, nudge: time.Second}
+}
+
 const (
-	// calm is how long a line must rest before it is taken for a question: the rest of a
-	// sentence may still be on its way.
-	calm = 100 * time.Millisecond
-	// renamed is how long a prompt that is not the expected one must rest.
-	renamed = 300 * time.Millisecond
 	// maxPages bounds the pages of one answer.
 	maxPages = 10000
 	// chunk is how much is read at a time, and backlog how many of them wait.
@@ -50,6 +56,7 @@ type shell struct {
 	prompt  []byte
 	more    string
 	timeout time.Duration // of one command
+	pace    pace
 
 	inside bool      // in a module's session, which is to be left
 	used   bool      // has waited in the pool
@@ -58,9 +65,10 @@ type shell struct {
 }
 
 // newShell begins to read from r. hold and end are the connection's.
-func newShell(r io.Reader, w io.Writer, hold func(time.Time) error, end func(), more string, timeout time.Duration) *shell {
+func newShell(r io.Reader, w io.Writer, hold func(time.Time) error, end func(), o Options, p pace) *shell {
 	h := &shell{
-		wire: w, hold: hold, end: end, in: make(chan []byte, backlog), gone: make(chan struct{}), more: more, timeout: timeout,
+		wire: w, hold: hold, end: end, in: make(chan []byte, backlog), gone: make(chan struct{}),
+		more: o.More, timeout: o.Timeout, pace: p,
 	}
 	// Reads what comes: started here; stops when the connection has ended or close was
 	// called; owns in.
@@ -206,7 +214,7 @@ func (h *shell) run(ctx context.Context, line []byte, open int, use func(answer 
 func (h *shell) answer(ctx context.Context, s *screen) (end int, err error) {
 	asked := -1 // where a new prompt stood when the empty line was sent
 	for pages := 0; ; {
-		came, err := h.await(ctx, s, renamed)
+		came, err := h.await(ctx, s, h.pace.renamed)
 		if err != nil {
 			return 0, err
 		}
@@ -252,7 +260,7 @@ func (h *shell) leave() {
 		s := screen{most: maxAnswer}
 		for came := true; came; {
 			var err error
-			if came, err = h.await(ctx, &s, calm); err != nil {
+			if came, err = h.await(ctx, &s, h.pace.calm); err != nil {
 				break
 			}
 		}

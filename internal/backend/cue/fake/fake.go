@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/pem"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ type Server struct {
 	users    map[string]*record
 	line     line // of the module to its router
 	logins   int
-	open     int
+	shells   map[io.Writer]bool
 	commands []string // as they came, codes cut out
 }
 
@@ -115,7 +116,7 @@ func New(t testing.TB, s Settings) *Server {
 	if len(s.Keys) == 0 {
 		s.Keys = []string{ssh.KeyAlgoED25519}
 	}
-	f := &Server{settings: s, users: map[string]*record{}}
+	f := &Server{settings: s, users: map[string]*record{}, shells: map[io.Writer]bool{}}
 	config := f.config(t)
 	f.Server = trouble.Listen(t, nil, func(ctx context.Context, c net.Conn) { f.serve(ctx, c, config) })
 	f.KnownHosts = filepath.Join(t.TempDir(), "known_hosts")
@@ -177,7 +178,7 @@ func (f *Server) Has(id, code string) bool {
 	return r != nil && r.kept[len(r.kept)-1] == code
 }
 
-// Logins is how many have signed in, and Open how many are there.
+// Logins is how many have signed in.
 func (f *Server) Logins() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -188,7 +189,16 @@ func (f *Server) Logins() int {
 func (f *Server) Open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.open
+	return len(f.shells)
+}
+
+// Say prints text in every shell, as a message to all who are there.
+func (f *Server) Say(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.shells {
+		_, _ = io.WriteString(w, text)
+	}
 }
 
 // Commands are the lines that came, without codes.

@@ -30,11 +30,11 @@ func (f *Server) talk(ctx context.Context, c io.ReadWriter) {
 	s := f.set()
 	d := &talk{Server: f, ctx: ctx, wire: c, keys: bufio.NewReader(c), plain: s.Enable != "", length: s.Page}
 	f.mu.Lock()
-	f.open++
+	f.shells[c] = true
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
-		f.open--
+		delete(f.shells, c)
 		f.mu.Unlock()
 	}()
 	if s.Router != "" {
