@@ -42,6 +42,7 @@ const (
 	maxNumbers  = 100 // of one mailbox
 	maxText     = 200 // bytes of a name or an id
 	maxNumber   = 32  // digits of a number
+	maxDomain   = 255 // bytes of a domain
 )
 
 var errAccounts = errors.New("the web service's answer has a mailbox without an id or an extension of digits, or too many of them")

@@ -176,5 +176,34 @@ func TestProbeTellsThatTheSettingsContradictTheService(t *testing.T) {
 	contrary.o.Paths.Policy = "/policy"
 	_, err = contrary.Probe(t.Context())
 	require.Equal(t, mailbox.ServiceRefused, mailbox.CodeOf(err))
-	require.ErrorContains(t, err, "paths.verify")
+	require.ErrorContains(t, err, "no_verify")
+}
+
+// Whatever the service says of a mailbox that does not exist, the caller hears the one
+// thing; that the service does not work is no secret.
+func TestAMailboxThatDoesNotExistIsAWrongCode(t *testing.T) {
+	t.Parallel()
+	for result, want := range map[string]mailbox.Code{
+		"ok": mailbox.WrongPIN, "wrong-pin": mailbox.WrongPIN, "not-found": mailbox.WrongPIN, "locked": mailbox.WrongPIN,
+		"no-code": mailbox.WrongPIN, "disabled": mailbox.WrongPIN, "other-channel": mailbox.WrongPIN,
+		"throttled": mailbox.Throttled, "unavailable": mailbox.Unavailable, "service-refused": mailbox.ServiceRefused, "well": mailbox.OutcomeUnknown,
+	} {
+		s, sc := scripted(t, 0, says(result))
+		require.Equal(t, want, mailbox.CodeOf(s.Verify(t.Context(), mailbox.Account{}, codeOf(t, "482915"), mailbox.Attempt{})), result)
+		require.Equal(t, 1, sc.asked())
+		require.Contains(t, sc.bodies[0], `"account":""`)
+	}
+}
+
+// What is no number, or no domain, is not asked for.
+func TestWhatCannotBeIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	f := fake.New(t)
+	s := openOn(t, optionsFor(f))
+	for _, q := range []mailbox.Query{{}, {Number: "40a1"}, {Number: strings.Repeat("4", 33)}, {Number: "4001", Domain: strings.Repeat("d", 256)}} {
+		found, err := s.Lookup(t.Context(), q)
+		require.NoError(t, err)
+		require.Empty(t, found)
+	}
+	require.Zero(t, f.Orders().Seen(trouble.Any))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"star97/internal/backend/httpapi"
@@ -19,8 +20,9 @@ type Options struct {
 	// key while it runs: add the new one here, then there, and then remove the old one
 	Keys []Key `yaml:"keys"`
 
-	Limit  int           `yaml:"limit"`  // wrong codes in a row after which the service locks a mailbox, 0-100; 0, the default: none; its policy goes before
-	Window time.Duration `yaml:"window"` // how long it remembers them, 0-24h, default 0: for ever
+	NoVerify bool          `yaml:"no_verify"` // the service cannot verify codes, and verify.by names who can, default false
+	Limit    int           `yaml:"limit"`     // wrong codes in a row after which the service locks a mailbox, 0-100; 0, the default: none; its policy goes before
+	Window   time.Duration `yaml:"window"`    // how long it remembers them, 0-24h, default 0: for ever
 
 	PolicyFor time.Duration `yaml:"policy_for"` // how long the answer to policy is believed, 0-1h, default 5m
 	Repeat    time.Duration `yaml:"repeat"`     // how long a change without an answer is asked again with its id, 0-30s, default 4s
@@ -30,7 +32,7 @@ type Options struct {
 // Paths are the addresses of the operations, each from its / on.
 type Paths struct {
 	Find   string `yaml:"find"`   // find mailboxes by number, default /find
-	Verify string `yaml:"verify"` // verify a code, default /verify; empty: the service cannot, and verify.by names who can
+	Verify string `yaml:"verify"` // verify a code, default /verify; not used with no_verify
 	Set    string `yaml:"set"`    // set a new code for who knows the current one, default /set
 	Reset  string `yaml:"reset"`  // set a code for an administrator, default /reset; empty: not offered
 	Policy string `yaml:"policy"` // tell rules and limits; empty, the default: not offered
@@ -39,7 +41,7 @@ type Paths struct {
 // Key is a shared key and the name that both sides know it by.
 type Key struct {
 	ID     string        `yaml:"id"`     // 1 to 32 small letters, digits and dashes
-	Secret secret.Source `yaml:"secret"` // the key itself, at least 16 bytes; both sides use its bytes as they are
+	Secret secret.Source `yaml:"secret"` // where the key is: {file: NAME} or {env: NAME}; at least 16 bytes, which both sides use as they are
 }
 
 // SetDefaults sets every default.
@@ -58,11 +60,10 @@ func DefaultOptions() Options {
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {
 	o.API = o.API.In(dir)
-	keys := make([]Key, len(o.Keys)) // o may be a copy that shares the list
-	for i, k := range o.Keys {
-		keys[i] = Key{k.ID, k.Secret.In(dir)}
+	o.Keys = slices.Clone(o.Keys) // o may be a copy that shares the list
+	for i := range o.Keys {
+		o.Keys[i].Secret = o.Keys[i].Secret.In(dir)
 	}
-	o.Keys = keys
 }
 
 var (
@@ -78,7 +79,7 @@ func (o Options) Validate() error {
 		name, path string
 		optional   bool
 	}{
-		{"find", o.Paths.Find, false}, {"verify", o.Paths.Verify, true}, {"set", o.Paths.Set, false},
+		{"find", o.Paths.Find, false}, {"verify", o.Paths.Verify, o.NoVerify}, {"set", o.Paths.Set, false},
 		{"reset", o.Paths.Reset, true}, {"policy", o.Paths.Policy, true},
 	} {
 		if !(p.optional && p.path == "") && !pathShape.MatchString(p.path) {

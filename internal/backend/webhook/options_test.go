@@ -67,17 +67,20 @@ func TestRelativePathsAreTakenFromTheFolder(t *testing.T) {
 	require.Equal(t, "/etc/star97/key", o.Keys[0].Secret.File)
 	require.Equal(t, "/abs/key", o.Keys[1].Secret.File)
 	require.Equal(t, "key", copied.Keys[0].Secret.File, "a copy is left alone")
+	var none Options
+	none.Resolve("/etc/star97")
+	require.Zero(t, none, "what says nothing goes on saying nothing")
 }
 
 func TestWhatIsDeclaredFollowsTheSettings(t *testing.T) {
 	o := sound()
 	require.Equal(t, mailbox.Native, o.Declared().Check)
-	require.False(t, o.Declared().Rules)
+	require.True(t, o.Declared().Rules, "as the contract has them")
 	require.Zero(t, o.Declared().Window)
 	o.Limit, o.Window, o.Paths.Policy = 5, time.Hour, "/policy"
 	require.Equal(t, 5, o.Declared().Limit)
 	require.Equal(t, time.Hour, o.Declared().Window)
-	require.True(t, o.Declared().Rules)
-	o.Paths.Verify = ""
+	require.Equal(t, o.Declared(), func() mailbox.Traits { o.Paths = Paths{}; return o.Declared() }(), "whatever the paths")
+	o.NoVerify = true
 	require.Equal(t, mailbox.NoCheck, o.Declared().Check)
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,22 +81,24 @@ func (o Options) Declared() mailbox.Traits {
 		Proof:  mailbox.ByAnswer,
 		Can:    mailbox.AbilitiesOf((*Store)(nil)),
 		Limit:  o.Limit,
-		Rules:  o.Paths.Policy != "",
+		Rules:  true,
 		Flags:  true,
 		AtRest: "the service's own matter",
 	}
 	if o.Limit > 0 {
 		t.Window = o.Window
 	}
-	if o.Paths.Verify == "" {
+	if o.NoVerify {
 		t.Check = mailbox.NoCheck
 	}
 	return t
 }
 
-// Traits are the declared ones with the limit that the service told lately.
+// Traits are the declared ones with the limit that the service told lately. Rules are
+// only promised where there is a policy.
 func (s *Store) Traits(mailbox.Account) mailbox.Traits {
 	t := s.o.Declared()
+	t.Rules = s.o.Paths.Policy != ""
 	if p, ok := s.policy.now(); ok && p.Limit > 0 {
 		t.Limit, t.Window = p.Limit, time.Duration(p.Window)*time.Second
 	}
@@ -117,9 +120,9 @@ func (s *Store) Probe(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p.Verify == "none" && s.o.Paths.Verify != "" {
+	if p.Verify == "none" && !s.o.NoVerify {
 		return "", mailbox.Fail(op, mailbox.ServiceRefused,
-			errors.New("the web service says that it cannot verify codes: make paths.verify empty and name in verify.by who can"))
+			errors.New("the web service says that it cannot verify codes: set no_verify to true and name in verify.by who can"))
 	}
 	return shown(p.System), nil
 }
@@ -128,7 +131,7 @@ func (s *Store) Probe(ctx context.Context) (string, error) {
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	const op = "lookup"
 	q.Domain = strings.ToLower(q.Domain)
-	if !isNumber(q.Number) {
+	if !isNumber(q.Number) || len(q.Domain) > maxDomain {
 		return nil, nil
 	}
 	found, err := s.find(ctx, op, q)
@@ -171,9 +174,9 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	switch {
 	case ctx.Err() != nil:
 		return mailbox.Expired(ctx, op)
-	case s.o.Paths.Verify == "" && a.ID == "":
+	case s.o.NoVerify && a.ID == "":
 		return mailbox.Fail(op, mailbox.WrongPIN, nil)
-	case s.o.Paths.Verify == "":
+	case s.o.NoVerify:
 		return mailbox.Fail(op, mailbox.ServiceRefused, errNoCheck)
 	}
 	r := question{Operation: "verify", ID: newID(), Domain: &a.Domain, Account: &a.ID}
@@ -184,13 +187,13 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	if err == nil && said.Result != mailbox.OK.String() {
 		err = s.failed(op, said, mailbox.OutcomeUnknown, verifyCodes)
 	}
-	if a.ID == "" && (err == nil || errors.Is(err, mailbox.NotFound)) {
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
+	if a.ID == "" && !slices.Contains(lookupCodes, mailbox.CodeOf(err)) && !errors.Is(err, mailbox.OutcomeUnknown) {
+		return mailbox.Fail(op, mailbox.WrongPIN, nil) // whatever it says of a mailbox, there is none
 	}
 	return err
 }
 
-var errNoCheck = errors.New("the web service does not verify codes: name in verify.by who can, or give paths.verify")
+var errNoCheck = errors.New("the web service does not verify codes (no_verify): name in verify.by who can")
 
 // failed makes an error of a result that is not ok and may be said of the operation;
 // of any other one it is the code other.

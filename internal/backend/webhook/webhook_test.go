@@ -117,7 +117,7 @@ func withoutVerify(t *testing.T) {
 		f := fake.NewWith(t, good)
 		f.Rules = map[string]any{"min_length": 4, "max_length": 30, "own_number": "equal"}
 		o := optionsFor(f)
-		o.Paths.Verify, o.Paths.Policy = "", "/policy"
+		o.NoVerify, o.Paths.Policy = true, "/policy"
 		h := harness(openOn(t, o), f)
 		h.Ops.Verify, h.NoCode = "", true
 		h.Put = func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
