@@ -37,26 +37,31 @@ const (
 const (
 	firstPause = 100 * time.Millisecond // before a safe request is sent again
 	mostPause  = time.Second
+	// mostRenewed is how often a session may turn out to have ended while others bring
+	// theirs back.
+	mostRenewed = 3
 )
 
 // ask sends a request and returns the answer. Its errors are a bare fault, which says that
 // the request was not carried out, and mailbox's: OutcomeUnknown only where the request is
-// not safe and may have been carried out.
+// not safe and may have been carried out; what is Unavailable was not, and is asked again.
 func (s *Store) ask(ctx context.Context, op string, c command) (*node, error) {
-	pause, renewed := firstPause, false
+	pause, renewed := firstPause, 0
 	for tries := 0; ; tries++ {
 		n, fresh, err := s.once(ctx, op, c)
 		f, refused := err.(fault)
 		switch {
 		case err == nil:
 			return n, nil
-		case refused && f.means == session && (fresh || renewed):
+		case refused && f.means == session && (fresh || renewed == mostRenewed):
 			// Who has just signed in has a session: what he lacks is the right.
 			return nil, mailbox.Fail(op, mailbox.ServiceRefused, errors.Join(errRight, f))
 		case refused && f.means == session:
-			renewed = true // it was not carried out, whatever it is
+			// It was not carried out, whatever it is; and what else is idle has ended, too.
+			renewed++
+			s.pool.drop()
 			continue
-		case !c.safe, tries >= s.tries, refused, s.pool.rest.check(op) != nil, mailbox.CodeOf(err) != mailbox.Unavailable:
+		case tries >= s.tries, refused, s.pool.rest.check(op) != nil, mailbox.CodeOf(err) != mailbox.Unavailable:
 			return nil, err
 		}
 		t := time.NewTimer(pause)

@@ -173,6 +173,22 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	require.Empty(t, turns.busy)
 }
 
+// What a change replaced can be in force again after an administrator's reset.
+func TestAResetForgetsWhatAChangeReplaced(t *testing.T) {
+	t.Parallel()
+	f, s := start(t, fake.Settings{}, nil)
+	a := f.Put(mailbox.Account{Extension: "2041"}, fresh)
+	before, end, err := s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
+	require.NoError(t, err)
+	before.users++ // somebody waits all the time
+	before.old = code(t, hers)
+	end()
+	require.Equal(t, mailbox.WrongPIN, change(t, s, a, hers, third).Reason)
+	require.Zero(t, f.Orders().Seen(fake.OpVerify))
+	require.Equal(t, mailbox.Proved(), s.Reset(t.Context(), a, code(t, hers), false, "admin", ""))
+	require.Equal(t, mailbox.Proved(), change(t, s, a, hers, third))
+}
+
 func TestNothingIsWrittenWhereTheCurrentCodeIsInDoubt(t *testing.T) {
 	t.Parallel()
 	f, s := start(t, fake.Settings{}, nil)

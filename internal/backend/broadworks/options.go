@@ -68,7 +68,7 @@ type Line struct {
 	Server     string        `yaml:"server"`      // host or host:port; port 2209 for tls and 2208 for tcp if there is none
 	TLS        httpapi.TLS   `yaml:"tls"`         // how the server is known
 	Timeout    time.Duration `yaml:"timeout"`     // of one request, 100ms-30s, default 3s
-	Retries    int           `yaml:"retries"`     // further tries of a request that changes nothing, 0-5, default 2
+	Retries    int           `yaml:"retries"`     // further tries of a request that changes nothing, or was not sent, 0-5, default 2
 	BreakAfter int           `yaml:"break_after"` // failures in a row after which the server is left alone, 1-100, default 5
 	BreakPause time.Duration `yaml:"break_pause"` // how long, also after it has refused star97's own account, 1s-5m, default 10s
 }

@@ -123,6 +123,16 @@ func (p *pool) give(d *dialogue, good bool) {
 	<-p.places
 }
 
+// drop ends what is idle.
+func (p *pool) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.idle {
+		d.close()
+	}
+	p.idle = nil
+}
+
 // open connects and signs in.
 func (p *pool) open(ctx context.Context, op string) (*dialogue, error) {
 	p.mu.Lock()

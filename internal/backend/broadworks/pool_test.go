@@ -153,6 +153,43 @@ func TestASessionThatHasEndedIsRenewedOnce(t *testing.T) {
 	require.Equal(t, 4, logins())
 }
 
+// When a server starts anew, every idle session has ended.
+func TestSessionsThatHaveAllEnded(t *testing.T) {
+	t.Parallel()
+	f, s := start(t, fake.Settings{}, nil)
+	a := f.Put(mailbox.Account{Extension: "2041"}, hers)
+	for range 2 {
+		var taken []*dialogue
+		for range 6 {
+			d, _, err := s.pool.take(t.Context(), "test")
+			require.NoError(t, err)
+			taken = append(taken, d)
+		}
+		for _, d := range taken {
+			s.pool.give(d, true)
+		}
+		f.Expire()
+		require.Equal(t, mailbox.OK, verify(t, s, a, hers))
+	}
+}
+
+// What could not be sent is no try.
+func TestACheckIsSentWhenTheSystemCanBeReachedAgain(t *testing.T) {
+	t.Parallel()
+	f, s := start(t, fake.Settings{}, func(o *Options) { o.Line.Retries = 2 })
+	a := f.Put(mailbox.Account{Extension: "2041"}, hers)
+	connect, tries := s.pool.connect, 0
+	s.pool.connect = func(ctx context.Context) (carrier, error) {
+		if tries++; tries < 3 {
+			return nil, errEnded
+		}
+		return connect(ctx)
+	}
+	s.people.add(person{id: a.ID, extension: "2041", dn: "+" + a.Numbers[0]})
+	require.Equal(t, mailbox.OK, verify(t, s, a, hers))
+	require.Equal(t, 1, f.Orders().Seen(fake.OpVerify))
+}
+
 // A connection that the server has ended while nobody used it is not asked; so a code
 // that is checked is not in doubt for that.
 func TestAConnectionThatHasEndedIsNotUsed(t *testing.T) {

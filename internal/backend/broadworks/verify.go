@@ -51,10 +51,15 @@ func (s *Store) checkNobody(ctx context.Context, op, domain string, code pin.PIN
 
 var errNoNumber = errors.New("the user has no telephone number, which the system needs to check a code: set verify to auto")
 
+// compares tells whether p's code is compared with the one that the system shows.
+func (s *Store) compares(p person) bool {
+	return s.o.Verify == Compare || s.o.Verify == Auto && p.dn == ""
+}
+
 // check is nil if code is p's and p may use it.
 func (s *Store) check(ctx context.Context, op string, p person, code pin.PIN) error {
 	switch {
-	case s.o.Verify == Compare, s.o.Verify == Auto && p.dn == "":
+	case s.compares(p):
 		i, err := s.info(ctx, op, p.id)
 		if err != nil {
 			return err

@@ -115,6 +115,17 @@ func TestADisabledLogin(t *testing.T) {
 	require.Equal(t, mailbox.Locked, verify(t, s, a, hers))
 }
 
+// A system may take the right code of a disabled login.
+func TestADisabledLoginChangesNothing(t *testing.T) {
+	t.Parallel()
+	f, s := start(t, fake.Settings{Lax: true}, nil)
+	a := f.Put(mailbox.Account{Extension: "2041"}, hers)
+	f.Disable(a.ID, true)
+	require.Equal(t, mailbox.OK, verify(t, s, a, hers))
+	require.Equal(t, mailbox.Locked, change(t, s, a, hers, fresh).Reason)
+	require.Zero(t, f.Orders().Seen(fake.OpWrite))
+}
+
 // A system that shows stars cannot be compared with.
 func TestACodeThatIsHiddenIsNeverCompared(t *testing.T) {
 	t.Parallel()

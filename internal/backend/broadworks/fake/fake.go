@@ -57,6 +57,7 @@ type Settings struct {
 	Verifier    string // the request that it knows for checking codes; default the newest
 	Parameter   string // of SOAP, default arg0
 	WrongNumber int    // number of the error for a wrong code, default 4962 as for passwords (invented)
+	Lax         bool   // the right code of a disabled login is taken where it is checked (invented, as is that it is not)
 	StaysClosed bool   // a new code does not enable a disabled login (invented, as is that it does)
 	Nonce       string // default a new one each time
 	WrongNonce  bool   // it tells another nonce than it checks
