@@ -76,7 +76,7 @@ func badData() []bad {
 			[]string{"data/pepper:4: this is no pepper key", "restore the pepper file"}},
 		{"another pepper", spoiled(replaced("pepper", func([]byte) []byte {
 			return []byte("AAAAAAAA " + strings.Repeat("0f", 32) + "\n")
-		})), 1, []string{"which the pepper file data/pepper lacks", "restore the file"}},
+		})), 1, []string{"which the pepper file data/pepper lacks", "restore it"}},
 		{"a data folder that cannot be written", readOnly, 1, []string{"data/star97.db cannot be opened for writing", "let star97's user write"}},
 		{"a data folder that cannot be made", func(t *testing.T) got {
 			f := newFolder(t)
