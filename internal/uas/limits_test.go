@@ -194,12 +194,15 @@ func TestARefusedINVITEIsNotHeldForItsACK(t *testing.T) {
 		invite := p.build("INVITE", offerText, "application/sdp")
 		p.write(invite)
 		first := p.expect(404)
-		p.learn(first)
-		p.write(p.buildAs("ACK", p.cseq, fmt.Sprintf("z9hG4bK-%s-%d", p.callID, p.branches), "", ""))
 		h.idle(t)
 		p.write(invite)
 		require.Equal(t, first, p.next(), "the same again")
 		require.Equal(t, 2*(n+1), strings.Count(h.log.String(), "status=404"), "but not by a transaction that was kept")
+		p.learn(first)
+		p.write(p.buildAs("ACK", p.cseq, fmt.Sprintf("z9hG4bK-%s-%d", p.callID, p.branches), "", ""))
+		p.toTag = ""
+		p.send("OPTIONS", "", "")
+		require.Equal(t, 200, p.next().status())
 	}
 }
 
