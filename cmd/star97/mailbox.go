@@ -45,7 +45,7 @@ func mailboxCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	m.siteFlags(cmd.PersistentFlags())
-	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
+	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.renumber(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
 	return cmd
 }
 

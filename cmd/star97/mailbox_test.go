@@ -221,11 +221,58 @@ func TestMailboxIsSet(t *testing.T) {
 	require.Equal(t, []any{"Ann Sample", nil, []any{"ok"}}, []any{v["name"], v["language"], v["state"]})
 
 	_, errs := c.run(1, "", "set", "4001")
-	require.Contains(t, errs, "nothing is to be changed; name what: --name, --language, --slow or --disabled")
+	require.Contains(t, errs, "nothing is to be changed; name what: --name, --language, --slow, --disabled, --must-change or --cannot-change")
 	_, errs = c.run(1, "", "set", "4001", "--language", "739164")
 	require.Contains(t, errs, "the language of mailbox 4001 is no BCP 47 tag")
 	_, errs = c.run(1, "", "set", "4009", "--slow")
 	require.Contains(t, errs, "there is no mailbox 4009")
+}
+
+func TestWhatAnOwnerMustAndMayIsSet(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	c.run(0, "739164\n", "add", "4001", "--must-change")
+	set := func(args ...string) any {
+		out, _ := c.run(0, "", append([]string{"set", "4001", "--json"}, args...)...)
+		return object(t, out)["state"]
+	}
+	require.Equal(t, []any{"ok"}, set("--must-change=false"))
+	require.Equal(t, []any{"cannot change"}, set("--cannot-change", "--name", "Ann"), "both kinds at once")
+	require.Equal(t, []any{"must change"}, set("--must-change", "--cannot-change=false"), "in one step")
+	for _, args := range [][]string{{"--cannot-change"}, {"--must-change", "--cannot-change"}} {
+		_, errs := c.run(1, "", append([]string{"set", "4001", "--name", "Bob"}, args...)...)
+		require.Contains(t, errs, "mailbox 4001 would have to change its code and could not; say --must-change=false or --cannot-change=false")
+	}
+	out, _ := c.run(0, "", "show", "4001")
+	require.Regexp(t, `(?m)^name +Ann$`, out, "refused whole")
+	require.Regexp(t, `(?m)^state +must change$`, out)
+}
+
+// The ID stays, and with it code and counters; the trail knows both numbers.
+func TestAMailboxIsRenumbered(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	out, _ := c.run(0, "739164\n", "add", "4001", "--json")
+	id := object(t, out)["id"]
+	c.run(0, "", "add", "4002", "--no-code")
+	out, _ = c.run(0, "", "renumber", "4001", "4101", "--reason", "moved")
+	require.Equal(t, "Mailbox 4001 is 4101 now.\n", out)
+	out, _ = c.run(0, "", "show", "4101", "--json")
+	require.Equal(t, id, object(t, out)["id"])
+	for args, want := range map[[2]string]string{
+		{"4101", "4002"}: "mailbox 4002 is there already", {"4101", "41x1"}: "the extension must have", {"4001", "4003"}: "there is no mailbox 4001",
+	} {
+		_, errs := c.run(1, "", "renumber", args[0], args[1])
+		require.Contains(t, errs, want)
+	}
+	s, err := app.OpenStores(t.Context(), config.Default(), c.data)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	a, err := s.Find(t.Context(), "4101", "")
+	require.NoError(t, err)
+	code, err := pin.Parse("739164")
+	require.NoError(t, err)
+	require.NoError(t, s.Trail.Verify(t.Context(), a, code, mailbox.Attempt{Door: mailbox.OwnDoor, Call: 1}))
 }
 
 // A tag that is well formed and that nobody speaks is kept, for recordings may follow; who

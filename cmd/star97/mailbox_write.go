@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,24 +65,27 @@ func (m *mailboxes) add() *cobra.Command {
 
 func (m *mailboxes) set() *cobra.Command {
 	var name, language string
-	var slow, disabled bool
+	var slow, disabled, must, cannot bool
 	cmd := &cobra.Command{
-		Use: "set EXTENSION", Short: "Change a mailbox's name, language or pace, or close it", Args: cobra.ExactArgs(1),
+		Use: "set EXTENSION", Short: "Change what a mailbox is like, or close it", Args: cobra.ExactArgs(1),
 		Long: "What is not named stays as it is, and so does the access code. Calls that come\n" +
 			"from then on go by it.",
 		Example: "  star97 mailbox set 4001 --language es-ES --slow\n" +
 			"  star97 mailbox set 4001 --slow=false --name 'Ann Sample'\n" +
+			"  star97 mailbox set 4001 --must-change --cannot-change=false\n" +
 			"  star97 mailbox set 4001 --disabled --reason 'on leave'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var e mailbox.Edit
-			given := func(flag string) bool { return cmd.Flags().Changed(flag) }
-			e.Name, e.Language = pick(given("name"), &name), pick(given("language"), &language)
-			e.Slow, e.Disabled = pick(given("slow"), &slow), pick(given("disabled"), &disabled)
-			if e == (mailbox.Edit{}) {
-				return failed("nothing is to be changed; name what: --name, --language, --slow or --disabled")
+			var flags mailbox.FlagEdit
+			changed := cmd.Flags().Changed
+			e.Name, e.Language = pick(changed("name"), &name), pick(changed("language"), &language)
+			e.Slow, e.Disabled = pick(changed("slow"), &slow), pick(changed("disabled"), &disabled)
+			flags.MustChange, flags.CannotChange = pick(changed("must-change"), &must), pick(changed("cannot-change"), &cannot)
+			if e == (mailbox.Edit{}) && flags == (mailbox.FlagEdit{}) {
+				return failed("nothing is to be changed; name what: --name, --language, --slow, --disabled, --must-change or --cannot-change")
 			}
 			return m.on(cmd.Context(), args[0], func(s *app.Stores, c config.Config, a mailbox.Account) error {
-				a, err := s.Edit(cmd.Context(), a, e, actor(), m.reason)
+				a, err := m.alter(cmd.Context(), s, a, e, flags)
 				if err != nil {
 					return err
 				}
@@ -97,6 +101,58 @@ func (m *mailboxes) set() *cobra.Command {
 	f.StringVar(&language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
 	f.BoolVar(&slow, "slow", false, "give the owner twice the time; --slow=false: no longer")
 	f.BoolVar(&disabled, "disabled", false, "take no code for this mailbox; --disabled=false: take it again")
+	f.BoolVar(&must, "must-change", false, "the owner has to choose another code at the next call; --must-change=false: no longer")
+	f.BoolVar(&cannot, "cannot-change", false, "the code cannot be changed over the phone; --cannot-change=false: it can")
+	m.reasonFlag(cmd)
+	return cmd
+}
+
+// alter makes an edit and then one of flags, as far as there is something in them. A
+// mailbox whose owner has to choose another code and cannot is left as it is.
+func (m *mailboxes) alter(ctx context.Context, s *app.Stores, a mailbox.Account, e mailbox.Edit, flags mailbox.FlagEdit) (mailbox.Account, error) {
+	flagged := flags != (mailbox.FlagEdit{})
+	if flagged && given(flags.MustChange, a.Flags.MustChange) && given(flags.CannotChange, a.Flags.CannotChange) {
+		return a, fmt.Errorf("mailbox %s would have to change its code and could not; say --must-change=false or --cannot-change=false", a.Extension)
+	}
+	edited := e != (mailbox.Edit{})
+	if edited {
+		var err error
+		if a, err = s.Edit(ctx, a, e, actor(), m.reason); err != nil {
+			return a, err
+		}
+	}
+	if !flagged {
+		return a, nil
+	}
+	a, err := s.SetFlags(ctx, a, flags, actor(), m.reason)
+	if err != nil && edited {
+		err = fmt.Errorf("everything but --must-change and --cannot-change is set; but: %s", plainly(err))
+	}
+	return a, err
+}
+
+// given is what a flag says, or what is without it.
+func given(flag *bool, is bool) bool {
+	if flag != nil {
+		return *flag
+	}
+	return is
+}
+
+func (m *mailboxes) renumber() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "renumber EXTENSION NEW", Short: "Give a mailbox another extension and leave its code as it is", Args: cobra.ExactArgs(2),
+		Example: "  star97 mailbox renumber 4001 4101 --reason 'moved to the first floor'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+				a, err := s.Renumber(cmd.Context(), a, args[1], actor(), m.reason)
+				if err != nil {
+					return err
+				}
+				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is %s now.", args[0], a.Extension)
+			})
+		},
+	}
 	m.reasonFlag(cmd)
 	return cmd
 }

@@ -113,7 +113,7 @@ func (u *Unfinished) Error() string { return u.Told() + "; but: " + u.Err.Error(
 // Unwrap leads to what went wrong.
 func (u *Unfinished) Unwrap() error { return u.Err }
 
-// OutcomeOf tells from the error of Add, SetCode, Remove or Edit what became of it.
+// OutcomeOf tells from the error of Add, SetCode, Remove, Edit or Renumber what became of it.
 func OutcomeOf(err error) mailbox.Outcome {
 	var u *Unfinished
 	switch {
@@ -220,12 +220,40 @@ func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor
 
 // Edit alters a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	return s.alter(ctx, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+		return s.Backend.Edit(ctx, a, e, by)
+	})
+}
+
+// SetFlags alters whether a mailbox's owner may and must change the code, and records it
+// as Edit is recorded. The account is as far as it is known.
+func (s *Stores) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	return s.alter(ctx, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+		return s.Backend.SetFlags(ctx, a, e, by, reason)
+	})
+}
+
+// Renumber gives a mailbox another extension, leaves its code as it is, and records it
+// as an edit of the one that it had, with the new one in front of the reason. The account
+// is as far as it is known.
+func (s *Stores) Renumber(ctx context.Context, a mailbox.Account, extension string, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	told := strings.TrimSuffix("to "+extension+": "+reason, ": ")
+	return s.alter(ctx, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
+		return s.Backend.Renumber(ctx, a, extension, by, reason)
+	})
+}
+
+// alter records a deed as an edit and returns the mailbox as it is then.
+func (s *Stores) alter(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string,
+	deed func(context.Context) (mailbox.Account, error),
+) (mailbox.Account, error) {
+	is := a
 	err := s.administer(ctx, audit.Edit, a, by, reason, func(ctx context.Context) error {
-		altered, err := s.Backend.Edit(ctx, a, e, by)
+		altered, err := deed(ctx)
 		if err == nil {
-			a = altered
+			is = altered
 		}
 		return err
 	}, nothing)
-	return a, err
+	return is, err
 }

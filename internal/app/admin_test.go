@@ -118,6 +118,30 @@ func TestACodeInForceIsNeverToldAsNotSet(t *testing.T) {
 	})
 }
 
+// What an administrator alters is on record with the reason, a new number with both.
+func TestAlteringIsRecorded(t *testing.T) {
+	s, _, a := openMoody(t)
+	before, yes := len(records(t, s)), true
+	a, err := s.SetFlags(t.Context(), a, mailbox.FlagEdit{MustChange: &yes}, "test", "asked for")
+	require.NoError(t, err)
+	require.True(t, a.Flags.MustChange)
+	moved, err := s.Renumber(t.Context(), a, "4101", "test", "")
+	require.NoError(t, err)
+	require.Equal(t, "4101", moved.Extension)
+	require.Equal(t, a.ID, moved.ID)
+	_, err = s.Renumber(t.Context(), a, "41x1", "test", "mistyped")
+	require.ErrorIs(t, err, mailbox.NotDigits)
+	require.Equal(t, mailbox.Refused, OutcomeOf(err))
+	ended := []string{}
+	for _, r := range records(t, s)[before:] {
+		require.Equal(t, []any{audit.Edit, "test", "4001", a.ID}, []any{r.Action, r.Actor, r.Extension, r.Mailbox})
+		if r.Stage == audit.Ended {
+			ended = append(ended, r.Reason+", "+r.Outcome.String())
+		}
+	}
+	require.Equal(t, []string{"asked for, done", "to 4101, done", "to 41x1: mistyped, refused"}, ended)
+}
+
 func TestAFailedRemovalOpensNoLockedMailbox(t *testing.T) {
 	for _, code := range []mailbox.Code{mailbox.Unavailable, mailbox.OutcomeUnknown} {
 		s, m, a := openMoody(t)
