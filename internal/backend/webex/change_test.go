@@ -1,7 +1,6 @@
 package webex
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -123,9 +122,9 @@ func TestWhatTheStatusesOfAWriteMean(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var said bytes.Buffer
+			said := &log{}
 			b := makeBed(t, func(o *Options, _ *fake.Server) {
-				o.API.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				o.Refusals = append([]Refusal{{25042, "", "too-long"}, {25043, "new words", "locked"}}, o.Refusals...)
 			})
 			a := b.withRules(t, mailbox.Account{Extension: "4001"})
@@ -161,9 +160,9 @@ func TestRetryAfterIsKept(t *testing.T) {
 
 func TestTheTrackingIDIsLogged(t *testing.T) {
 	t.Parallel()
-	var said bytes.Buffer
+	said := &log{}
 	b := makeBed(t, func(o *Options, _ *fake.Server) {
-		o.API.Log = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	a := b.withRules(t, mailbox.Account{Extension: "4001"})
 	require.Equal(t, mailbox.Proved(), b.change(t, a, "482915", "739164"))
@@ -190,7 +189,7 @@ func TestResetToDefault(t *testing.T) {
 	a := b.withRules(t, mailbox.Account{Extension: "4001"})
 	r := b.ResetToDefault(t.Context(), a, "admin", "forgotten")
 	require.Equal(t, mailbox.Refused, r.Outcome, "there is no default code")
-	b.fake.Default = codeOf(t, "739164")
+	b.fake.Set(func(f *fake.Server) { f.Default = codeOf(t, "739164") })
 	require.Equal(t, mailbox.Proved(), b.ResetToDefault(t.Context(), a, "admin", "forgotten"))
 	require.True(t, b.fake.Has(a.ID, codeOf(t, "739164")))
 	require.Equal(t, mailbox.NotFound, b.ResetToDefault(t.Context(), mailbox.Account{}, "admin", "forgotten").Reason)

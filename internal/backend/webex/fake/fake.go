@@ -61,7 +61,7 @@ type Rules struct {
 	Attempts   int  // wrong codes until a lock; 0: any; location's only
 }
 
-// Server is the fake. Its exported fields are set before it is used.
+// Server is the fake. Its exported fields are set before it is used, or by Set.
 type Server struct {
 	*trouble.Server
 	Rules     Rules
@@ -120,6 +120,13 @@ func NewWith(t testing.TB, c *trouble.Cert) *Server {
 
 // Base is the address for the adapter's api.url.
 func (f *Server) Base() string { return f.URL + "/v1" }
+
+// Set alters a running server.
+func (f *Server) Set(alter func(*Server)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	alter(f)
+}
 
 // Orders are the troubles that it shall make.
 func (f *Server) Orders() *trouble.Orders { return &f.orders }
