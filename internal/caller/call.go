@@ -114,7 +114,7 @@ func newCall(ctx context.Context, o Options) (*Call, error) {
 				return nil, err
 			}
 		}
-		if line, err = OpenLine(transportOf(o, &uri), local); err != nil {
+		if line, err = openLine(transportOf(o, &uri), local); err != nil {
 			return nil, err
 		}
 		own = true

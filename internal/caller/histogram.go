@@ -62,15 +62,6 @@ func (h *Histogram) At(share float64) time.Duration {
 	return h.max
 }
 
-// Add joins another histogram to this one.
-func (h *Histogram) Add(o *Histogram) {
-	h.n += o.n
-	h.max = max(h.max, o.max)
-	for b, c := range o.counts {
-		h.counts[b] += c
-	}
-}
-
 // Percentiles are a histogram in milliseconds.
 type Percentiles struct {
 	N    uint64  `json:"n"`

@@ -24,7 +24,7 @@ const (
 // Line is the SIP end of one or many calls: one UDP socket, or one TCP listener
 // and the connections made from it. It finds the call of each message by
 // Call-ID and hands messages over in the order of arrival. The zero value is not
-// usable; OpenLine makes one.
+// usable; openLine makes one.
 type Line struct {
 	transport Transport
 	local     netip.AddrPort
@@ -51,9 +51,9 @@ type hop struct {
 	at     time.Time // when the message arrived
 }
 
-// OpenLine opens a SIP end at local; port 0 picks one. Errors are the system's,
+// openLine opens a SIP end at local; port 0 picks one. Errors are the system's,
 // with the address.
-func OpenLine(transport Transport, local netip.AddrPort) (*Line, error) {
+func openLine(transport Transport, local netip.AddrPort) (*Line, error) {
 	l := &Line{transport: transport, calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}}
 	if transport == TCP {
 		ln, err := net.Listen("tcp", local.String())
@@ -106,7 +106,7 @@ func (l *Line) Close() {
 	l.wg.Wait()
 }
 
-// readUDP parses datagrams. Started by OpenLine, stops when the socket closes,
+// readUDP parses datagrams. Started by openLine, stops when the socket closes,
 // owns its buffer.
 func (l *Line) readUDP() {
 	defer l.wg.Done()
@@ -133,7 +133,7 @@ func (l *Line) readUDP() {
 	}
 }
 
-// accept takes connections. Started by OpenLine, stops when the listener closes.
+// accept takes connections. Started by openLine, stops when the listener closes.
 func (l *Line) accept() {
 	defer l.wg.Done()
 	for {

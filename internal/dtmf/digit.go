@@ -47,9 +47,6 @@ func (d Digit) Char() byte {
 // Valid says whether d is one of the 16 keys.
 func (d Digit) Valid() bool { return int(d) < len(keys) }
 
-// IsNumber says whether d is one of 0-9.
-func (d Digit) IsNumber() bool { return d < Star }
-
 // Source says by which road a press came.
 type Source uint8
 

@@ -82,14 +82,14 @@ type Effect struct {
 	End      EndReason
 }
 
-// MaxEffects bounds what one step can ask for: a sentence, a timer, the store or a
+// maxEffects bounds what one step can ask for: a sentence, a timer, the store or a
 // transfer, a note, the end.
-const MaxEffects = 5
+const maxEffects = 5
 
 // Effects is what one step asks for, in order.
 type Effects struct {
 	N    int
-	List [MaxEffects]Effect
+	List [maxEffects]Effect
 }
 
 // Wipe overwrites the codes in e.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"star97/internal/dialplan"
 	"star97/internal/pin"
@@ -14,7 +13,6 @@ import (
 // Layout is a layout of the dialplan and a policy made ready for Step. It is
 // read-only and shared by every call.
 type Layout struct {
-	name    string
 	timers  dialplan.Timers
 	limits  dialplan.Limits
 	policy  pin.Policy
@@ -42,7 +40,7 @@ func NewLayout(p *dialplan.Plan, name string, policy pin.Policy) (*Layout, error
 		return nil, fmt.Errorf("the dialplan has no layout %q", name)
 	}
 	l := &Layout{
-		name: name, timers: p.Timers, limits: p.Limits, policy: policy, first: none, main: none,
+		timers: p.Timers, limits: p.Limits, policy: policy, first: none, main: none,
 		greeted: from.Menus[from.First].Say == string(prompt.Welcome),
 		refusal: map[pin.Rule]prompt.ID{}, maxWaits: maxWaits,
 	}
@@ -54,12 +52,6 @@ func NewLayout(p *dialplan.Plan, name string, policy pin.Policy) (*Layout, error
 	}
 	return l, nil
 }
-
-// Name is the layout's name in the dialplan.
-func (l *Layout) Name() string { return l.name }
-
-// Timer is the length of a timer by its name in scripts.
-func (l *Layout) Timer(name string) (time.Duration, bool) { return l.timers.Named(name) }
 
 // Sentences lists what the menus of this layout say, sorted, in addition to what
 // every language must have. TAG/ID is the recording of one language.

@@ -141,7 +141,7 @@ func TestKeysBehindALostMenuKeyChooseNothing(t *testing.T) {
 
 func TestOneKeyTooManyTypedAheadVoidsThemAll(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#").at(Verifying)
-	c.press(strings.Repeat("2", AheadMax+1)).store(Event{Kind: Verified, Account: plainBox})
+	c.press(strings.Repeat("2", pin.MaxKeys+1)).store(Event{Kind: Verified, Account: plainBox})
 	c.at(MainMenu).saysMenu(prompt.DigitsLost)
 	c.do(Event{Kind: Started, Step: c.s.saying})
 	c.press("222").at(MainMenu) // typed in the same breath
@@ -162,9 +162,9 @@ func TestASentenceHeardToItsEndEndsTheBreath(t *testing.T) {
 	c.press("2").spoken().toMenu()
 }
 
-func TestAheadMaxKeysTypedAheadAreAllUsed(t *testing.T) {
+func TestKeysTypedAheadAreAllUsedUpToTheMost(t *testing.T) {
 	c := answeredCall(t, layout(t), mailbox.OwnDoor).press("739152#")
-	ahead := strings.Repeat("9", AheadMax-1) + "2"
+	ahead := strings.Repeat("9", pin.MaxKeys-1) + "2"
 	c.press(ahead).store(Event{Kind: Verified, Account: plainBox}).at(NewCode)
 }
 

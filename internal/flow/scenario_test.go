@@ -169,7 +169,7 @@ func (c *call) hearNot(ids []string) error {
 
 func (c *call) wait(arg string, silent bool) error {
 	d, err := script.Wait(arg, func(name string) (time.Duration, bool) {
-		d, ok := c.layout.Timer(name)
+		d, ok := c.plan.Timers.Named(name)
 		return d + margin, ok
 	})
 	before := len(c.said)

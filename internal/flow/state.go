@@ -45,10 +45,6 @@ func (s StateID) String() string {
 	return stateWords[s]
 }
 
-// AheadMax is how many keys are kept while nobody can use them yet. One more is
-// a lost key: the next question is asked again.
-const AheadMax = pin.MaxKeys
-
 // State is one call as the flow sees it. It is a value: Step takes one and
 // returns the next. Codes and keys in it are sealed and go as soon as nothing
 // needs them.
@@ -77,7 +73,7 @@ type State struct {
 	first   pin.PIN // first entry of the new code
 	entry   pin.PIN // what is being typed
 
-	ahead pin.Keys // typed before anybody can use it
+	ahead pin.Keys // typed before anybody can use it; one more than fits is a lost key
 
 	pause   time.Duration // for the timer that starts when the phrase was spoken
 	over    bool          // the entry has more digits than any code

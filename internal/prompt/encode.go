@@ -84,7 +84,7 @@ func (e *encoder) read(fsys fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	const largest = 4 << 20 // far beyond MaxMenuLength at 48 kHz
+	const largest = 4 << 20 // far beyond MaxLength at 48 kHz
 	size := info.Size()
 	if size > largest {
 		return fmt.Errorf("it has %d bytes, at most %d are read", size, int64(largest))

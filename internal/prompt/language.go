@@ -12,11 +12,8 @@ import (
 	"star97/internal/strictyaml"
 )
 
-// How long a sentence may be, and a menu: the sentences of its options together.
-const (
-	MaxLength     = 8 * time.Second
-	MaxMenuLength = 12 * time.Second
-)
+// MaxLength is how long a sentence may be.
+const MaxLength = 8 * time.Second
 
 // entry is a sentence as its manifest describes it, and its recording once it was
 // encoded.
