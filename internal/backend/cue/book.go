@@ -27,8 +27,10 @@ type book struct {
 
 // reading is one that all wait for who need it.
 type reading struct {
-	done chan struct{} // closed when people or err is there
-	err  error
+	begun time.Time
+	news  chan struct{} // closed when the book has those who were not in it
+	done  chan struct{} // closed when the book has all as they are now
+	err   error         // of both
 }
 
 // warm begins to read before the first caller needs it.
@@ -46,31 +48,39 @@ func (s *Store) read() *reading {
 	if b.reading != nil {
 		return b.reading
 	}
-	r := &reading{done: make(chan struct{})}
+	r := &reading{begun: time.Now(), news: make(chan struct{}), done: make(chan struct{})}
+	before := b.people
 	b.reading = r
 	// Reads all users: started here; stops when that is done, or the store is closed;
 	// owns r.
 	going := s.pool.run(func() {
 		ctx, cancel := context.WithTimeout(s.pool.life, readTime)
 		defer cancel()
-		people, err := s.everybody(ctx)
-		b.mu.Lock()
-		if err == nil {
-			b.people, b.made = people, time.Now()
-		}
-		r.err, b.reading = err, nil
-		b.mu.Unlock()
-		close(r.done)
+		s.finish(r, s.everybody(ctx, r, before))
 	})
 	if !going {
 		r.err, b.reading = errClosed, nil
+		close(r.news)
 		close(r.done)
 	}
 	return r
 }
 
-// everybody asks for all users, one command at a time: callers get their turn in between.
-func (s *Store) everybody(ctx context.Context) ([]person, error) {
+func (s *Store) finish(r *reading, err error) {
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	r.err, s.book.reading = err, nil
+	select {
+	case <-r.news:
+	default:
+		close(r.news)
+	}
+	close(r.done)
+}
+
+// everybody asks for all users, one command at a time: callers get their turn in
+// between. Those who were not there before come first, as somebody may wait for them.
+func (s *Store) everybody(ctx context.Context, r *reading, before []person) error {
 	const op = "lookup"
 	var ids []string
 	err := s.with(ctx, op, func(h *shell) (err error) {
@@ -78,10 +88,41 @@ func (s *Store) everybody(ctx context.Context) ([]person, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	people := make([]person, 0, len(ids))
-	var other []byte
+	var old, fresh []string
+	var kept []person
+	for _, id := range ids {
+		i := slices.IndexFunc(before, func(p person) bool { return p.id == id })
+		if i < 0 {
+			fresh = append(fresh, id)
+			continue
+		}
+		old, kept = append(old, id), append(kept, before[i])
+	}
+	people, other, err := s.details(ctx, op, fresh)
+	if err != nil {
+		return err
+	}
+	if len(old) > 0 {
+		s.keep(r, slices.Concat(kept, people))
+		close(r.news)
+		var again []person
+		if again, other, err = s.details(ctx, op, old); err != nil {
+			return err
+		}
+		people = append(people, again...)
+	}
+	if len(ids) > 0 && len(people) == 0 {
+		return s.failed(op, fmt.Errorf("%q of each user is answered like %q: %w", detailCommand, quote(other), errShape))
+	}
+	s.keep(r, people)
+	return nil
+}
+
+// details asks for each of the ids. Who is not there any more is left out; other is what
+// was said of the last such one.
+func (s *Store) details(ctx context.Context, op string, ids []string) (people []person, other []byte, err error) {
 	for _, id := range ids {
 		err := s.with(ctx, op, func(h *shell) error {
 			p, ok, answer, err := h.detail(ctx, id)
@@ -93,19 +134,23 @@ func (s *Store) everybody(ctx context.Context) ([]person, error) {
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	if len(ids) > 0 && len(people) == 0 {
-		return nil, s.failed(op, fmt.Errorf("%q of each user is answered like %q: %w", detailCommand, quote(other), errShape))
-	}
-	slices.SortFunc(people, func(a, b person) int {
-		return cmp.Or(strings.Compare(a.extension, b.extension), strings.Compare(a.id, b.id))
-	})
-	return people, nil
+	return people, other, nil
 }
 
 var errShape = errors.New("there is no line that begins with Phone")
+
+// keep makes people the book's.
+func (s *Store) keep(r *reading, people []person) {
+	slices.SortFunc(people, func(a, b person) int {
+		return cmp.Or(strings.Compare(a.extension, b.extension), strings.Compare(a.id, b.id))
+	})
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	s.book.people, s.book.made = append([]person{}, people...), r.begun
+}
 
 // known are all users as they were read last, and when; nil if they never were. Where
 // that is long ago it begins to read them anew.
@@ -119,23 +164,36 @@ func (s *Store) known() ([]person, time.Time) {
 	return b.people, b.made
 }
 
-// people waits for all users to be read.
-func (s *Store) people(ctx context.Context, op string) ([]person, error) {
+// people waits for a reading that has not begun before since, or for the first one of
+// all: until those have been asked for who were not in the book, and with all until
+// everybody has.
+func (s *Store) people(ctx context.Context, op string, since time.Time, all bool) ([]person, error) {
 	b := &s.book
-	b.mu.Lock()
-	r := s.read()
-	b.mu.Unlock()
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		return nil, mailbox.Fail(op, mailbox.Unavailable, errReading)
+	for {
+		b.mu.Lock()
+		young := b.people == nil
+		r := s.read()
+		b.mu.Unlock()
+		young = young || !r.begun.Before(since)
+		enough := r.news
+		if all || !young {
+			enough = r.done
+		}
+		select {
+		case <-enough:
+		case <-ctx.Done():
+			return nil, mailbox.Fail(op, mailbox.Unavailable, errReading)
+		}
+		b.mu.Lock()
+		people, err := b.people, r.err
+		b.mu.Unlock()
+		switch {
+		case err != nil:
+			return nil, mailbox.Fail(op, mailbox.CodeOf(err), err)
+		case young:
+			return people, nil
+		}
 	}
-	if r.err != nil {
-		return nil, mailbox.Fail(op, mailbox.CodeOf(r.err), r.err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.people, nil
 }
 
 var errReading = errors.New("the system's users are still being read")
@@ -173,14 +231,18 @@ func (s *Store) find(ctx context.Context, op string, fits func(person) bool) ([]
 		return s.accounts(s.listed(), fits), nil
 	}
 	all, made := s.known()
-	if found := s.accounts(all, fits); len(found) > 0 {
-		if found, err := s.confirm(ctx, op, found, fits); err != nil || len(found) > 0 {
-			return found, err
+	found, since := s.accounts(all, fits), time.Now().Add(-s.o.MissPause)
+	switch {
+	case len(found) > 0:
+		still, err := s.confirm(ctx, op, found, fits)
+		if err != nil || len(still) > 0 {
+			return still, err
 		}
-	} else if all != nil && time.Since(made) <= s.o.MissPause {
+		since = time.Now() // something has changed a moment ago
+	case all != nil && !made.Before(since):
 		return nil, nil
 	}
-	all, err := s.people(ctx, op)
+	all, err := s.people(ctx, op, since, len(found) > 0)
 	return s.accounts(all, fits), err
 }
 

@@ -22,13 +22,14 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 	if !p.AllDomains && !s.serves(p.Domain) {
 		return nil, nil
 	}
+	since := time.Now().Add(-s.o.MissPause)
 	all, made := s.listed(), time.Now()
 	if len(s.o.Users) == 0 {
 		all, made = s.known()
 	}
-	if len(s.o.Users) == 0 && (all == nil || time.Since(made) > s.o.MissPause) {
+	if len(s.o.Users) == 0 && (all == nil || made.Before(since)) {
 		var err error
-		if all, err = s.people(ctx, op); err != nil {
+		if all, err = s.people(ctx, op, since, true); err != nil {
 			return nil, err
 		}
 	}

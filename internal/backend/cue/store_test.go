@@ -265,3 +265,24 @@ func TestCommandsAreOfAFewForms(t *testing.T) {
 		require.Regexp(t, `\A(|terminal length 0|show users|show version|show user detail username user4001|username user4001 pin)\z`, command)
 	}
 }
+
+// Who dials an extension that nobody has, or somebody new, waits for the new users only.
+func TestAMissWaitsForTheNewUsersOnly(t *testing.T) {
+	t.Parallel()
+	f := fake.New(t, fake.Settings{})
+	for _, extension := range []string{"4001", "4002", "4003"} {
+		put(f, mailbox.Account{Extension: extension}, first)
+	}
+	s := openStore(t, settings(t, f))
+	require.Len(t, find(t, s, "4001"), 1)
+	b := put(f, mailbox.Account{Extension: "4009", User: "zoe"}, first)
+	odd := put(f, mailbox.Account{Extension: "40a1", User: "odd"}, first)
+	before := f.Orders().Seen(fake.OpDetail)
+	// The two new ones are asked for; those who were there would take too long.
+	f.Orders().Give(fake.OpDetail, trouble.Order{Kind: trouble.Slow, Skip: 2, Delay: time.Hour, Times: trouble.Always})
+	require.Equal(t, []mailbox.Account{b}, find(t, s, "4009"))
+	require.LessOrEqual(t, f.Orders().Seen(fake.OpDetail)-before, 3)
+	require.Empty(t, find(t, s, odd.Extension))
+	f.Orders().Clear()
+	require.NoError(t, s.Close(), "and the rest is given up")
+}
