@@ -106,7 +106,7 @@ func announce(w io.Writer, r app.Ready, c config.Config, data string) {
 func explain(w io.Writer, r app.Ready, data string, made []app.Example) {
 	if len(made) == 0 {
 		fmt.Fprintf(w, "\nMailboxes exist already; their codes are not shown again. For a new one:\n"+
-			"  bin/star97 mailbox set-code 4001 --generate --data %s\n", data)
+			"  %s mailbox set-code 4001 --generate --data %s\n", os.Args[0], data)
 	} else {
 		fmt.Fprintln(w, "\nExample mailboxes (these codes are shown this once):")
 	}
@@ -119,8 +119,8 @@ func explain(w io.Writer, r app.Ready, data string, made []app.Example) {
 	fmt.Fprintf(w, "\nDial *97 from a phone whose user is 4001, or *98 from any phone, at %s.\n", target)
 	fmt.Fprintf(w, "Or from a second terminal, with the code from above and one of your choice:\n"+
 		"  printf 'old: CODE\\nnew: 739164\\n' > codes.txt && chmod 600 codes.txt\n"+
-		"  bin/star97 call 'sip:*97@%s' --from 4001 --script change --codes codes.txt\n\n"+
-		"Ctrl-C stops the service.\n", target)
+		"  %s call 'sip:*97@%s' --from 4001 --script change --codes codes.txt\n\n"+
+		"Ctrl-C stops the service.\n", os.Args[0], target)
 }
 
 func numbers(c config.Config) string {

@@ -83,9 +83,6 @@ const (
 	maxTestFunction = 120
 )
 
-// tables are files that are one table; their length is that of their subject.
-var tables = excused{}
-
 func lines(f *file) int { return bytes.Count(f.src, []byte("\n")) }
 
 var fileSizeRule = rule{
@@ -94,7 +91,7 @@ var fileSizeRule = rule{
 		if f.test {
 			most = maxTestFile
 		}
-		if n := lines(f); n > most && tables[f.path] == "" {
+		if n := lines(f); n > most {
 			return []finding{f.at(f.ast.Pos(), "the file has %d lines, the limit is %d", n, most)}
 		}
 		return nil
@@ -102,16 +99,7 @@ var fileSizeRule = rule{
 	remedy: "Two ideas share the file: give the second one its own",
 }
 
-func TestFilesAreShort(t *testing.T) {
-	fileSizeRule.holds(t)
-	long := map[string]bool{}
-	for _, d := range tree(t) {
-		for _, f := range d.files {
-			long[f.path] = lines(f) > maxFile
-		}
-	}
-	tables.check(t, long)
-}
+func TestFilesAreShort(t *testing.T) { fileSizeRule.holds(t) }
 
 func TestFileSizeRuleCanFail(t *testing.T) {
 	fileSizeRule.refuses(t, "internal/x/x.go", "package x"+strings.Repeat("\n", maxFile+1), "451 lines")
