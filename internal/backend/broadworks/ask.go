@@ -3,6 +3,7 @@ package broadworks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (s *Store) ask(ctx context.Context, op string, c command) (*node, error) {
 			return n, nil
 		case refused && f.means == session && (fresh || renewed == mostRenewed):
 			// Who has just signed in has a session: what he lacks is the right.
-			return nil, mailbox.Fail(op, mailbox.ServiceRefused, errors.Join(errRight, f))
+			return nil, mailbox.Fail(op, mailbox.ServiceRefused, fmt.Errorf("%w (%w)", errRight, f))
 		case refused && f.means == session:
 			// It was not carried out, whatever it is; and what else is idle has ended, too.
 			renewed++

@@ -6,6 +6,8 @@
 //
 // A system in AS data mode ignores the current code that comes with a change, so that it
 // is always checked before. Changes of one user wait for each other within this process.
+// The account that star97 uses can set, and on most systems read, every code of its group
+// or service provider: give it no more than that.
 //
 // Account.ID is the user's id. It does not use the Xsi interface, and does not list users.
 package broadworks
@@ -149,6 +151,7 @@ func (o Options) Declared() mailbox.Traits {
 			"in which form a telephone number is wanted where a code is checked (number_form)",
 			"that older requests than AuthenticationVerifyRequest22V4 take a telephone number and a code (verify_request)",
 			"that the system shows codes in clear on every release (verify)",
+			"after how many wrong codes a login is disabled, where the rules cannot be read",
 			"that wrong codes that are checked count towards a disabled login, and that a new code enables it again (login_disabled)",
 			"what expirationDays is of a code that has expired, and whether a change by an administrator's account must be followed by the owner's",
 			"the ports 2208 and 2209, and the name of the element in SOAP (line.server, parameter)",

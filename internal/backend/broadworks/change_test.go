@@ -2,6 +2,7 @@ package broadworks
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,7 +160,7 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 		turns.mu.Lock()
 		defer turns.mu.Unlock()
 		return first.users == 2
-	}, 10e9, 1e6)
+	}, 10*time.Second, time.Millisecond)
 	first.old = old
 	end()
 	require.ErrorIs(t, <-second, mailbox.WrongPIN)
@@ -171,6 +172,36 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	require.NoError(t, err, "whoever comes later asks the system")
 	end()
 	require.Empty(t, turns.busy)
+}
+
+// Those who waited while their code was replaced do not try it at the system.
+func TestCallersWithOneCodeSpendNoTries(t *testing.T) {
+	t.Parallel()
+	f, s := start(t, fake.Settings{}, nil)
+	a := f.Put(mailbox.Account{Extension: "2041"}, hers)
+	mine, end, err := s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
+	require.NoError(t, err)
+	results := make(chan mailbox.Result)
+	const callers = 4
+	for range callers {
+		go func() { results <- change(t, s, a, hers, fresh) }()
+	}
+	require.Eventually(t, func() bool {
+		s.turns.mu.Lock()
+		defer s.turns.mu.Unlock()
+		return mine.users == 1+callers
+	}, 10*time.Second, time.Millisecond)
+	end()
+	done := 0
+	for range callers {
+		if r := <-results; r.Outcome == mailbox.Done {
+			done++
+		} else {
+			require.Equal(t, mailbox.WrongPIN, r.Reason)
+		}
+	}
+	require.Equal(t, 1, done)
+	require.Equal(t, 2, f.Orders().Seen(fake.OpVerify), "the code before, and the code after")
 }
 
 // What a change replaced can be in force again after an administrator's reset.

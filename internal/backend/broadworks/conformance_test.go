@@ -1,6 +1,8 @@
 package broadworks
 
 import (
+	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,10 +42,11 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 		return o
 	}
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f := fake.New(t, settings, good)
-		rules := mapped()
+		f, said := fake.New(t, settings, good), &said{}
+		rules, o := mapped(), quick(t, f)
+		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		h := conformance.Harness{
-			Store: openStore(t, quick(t, f)), OtherDomain: fake.OtherDomain, Orders: f.Orders(), NoHTTP: !settings.SOAP,
+			Store: openStore(t, o), Said: said.String, OtherDomain: fake.OtherDomain, Orders: f.Orders(), NoHTTP: !settings.SOAP,
 			Ops:     conformance.Ops{Lookup: fake.OpFind, Verify: fake.OpVerify, Change: fake.OpWrite, Login: fake.OpLogin},
 			Lacks:   all,
 			Doubles: true,
@@ -71,6 +74,25 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 		}
 		return h
 	})
+}
+
+// said is all that was logged.
+type said struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, p...)
+	return len(p), nil
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text)
 }
 
 // mapped are fake.DefaultRules as a policy.

@@ -55,7 +55,7 @@ func (c *soap) exchange(ctx context.Context, op string, doc []byte, safe bool) (
 	defer clear(a.Body)
 	c.keep(a.Header)
 	envelope, err := parse(a.Body, false)
-	if err == nil && a.Status == http.StatusOK {
+	if err == nil {
 		inner := envelope.child("Body").child("processOCIMessageResponse").child("processOCIMessageReturn")
 		if inner != nil {
 			return inner.text, nil
