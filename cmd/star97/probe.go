@@ -71,25 +71,25 @@ type lessonView struct {
 
 func probeLearn() *cobra.Command {
 	p := new(probing)
-	var times int
-	var locked bool
+	l := probe.Lesson{}
 	cmd := &cobra.Command{
 		Use: "learn", Short: "Call a mailbox with a right and a wrong code and learn what is said", Args: cobra.NoArgs,
 		Long: "Standard input has the mailbox's code on its first line and a wrong one on its second;\n" +
 			"at a terminal they are asked for and not shown. Take a mailbox of your own: the wrong\n" +
-			"tries count, and the system may lock it. With --locked the mailbox is one that the\n" +
-			"system has locked, the code any, and what is said then is added.",
+			"tries count, and the system may lock it. --locked names a mailbox that the system has\n" +
+			"locked already; without it that one is locked is not recognised, and is an unknown\n" +
+			"outcome.",
 		Example: "  star97 probe learn --config star97.yaml --name pilot --extension 4001 < codes.txt\n" +
-			"  star97 probe learn --config star97.yaml --name pilot --extension 4009 --locked < code.txt",
+			"  star97 probe learn --config star97.yaml --name pilot --extension 4001 --locked 4009 < codes.txt",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := p.options()
 			if err != nil {
 				return err
 			}
 			codes := codeLines{in: cmd.InOrStdin(), notes: cmd.ErrOrStderr()}
-			l := probe.Lesson{Extension: p.extension, Domain: p.domain, Times: times,
-				Tell: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }}
-			learned, apart, err := learn(cmd, o, l, &codes, locked)
+			l.Extension, l.Domain = p.extension, p.domain
+			l.Tell = func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) }
+			learned, apart, err := learn(cmd, o, l, &codes)
 			if err != nil {
 				return exitError{1, err}
 			}
@@ -105,23 +105,12 @@ func probeLearn() *cobra.Command {
 		},
 	}
 	p.flags(cmd)
-	cmd.Flags().IntVar(&times, "times", 2, "calls with each code, 2 to 5; more tell better what is always said")
-	cmd.Flags().BoolVar(&locked, "locked", false, "learn what is said at a locked mailbox")
+	cmd.Flags().IntVar(&l.Times, "times", 2, "calls for each answer, 2 to 5; more tell better what is always said")
+	cmd.Flags().StringVar(&l.Locked, "locked", "", "a mailbox that the system has locked")
 	return cmd
 }
 
-func learn(cmd *cobra.Command, o probe.Options, l probe.Lesson, codes *codeLines, locked bool) (probe.Fingerprints, probe.Apart, error) {
-	if locked {
-		known, err := probe.Read(o.Fingerprints)
-		if err != nil {
-			return known, probe.Apart{}, err
-		}
-		code, err := codes.next("Any access code: ")
-		if err != nil {
-			return known, probe.Apart{}, err
-		}
-		return probe.LearnLocked(cmd.Context(), o, l, known, code)
-	}
+func learn(cmd *cobra.Command, o probe.Options, l probe.Lesson, codes *codeLines) (probe.Fingerprints, probe.Apart, error) {
 	right, err := codes.next("Access code of the mailbox: ")
 	if err != nil {
 		return probe.Fingerprints{}, probe.Apart{}, err

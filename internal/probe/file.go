@@ -36,7 +36,7 @@ func (f Fingerprints) named(names ...string) (some []print) {
 const (
 	fileFormat = "star fingerprints, mel, a" // another picture gets another name
 	maxFile    = 1 << 20                     // bytes
-	maxPrints  = perSentence * (maxSteps + 3)
+	maxPrints  = maxSteps + 3
 	letters    = 2 * bands // of a frame in a file
 )
 
@@ -134,10 +134,11 @@ func lettersOf(frames []frame) string {
 }
 
 func framesOf(text string) ([]frame, bool) {
-	if len(text) != printFrames*letters || strings.Trim(text, "abcdefghijklmnop") != "" {
+	n := len(text) / letters
+	if n < leastFrames || n > mostFrames || len(text)%letters != 0 || strings.Trim(text, "abcdefghijklmnop") != "" {
 		return nil, false
 	}
-	frames := make([]frame, printFrames)
+	frames := make([]frame, n)
 	for i := range frames {
 		for b := range frames[i] {
 			at := i*letters + 2*b

@@ -17,11 +17,11 @@ const (
 
 // Likenesses, of 1.
 const (
-	margin   = 0.12 // by which a verdict must be likelier than any other
-	settling = 40   // frames: after a sentence is recognised, another one may be as well
+	margin   = 0.2 // by which a verdict must be likelier than any other
+	settling = 30  // frames: after a sentence is recognised, another one may be as well
 )
 
-// print is a stretch of a learned sentence.
+// print is one to two seconds of a learned sentence.
 type print struct {
 	name   string
 	frames []frame // centred
@@ -49,7 +49,7 @@ func (l *listener) feed(pcm []int16) {
 		l.judged++
 		for _, p := range l.prints {
 			if from := l.judged - len(p.frames); from >= 0 {
-				l.best[p.name] = max(l.best[p.name], alike(p.frames, l.heard.frames[from:l.judged]))
+				l.best[p.name] = max(l.best[p.name], l.heard.likenessAt(from, p))
 			}
 		}
 		if l.decided == 0 && l.likeliest() != "" {
@@ -58,9 +58,11 @@ func (l *listener) feed(pcm []int16) {
 	}
 }
 
-// sure tells that nothing more will be waited for: something was recognised, and
-// time enough has passed for something else to be.
-func (l *listener) sure() bool { return l.decided > 0 && l.judged >= l.decided+settling }
+// sure tells that nothing more need be waited for: something was recognised, and in
+// time enough nothing else was.
+func (l *listener) sure() bool {
+	return l.decided > 0 && l.judged >= l.decided+settling && l.verdict() != ""
+}
 
 // likeliest is the sentence most like what was heard, empty if none is like it.
 func (l *listener) likeliest() (name string) {

@@ -37,7 +37,7 @@ type Options struct {
 	Calls  int           `yaml:"calls"` // at a time, 1-64, default 4; one more is refused as busy
 
 	Fingerprints string `yaml:"fingerprints"` // the file that probe learn writes, relative to the configuration's folder
-	Likeness     int    `yaml:"likeness"`     // percent that a sentence must be like a learned one, 70-95, default 80
+	Likeness     int    `yaml:"likeness"`     // percent that a sentence must be like a learned one, 70-95, default 85
 
 	LocksAfter int           `yaml:"locks_after"` // wrong codes in a row after which the system itself locks a mailbox, 0-100; 0, the default: not known
 	Remembers  time.Duration `yaml:"remembers"`   // how long it remembers them, 0s-720h, default 0s: not known
@@ -63,7 +63,7 @@ func DefaultOptions() Options {
 		},
 		Key: 100 * time.Millisecond, Gap: 80 * time.Millisecond, Quiet: 500 * time.Millisecond,
 		Answer: 3 * time.Second, Listen: 4 * time.Second, Within: 7 * time.Second, Calls: 4,
-		Likeness: 80,
+		Likeness: 85,
 	}
 }
 
