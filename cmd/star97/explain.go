@@ -150,7 +150,8 @@ func (i *imagined) explain(c config.Config) (explained, error) {
 		return e, nil
 	}
 	e.Mailbox, e.Domain, e.Store, e.Layout = d.Mailbox, d.Domain, d.Store, r.Layout
-	e.Words = []string{cmp.Or(r.Words.Code, "access-code"), cmp.Or(r.Words.Extension, "extension")}
+	words := r.Words.Filled()
+	e.Words = []string{words.Code, words.Extension}
 	e.Why = append(e.Why, leftOut(c.Plan, r.Layout)...)
 	return e, nil
 }

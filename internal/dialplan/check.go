@@ -157,8 +157,8 @@ func (c *checker) speech(at string, r Route) {
 	if r.Language != "" && !isTag(r.Language) {
 		c.add(at+".language", fmt.Sprintf("%q is no language.", r.Language), "Write a tag like en-US that has a folder of prompts.")
 	}
-	c.oneOf(at+".words.code", r.Words.Code, "access-code", "pin", "passcode")
-	c.oneOf(at+".words.extension", r.Words.Extension, "extension", "mailbox", "account")
+	c.oneOf(at+".words.code", r.Words.Code, codeWords...)
+	c.oneOf(at+".words.extension", r.Words.Extension, extensionWords...)
 }
 
 // oneOf refuses other words than those; none at all is fine.

@@ -5,6 +5,7 @@
 package dialplan
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -47,8 +48,19 @@ const (
 
 // Words choose between the recordings of a sentence. Empty is the first of each.
 type Words struct {
-	Code      string `yaml:"code"`      // access-code, pin, passcode
-	Extension string `yaml:"extension"` // extension, mailbox, account
+	Code      string `yaml:"code"`      // one of codeWords
+	Extension string `yaml:"extension"` // one of extensionWords
+}
+
+// What Words may be; the first of each is the default.
+var (
+	codeWords      = []string{"access-code", "pin", "passcode"}
+	extensionWords = []string{"extension", "mailbox", "account"}
+)
+
+// Filled is w with the defaults for what is empty.
+func (w Words) Filled() Words {
+	return Words{Code: cmp.Or(w.Code, codeWords[0]), Extension: cmp.Or(w.Extension, extensionWords[0])}
 }
 
 // Domain is a tenant: the hosts that stand for it and the store of its mailboxes.
