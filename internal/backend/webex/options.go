@@ -16,11 +16,11 @@ import (
 
 // Options of one organisation.
 type Options struct {
-	API      httpapi.Options `yaml:"api"`       // the server, default https://webexapis.com/v1
-	ClientID string          `yaml:"client_id"` // of the integration or service app that star97 is
-	// of the same. Its scopes: spark-admin:people_read, spark-admin:telephony_config_read and
-	// spark-admin:telephony_config_write
-	ClientSecret secret.Source `yaml:"client_secret"`
+	API httpapi.Options `yaml:"api"` // the server, default https://webexapis.com/v1
+	// of the integration or service app that star97 is, with the scopes spark-admin:people_read,
+	// spark-admin:telephony_config_read and spark-admin:telephony_config_write
+	ClientID     string        `yaml:"client_id"`
+	ClientSecret secret.Source `yaml:"client_secret"` // of the same
 	// of an administrator's consent. Where it is a file, star97 replaces it when the system gives another one: let
 	// star97's user write in its folder
 	RefreshToken secret.Source `yaml:"refresh_token"`
@@ -31,7 +31,7 @@ type Options struct {
 	// how mailboxes are found: "numbers", the default, by one search for the number, or "people", by a list of
 	// everybody that is read every people_for, ten at a time
 	Find      string        `yaml:"find"`
-	PeopleFor time.Duration `yaml:"people_for"` // how long that list is believed, 10s-24h, default 10m
+	PeopleFor time.Duration `yaml:"people_for"` // how long that list is believed, and as long again while the next one is read, 10s-24h, default 10m
 	PeopleMax int           `yaml:"people_max"` // an organisation with more people is not read through, 1-20000, default 2000
 	State     bool          `yaml:"state"`      // ask at each look-up whether the person's voicemail is on, default true
 	Language  bool          `yaml:"language"`   // take the location's announcement language for the person's, default true

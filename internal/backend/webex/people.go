@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -83,7 +81,7 @@ func (s *Store) ByUser(ctx context.Context, user, domain string) ([]mailbox.Acco
 	}
 	var people []person
 	query := url.Values{"email": {user}, "callingData": {"true"}, "max": {peoplePage}}
-	err := list(ctx, s, op, "/people", query, func(page peopleList) error {
+	err := list(ctx, s, op, "/people", query, 0, func(page peopleList) error {
 		for _, p := range page.Items {
 			same := func(mail string) bool { return strings.EqualFold(mail, user) }
 			if isID(p.ID) && s.here(p.LocationID) && slices.ContainsFunc(p.Emails, same) {
@@ -152,7 +150,7 @@ func (s *Store) owners(ctx context.Context, op, field, asked, number string) (id
 	if s.o.Location != "" {
 		query.Set("locationId", s.o.Location)
 	}
-	err = list(ctx, s, op, "/telephony/config/numbers", query, func(page numberList) error {
+	err = list(ctx, s, op, "/telephony/config/numbers", query, 0, func(page numberList) error {
 		if page.Numbers == nil {
 			return mailbox.Fail(op, mailbox.Unavailable, errShape)
 		}
@@ -253,77 +251,4 @@ func (l peopleList) check(op string) error {
 		return mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
 	return nil
-}
-
-// directory is everybody, by number.
-type directory struct {
-	reading chan struct{} // held by who reads it
-
-	mu   sync.Mutex
-	by   map[string][]person
-	made time.Time
-}
-
-func (d *directory) get(keep time.Duration) (map[string][]person, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.by, d.by != nil && time.Since(d.made) < keep
-}
-
-// forget has it read again.
-func (d *directory) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.by = nil
-}
-
-// inDirectory finds a number in the list of everybody, which one caller at a time reads.
-func (s *Store) inDirectory(ctx context.Context, op, number string) ([]person, error) {
-	d := &s.people
-	if by, ok := d.get(s.o.PeopleFor); ok {
-		return by[number], nil
-	}
-	select {
-	case d.reading <- struct{}{}:
-		defer func() { <-d.reading }()
-	case <-ctx.Done():
-		return nil, mailbox.Expired(ctx, op)
-	}
-	if by, ok := d.get(s.o.PeopleFor); ok {
-		return by[number], nil // somebody was quicker
-	}
-	by, err := s.everybody(ctx, op)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.by, d.made = by, time.Now()
-	return by[number], nil
-}
-
-// everybody reads the list.
-func (s *Store) everybody(ctx context.Context, op string) (map[string][]person, error) {
-	query := url.Values{"callingData": {"true"}, "max": {peoplePage}}
-	if s.o.Location != "" {
-		query.Set("locationId", s.o.Location)
-	}
-	by, n := map[string][]person{}, 0
-	err := list(ctx, s, op, "/people", query, func(page peopleList) error {
-		if n += len(page.Items); n > s.o.PeopleMax {
-			return mailbox.Fail(op, mailbox.Unavailable, fmt.Errorf("the organisation has more than %d people: set find to numbers, name a location, or raise people_max", s.o.PeopleMax))
-		}
-		for _, p := range page.Items {
-			if !isID(p.ID) || !s.here(p.LocationID) {
-				continue
-			}
-			for _, number := range append(p.numbers(), p.Extension) {
-				if isNumber(number) {
-					by[number] = append(by[number], p)
-				}
-			}
-		}
-		return page.check(op)
-	})
-	return by, err
 }

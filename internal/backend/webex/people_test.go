@@ -254,14 +254,58 @@ func TestProbeTellsWhoStar97Is(t *testing.T) {
 	require.Equal(t, "signed in as star97 Admin", told)
 }
 
-// A caller who hangs up while somebody else reads the list waits no longer.
-func TestWhoWaitsForTheListCanGo(t *testing.T) {
+// A caller who hangs up does not end the reading, which serves the next one.
+func TestTheListIsReadOnWhenItsCallerHasGone(t *testing.T) {
 	t.Parallel()
-	b := makeBed(t, func(o *Options, _ *fake.Server) { o.Find = byPeople })
-	b.people.reading <- struct{}{}
-	ctx, cancel := contextOf(t, 20*time.Millisecond)
+	b := makeBed(t, func(o *Options, f *fake.Server) { o.Find, f.PageSize, o.API.Retries = byPeople, 1, 0 })
+	for i := range 3 {
+		b.withRules(t, mailbox.Account{Extension: "400" + strconv.Itoa(i)})
+	}
+	b.fake.Orders().Give(fake.OpPeople, trouble.Order{Kind: trouble.Status, Status: 429, RetryAfter: "1", Skip: 1})
+	ctx, cancel := contextOf(t, 200*time.Millisecond)
 	defer cancel()
-	_, err := b.Lookup(ctx, mailbox.Query{Number: "4001"})
+	_, err := b.Lookup(ctx, mailbox.Query{Number: "4002"})
 	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
-	<-b.people.reading
+	require.Len(t, b.lookup(t, "4002"), 1)
+	require.Equal(t, 4, b.fake.Orders().Seen(fake.OpPeople), "three pages, one of them asked for again")
+}
+
+func TestAnOldListServesWhileTheNextOneIsRead(t *testing.T) {
+	t.Parallel()
+	b := makeBed(t, func(o *Options, _ *fake.Server) { o.Find, o.Rules = byPeople, rulesOff })
+	a := b.withRules(t, mailbox.Account{Extension: "4001"})
+	require.Len(t, b.lookup(t, "4001"), 1)
+	next := b.fake.Put(mailbox.Account{Extension: "4002"}, codeOf(t, "482915"))
+	age := func(d time.Duration) {
+		b.people.mu.Lock()
+		defer b.people.mu.Unlock()
+		b.people.made = time.Now().Add(-d)
+	}
+	age(b.o.PeopleFor + time.Second)
+	require.Equal(t, []mailbox.Account{a}, b.lookup(t, "4001"))
+	require.Eventually(t, func() bool { _, age := b.people.get(); return age < b.o.PeopleFor }, 30*time.Second, time.Millisecond)
+	require.Equal(t, []mailbox.Account{next}, b.lookup(t, "4002"))
+	age(2 * b.o.PeopleFor)
+	last := b.fake.Put(mailbox.Account{Extension: "4003"}, codeOf(t, "482915"))
+	require.Equal(t, []mailbox.Account{last}, b.lookup(t, "4003"), "too old is not believed")
+	require.Equal(t, 3, b.fake.Orders().Seen(fake.OpPeople))
+}
+
+func TestCloseEndsTheReading(t *testing.T) {
+	t.Parallel()
+	f := fake.New(t)
+	o := optionsFor(t, f)
+	o.Find = byPeople
+	s, err := open(o)
+	require.NoError(t, err)
+	f.Orders().Give(fake.OpPeople, trouble.Order{Kind: trouble.Slow, Delay: time.Minute})
+	ctx, cancel := contextOf(t, 50*time.Millisecond)
+	defer cancel()
+	_, err = s.Lookup(ctx, mailbox.Query{Number: "4001"})
+	require.Error(t, err)
+	start := time.Now()
+	require.NoError(t, s.Close())
+	require.Less(t, time.Since(start), 30*time.Second)
+	_, err = s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.ErrorContains(t, err, "closed")
 }

@@ -37,7 +37,7 @@ type Store struct {
 	session *session
 	rules   memory[rules]
 	tongues memory[string] // by location
-	people  directory
+	people  *directory
 
 	mu      sync.Mutex
 	changed map[string]time.Time // by person, for the minimum time between changes
@@ -70,7 +70,7 @@ func open(o Options) (*Store, error) {
 	o.API.Tracking = "TrackingID"
 	s := &Store{
 		o: o, rules: memory[rules]{keep: o.RulesFor}, tongues: memory[string]{keep: o.RulesFor},
-		people: directory{reading: make(chan struct{}, 1)}, changed: map[string]time.Time{},
+		people: newDirectory(), changed: map[string]time.Time{},
 	}
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -106,8 +106,9 @@ func (s *Store) client(auth httpapi.Auth) (*httpapi.Client, error) {
 	return c, nil
 }
 
-// Close gives the connections up.
+// Close ends the reading of the list of everybody and gives the connections up.
 func (s *Store) Close() error {
+	s.people.close()
 	var errs []error
 	for i := len(s.clients) - 1; i >= 0; i-- { // who signs in stops before his way there ends
 		errs = append(errs, s.clients[i].Close())

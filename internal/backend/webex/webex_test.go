@@ -104,7 +104,7 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 		t.Skip("the system has one domain, every mailbox a code, and tells of its states only that it is off")
 	}
 	a = b.fake.Put(a, code)
-	b.people.forget()
+	b.people.set(nil)
 	if b.o.Rules != rulesOff {
 		a.Rules = &pin.Policy{MinLen: 6, MaxLen: 30}
 	}

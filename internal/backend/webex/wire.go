@@ -52,11 +52,15 @@ func (s *Store) inOrganisation(query url.Values) url.Values {
 const maxPages = 2500
 
 // list reads every page of a list; page is given each one, decoded anew, and ends the
-// reading with an error.
-func list[T any](ctx context.Context, s *Store, op, path string, query url.Values, page func(T) error) error {
-	for range maxPages {
+// reading with an error. Where the system wants to be asked later for one but the first,
+// it is, so many times.
+func list[T any](ctx context.Context, s *Store, op, path string, query url.Values, pauses int, page func(T) error) error {
+	for n := range maxPages {
 		var one T
 		a, err := s.get(ctx, op, path, query, &one)
+		for ; n > 0 && pauses > 0 && errors.Is(err, mailbox.Throttled) && waited(ctx, err); pauses-- {
+			a, err = s.get(ctx, op, path, query, &one)
+		}
 		if errors.Is(err, mailbox.NotFound) {
 			err = mailbox.Fail(op, mailbox.Unavailable, errNoList)
 		}
