@@ -135,6 +135,7 @@ func declared() mailbox.Traits {
 			"that it prints nothing but its prompt when a code was set, and that this needs no \"write memory\"",
 			"in which words it refuses a code (answers sets them)",
 			"how it pages (more), and whether it knows \"terminal length 0\"",
+			"which algorithms its SSH server has (legacy); RSA host keys of less than 1024 bits are never accepted",
 			"that it echoes commands, without which star97 does not speak with it",
 			"in which words it tells a user's language",
 			"the layout of \"show security detail\": rules are written down, not read",

@@ -28,8 +28,8 @@ type Options struct {
 	Key        secret.Source `yaml:"key"`         // private key of that account, without passphrase
 	Enable     secret.Source `yaml:"enable"`      // what "enable" asks for, where the prompt ends with >; may be empty
 
-	// the router's command that opens the module's command line, as "service-module ISM 0/0 session"; empty, the
-	// default: address is the system's own
+	// the router's command that opens the module's command line, as "service-module ISM 0/0 session"; the module has
+	// one such line, which star97 keeps until idle is over. Empty, the default: address is the system's own
 	Via    string `yaml:"via"`
 	Module Module `yaml:"module"` // who signs in at the module behind via
 	More   string `yaml:"more"`   // the line with which a long answer waits for a key, default "--More--"

@@ -105,7 +105,6 @@ func TestAConnectionThatSpeaksUnaskedIsNotUsed(t *testing.T) {
 	o.Sessions = 1
 	s := openStore(t, o)
 	require.Len(t, find(t, s, "4001"), 1)
-	f.Orders().Give(fake.OpDetail, trouble.Order{Kind: trouble.Slow, Delay: time.Millisecond})
 	f.Say("\r\n*** shutting down ***\r\nse-10-0-0-0#")
 	require.Eventually(t, func() bool {
 		s.pool.mu.Lock()
