@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/app"
@@ -157,45 +156,6 @@ func TestMailboxCodes(t *testing.T) {
 	require.Equal(t, "4001", object(t, out)["extension"])
 }
 
-func TestMailboxImport(t *testing.T) {
-	t.Parallel()
-	c := newCLI(t).with("north", "south")
-	file := filepath.Join(t.TempDir(), "mailboxes.csv")
-	const head = "mailbox,domain,name,language,code\n"
-	write := func(rows string) { require.NoError(t, os.WriteFile(file, []byte(head+rows), 0o600)) }
-
-	write("4001,,\"Example, Ann\",en-US,739164\n4002,north,Bob,,\n4003,,Cem,,111111\n4004,,Dee,,secret\n")
-	out, errs := c.run(1, "", "import", file)
-	require.Empty(t, out)
-	require.Contains(t, errs, file+`:4: its code breaks the rule "same-run"`)
-	require.Contains(t, errs, "star97: "+file+":5: a code consists of the digits")
-	out, _ = c.run(0, "", "list", "--json")
-	require.JSONEq(t, "[]", out, "the whole file is checked before anything is added")
-
-	write("4001,,\"Example, Ann\",en-US,739164\n4002,north,Bob,,\n")
-	out, _ = c.run(0, "", "import", file)
-	require.Equal(t, "2 of 2 mailboxes are added.\n", out)
-	out, _ = c.run(0, "", "list")
-	require.Contains(t, out, "Example, Ann")
-	require.Regexp(t, `4002 +north +Bob +- +no code`, out)
-
-	write("4001,,Ann,,739164\n4005,,Eve,,582907\n4002,NORTH,Bob,,582907\n")
-	out, errs = c.run(0, "", "import", file, "--json")
-	require.JSONEq(t, `{"added": 1, "there": 2, "failed": 0}`, out, "an import can be repeated")
-	require.NotContains(t, errs, "star97:", "signs of life at most")
-	out, _ = c.run(0, "", "import", file)
-	require.Equal(t, "0 of 3 mailboxes are added; 3 were there already.\n", out)
-	require.NoError(t, os.WriteFile(file, []byte("Mailbox, DOMAIN ,name,language, Code\n 4007 ,south, Gus ,,\n"), 0o600))
-	out, _ = c.run(0, "", "import", file)
-	require.Equal(t, "1 of 1 mailboxes are added.\n", out)
-	out, _ = c.run(0, "", "list", "--search", "4007")
-	require.Regexp(t, `4007 +south +Gus +- +no code`, out)
-	out, _ = c.run(0, head+"4006,,Fay,,111111\n", "import", "-", "--force")
-	require.Equal(t, "1 of 1 mailboxes are added.\n", out)
-	_, errs = c.run(1, "", "import", file+".none")
-	require.Contains(t, errs, "check its name and mode")
-}
-
 func TestMailboxIsSet(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -293,72 +253,6 @@ func TestALanguageThatNobodyHasRecordedIsToldOf(t *testing.T) {
 	require.Equal(t, 1, strings.Count(errs, told), errs)
 }
 
-func TestAnImportMayTellWhoNeedsTime(t *testing.T) {
-	t.Parallel()
-	c := newCLI(t)
-	out, errs := c.run(1, "mailbox,domain,name,language,code,slow\n4001,,Ann,,,739164\n", "import", "-")
-	require.Empty(t, out)
-	require.Contains(t, errs, "standard input:2: slow must be yes or no, or empty for no")
-	require.NotContains(t, errs, "739164", "a code in the wrong column")
-	_, errs = c.run(1, "mailbox,domain,name,language,code,pace\n", "import", "-")
-	require.Contains(t, errs, "standard input:1: the first line must be mailbox,domain,name,language,code,slow, or the same without slow")
-	c.run(0, "mailbox,domain,name,language,code,Slow\n4001,,Ann,,,Yes\n4002,,Bob,,,no\n4003,,Cem,,,\n", "import", "-")
-	out, _ = c.run(0, "", "list")
-	require.Regexp(t, `4001 .* no code, slow\n4002 .* no code\n4003 .* no code\n`, out)
-}
-
-// A person mends a file once, not once for each problem.
-func TestAnImportTellsEveryProblemOfItsFile(t *testing.T) {
-	t.Parallel()
-	c := newCLI(t)
-	out, errs := c.run(1, `mailbox,domain,name,language,code
-4001,,Ann,en-US,739164
-40x2,,Bob,,
-4003,north example,Cem,,582907
-4004,,"Dee
-x",,582907
-4005,,Eve,739164,
-4006,,Fay,,111111
-4007,,Gus
-4008,,,739164,secret
-4001,,Ann again,,582907
-`, "import", "-")
-	require.Empty(t, out)
-	var lines []string
-	for line := range strings.Lines(errs) {
-		lines = append(lines, strings.TrimPrefix(strings.TrimSpace(line), "star97: standard input:"))
-	}
-	want := []string{
-		"3: the extension must have", "4: the domain of mailbox 4003 is none", "5: the name of mailbox 4004 has a control character",
-		"7: the language of mailbox 4005", "8: its code breaks the rule", "9: wrong number of fields; each line has 5 fields",
-		"10: the language of mailbox 4008", "10: a code consists of the digits", "11: this mailbox stands in line 2 already",
-	}
-	require.Len(t, lines, len(want), errs)
-	for i := range want {
-		require.True(t, strings.HasPrefix(lines[i], want[i]), "%s\n%s", want[i], lines[i])
-	}
-	out, _ = c.run(0, "", "list", "--json")
-	require.JSONEq(t, "[]", out)
-}
-
-// All cores add, and each mailbox is there once with its code.
-func TestALargeImportTellsHowFarItIs(t *testing.T) {
-	t.Parallel()
-	c := newCLI(t)
-	rows := "mailbox,domain,name,language,code\n"
-	for i := range 250 {
-		rows += fmt.Sprintf("%d,,,,\n", 4000+i)
-	}
-	out, errs := c.run(0, rows, "import", "-")
-	require.Equal(t, "250 of 250 mailboxes are added.\n", out)
-	require.Contains(t, errs, "100 of 250 mailboxes\n")
-	require.Contains(t, errs, "200 of 250 mailboxes\n")
-	out, _ = c.run(0, "", "list", "--json")
-	require.Equal(t, 250, strings.Count(out, `"extension"`))
-	out, _ = c.run(0, rows, "import", "-")
-	require.Equal(t, "0 of 250 mailboxes are added; 250 were there already.\n", out)
-}
-
 func TestWhatOnlyLooksMakesNoDataFolder(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
@@ -418,78 +312,4 @@ func TestClosedMailboxesAreListedAsClosed(t *testing.T) {
 	require.Regexp(t, `4001 +- +- +- +own door closed`, out)
 	out, _ = c.run(0, "", "show", "4001", "--config", long)
 	require.Regexp(t, `(?m)^state +own door closed$`, out)
-}
-
-// Each command shows its use with an example, and never asks for a code as an argument.
-func TestEveryCommandHasHelpWithExamples(t *testing.T) {
-	t.Parallel()
-	var visit func(cmd *cobra.Command)
-	visit = func(cmd *cobra.Command) {
-		require.NotEmpty(t, cmd.Short, cmd.CommandPath())
-		require.NotEmpty(t, cmd.Example, cmd.CommandPath())
-		require.Nil(t, cmd.Flags().Lookup("code"), "a code never stands on a command line")
-		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
-		out, errs, code := star97(t, "", args...)
-		require.Zero(t, code, errs)
-		require.Contains(t, out, "Examples:\n"+cmd.Example, cmd.CommandPath())
-		for _, sub := range cmd.Commands() {
-			if sub.Name() != "help" && sub.Name() != "completion" {
-				visit(sub)
-			}
-		}
-	}
-	visit(rootCommand())
-}
-
-func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
-	t.Parallel()
-	empty := filepath.Join(t.TempDir(), "star97.yaml")
-	wrong := filepath.Join(t.TempDir(), "star97.yaml")
-	require.NoError(t, os.WriteFile(empty, nil, 0o600))
-	require.NoError(t, os.WriteFile(wrong, []byte("drain: 2h\nlog: {level: loud}\n"), 0o600))
-	doubtful := filepath.Join(t.TempDir(), "star97.yaml")
-	require.NoError(t, os.WriteFile(doubtful, []byte("sip: {limits: {calls: 5000}}\n"), 0o600))
-	for _, row := range []struct {
-		args         []string
-		code         int
-		stdout, errs string // parts; empty: nothing at all
-	}{
-		{[]string{"--version"}, 0, "star97 version", ""},
-		{[]string{}, 0, "Available Commands:", ""},
-		{[]string{"mailbox"}, 0, "Available Commands:", ""},
-		{[]string{"sing"}, 2, "", `star97: unknown command "sing"`},
-		{[]string{"srve"}, 2, "", "star97: unknown command \"srve\" for \"star97\", perhaps serve is meant; write `star97 --help` for the commands\n"},
-		{[]string{"serve", "now"}, 2, "", "write `star97 serve [flags]`"},
-		{[]string{"check"}, 0, "No problem found.", ""},
-		{[]string{"check", "--config", empty}, 0, "No problem found.", ""},
-		{[]string{"check", "--json"}, 0, "[]", ""},
-		{[]string{"check", "--config", doubtful}, 0, "No problem found.", "warning: " + doubtful + ":1: media.port_min to media.port_max hold 2000 calls"},
-		{[]string{"check", "--config", doubtful, "--json"}, 0, `"warning": true`, ""},
-		{[]string{"check", "--config", doubtful, "--print"}, 0, "calls: 5000", "warning: "},
-		{[]string{"check", "--print"}, 0, "\nlog:\n  level: info\n  format: text\ndrain: 1m0s\n", ""},
-		{[]string{"check", "--print", "--json"}, 2, "", "none of the others can be"},
-		{[]string{"check", "--print", "--config", wrong}, 1, wrong + ":1: drain", "2 problems found"},
-		{[]string{"check", "--config", wrong}, 1, wrong + ":1: drain is 2h0m0s. Set it between 0s and 1h.", "2 problems found"},
-		{[]string{"check", "--config", wrong}, 1, wrong + ":2: log: level is \"loud\"", "2 problems found"},
-		{[]string{"check", "--config", wrong, "--json"}, 1, `"line": 1`, "2 problems found"},
-		{[]string{"serve", "--config", wrong}, 1, "", "star97: " + wrong + ":2: log: level"},
-		{[]string{"mailbox", "list", "--config", wrong}, 1, "", wrong + ":1: drain"},
-		{[]string{"flow", "--format", "text"}, 0, "menu", ""},
-		{[]string{"flow", "--format", "dot"}, 0, "digraph", ""},
-		{[]string{"flow", "--format", "svg"}, 0, "<svg", ""},
-		{[]string{"flow", "--format", "paint"}, 2, "", "svg, dot or text"},
-		{[]string{"flow", "--layout", "unity"}, 0, "key 1 in preferences", ""},
-		{[]string{"flow", "--layout", "nothing"}, 2, "", `no layout "nothing"`},
-	} {
-		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
-			out, errs, code := star97(t, "", row.args...)
-			require.Equal(t, row.code, code, errs)
-			for _, part := range []struct{ want, is string }{{row.stdout, out}, {row.errs, errs}} {
-				if part.want == "" {
-					require.Empty(t, part.is)
-				}
-				require.Contains(t, part.is, part.want)
-			}
-		})
-	}
 }
