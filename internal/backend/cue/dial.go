@@ -94,7 +94,11 @@ func (s *Store) dial(ctx context.Context) (*shell, error) {
 	defer cancel()
 	h, err := s.connect(ctx)
 	if err == nil {
-		if err = s.signIn(ctx, h); err != nil {
+		stop := h.until(ctx)
+		if err = s.signIn(ctx, h); !stop() {
+			err = ended(ctx)
+		}
+		if err != nil {
 			h.close()
 		}
 	}
@@ -153,7 +157,7 @@ func (s *Store) handshake(ctx context.Context, offer []string) (*shell, error) {
 		return nil, refusal(ctx, err)
 	}
 	client := ssh.NewClient(c, chans, requests)
-	h, err := s.open(client, conn)
+	h, err := s.open(client)
 	if err != nil || !stop() {
 		client.Close()
 		if err == nil {
@@ -180,7 +184,7 @@ func refusal(ctx context.Context, err error) error {
 }
 
 // open asks for a terminal and a shell on it.
-func (s *Store) open(client *ssh.Client, conn net.Conn) (*shell, error) {
+func (s *Store) open(client *ssh.Client) (*shell, error) {
 	session, err := client.NewSession()
 	if err != nil {
 		return nil, err
@@ -199,7 +203,7 @@ func (s *Store) open(client *ssh.Client, conn net.Conn) (*shell, error) {
 	if err := session.Shell(); err != nil {
 		return nil, fmt.Errorf("it gives no command line: %w", err)
 	}
-	return newShell(r, w, conn.SetWriteDeadline, func() { client.Close() }, s.o, s.pace), nil
+	return newShell(r, w, func() { client.Close() }, s.o, s.pace), nil
 }
 
 // failed is err with its Code and the server's address; Unavailable if it has no Code.

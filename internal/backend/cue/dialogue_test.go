@@ -1,6 +1,8 @@
 package cue
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -206,4 +208,19 @@ func TestACutInMidCommandIsDoubt(t *testing.T) {
 		require.Equal(t, applied, f.Has(a.ID, second))
 		require.Len(t, find(t, s, "4001"), 1, "and the next one is served")
 	}
+}
+
+// A system that takes no more keys holds nobody longer than the caller's patience.
+func TestASystemThatReadsNothing(t *testing.T) {
+	t.Parallel()
+	quiet, keys := io.Pipe()
+	_, full := io.Pipe() // nobody reads it
+	h := newShell(quiet, full, func() { keys.Close(); full.Close() }, complete(), pace{calm: time.Millisecond})
+	defer h.close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	sent, err := h.run(ctx, []byte("show users"), len("show users"), nil)
+	require.ErrorIs(t, err, errLate)
+	require.True(t, sent)
+	require.True(t, h.dead)
 }

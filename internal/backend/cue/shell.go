@@ -47,10 +47,9 @@ var promptShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}[>#]$`)
 // belong together. It is not safe for concurrent use.
 type shell struct {
 	wire    io.Writer
-	hold    func(time.Time) error // bounds the next writes
-	end     func()                // closes the connection
-	in      chan []byte           // what comes; closed at its end
-	gone    chan struct{}         // closed by close
+	end     func()        // closes the connection
+	in      chan []byte   // what comes; closed at its end
+	gone    chan struct{} // closed by close
 	once    sync.Once
 	reader  sync.WaitGroup
 	prompt  []byte
@@ -64,10 +63,11 @@ type shell struct {
 	last   time.Time // of its last use
 }
 
-// newShell begins to read from r. hold and end are the connection's.
-func newShell(r io.Reader, w io.Writer, hold func(time.Time) error, end func(), o Options, p pace) *shell {
+// newShell begins to read from r. end closes the connection of both, as often as it is
+// called.
+func newShell(r io.Reader, w io.Writer, end func(), o Options, p pace) *shell {
 	h := &shell{
-		wire: w, hold: hold, end: end, in: make(chan []byte, backlog), gone: make(chan struct{}),
+		wire: w, end: end, in: make(chan []byte, backlog), gone: make(chan struct{}),
 		more: o.More, timeout: o.Timeout, pace: p,
 	}
 	// Reads what comes: started here; stops when the connection has ended or close was
@@ -127,12 +127,8 @@ func (h *shell) idle() error {
 	}
 }
 
-// write types keys.
+// write types keys. It lasts as long as the other side takes none: see until.
 func (h *shell) write(b []byte) error {
-	if err := h.hold(time.Now().Add(h.timeout)); err != nil {
-		return errEnded
-	}
-	defer func() { _ = h.hold(time.Time{}) }() // a dead connection is noticed by who reads
 	if _, err := h.wire.Write(b); err != nil {
 		return errEnded
 	}
@@ -145,6 +141,13 @@ func (h *shell) enter(line []byte) error {
 	keys = append(append(keys, line...), '\r')
 	defer clear(keys)
 	return h.write(keys)
+}
+
+// until has the connection end with ctx, whatever somebody waits for there. Whoever is
+// done calls stop.
+func (h *shell) until(ctx context.Context) (stop func() bool) {
+	// Ends the connection: started by the end of ctx; stops at once; owns nothing.
+	return context.AfterFunc(ctx, h.end)
 }
 
 // await prints what comes on s until d has passed without anything; true says that
@@ -188,13 +191,18 @@ func (h *shell) run(ctx context.Context, line []byte, open int, use func(answer 
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	if err := h.enter(line); err != nil {
-		return true, err
-	}
+	stop := h.until(ctx)
 	s := screen{most: maxAnswer}
 	defer s.wipe()
-	end, err := h.answer(ctx, &s)
-	if err != nil {
+	end := 0
+	if err = h.enter(line); err == nil {
+		end, err = h.answer(ctx, &s)
+	}
+	h.dead = !stop() // what has come before counts
+	switch {
+	case err != nil && h.dead:
+		return true, ended(ctx)
+	case err != nil:
 		return true, err
 	}
 	answer, ok := withoutEcho(s.text[:end], line, open)
@@ -220,7 +228,6 @@ func (h *shell) answer(ctx context.Context, s *screen) (end int, err error) {
 		}
 		last := s.last()
 		switch {
-		case s.start == 0: // a prompt without the end of the command's line is of another answer
 		case came && asked < 0 && bytes.Equal(last, h.prompt):
 			return s.start, nil
 		case came && string(last) == h.more:
@@ -254,18 +261,20 @@ func (h *shell) host() string { return string(bytes.TrimRight(h.prompt, ">#")) }
 // leave ends the session politely: the line of a module would stay signed in for
 // whoever comes next.
 func (h *shell) leave() {
-	if h.inside && !h.dead && h.idle() == nil && h.enter([]byte(exitCommand)) == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s := screen{most: maxAnswer}
-		for came := true; came; {
-			var err error
-			if came, err = h.await(ctx, &s, h.pace.calm); err != nil {
-				break
-			}
-		}
+	defer h.close()
+	if !h.inside || h.dead || h.idle() != nil {
+		return
 	}
-	h.close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	defer h.until(ctx)()
+	if h.enter([]byte(exitCommand)) != nil {
+		return
+	}
+	s := screen{most: maxAnswer}
+	for came, err := true, error(nil); came && err == nil; {
+		came, err = h.await(ctx, &s, h.pace.calm)
+	}
 }
 
 // broken is err with what of the dialogue can be told.
