@@ -81,13 +81,16 @@ func harness(s *Store, f *fake.Server) conformance.Harness {
 		Has:    func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, code) },
 		Orders: f.Orders(),
 		Ops:    conformance.Ops{Lookup: fake.OpFind, Verify: fake.OpVerify, Change: fake.OpSet},
+		Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
+			return openOn(t, optionsFor(fake.NewWith(t, trouble.NewCert(t, k))))
+		},
 	}
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	t.Run("with verify", withVerify)
-	t.Run("without verify, with policy", withoutVerify)
+	t.Run("without verify", withoutVerify)
 }
 
 func withVerify(t *testing.T) {
@@ -102,9 +105,6 @@ func withVerify(t *testing.T) {
 		h := harness(openOn(t, o), f)
 		h.Said = said.String
 		h.Forgive = func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) }
-		h.Behind = func(t *testing.T, k trouble.Trust) mailbox.Store {
-			return openOn(t, optionsFor(fake.NewWith(t, trouble.NewCert(t, k))))
-		}
 		return h
 	})
 }
