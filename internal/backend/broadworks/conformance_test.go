@@ -13,18 +13,18 @@ import (
 	"star97/internal/pin"
 )
 
-// Over TLS the system checks codes by telephone number.
+// In one run the system checks codes by telephone number, in the other the codes that it
+// shows are compared.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	suite(t, fake.Settings{}, ByDN, map[string]string{
-		"Verify of a disabled mailbox": "a disabled login is told as a lock",
+	t.Run("over TLS", func(t *testing.T) {
+		t.Parallel()
+		suite(t, fake.Settings{}, ByDN, map[string]string{"Verify of a disabled mailbox": "a disabled login is told as a lock"})
 	})
-}
-
-// Over SOAP the codes that it shows are compared.
-func TestConformanceOfComparing(t *testing.T) {
-	t.Parallel()
-	suite(t, fake.Settings{SOAP: true}, Compare, nil)
+	t.Run("comparing over SOAP", func(t *testing.T) {
+		t.Parallel()
+		suite(t, fake.Settings{SOAP: true}, Compare, nil)
+	})
 }
 
 func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]string) {
@@ -108,7 +108,7 @@ func TestFaultRun(t *testing.T) {
 		f := fake.New(t, settings, trouble.NewCert(t, trouble.Good))
 		o := optionsFor(t, f, settings)
 		o.Line.Server = through(f.Addr, f.Cert)
-		o.Line.Timeout, o.Line.Retries, o.Line.BreakAfter, o.Line.BreakPause = 500*time.Millisecond, 1, 100, time.Second
+		o.Line.Timeout, o.Line.Retries, o.Line.BreakAfter, o.Line.BreakPause = 1500*time.Millisecond, 1, 100, time.Second
 		o.Lag = 100 * time.Millisecond
 		return conformance.Harness{
 			Store: openStore(t, o),
