@@ -112,7 +112,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		g.count.Refused(refusedFlood)
 		return nil, nil, from
 	}
-	raw, isRequest := scanRequest(g.start(msg))
+	raw, isRequest := scanRequest(msg)
 	if !listed && isRequest && !raw.within() {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
@@ -135,11 +135,9 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	return nil, raw.reply(status, reason, g.tags.raw(&raw), from), raw.replyPort(from)
 }
 
-// start is what is read of a message: of one that is too large, enough to say so.
-func (g *gate) start(msg []byte) []byte { return msg[:min(len(msg), g.limit)] }
-
 // judge returns a request as sipgo may have it, or the status and the sentence that
-// refuse it.
+// refuse it. Of one that is too large nothing is read but what its answer needs, which
+// may stand behind what makes it so.
 func (g *gate) judge(raw *rawRequest, msg []byte) (plain []byte, status int, reason string) {
 	if len(msg) > g.limit {
 		return nil, 513, "Message Too Large"
@@ -180,7 +178,7 @@ func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) (reply [
 	if g.silent || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
 		return nil, from
 	}
-	raw, isRequest := scanRequest(g.start(msg))
+	raw, isRequest := scanRequest(msg)
 	if !isRequest || !raw.answerable() {
 		return nil, from
 	}

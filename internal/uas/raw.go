@@ -85,7 +85,7 @@ func unfold(head []byte) (lines []string, ok bool) {
 		if len(raw) == 0 {
 			continue
 		}
-		if bytes.ContainsAny(raw, "\r\n") {
+		if bytes.IndexByte(raw, '\r') >= 0 || bytes.IndexByte(raw, '\n') >= 0 {
 			ok = false
 			raw = bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r"), []byte(" ")), []byte("\n"), []byte(" "))
 		}
