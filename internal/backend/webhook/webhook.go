@@ -187,7 +187,7 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	if err == nil && said.Result != mailbox.OK.String() {
 		err = s.failed(op, said, mailbox.OutcomeUnknown, verifyCodes)
 	}
-	if a.ID == "" && !slices.Contains(lookupCodes, mailbox.CodeOf(err)) && !errors.Is(err, mailbox.OutcomeUnknown) {
+	if a.ID == "" && (err == nil || slices.Contains(boxCodes, mailbox.CodeOf(err))) {
 		return mailbox.Fail(op, mailbox.WrongPIN, nil) // whatever it says of a mailbox, there is none
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"star97/internal/backend/httpapi"
@@ -130,13 +131,13 @@ func refusedSignature(h http.Header, now time.Time) error {
 // Results that may be said of an operation, beside ok.
 var (
 	lookupCodes = []mailbox.Code{mailbox.ServiceRefused, mailbox.Throttled, mailbox.Unavailable}
-	verifyCodes = []mailbox.Code{
+	// boxCodes say something of a mailbox.
+	boxCodes = []mailbox.Code{
 		mailbox.WrongPIN, mailbox.Locked, mailbox.NotFound, mailbox.NoCode, mailbox.Disabled, mailbox.OtherChannel,
-		mailbox.ServiceRefused, mailbox.Throttled, mailbox.Unavailable,
 	}
-	changeCodes = []mailbox.Code{
-		mailbox.WrongPIN, mailbox.Locked, mailbox.NotFound, mailbox.NoCode, mailbox.Disabled, mailbox.OtherChannel,
+	verifyCodes = slices.Concat(boxCodes, lookupCodes)
+	changeCodes = slices.Concat(verifyCodes, []mailbox.Code{
 		mailbox.CannotChange, mailbox.TooSoon, mailbox.TooShort, mailbox.TooLong, mailbox.NotDigits, mailbox.Trivial,
-		mailbox.InHistory, mailbox.PolicyOther, mailbox.ServiceRefused, mailbox.Throttled, mailbox.Unavailable,
-	}
+		mailbox.InHistory, mailbox.PolicyOther,
+	})
 )
