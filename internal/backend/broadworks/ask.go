@@ -27,7 +27,7 @@ func answerOf(request string) string {
 }
 
 // silent are the requests that are answered by success alone.
-var silent = map[string]bool{modifyCode: true, "LogoutRequest": true, "VerifySessionIsValidRequest": true}
+var silent = map[string]bool{modifyCode: true, "LogoutRequest": true}
 
 const (
 	modifyCode = "UserPortalPasscodeModifyRequest"

@@ -95,13 +95,9 @@ var (
 	errClosed = errors.New("the backend is closed")
 )
 
-// kept takes an idle dialogue that may still be good.
+// kept takes an idle dialogue that may still be good; nil if there is none.
 func (p *pool) kept() *dialogue {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.idle) > 0 {
-		d := p.idle[len(p.idle)-1]
-		p.idle = p.idle[:len(p.idle)-1]
+	for d := p.pop(); d != nil; d = p.pop() {
 		if d.alive() && time.Since(d.idle) < p.o.Idle {
 			return d
 		}
@@ -110,14 +106,27 @@ func (p *pool) kept() *dialogue {
 	return nil
 }
 
+func (p *pool) pop() *dialogue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	d := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return d
+}
+
 // give returns a dialogue after a request; good says that it can be used again.
 func (p *pool) give(d *dialogue, good bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if good && !p.closed {
+	good = good && !p.closed
+	if good {
 		d.idle = time.Now()
 		p.idle = append(p.idle, d)
-	} else {
+	}
+	p.mu.Unlock()
+	if !good {
 		d.close()
 	}
 	<-p.places
@@ -126,11 +135,12 @@ func (p *pool) give(d *dialogue, good bool) {
 // drop ends what is idle.
 func (p *pool) drop() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, d := range p.idle {
+	ended := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, d := range ended {
 		d.close()
 	}
-	p.idle = nil
 }
 
 // open connects and signs in.
