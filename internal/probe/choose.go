@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	leastFrames = perSec     // of a print: a second
-	mostFrames  = 2 * perSec // what is the same for longer is not needed
-	choiceStep  = 5          // frames between the places, and a tenth of a second between the lengths, that are tried
+	leastFrames = perSec         // of a print: a second
+	mostFrames  = 3 * perSec / 2 // more would make callers wait
+	choiceStep  = 5              // frames between the places, and a tenth of a second between the lengths, that are tried
 	growth      = perSec / 10
 	leastSound  = 0.6  // share of a print that must be sound: what is told apart is speech, not that it begins
 	heardSound  = 0.35 // share of what is heard that must be: the noise of a codec has a picture too
@@ -24,16 +24,16 @@ var errNothing = errors.New("nothing is heard there that each of these calls say
 // say too, at whatever place, is left out, and what is not the same each time: a
 // greeting that all have, the number of messages. Of the stretches that begin within a
 // second of the first one that serves, since a caller waits, it is the longest: the
-// more there is of a sentence, the less does another one resemble it that has some of
-// its words.
-func choose(name string, own, foreign []picture) (best print, err error) {
+// more there is of a sentence, up to most frames, the less does another one resemble it
+// that has some of its words.
+func choose(name string, own, foreign []picture, most int) (best print, err error) {
 	first := &own[0]
 	for at, end := 0, len(first.frames); at+leastFrames <= min(end, len(first.frames)); at += choiceStep {
 		p, ok := first.cut(name, at, leastFrames)
 		if !ok || !first.loud[at] || !p.isIn(own) || p.likeliest(foreign) > mostForeign {
 			continue
 		}
-		if p = first.grow(p, at, own); len(p.frames) > len(best.frames) {
+		if p = first.grow(p, at, own, most); len(p.frames) > len(best.frames) {
 			best = p
 		}
 		end = min(end, at+leastFrames+perSec)
@@ -45,8 +45,8 @@ func choose(name string, own, foreign []picture) (best print, err error) {
 }
 
 // grow makes a print longer as long as all calls go on alike.
-func (p *picture) grow(from print, at int, own []picture) print {
-	for n := leastFrames + growth; n <= mostFrames; n += growth {
+func (p *picture) grow(from print, at int, own []picture, most int) print {
+	for n := leastFrames + growth; n <= most; n += growth {
 		tail, common := p.cut(from.name, at+n-leastFrames, leastFrames)
 		longer, ok := p.cut(from.name, at, n)
 		if !common || !ok || !tail.isIn(own) || !longer.isIn(own) {

@@ -65,7 +65,7 @@ func learned(said map[string][]picture, before []picture) (f Fingerprints, apart
 				foreign = append(foreign, calls...)
 			}
 		}
-		print, err := choose(name, said[name], foreign)
+		print, err := choose(name, said[name], foreign, mostFrames)
 		if err != nil {
 			return f, apart, fmt.Errorf("the answer %s: %w", name, err)
 		}
@@ -81,7 +81,7 @@ func (f *Fingerprints) learnWay(o Options, way [][]picture) error {
 		if s.Until == "" || s.Until == silence || len(f.named(s.Until)) > 0 {
 			continue
 		}
-		print, err := choose(s.Until, way[i], nil)
+		print, err := choose(s.Until, way[i], nil, leastFrames)
 		if err != nil {
 			return fmt.Errorf("script[%d].until is %s, but: %w", i, s.Until, err)
 		}

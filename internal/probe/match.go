@@ -21,7 +21,7 @@ const (
 	settling = 30  // frames: after a sentence is recognised, another one may be as well
 )
 
-// print is one to two seconds of a learned sentence.
+// print is a second or more of a learned sentence.
 type print struct {
 	name   string
 	frames []frame // centred

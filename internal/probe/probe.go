@@ -5,7 +5,7 @@
 // once per question, and what is not clearly one of the learned sentences is an unknown
 // outcome. It keeps no audio.
 //
-// A fingerprint is a second of sound as loudness in 20 bands of the ear's scale, a
+// A fingerprint is a second or more of sound as loudness in 20 bands of the ear's scale, a
 // hundred times a second, and likeness is the correlation of two such pictures, without
 // the mean of each band: neither level nor the tone of a line count. Package prompt/ear,
 // which compares samples, hears nothing at 5 dB of noise where this hears all; a
