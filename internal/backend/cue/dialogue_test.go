@@ -34,6 +34,8 @@ func TestSystemsThatSpeakOtherwise(t *testing.T) {
 		"algorithms of long ago":         {fake: fake.Settings{Old: true, Keys: []string{"ssh-rsa"}}, alter: func(o *Options) { o.Legacy = true }},
 		"a router":                       {fake: fake.Settings{Router: "uc500"}, alter: throughRouter(t)},
 		"a router and a banner":          {fake: fake.Settings{Router: "uc500", Banner: "Welcome\n"}, alter: throughRouter(t)},
+		"a router whose line is slow":    {fake: fake.Settings{Router: "uc500", Wakes: 500 * time.Millisecond}, alter: throughRouter(t)},
+		"a line left in another mode":    {fake: fake.Settings{Router: "uc500", Left: true}, alter: throughRouter(t)},
 		"a router, enable in the module": {fake: fake.Settings{Router: "uc500", Enable: "open"}, alter: func(o *Options) {
 			throughRouter(t)(o)
 			o.Module.Enable = sourceOf(t, "open")
@@ -174,8 +176,10 @@ func TestTheHostIsRenamed(t *testing.T) {
 		if f.Has(a.ID, second) {
 			next = first
 		}
+		lines := f.Orders().Seen(fake.OpOther)
 		r := s.Change(patient(t), a, code(t, "606172"), code(t, next), mailbox.Attempt{})
 		require.Equal(t, mailbox.Proved(), r)
+		require.Equal(t, lines+1, f.Orders().Seen(fake.OpOther), "one empty line, and the name is known")
 		require.True(t, f.Has(a.ID, next))
 	}
 	r := s.Change(patient(t), a, code(t, "606172"), code(t, "12"), mailbox.Attempt{})

@@ -94,7 +94,7 @@ func (v *arrival) react(s *screen) (there bool, err error) {
 	case promptShape.Match(last):
 		v.prompt = bytes.Clone(last)
 		return true, nil
-	case v.silent < v.pace.nudge:
+	case v.silent < v.patience():
 		return false, nil
 	case v.nudges == maxNudges:
 		return false, errNoPrompt
@@ -105,6 +105,15 @@ func (v *arrival) react(s *screen) (there bool, err error) {
 	v.silent = 0
 	s.wipe()
 	return false, err
+}
+
+// patience is how long the line may be silent. Once it has asked something it is awake,
+// and an empty line would be taken for an answer.
+func (v *arrival) patience() time.Duration {
+	if v.users+v.secrets > 0 {
+		return 5 * v.pace.nudge
+	}
+	return v.pace.nudge
 }
 
 // tries is how often a question may come: an empty line of ours may have been taken for

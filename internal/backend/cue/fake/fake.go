@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
@@ -60,9 +61,11 @@ type Settings struct {
 	Stars  bool   // a code is echoed as stars (invented)
 	Enable string // what enable asks for; "-": it asks for nothing; empty: nobody needs it
 	Keys   []string
-	Old    bool   // only algorithms of long ago
-	Ask    bool   // the password is asked for by keyboard-interactive only
-	Router string // name of a router in front; empty: none. Its command is Via
+	Old    bool          // only algorithms of long ago
+	Ask    bool          // the password is asked for by keyboard-interactive only
+	Router string        // name of a router in front; empty: none. Its command is Via
+	Wakes  time.Duration // how long the line from the router takes to open (invented)
+	Left   bool          // somebody has left that line in configuration mode (invented)
 
 	MinLength int  // default 3
 	Trivial   bool // trivialcheck is on: of its rules only "more than two of a kind in a row"

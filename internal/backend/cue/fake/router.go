@@ -3,6 +3,7 @@ package fake
 import (
 	"io"
 	"strings"
+	"time"
 )
 
 // router is the command line of the router in front. Its words and those of the module's
@@ -54,6 +55,11 @@ func (d *talk) session() (string, error) {
 	if _, err := io.WriteString(d.wire, "Trying 10.1.10.1, 2066 ... Open\r\n"); err != nil {
 		return "", err
 	}
+	select {
+	case <-time.After(d.set().Wakes):
+	case <-d.ctx.Done():
+		return "", errOver
+	}
 	if _, err := d.read(hidden); err != nil { // the line waits for a key
 		return "", err
 	}
@@ -79,7 +85,8 @@ func (d *talk) session() (string, error) {
 
 func (d *talk) signIn() (bool, error) {
 	d.mu.Lock()
-	still := d.line.signedIn
+	still := d.line.signedIn || d.settings.Left
+	d.config, d.settings.Left = d.settings.Left, false
 	d.mu.Unlock()
 	if still {
 		return true, nil

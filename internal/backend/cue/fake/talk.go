@@ -19,6 +19,7 @@ type talk struct {
 	wire   io.Writer
 	keys   *bufio.Reader
 	plain  bool // not privileged
+	config bool // in configuration mode
 	length int  // lines of a page; 0: no pages
 	last   byte // key before
 }
@@ -99,8 +100,11 @@ func (d *talk) page(answer []byte) error {
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
 
 func (d *talk) prompt() string {
-	if d.plain {
+	switch {
+	case d.plain:
 		return d.set().Host + ">"
+	case d.config:
+		return d.set().Host + "(config)#"
 	}
 	return d.set().Host + "#"
 }
@@ -165,7 +169,10 @@ func (d *talk) command() error {
 	}
 	switch strings.TrimSpace(line) {
 	case "exit":
-		return errOver
+		if !d.config {
+			return errOver
+		}
+		d.config = false
 	case "enable":
 		return d.enable()
 	}
@@ -227,7 +234,10 @@ func (d *talk) do(line string) string {
 		return ""
 	case op == OpVersion:
 		return "Unity Express version (8.6.1)\nCPU Model: invented\n" // invented
-	case d.plain:
+	case line == "end":
+		d.config = false
+		return ""
+	case d.plain, d.config:
 		return "% Invalid input detected\n" // invented
 	case op == OpUsers:
 		return d.list()
