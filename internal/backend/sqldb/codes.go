@@ -16,6 +16,9 @@ func (s *Store) load(ctx context.Context, op, id string) (r record, flags mailbo
 	if id == "" {
 		return s.decoy, flags, mailbox.Fail(op, mailbox.WrongPIN, nil), nil
 	}
+	if err := s.awaitDoubt(ctx, id); err != nil {
+		return r, flags, nil, fail(op, err)
+	}
 	var kid sql.NullString
 	err = s.db.Read(ctx, func(db *sql.DB) error {
 		return db.QueryRowContext(ctx, `
@@ -100,12 +103,12 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case flags.CannotChange:
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.CannotChange, nil))
 	}
-	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
+	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := replace(ctx, tx, a.ID, &old, &fresh); err != nil || s.journal == nil || at.Intent == "" {
 			return err
 		}
 		return s.journal.EndIn(ctx, tx, at.Intent)
-	}))
+	})))
 }
 
 // replace is the change itself. The flags are asked for again: an administrator
@@ -164,7 +167,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	if err := s.pool.do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &next, s.cost) }); err != nil {
 		return mailbox.Refuse(err)
 	}
-	return result(op, s.db.Write(ctx, func(tx *sql.Tx) error {
+	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, "UPDATE mailbox SET must_change = $1, updated_at = $2 WHERE id = $3", mustChange, now(), a.ID)
 		if err != nil {
 			return err
@@ -173,7 +176,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 			return err
 		}
 		return put(ctx, tx, a.ID, &fresh)
-	}))
+	})))
 }
 
 // put stores a code where there may or may not be one.

@@ -2,13 +2,16 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 
 	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
 )
 
 var (
 	_ mailbox.Backend  = (*Store)(nil)
 	_ mailbox.Declarer = (*Store)(nil)
+	_ mailbox.Prober   = (*Store)(nil)
 )
 
 // SetDefaults sets every default.
@@ -44,6 +47,19 @@ func (o Options) Declared() mailbox.Traits {
 		},
 		Flags: true, AtRest: "argon2id over a peppered HMAC",
 	}
+}
+
+// Probe asks the database for its version.
+func (s *Store) Probe(ctx context.Context) (version string, err error) {
+	err = s.db.Read(ctx, func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, versions[s.db.Dialect()]).Scan(&version)
+	})
+	return version, fail("probe", err)
+}
+
+var versions = map[sqlkit.Dialect]string{
+	sqlkit.SQLite:     "SELECT 'SQLite ' || sqlite_version()",
+	sqlkit.PostgreSQL: "SELECT 'PostgreSQL ' || current_setting('server_version')",
 }
 
 // Traits are the same for every mailbox.

@@ -36,6 +36,7 @@ type Store struct {
 	pepper  *pepper
 	pool    *pool
 	cost    Cost
+	doubts  doubts
 	decoy   record // stands in for the code of a mailbox that has none
 	journal Journal
 }

@@ -55,6 +55,10 @@ func (r *Relay) Set(c Cut) { r.cut.Store(int32(c)) }
 
 func (r *Relay) now() Cut { return Cut(r.cut.Load()) }
 
+// cancelRequest is how a client that has given up has the server do so too. No Relay
+// lets it through: what the server does shall not depend on it.
+var cancelRequest = []byte{0x04, 0xd2, 0x16, 0x2e}
+
 // pass ends when one of the sides ends.
 func (r *Relay) pass(client net.Conn) {
 	defer client.Close()
@@ -71,7 +75,7 @@ func (r *Relay) pass(client net.Conn) {
 	chunk := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(chunk)
-		if err != nil || r.now() == Always {
+		if err != nil || r.now() == Always || bytes.Contains(chunk[:n], cancelRequest) {
 			return
 		}
 		if bytes.Contains(chunk[:n], []byte("commit\x00")) { // what pgx says, as one message
