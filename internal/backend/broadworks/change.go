@@ -42,7 +42,7 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 		return mailbox.Refuse(unwritten(op, err))
 	}
 	r := s.set(ctx, op, p, current, next)
-	if r.Outcome == mailbox.Done {
+	if r.Outcome == mailbox.Done && !current.Equal(&next) {
 		turn.old = current
 	}
 	return r

@@ -218,6 +218,15 @@ func TestAResetForgetsWhatAChangeReplaced(t *testing.T) {
 	require.Zero(t, f.Orders().Seen(fake.OpVerify))
 	require.Equal(t, mailbox.Proved(), s.Reset(t.Context(), a, code(t, hers), false, "admin", ""))
 	require.Equal(t, mailbox.Proved(), change(t, s, a, hers, third))
+
+	f.Set(func(_ *fake.Settings, r *fake.Rules) { *r = fake.Rules{Min: 4, Max: 10} })
+	s = openStore(t, s.o)
+	before, end, err = s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
+	require.NoError(t, err)
+	before.users++
+	end()
+	require.Equal(t, mailbox.Proved(), change(t, s, a, third, third))
+	require.Equal(t, mailbox.Proved(), change(t, s, a, third, fresh), "a code that replaced itself is in force")
 }
 
 func TestNothingIsWrittenWhereTheCurrentCodeIsInDoubt(t *testing.T) {
