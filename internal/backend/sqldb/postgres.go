@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -57,10 +58,7 @@ func (o PostgresOptions) File() string { return "" }
 
 // Validate tells what is out of its range.
 func (o PostgresOptions) Validate() error {
-	if err := o.Server.Validate(); err != nil {
-		return strictyaml.Under("server", err)
-	}
-	return o.hashing().validateHashing()
+	return errors.Join(strictyaml.Under("server", o.Server.Validate()), o.hashing().validateHashing())
 }
 
 // hashing is what the store shares with the embedded one.
