@@ -133,7 +133,7 @@ func TestIdleConnectionsAreKeptAliveAndThenEnded(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, f.Logins())
 
-	s.pool.longest = 0
+	s.pool.longest = time.Nanosecond
 	s.pool.tend()
 	require.Eventually(t, func() bool { return f.Open() == 0 }, 30*time.Second, look, "nor one that nobody uses")
 	h := s.pool.waiter()
@@ -155,6 +155,7 @@ func TestAfterAFewFailuresTheServerIsLeftAlone(t *testing.T) {
 		require.ErrorContains(t, err, "did not accept")
 	}
 	require.Equal(t, 2, proxy.Conns())
+	require.Equal(t, 2, f.Guesses(), "one way to say a password is enough")
 }
 
 // Nothing of a connection that is over stays behind.

@@ -88,6 +88,7 @@ type Server struct {
 	users    map[string]*record
 	line     line // of the module to its router
 	logins   int
+	guesses  int
 	shells   map[io.Writer]bool
 	commands []string // as they came, codes cut out
 }
@@ -188,6 +189,13 @@ func (f *Server) Logins() int {
 	return f.logins
 }
 
+// Guesses is how often a password was said to the SSH server.
+func (f *Server) Guesses() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.guesses
+}
+
 // Open is how many shells are there.
 func (f *Server) Open() int {
 	f.mu.Lock()
@@ -227,20 +235,22 @@ func (f *Server) config(t testing.TB) *ssh.ServerConfig {
 		return nil, errDenied
 	}
 	password := func(m ssh.ConnMetadata, p []byte) (*ssh.Permissions, error) {
+		f.mu.Lock()
+		f.guesses++
+		f.mu.Unlock()
 		if m.User() == User && string(p) == Password {
 			return nil, nil
 		}
 		return nil, errDenied
 	}
-	if f.settings.Ask {
-		c.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-			answers, err := ask("", "", []string{"Password: "}, []bool{false})
-			if err != nil || len(answers) != 1 {
-				return nil, errDenied
-			}
-			return password(m, []byte(answers[0]))
+	c.KeyboardInteractiveCallback = func(m ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		answers, err := ask("", "", []string{"Password: "}, []bool{false})
+		if err != nil || len(answers) != 1 {
+			return nil, errDenied
 		}
-	} else {
+		return password(m, []byte(answers[0]))
+	}
+	if !f.settings.Ask {
 		c.PasswordCallback = password
 	}
 	for i, kind := range f.settings.Keys {
