@@ -62,7 +62,6 @@ func (s system) learn(t testing.TB, rng *rand.Rand) Fingerprints {
 	before := []picture{pictureOf(plain.carry(said(t, s.language, "enter-code"), rng))}
 	f, apart, err := learned(calls, before)
 	require.NoError(t, err, "%s: %v", s.language, apart)
-	t.Logf("%s: %v", s.language, apart)
 	return f
 }
 
