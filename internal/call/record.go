@@ -41,7 +41,7 @@ func (r *Record) attrs() []slog.Attr {
 		slog.String("call", r.CallID), slog.String("end", r.End.String()), slog.String("change", r.Change),
 		slog.String("door", r.Door.String()), slog.String("layout", r.Layout), slog.String("language", r.Language),
 		slog.String("peer", r.Peer), slog.String("transport", r.Transport), slog.String("source", r.Source),
-		slog.String("caller", r.Caller), slog.String("mailbox", r.Mailbox),
+		slog.String("caller", r.Caller), slog.String("mailbox", r.Mailbox), slog.String("domain", r.Domain),
 		slog.Float64("seconds", r.Lasted.Truncate(100*time.Millisecond).Seconds()),
 		slog.String("keys", r.Keys.String()), slog.Uint64("keys_lost", r.LostKeys),
 		slog.Uint64("packets_out", m.PacketsOut), slog.Uint64("lost_out", m.RemoteLost), slog.String("round_trip", m.RoundTrip.String()),

@@ -54,7 +54,7 @@ func TestTheRecordSaysHowTheCallEnded(t *testing.T) {
 				require.Equal(t, mailbox.OwnDoor, r.end.Door)
 				require.Equal(t, []dtmf.Source{dtmf.FromEvent}, r.end.Sources)
 				require.False(t, r.end.Repeated)
-				require.Regexp(t, `msg="call ended" call=one end=\S+ change=\S+ door=own layout=default language=\S* peer=test `, r.log.String())
+				require.Regexp(t, `msg="call ended" call=one end=\S+ change=\S+ door=own layout=default language=\S* peer=test .* mailbox=\S+ domain=north `, r.log.String())
 			})
 		})
 	}

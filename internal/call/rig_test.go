@@ -68,7 +68,7 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 			Store: r.store, Notes: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 			Ended: func(end Record) { r.end = end },
 		}, DefaultOptions())
-		arrival := Arrival{Door: door, Layout: layout, Language: "fr-FR", Peer: "test", CallID: "one"}
+		arrival := Arrival{Door: door, Layout: layout, Language: "fr-FR", Domain: "north", Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
 			arrival.Number = "4001"
 		}
