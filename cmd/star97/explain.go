@@ -192,13 +192,8 @@ func turnedAway(o uas.Options, from string) explained {
 
 // believes says whose word on the caller counts.
 func believes(p uas.Peer) string {
-	switch header, ok := strings.CutPrefix(p.Identity, "header "); {
-	case ok:
-		return fmt.Sprintf("The peer %s is believed about who calls, in the header %s.", p.Name, strings.TrimSpace(header))
-	case p.Identity == "pai":
-		return fmt.Sprintf("The peer %s is believed about who calls, in P-Asserted-Identity.", p.Name)
-	case p.Identity == "from":
-		return fmt.Sprintf("The peer %s is believed about who calls, in From.", p.Name)
+	if header := p.Believes(); header != "" {
+		return fmt.Sprintf("The peer %s is believed about who calls, in the header %s.", p.Name, header)
 	}
 	return fmt.Sprintf("The peer %s is not believed about who calls: its identity is none.", p.Name)
 }

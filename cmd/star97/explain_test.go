@@ -129,7 +129,7 @@ language  en-US
 words     pin, extension
 pace      slow
 
-The peer pbx is believed about who calls, in P-Asserted-Identity.
+The peer pbx is believed about who calls, in the header P-Asserted-Identity.
 The number "%2A97" is read as *97.
 Route 1 of 7 has the number: "*97".
 It names no domain, so the mailboxes are those of the default one.

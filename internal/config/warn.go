@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"star97/internal/dialplan"
 	"star97/internal/strictyaml"
@@ -66,15 +65,16 @@ func (c *Config) believesMany() (all []dialplan.Warning) {
 		}
 		at, who := fmt.Sprintf("$.sip.peers[%d]", i), fmt.Sprintf("sip.peers[%d] (%s)", i, p.Name)
 		word := "word on who calls"
-		if strings.EqualFold(p.Identity, "from") {
+		if p.Believes() == "From" {
 			word = "From header"
 		}
-		n := slices.IndexFunc(p.Addresses, isWide)
+		from := p.Prefixes()
+		n := slices.IndexFunc(from, isWide)
 		switch {
-		case slices.ContainsFunc(p.Addresses, isEverybody):
+		case slices.ContainsFunc(from, isEverybody):
 			all = append(all, warning(at, "%s takes calls from every address and believes their %s, so anybody can call as the owner of any mailbox: list the addresses of the system, or set identity: none.", who, word))
 		case n >= 0:
-			all = append(all, warning(at, "%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, p.Addresses[n]))
+			all = append(all, warning(at, "%s believes the %s of all of %s, so whoever sends from there can be anybody: list the addresses of the system alone, or set identity: none.", who, word, from[n]))
 		}
 	}
 	return all
@@ -94,18 +94,14 @@ func (c *Config) forwardsNobody() (all []dialplan.Warning) {
 	return all
 }
 
-func isEverybody(address string) bool {
-	p, err := netip.ParsePrefix(address)
-	return err == nil && p.Bits() == 0
-}
+func isEverybody(p netip.Prefix) bool { return p.Bits() == 0 }
 
 // isWide tells a prefix of many machines; all of the loopback's are this one.
-func isWide(address string) bool {
-	p, err := netip.ParsePrefix(address)
-	if err != nil || isLoopback(p) {
+func isWide(p netip.Prefix) bool {
+	switch {
+	case isLoopback(p):
 		return false
-	}
-	if p.Addr().Is4() {
+	case p.Addr().Is4():
 		return p.Bits() < widestBelieved4
 	}
 	return p.Bits() < widestBelieved6
@@ -132,14 +128,7 @@ func (c *Config) nobodyElse() []dialplan.Warning {
 // prefixes are those of all peers.
 func (c *Config) prefixes() (all []netip.Prefix) {
 	for _, p := range c.SIP.Peers {
-		for _, a := range p.Addresses {
-			if prefix, err := netip.ParsePrefix(a); err == nil {
-				all = append(all, prefix)
-			} else if one, err := netip.ParseAddr(a); err == nil {
-				one = one.Unmap()
-				all = append(all, netip.PrefixFrom(one, one.BitLen()))
-			}
-		}
+		all = append(all, p.Prefixes()...)
 	}
 	return all
 }

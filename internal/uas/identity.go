@@ -80,12 +80,14 @@ var nobodies = []string{
 // userMax bounds a believed user; numbers are half as long.
 const userMax = 64
 
+const assertedName = "P-Asserted-Identity"
+
 // assertedParty is the SIP or SIPS URI of P-Asserted-Identity, else its tel URI. It may
 // hold one of each, in one header line or two (RFC 3325 section 9.1); two of a kind
 // mean that not all are the PBX's word, so nobody.
 func assertedParty(req *sip.Request) party {
 	found := map[bool]party{} // by whether it is a tel URI
-	for _, value := range values(req, "P-Asserted-Identity") {
+	for _, value := range values(req, assertedName) {
 		p, tel := addressParty(value), isTel(value)
 		if p.user == "" {
 			continue

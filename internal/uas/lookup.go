@@ -20,8 +20,32 @@ func (o Options) PeerAt(network string, from netip.Addr) (Peer, bool) {
 	return o.Peers[i], true
 }
 
-// Trusted tells whether the peer's word on who calls is believed.
-func (p Peer) Trusted() bool {
+// Believes is the name of the header in which the peer's word on who calls is believed;
+// empty: it is not believed.
+func (p Peer) Believes() string {
 	id, err := parseIdentity(p.Identity)
-	return err == nil && id.kind != nobody
+	if err != nil {
+		return ""
+	}
+	switch id.kind {
+	case asserted:
+		return assertedName
+	case fromHeader:
+		return "From"
+	}
+	return id.header
+}
+
+// Trusted tells whether the peer's word on who calls is believed.
+func (p Peer) Trusted() bool { return p.Believes() != "" }
+
+// Prefixes are where the peer calls from, in the order of Addresses; what is no address,
+// as Validate tells, is left out.
+func (p Peer) Prefixes() (all []netip.Prefix) {
+	for _, a := range p.Addresses {
+		if prefix, err := parsePrefix(a); err == nil {
+			all = append(all, prefix)
+		}
+	}
+	return all
 }

@@ -26,7 +26,21 @@ func TestPeersAreFoundByTheirAddressAsAtTheDoor(t *testing.T) {
 }
 
 func TestAPeerIsTrustedWhoseWordIsBelieved(t *testing.T) {
-	for identity, want := range map[string]bool{"": false, "none": false, "pai": true, "from": true, "header X-Mailbox": true, "guess": false} {
-		require.Equal(t, want, Peer{Identity: identity}.Trusted(), identity)
+	for identity, want := range map[string]string{
+		"": "", "none": "", "pai": "P-Asserted-Identity", "from": "From", "header  X-Mailbox ": "X-Mailbox",
+		"From": "", "header": "", "header a b": "", "guess": "",
+	} {
+		p := Peer{Identity: identity}
+		require.Equal(t, want, p.Believes(), identity)
+		require.Equal(t, want != "", p.Trusted(), identity)
 	}
+}
+
+func TestAddressesArePrefixes(t *testing.T) {
+	p := Peer{Addresses: []string{"192.0.2.20", "::ffff:192.0.2.21", "pbx.example.org", "10.1.2.3/8", "2001:db8::1/32"}}
+	var told []string
+	for _, one := range p.Prefixes() {
+		told = append(told, one.String())
+	}
+	require.Equal(t, []string{"192.0.2.20/32", "192.0.2.21/32", "10.0.0.0/8", "2001:db8::/32"}, told)
 }
