@@ -51,12 +51,16 @@ func TestAnInstallationIsProvedStepByStep(t *testing.T) {
 
 	out, errs := c.backendTest(1, "482915\n", "--extension", "4001", "--verify")
 	require.Regexp(t, `verify +FAILED +wrong-pin`, out)
-	require.Contains(t, errs, "the installation is not ready")
+	require.Contains(t, errs, "a step failed")
 	require.NotContains(t, out+errs, "482915")
 
 	out, _ = c.backendTest(0, "739164\n482915\n", "--extension", "4001", "--change")
 	require.Regexp(t, `change +ok +the new code is in force; proved by transaction`, out)
 	c.backendTest(1, "739164\n", "--extension", "4001", "--verify")
+	for rule, next := range map[string]string{"same-run": "111111", "current": "482915", "own-number": "540018"} {
+		out, _ = c.backendTest(1, "482915\n"+next+"\n", "--extension", "4001", "--change")
+		require.Regexp(t, `rules +FAILED +policy-other: the rule `+rule+` refuses the new code`, out)
+	}
 	c.backendTest(0, "482915\n", "--extension", "4001", "--verify")
 }
 

@@ -16,9 +16,10 @@ import (
 // Trial is how an administrator proves an installation before the first caller does.
 type Trial struct {
 	Domain    string
-	Extension string   // empty: nothing but reaching the stores is tried
-	Code      *pin.PIN // nil: no code is verified
-	Next      *pin.PIN // nil: nothing is changed
+	Extension string     // empty: nothing but reaching the stores is tried
+	Code      *pin.PIN   // nil: no code is verified
+	Next      *pin.PIN   // nil: nothing is changed
+	Rules     pin.Policy // the site's, for Next
 	By        mailbox.Actor
 }
 
@@ -53,10 +54,26 @@ func (s *Stores) Try(ctx context.Context, t Trial, tell func(Finding)) bool {
 	if !ok || t.Next == nil {
 		return ok
 	}
+	if !step(tell, "rules", func() (string, error) { return "the new code keeps to the rules", t.allows(a) }) {
+		return false
+	}
 	return step(tell, "change", func() (string, error) {
 		r := s.Trail.Change(ctx, a, *t.Code, *t.Next, at)
 		return "the new code is in force; proved by " + traits.Proof.String(), r.Failed("change")
 	})
+}
+
+// allows tells which rule, of the site or of the system, the new code breaks.
+func (t Trial) allows(a mailbox.Account) error {
+	rules := t.Rules
+	if a.Rules != nil {
+		rules = pin.Stricter(rules, *a.Rules)
+	}
+	broken := rules.Check(*t.Next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: *t.Code})
+	if broken == pin.Pass {
+		return nil
+	}
+	return mailbox.Fail("change", mailbox.PolicyOther, fmt.Errorf("the rule %s refuses the new code", broken))
 }
 
 func step(tell func(Finding), name string, do func() (string, error)) bool {

@@ -56,5 +56,6 @@ type Arrival struct {
 	Transport string // of the INVITE: udp, tcp
 	Source    string // peer address without port
 	Caller    string // believed caller; empty if nobody is believed
+	Home      string // tenant of that caller; empty if it is not known
 	CallID    string
 }

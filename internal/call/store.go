@@ -257,7 +257,8 @@ func (r *run) query(e *flow.Effect) mailbox.Query {
 func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 	a := &r.arrival
 	return mailbox.Attempt{
-		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Call: r.number, CallID: a.CallID,
+		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Home: a.Home,
+		Call: r.number, CallID: a.CallID,
 		Policy: r.site.Policy,
 	}
 }

@@ -35,19 +35,23 @@ func (r *run) transfer(e *flow.Effect) {
 	r.unreferred = true
 }
 
+// crowd is how many times the limit of one caller all those of one address have
+// together whom nobody knows.
+const crowd = 30
+
 // mayTransfer counts a transfer on the account of the mailbox, or of the believed
-// caller. Callers whom nobody knows are counted call by call: one of them must not
-// close the operator to all others of a trunk.
+// caller. Callers whom nobody knows are counted call by call, so that one of them does
+// not close the operator to all others of a trunk, and together, with room for many.
 func (r *run) mayTransfer() bool {
 	a, most := &r.arrival, r.site.TransfersPerHour
 	switch {
 	case r.verified:
 		return r.transfers.allow("mailbox "+r.account.Backend+" "+r.account.ID, most, time.Now())
 	case a.Caller != "":
-		return r.transfers.allow("caller "+a.Peer+" "+a.Domain+" "+a.Caller, most, time.Now())
+		return r.transfers.allow("caller "+a.Peer+" "+a.Domain+" "+a.Home+" "+a.Caller, most, time.Now())
 	}
 	r.anonymous++
-	return r.anonymous <= most
+	return r.anonymous <= most && r.transfers.allow("crowd "+a.Peer+" "+a.Source, crowd*most, time.Now())
 }
 
 // transferred tells the flow how the far end's own call to the target ended. A 2xx

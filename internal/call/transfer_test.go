@@ -138,6 +138,22 @@ func TestOneUnknownCallerDoesNotSpendTheTransfersOfAll(t *testing.T) {
 	require.False(t, known.mayTransfer())
 	known.arrival.Domain = "south"
 	require.True(t, known.mayTransfer(), "the same extension of another tenant")
+	known.arrival.Home = "north"
+	require.True(t, known.mayTransfer(), "and a caller of another")
+}
+
+// All unknown callers of one address together have room for many, and no more.
+func TestUnknownCallersDoNotTransferForEver(t *testing.T) {
+	s := &Service{}
+	site := &Site{TransfersPerHour: 2}
+	may := func(source string) bool {
+		return (&run{Service: s, site: site, arrival: Arrival{Peer: "trunk", Source: source}}).mayTransfer()
+	}
+	for range crowd * site.TransfersPerHour {
+		require.True(t, may("203.0.113.1"))
+	}
+	require.False(t, may("203.0.113.1"))
+	require.True(t, may("203.0.113.2"), "another address")
 }
 
 func TestTransfersOfAMailboxAreLimited(t *testing.T) {

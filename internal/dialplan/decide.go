@@ -30,6 +30,7 @@ type Decision struct {
 	Mailbox string       // digits; own door only
 	Domain  string       // empty: the default tenant
 	Store   string       // empty: the default store
+	Home    string       // the believed caller's own tenant; empty if it is not known
 	Why     []string     // sentences, in the order of the decisions; by Explain only
 }
 
@@ -86,6 +87,9 @@ func (p *Plan) decide(q Question, why *reasons) (Decision, Refusal) {
 	why.add("Route %d of %d has the number: %q.", at+1, len(p.Routes), route.Number)
 	route.Layout = route.layout()
 	d := Decision{Route: route, Door: route.Door}
+	if q.Trusted {
+		d.Home, _ = p.tenantOf(hostOf(q.IdentityHost))
+	}
 	switch {
 	case route.Redirect != "":
 		why.add("It sends the caller on to %s.", route.Redirect)

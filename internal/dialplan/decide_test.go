@@ -233,6 +233,9 @@ domains:
 			require.Zero(t, refused)
 			require.Equal(t, "north", d.Domain)
 			require.Equal(t, door, d.Door, "%s from %q", number, identityHost)
+			require.Equal(t, map[string]string{"north.example.org": "north", "South.example.org:5060": "south"}[identityHost], d.Home)
+			d, _ = p.Decide(Question{Number: number, Host: "north.example.org", Identity: "101", IdentityHost: identityHost})
+			require.Empty(t, d.Home, "who is not believed has no tenant")
 		}
 	}
 }

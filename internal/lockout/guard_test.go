@@ -324,6 +324,23 @@ func TestTheOwnDoorOfOneTenantIsNotThatOfAnother(t *testing.T) {
 	}
 }
 
+// At the any door the same number in two tenants is two callers, where the caller's
+// tenant is known: one does not use up what the other may try.
+func TestCallersOfTwoTenantsHaveTheirOwnBudgets(t *testing.T) {
+	h := open(t)
+	try := func(box int, home, digits string) mailbox.Code {
+		at := h.call(mailbox.AnyDoor)
+		at.Home = home
+		return mailbox.CodeOf(h.Verify(t.Context(), mailbox.Account{ID: fmt.Sprint(box), Backend: "b"}, code(t, digits), at))
+	}
+	for box := range 30 {
+		require.Equal(t, mailbox.WrongPIN, try(box, "north.example", wrongCode))
+	}
+	require.Equal(t, mailbox.Locked, try(30, "north.example", rightCode))
+	require.Equal(t, mailbox.OK, try(31, "south.example", rightCode))
+	require.Equal(t, mailbox.OK, try(32, "", rightCode), "nor what callers of no known tenant may")
+}
+
 // The owner is told what closes the door: the mailbox's own lock, or that of the
 // phone, which leaves the mailbox as it is. A stranger is never told which.
 func TestOnlyTheOwnDoorTellsALimitOfTheCallerFromALock(t *testing.T) {

@@ -207,14 +207,18 @@ func inService(c mailbox.Code) bool {
 // address, or all others behind it together: many people may share a trunk, and no
 // ten of them may close it to the rest. It has a budget for each door, so that a
 // stranger who shows the owner's number at the any door cannot use up that of the
-// owner's own phone; there the same number in two tenants is two people.
+// owner's own phone. The same number in two tenants is two people, where the caller's is known
+// and at the own door always.
 func keysOf(a mailbox.Account, at mailbox.Attempt) []string {
 	door, other := "any", "own"
 	if at.Door == mailbox.OwnDoor {
 		door, other = other, door
 	}
 	who := at.Peer + "\n" + at.Source + "\n" + at.Caller
-	if at.Door == mailbox.OwnDoor && a.Domain != "" {
+	switch {
+	case at.Home != "":
+		who += "\n" + at.Home
+	case at.Door == mailbox.OwnDoor && a.Domain != "":
 		who += "\n" + a.Domain
 	}
 	source := "source-" + door + ":" + bounded(who)

@@ -72,6 +72,7 @@ type Attempt struct {
 	Transport string // of the INVITE: udp, tcp, tls, ws, wss; for audit
 	Source    string // peer address without port
 	Caller    string // believed caller: number or user; empty if nobody is believed
+	Home      string // tenant of that caller; empty if it is not known
 	Call      uint64 // this process's own number of the call; 0: outside a call
 	CallID    string
 	Policy    string // rules for new codes of this call, for audit; empty: the trail's

@@ -166,7 +166,7 @@ func (t *terms) arrival(q dialplan.Question) (call.Arrival, *refusal) {
 		return call.Arrival{}, refuse(sip.StatusMovedTemporarily, "Moved Temporarily", "Contact: <"+r.Redirect+">").because("its route says so")
 	}
 	return call.Arrival{
-		Door: got.Door, Number: got.Mailbox, Domain: got.Domain,
+		Door: got.Door, Number: got.Mailbox, Domain: got.Domain, Home: got.Home,
 		Layout: r.Layout, Language: r.Language, Words: prompt.Words(r.Words), Slow: r.Slow,
 	}, nil
 }
