@@ -43,7 +43,7 @@ func (s *Server) Relay(t testing.TB) *Relay {
 			if err != nil {
 				return
 			}
-			// One for each connection: stops when either side has ended it; owns both.
+			// One for each connection: started here; stops when either side ends; owns both ends.
 			go r.pass(client)
 		}
 	}()
