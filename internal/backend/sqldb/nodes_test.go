@@ -224,6 +224,7 @@ func commits(t *testing.T, s *Store) bool {
 // A commit that waits for a standby is neither made nor not made, and so says the store:
 // while it is under way the old code must not be taken for the one in force.
 func TestACommitThatIsStillUnderWayIsNotSettled(t *testing.T) {
+	t.Parallel() // it waits rather than computes
 	server := sqlkittest.Start(t, "fsync=off", "wal_level=replica", "max_wal_senders=2")
 	o := nodeOptions(t, server)
 	relay := server.Relay(t)

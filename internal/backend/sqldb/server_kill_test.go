@@ -15,7 +15,7 @@ import (
 	"star97/internal/sqlkit/sqlkittest"
 )
 
-const serverKills = 4
+const serverKills = 3
 
 // changer changes one code again and again, each with its intent before and its end
 // within the change, as the service does.
@@ -44,6 +44,7 @@ func (c *changer) change(t *testing.T) mailbox.Outcome {
 // a change that was Done is in force, one that was refused is not, one of which nobody
 // knew is settled, and the audit trail says the same.
 func TestNoConfirmedChangeIsLostWithTheServer(t *testing.T) {
+	t.Parallel() // it waits rather than computes
 	server := sqlkittest.Start(t, "synchronous_commit=on")
 	o := nodeOptions(t, server)
 	s := openNode(t, o)
