@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -82,7 +83,7 @@ func (y *tally) row() string {
 func (y *tally) proves() bool { return len(y.lies) > 0 || y.done > 0 && y.settled+y.told > 0 }
 
 func (y *tally) add(o tally) {
-	y.adapter = o.adapter
+	y.adapter = cmp.Or(y.adapter, o.adapter)
 	y.done, y.refused, y.settled, y.told = y.done+o.done, y.refused+o.refused, y.settled+o.settled, y.told+o.told
 	for i, n := range o.faults {
 		y.faults[i] += n
