@@ -142,7 +142,7 @@ func ReadMatrix(dir fs.FS) (Matrix, error) {
 	for _, name := range files {
 		adapter, _, _ := strings.Cut(name, "/")
 		if test := strings.TrimPrefix(strings.TrimSuffix(path.Base(name), ".tsv"), "TestConformance"); test != "" {
-			adapter += " " + strings.TrimSpace(test)
+			adapter += " " + strings.ReplaceAll(strings.TrimSpace(test), "_", " ")
 		}
 		lines, err := readReport(dir, name)
 		if err != nil {
