@@ -40,7 +40,7 @@ func TestAProbeChecksTheCodesOfAStoreThatCannot(t *testing.T) {
 		far := newHouse(t)
 		far.add("4001", codes["old"], mailbox.Flags{})
 		far.add("4002", codes["old"], mailbox.Flags{})
-		far.add("4003", codes["old"], mailbox.Flags{Disabled: true})
+		far.add("4003", codes["old"], mailbox.Flags{MustChange: true})
 		o := pilot(t, far)
 		free := occupy()
 		known, apart, err := probe.Learn(t.Context(), o, probe.Lesson{Extension: "4001", Times: 2, Tell: func(s string) { t.Log(s) }},
@@ -58,7 +58,7 @@ func TestAProbeChecksTheCodesOfAStoreThatCannot(t *testing.T) {
 		}{
 			{"4002", codes["old"], mailbox.OK},
 			{"4002", codes["wrong"], mailbox.WrongPIN},
-			{"4003", codes["old"], mailbox.OutcomeUnknown}, // it is told something else
+			{"4003", codes["old"], mailbox.OutcomeUnknown}, // is told to choose a new code: nothing learned
 		} {
 			free := occupy()
 			err := p.Verify(t.Context(), mailbox.Account{ID: "x", Extension: one.extension}, code(t, one.digits), mailbox.Attempt{})

@@ -85,6 +85,8 @@ func (p print) likeliest(calls []picture) (most float64) {
 }
 
 // sounding is the share of sound in a stretch.
+//
+//go:norace
 func (p *picture) sounding(at, n int) float64 {
 	loud := 0
 	for _, l := range p.loud[at : at+n] {
@@ -104,6 +106,8 @@ func (p *picture) likeness(to print) (most float64) {
 }
 
 // likenessAt is 0 where there is hardly any sound.
+//
+//go:norace
 func (p *picture) likenessAt(at int, to print) float64 {
 	n := len(to.frames)
 	if p.sounding(at, n) < heardSound {

@@ -5,13 +5,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// learnedHere are fingerprints of the first system.
-func learnedHere(t testing.TB) Fingerprints { return systems[0].learn(t, rand.New(rand.NewPCG(1, 3))) }
+// first is what is learned of the first system.
+var first struct {
+	once sync.Once
+	Fingerprints
+}
+
+func learnedHere(t testing.TB) Fingerprints {
+	first.once.Do(func() { first.Fingerprints = systems[0].learn(t, rand.New(rand.NewPCG(1, 3))) })
+	return first.Fingerprints
+}
 
 func TestAFileHoldsTheSameFingerprintsAndNoDigit(t *testing.T) {
 	t.Parallel()

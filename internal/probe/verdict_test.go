@@ -139,7 +139,6 @@ func (v verdicts) add(said, heard string) {
 // Each sound comes over a road of its own: through codecs, quieter or louder, in
 // noise down to 10 dB, with packets lost, from a clock that is not ours.
 func TestNoVerdictIsWrong(t *testing.T) {
-	const tries = 200
 	rng := rand.New(rand.NewPCG(97, 2))
 	var known []Fingerprints
 	for _, s := range systems {

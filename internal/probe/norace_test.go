@@ -1,0 +1,6 @@
+//go:build !race
+
+package probe
+
+// tries of each sentence.
+const tries = 200
