@@ -29,7 +29,6 @@ var spoken = sync.OnceValue(func() map[string]map[prompt.ID]sentence {
 	cat, _ := prompt.Load(prompts.FS)
 	all := map[string]map[prompt.ID]sentence{}
 	for _, lang := range cat.Languages() {
-		cat.Prepare(lang)
 		all[lang] = map[prompt.ID]sentence{}
 		for _, id := range cat.IDs(lang) {
 			if a, ok := cat.Audio(lang, prompt.ID(lang)+"/"+id, prompt.Words{}); ok {
