@@ -16,6 +16,9 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+// claims is the number of connections that are held for as long as a DB is open.
+const claims = 1
+
 const (
 	// connLife bounds the age of a connection, so that a server that was away, or has
 	// changed its part, gets its share again.
@@ -37,6 +40,8 @@ type server struct {
 	place string
 	seats chan struct{} // one for each connection in use
 	wait  time.Duration // for a seat
+
+	claim *sql.Conn // holds the name that this process has taken; nil: none
 }
 
 // OpenPostgres connects to a database on a PostgreSQL server. Errors are sentences
@@ -50,7 +55,7 @@ func OpenPostgres(ctx context.Context, o PostgresOptions) (*DB, error) {
 		return nil, err
 	}
 	pool := stdlib.OpenDB(*conf, stdlib.OptionBeforeConnect(o.logIn), stdlib.OptionAfterConnect(o.prepare))
-	pool.SetMaxOpenConns(o.Connections)
+	pool.SetMaxOpenConns(o.Connections + claims)
 	pool.SetMaxIdleConns(o.Connections)
 	pool.SetConnMaxLifetime(connLife)
 	pool.SetConnMaxIdleTime(connIdle)
@@ -181,6 +186,44 @@ func again(ctx context.Context, transact func() error) error {
 			return err
 		}
 	}
+}
+
+// ErrClaimed says that another process has the name.
+var ErrClaimed = errors.New("another star97 has this name")
+
+// Claim takes a name for this process until Close, once; another process of any node
+// that asks for it meanwhile gets ErrClaimed. The claim is lost with its connection: it
+// keeps two from starting, not from going on. In a file nothing is claimed.
+func (d *DB) Claim(ctx context.Context, name string) error {
+	if d.server == nil {
+		return nil
+	}
+	conn, err := d.write.Conn(ctx)
+	if err != nil {
+		return d.explain(err)
+	}
+	var mine bool
+	err = conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", "star97 claim "+name).Scan(&mine)
+	if err == nil && !mine {
+		err = ErrClaimed
+	}
+	if err != nil {
+		conn.Close()
+		return d.explain(err)
+	}
+	d.server.claim = conn
+	return nil
+}
+
+// drop gives up what is claimed: its connection goes back to the pool, which ends it.
+func (s *server) drop() error {
+	if s == nil || s.claim == nil {
+		return nil
+	}
+	if err := s.claim.Close(); !errors.Is(err, sql.ErrConnDone) {
+		return err
+	}
+	return nil
 }
 
 // migrateAlone is the number of the lock under which one node after the other makes

@@ -202,6 +202,21 @@ func TestNodesThatStartAtOnceMigrateOnce(t *testing.T) {
 	require.ErrorContains(t, d.Migrate(t.Context(), "test", notes), "was made by a newer star97")
 }
 
+// Two nodes of one name would take each other's open changes for their own.
+func TestANameIsClaimedOnce(t *testing.T) {
+	o := patient(sqlkittest.Postgres(t).Database(t))
+	o.Connections = 2
+	one, two := openNotes(t, o), openNotes(t, o)
+	require.NoError(t, one.Claim(t.Context(), "node a"))
+	require.ErrorIs(t, two.Claim(t.Context(), "node a"), sqlkit.ErrClaimed)
+	require.NoError(t, two.Claim(t.Context(), "node b"))
+	require.NoError(t, write(t.Context(), one, "x"))
+	require.NoError(t, one.Close())
+	three := openNotes(t, o)
+	require.Eventually(t, func() bool { return three.Claim(t.Context(), "node a") == nil }, time.Minute, 10*time.Millisecond)
+	require.Equal(t, 1, count(t, three))
+}
+
 // Whatever the server's own setting says, what was confirmed is kept.
 func TestEverySessionIsDurable(t *testing.T) {
 	s := sqlkittest.Postgres(t)

@@ -156,9 +156,9 @@ func (d *DB) check(ctx context.Context) (err error) {
 	return nil
 }
 
-// Close waits for running statements and writes the log back into the file.
+// Close waits for running statements; the log of a file is written back into it.
 func (d *DB) Close() error {
-	return errors.Join(d.read.Close(), d.write.Close())
+	return errors.Join(d.server.drop(), d.read.Close(), d.write.Close())
 }
 
 // Path is the file as it was configured, or the database and its server.
