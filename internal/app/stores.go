@@ -114,8 +114,8 @@ func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) 
 func (s *Stores) delegate(c config.Config) backend.Delegates {
 	return func(_ context.Context, v backend.Verify) (mailbox.Verifier, error) {
 		o, known := c.Probes[v.Name]
-		if v.By != "probe" || !known {
-			return nil, fmt.Errorf("there is no %s %s: configure it, or let another one check codes", v.By, v.Name)
+		if !known {
+			return nil, fmt.Errorf("there is no probe %s: add it to probes, or let another one check codes", v.Name)
 		}
 		p, err := probe.Open(v.Name, o)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 	"star97/internal/mailbox"
 )
 
-// Delegates makes the Verifiers that are no store: Verify.By is probe or otp.
+// Delegates makes the Verifiers that are no store: Verify.By is probe.
 type Delegates func(ctx context.Context, v Verify) (mailbox.Verifier, error)
 
 // Open opens the chosen backend alone, without whom it leans on. Errors are sentences

@@ -98,7 +98,7 @@ func (c *counting) Verify(_ context.Context, _ mailbox.Account, code pin.PIN, _ 
 // its change; any other call is, and so is a second change.
 func TestAChangeAsksTheDelegateOnce(t *testing.T) {
 	c := &counting{right: conformance.Code(t, hers)}
-	r := openLeaning(t, func(o *Options) { o.Verify.By = "otp" }, func(context.Context, Verify) (mailbox.Verifier, error) { return c, nil })
+	r := openLeaning(t, func(o *Options) { o.Verify = Verify{By: "probe", Name: "pilot"} }, func(context.Context, Verify) (mailbox.Verifier, error) { return c, nil })
 	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
 	a := only(t, r, "4001")
 	change := func(current, next string, at mailbox.Attempt) mailbox.Result {
@@ -191,7 +191,7 @@ func TestWhatLeansOnNothingIsTold(t *testing.T) {
 	}{
 		"no such store": {func(o *Options) { o.Verify = Verify{By: "store", Name: "south"} }, "store default: verify: there is no store south: use one of default, north"},
 		"itself":        {func(o *Options) { o.Find = DefaultName }, "find: a store cannot lean on itself"},
-		"no service":    {func(o *Options) { o.Verify.By = "otp" }, "by otp is for the service"},
+		"no service":    {func(o *Options) { o.Verify = Verify{By: "probe", Name: "pilot"} }, "by probe is for the service"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -202,7 +202,7 @@ func TestWhatLeansOnNothingIsTold(t *testing.T) {
 		})
 	}
 	for want, v := range map[string]Verify{
-		`verify.by is "aliens": write store, probe or otp`: {By: "aliens"},
+		`verify.by is "aliens": write store or probe`: {By: "aliens"},
 		"verify.name is empty: name the probe":             {By: "probe"},
 		`verify.name is "north" without verify.by`:         {Name: "north"},
 	} {
