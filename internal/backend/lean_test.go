@@ -203,8 +203,8 @@ func TestWhatLeansOnNothingIsTold(t *testing.T) {
 	}
 	for want, v := range map[string]Verify{
 		`verify.by is "aliens": write store or probe`: {By: "aliens"},
-		"verify.name is empty: name the probe":             {By: "probe"},
-		`verify.name is "north" without verify.by`:         {Name: "north"},
+		"verify.name is empty: name the probe":        {By: "probe"},
+		`verify.name is "north" without verify.by`:    {Name: "north"},
 	} {
 		o := DefaultOptions()
 		o.Verify = v
