@@ -11,12 +11,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend"
 	axlfake "star97/internal/backend/axl/fake"
+	broadworksfake "star97/internal/backend/broadworks/fake"
 	"star97/internal/backend/conformance/trouble"
+	cuefake "star97/internal/backend/cue/fake"
 	netsapiensfake "star97/internal/backend/netsapiens/fake"
 	unityfake "star97/internal/backend/unity/fake"
-
-	"star97/internal/backend"
+	webexfake "star97/internal/backend/webex/fake"
+	"star97/internal/backend/webhook"
+	webhookfake "star97/internal/backend/webhook/fake"
 	"star97/internal/caller"
 	"star97/internal/caller/callertest"
 	"star97/internal/config"
@@ -38,7 +42,11 @@ type system struct {
 var systems = map[string]func(t testing.TB, f mailbox.Flags) system{
 	"unity, codes checked by axl": openUnity,
 	"axl":                         openAXL,
+	"cue, codes checked by axl":   openCUE,
 	"netsapiens":                  openNetSapiens,
+	"broadworks":                  openBroadWorks,
+	"webex, codes checked by axl": openWebex,
+	"webhook":                     openWebhook,
 }
 
 const oldCode = "739152" // {old} of the scripts
@@ -59,33 +67,123 @@ func reachAXL(o *backend.Options, server *axlfake.Server) {
 	o.AXL.Lag = 0 // it has no cache
 }
 
-// openUnity has the codes kept in step with those of another system, which checks them.
+// checkedByAXL has the codes of a user checked by another system, as where codes are kept
+// in step.
+func checkedByAXL(t testing.TB, user string, configure func(*config.Config)) func(*config.Config) {
+	checker := axlfake.New(t)
+	checker.Put(axlfake.Person{Extension: "4001", Status: 1, ID: user}, code(t, oldCode))
+	return func(c *config.Config) {
+		cucm := backend.DefaultOptions()
+		cucm.Driver = "axl"
+		reachAXL(&cucm, checker)
+		c.Stores = map[string]backend.Options{"cucm": cucm}
+		c.Store.Verify = backend.Verify{By: "store", Name: "cucm"}
+		configure(c)
+	}
+}
+
 func openUnity(t testing.TB, f mailbox.Flags) system {
-	server, checker := unityfake.New(t), axlfake.New(t)
+	server := unityfake.New(t)
 	id := server.Put(unityfake.Mailbox{Extension: "4001", Alias: "ann", CantChange: f.CannotChange}, code(t, oldCode))
-	checker.Put(axlfake.Person{Extension: "4001", Status: 1, ID: "ann"}, code(t, oldCode))
 	return system{
-		configure: func(c *config.Config) {
-			north := backend.DefaultOptions()
-			north.Driver = "axl"
-			reachAXL(&north, checker)
-			c.Stores = map[string]backend.Options{"cucm": north}
-			c.Store.Driver, c.Store.Verify = "unity", backend.Verify{By: "store", Name: "cucm"}
+		configure: checkedByAXL(t, "ann", func(c *config.Config) {
+			c.Store.Driver = "unity"
 			o := &c.Store.Unity
 			o.API.URL, o.API.TLS.CAFile = server.URL, server.CAFile
 			o.User, o.Password = unityfake.User, secret.Source{File: server.LoginFile}
 			o.TimeZone = "UTC"
-		},
+		}),
 		has:       func(digits string) bool { return server.Has(id, code(t, digits)) },
 		orders:    server.Orders(),
 		noHistory: true, // the checker has the code of before, which is not what this is about
 	}
 }
 
-func openNetSapiens(t testing.TB, f mailbox.Flags) system {
+func openCUE(t testing.TB, f mailbox.Flags) system {
+	noFlag(t, f)
+	server := cuefake.New(t, cuefake.Settings{})
+	a := server.Put(mailbox.Account{Extension: "4001", User: "ann"}, oldCode)
+	return system{
+		configure: checkedByAXL(t, "ann", func(c *config.Config) {
+			c.Store.Driver = "cue"
+			o := &c.Store.CUE
+			o.Address, o.HostKey = server.Addr, server.HostKey
+			o.User, o.Password = cuefake.User, kept(t, cuefake.Password)
+		}),
+		has:       func(digits string) bool { return server.Has(a.ID, digits) },
+		orders:    server.Orders(),
+		noHistory: true,
+	}
+}
+
+func openWebex(t testing.TB, f mailbox.Flags) system {
+	noFlag(t, f)
+	server := webexfake.New(t)
+	a := server.Put(mailbox.Account{Extension: "4001"}, code(t, oldCode))
+	return system{
+		configure: checkedByAXL(t, a.User, func(c *config.Config) {
+			c.Store.Driver = "webex"
+			o := &c.Store.Webex
+			o.API.URL, o.API.TLS.CAFile = server.Base(), server.CAFile
+			o.ClientID, o.ClientSecret, o.RefreshToken = webexfake.ClientID, kept(t, webexfake.ClientSecret), kept(t, webexfake.RefreshToken)
+		}),
+		has:       func(digits string) bool { return server.Has(a.ID, code(t, digits)) },
+		orders:    server.Orders(),
+		noHistory: true,
+	}
+}
+
+func openBroadWorks(t testing.TB, f mailbox.Flags) system {
+	noFlag(t, f)
+	server := broadworksfake.New(t, broadworksfake.Settings{}, trouble.NewCert(t, trouble.Good))
+	a := server.Put(mailbox.Account{Extension: "4001"}, oldCode)
+	return system{
+		configure: func(c *config.Config) {
+			c.Store.Driver = "broadworks"
+			o := &c.Store.BroadWorks
+			o.Line.Server, o.Line.TLS.CAFile = server.Addr, server.CAFile
+			o.User, o.Password = broadworksfake.User, kept(t, broadworksfake.Password)
+			o.ServiceProvider, o.Group = broadworksfake.ServiceProvider, broadworksfake.Group
+		},
+		has:       func(digits string) bool { return server.Has(a.ID, digits) },
+		orders:    server.Orders(),
+		noHistory: true,
+	}
+}
+
+func openWebhook(t testing.TB, f mailbox.Flags) system {
+	server := webhookfake.New(t)
+	a := server.Put(mailbox.Account{Extension: "4001", Flags: f}, code(t, oldCode))
+	return system{
+		configure: func(c *config.Config) {
+			c.Store.Driver = "webhook"
+			o := &c.Store.Webhook
+			o.API.URL, o.API.TLS.CAFile = server.URL, server.CAFile
+			o.Keys = []webhook.Key{{ID: webhookfake.KeyID, Secret: secret.Source{File: server.KeyFile}}}
+		},
+		has:       func(digits string) bool { return server.Has(a.ID, code(t, digits)) },
+		orders:    server.Orders(),
+		noHistory: true,
+	}
+}
+
+// noFlag skips what is about a mailbox whose code cannot be changed.
+func noFlag(t testing.TB, f mailbox.Flags) {
 	if f.CannotChange {
 		t.Skip("the system has no such flag")
 	}
+}
+
+// kept is where a secret is.
+func kept(t testing.TB, text string) secret.Source {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	return secret.Source{File: name}
+}
+
+func openNetSapiens(t testing.TB, f mailbox.Flags) system {
+	noFlag(t, f)
 	server, configure := reachNetSapiens(t)
 	a := server.Put(mailbox.Account{Extension: "4001", Domain: "north.example"}, oldCode)
 	return system{
@@ -98,13 +196,12 @@ func openNetSapiens(t testing.TB, f mailbox.Flags) system {
 
 func reachNetSapiens(t testing.TB) (*netsapiensfake.Server, func(*config.Config)) {
 	server := netsapiensfake.New(t, netsapiensfake.Settings{})
-	key := filepath.Join(t.TempDir(), "key")
-	require.NoError(t, os.WriteFile(key, []byte(netsapiensfake.Key), 0o600))
+	key := kept(t, netsapiensfake.Key)
 	return server, func(c *config.Config) {
 		c.Store.Driver = "netsapiens"
 		o := &c.Store.NetSapiens
 		o.API.URL, o.API.TLS.CAFile = server.Base(), server.CAFile
-		o.Domain, o.Key = "north.example", secret.Source{File: key}
+		o.Domain, o.Key = "north.example", key
 	}
 }
 
