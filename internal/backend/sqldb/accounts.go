@@ -49,7 +49,11 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 	}
 	where, args := "(m.domain, m.extension) > ($1, $2)", []any{after.domain, after.extension, limit}
 	if !p.AllDomains { // said only where it is asked for: the index leads to it
-		args = append(args, strings.ToLower(p.Domain))
+		domain := strings.ToLower(p.Domain)
+		if !isDomain(domain) {
+			return nil, nil
+		}
+		args = append(args, domain)
 		where += fmt.Sprintf(" AND m.domain = $%d", len(args))
 	}
 	if p.Search != "" {

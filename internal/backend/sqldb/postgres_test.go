@@ -35,6 +35,7 @@ func openNode(t testing.TB, o PostgresOptions) *Store {
 }
 
 func TestConformanceOfPostgreSQL(t *testing.T) {
+	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		s := openNode(t, nodeOptions(t, sqlkittest.Postgres(t)))
 		return conformance.Harness{
