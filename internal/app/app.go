@@ -224,6 +224,9 @@ func drain(server *uas.Server, limit time.Duration, log *slog.Logger) {
 }
 
 func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) error {
+	if err := stores.claim(ctx); err != nil {
+		return err
+	}
 	closed, err := stores.Trail.CloseOpen(ctx)
 	for _, r := range closed {
 		what := "a change was under way when star97 last stopped; nobody was told that it was made"

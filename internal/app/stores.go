@@ -35,8 +35,9 @@ type Stores struct {
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
 
-	db      *sqlkit.DB               // the ledger's, where it is not the default store's
-	reached atomic.Pointer[[]string] // domains that calls reach, in lower case and order; empty is the default one
+	claim   func(ctx context.Context) error // takes the node's name, for a service
+	db      *sqlkit.DB                      // the ledger's, where it is not the default store's
+	reached atomic.Pointer[[]string]        // domains that calls reach, in lower case and order; empty is the default one
 	asked   measured
 	probes  []*probe.Probe
 }
@@ -81,6 +82,7 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 	if err != nil {
 		return err
 	}
+	s.claim = func(ctx context.Context) error { return claimNode(ctx, db, c.Audit.Node) }
 	if s.Ledger, err = ledger.New(ctx, db, c.Ledger, with.Now); err != nil {
 		return err
 	}
@@ -147,6 +149,16 @@ func (s *Stores) Adopt(plan *dialplan.Plan) error {
 	reached = slices.Compact(reached)
 	s.reached.Store(&reached)
 	return nil
+}
+
+// claimNode takes the node's name in the audit trail for this process, where several
+// share a database: two of one name would close each other's changes in flight as cut off.
+func claimNode(ctx context.Context, db *sqlkit.DB, node string) error {
+	err := db.Claim(ctx, "node "+node)
+	if errors.Is(err, sqlkit.ErrClaimed) {
+		return fmt.Errorf("another star97 is node %s of this database: give each its own audit.node", node)
+	}
+	return err
 }
 
 // rulesName is the preset's name for the audit trail, and where the configuration
