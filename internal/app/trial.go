@@ -49,7 +49,7 @@ func (s *Stores) Try(ctx context.Context, t Trial, tell func(Finding)) bool {
 	at := mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "command line", Caller: string(t.By)}
 	traits := s.Backend.Traits(a)
 	ok = step(tell, "verify", func() (string, error) {
-		return "the code is right; checked by " + traits.Check.String(), s.Trail.Verify(ctx, a, *t.Code, at)
+		return "the code is right, " + checkedBy[traits.Check], s.Trail.Verify(ctx, a, *t.Code, at)
 	})
 	if !ok || t.Next == nil {
 		return ok
@@ -61,6 +61,12 @@ func (s *Stores) Try(ctx context.Context, t Trial, tell func(Finding)) bool {
 		r := s.Trail.Change(ctx, a, *t.Code, *t.Next, at)
 		return "the new code is in force; proved by " + traits.Proof.String(), r.Failed("change")
 	})
+}
+
+// checkedBy is how a code was checked, for people.
+var checkedBy = map[mailbox.Check]string{
+	mailbox.Native: "says the system", mailbox.Compare: "compared with what the system hands out",
+	mailbox.Delegated: "says who checks for it (verify)",
 }
 
 // allows tells which rule, of the site or of the system, the new code breaks.
