@@ -14,6 +14,7 @@ import (
 
 	"star97/internal/app"
 	"star97/internal/backend"
+	"star97/internal/backend/webhook"
 	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -28,8 +29,19 @@ func backendCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(backendList(), backendTest())
+	cmd.AddCommand(backendList(), backendTest(), backendWebhookAPI())
 	return cmd
+}
+
+func backendWebhookAPI() *cobra.Command {
+	return &cobra.Command{
+		Use: "webhook-api", Short: "Print what a web service for driver webhook has to do (OpenAPI 3.1)", Args: cobra.NoArgs,
+		Example: "  star97 backend webhook-api > webhook.yaml",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), webhook.Contract())
+			return err
+		},
+	}
 }
 
 // driverView is a driver's traits as programs read them.

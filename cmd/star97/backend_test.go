@@ -36,6 +36,14 @@ func TestBackendListNamesEveryDriver(t *testing.T) {
 	require.Regexp(t, `(?m)^sqlite +the embedded store +native +transaction`, out)
 }
 
+func TestTheContractOfTheWebhookIsPrinted(t *testing.T) {
+	t.Parallel()
+	out, errs, code := star97(t, "", "backend", "webhook-api")
+	require.Zero(t, code, errs)
+	require.Regexp(t, `(?m)^openapi: "?3\.1\.0`, out)
+	require.Contains(t, out, "/verify:")
+}
+
 func TestAnInstallationIsProvedStepByStep(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
