@@ -65,7 +65,8 @@ const (
 )
 
 // proofs remembers for each call which code its delegate has called right, for
-// delegates that can be asked once: a one-time code, a call to a voicemail pilot.
+// delegates that can be asked once: as a call to a voicemail pilot, which takes the
+// caller's time and counts there.
 type proofs struct {
 	mu   sync.Mutex
 	kept map[uint64]proof

@@ -42,7 +42,7 @@ func twins(s *suite) string { return unless(s.Doubles, "an extension is one mail
 func noCode(s *suite) string { return unless(!s.NoCode, "every mailbox of the system has a code") }
 
 func certified(s *suite) string {
-	return unless(s.Behind != nil, "no certificate between star97 and the system")
+	return unless(s.Behind != nil, "no fake with a certificate here")
 }
 
 func states(s *suite) string {
@@ -77,7 +77,7 @@ func forLogin(o Ops) string  { return o.Login }
 func troubled(op func(Ops) string) func(*suite) string {
 	return func(s *suite) string {
 		if s.Orders == nil {
-			return "no network between star97 and the system"
+			return "no fake whose line can be disturbed here"
 		}
 		return unless(op(s.Ops) != "", "the system has no such request")
 	}
