@@ -90,6 +90,10 @@ func TestATrialNeedsItsMailboxAndItsCodes(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t)
 	c.run(0, "739164\n", "add", "4001")
+	for _, mistaken := range [][]string{{"--extension", "4001", "--verify=739164"}, {"--extension", "4001", "--verify", "739164"}} {
+		_, errs := c.backendTest(2, "", mistaken...)
+		require.NotContains(t, errs, "7391")
+	}
 	_, errs := c.backendTest(2, "", "--verify")
 	require.Contains(t, errs, "name it with --extension")
 	_, errs = c.backendTest(1, "", "--extension", "4001", "--verify")

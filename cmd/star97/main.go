@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -65,8 +66,12 @@ func oneSentence(err error) string {
 	if listed {
 		text += ", perhaps " + strings.Join(strings.Fields(similar), " or ") + " is meant"
 	}
-	return text
+	return couldBeCode.ReplaceAllString(text, "...")
 }
+
+// couldBeCode is what an error about a command line must not repeat: somebody may have
+// taken an option for the place of a code.
+var couldBeCode = regexp.MustCompile(`[0-9]{4,}`)
 
 // usage is how a command line goes on from the command that could not read it.
 func usage(cmd *cobra.Command) string {

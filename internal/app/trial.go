@@ -31,10 +31,15 @@ type Finding struct {
 	Err  error
 }
 
+// trialTime bounds a Trial: far longer than its calls would wait.
+const trialTime = 5 * time.Minute
+
 // Try asks every store once, and where a mailbox is named finds it and reads what is
 // known of it, verifies its code and changes it, each as a call would: a wrong code
 // counts. It ends with the first step that fails, and tells each one as it is over.
 func (s *Stores) Try(ctx context.Context, t Trial, tell func(Finding)) bool {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
 	all := true
 	for _, n := range s.Backend.All() {
 		all = s.tryReach(ctx, n, tell) && all

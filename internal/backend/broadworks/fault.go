@@ -125,10 +125,16 @@ func (o *Options) faultOf(n *node) fault {
 	return f
 }
 
+// longestTold is the largest number of an error that stands in a log.
+const longestTold = 9999
+
 // Error tells the number, so that Options.Errors can be written.
 func (f fault) Error() string {
-	if f.number == 0 {
+	switch {
+	case f.number == 0:
 		return "the system answers with an error without a number"
+	case f.number > longestTold: // it could be what was refused
+		return "the system answers with an error whose number is too long to be told"
 	}
 	return "the system answers with error " + strconv.Itoa(f.number)
 }

@@ -58,6 +58,7 @@ func TestAnErrorSaysItsNumberAlone(t *testing.T) {
 	require.Equal(t, "the system answers with error 4962", f.Error())
 	require.NotContains(t, fmt.Sprintf("%+v %#v", f, f), hers)
 	require.Equal(t, "the system answers with an error without a number", fault{}.Error())
+	require.NotContains(t, fault{number: 482915}.Error(), "4829", "what could be a code")
 }
 
 func TestAMeaningHasToMakeSense(t *testing.T) {

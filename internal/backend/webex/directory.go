@@ -84,20 +84,20 @@ func (s *Store) inDirectory(ctx context.Context, op, number string) ([]person, e
 	d := s.people
 	by, age := d.get()
 	if by != nil && age < s.o.PeopleFor {
-		return by[number], nil
+		return few(op, by[number])
 	}
 	// The reading is started by the first who wants it and stops when it is done, after
 	// readingLimit, or when the store is closed. It owns the new list.
 	got := d.one.DoChan("", func() (any, error) { return s.readDirectory(op) })
 	if by != nil && age < 2*s.o.PeopleFor {
-		return by[number], nil
+		return few(op, by[number])
 	}
 	select {
 	case r := <-got:
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return r.Val.(map[string][]person)[number], nil
+		return few(op, r.Val.(map[string][]person)[number])
 	case <-ctx.Done():
 		return nil, mailbox.Fail(op, mailbox.Unavailable, fmt.Errorf("the list of everybody is still being read: %w", context.Cause(ctx)))
 	}
@@ -161,4 +161,12 @@ func waited(ctx context.Context, err error) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// few refuses a number of more people than a look-up can ask about.
+func few(op string, people []person) ([]person, error) {
+	if len(people) > maxOwners {
+		return nil, errCrowd(op)
+	}
+	return people, nil
 }

@@ -161,7 +161,7 @@ func (s *Store) owners(ctx context.Context, op, field, asked, number string) (id
 			}
 		}
 		if len(ids) > maxOwners {
-			return mailbox.Fail(op, mailbox.Unavailable, fmt.Errorf("a number belongs to more than %d people: name one location", maxOwners))
+			return errCrowd(op)
 		}
 		return nil
 	})
@@ -170,6 +170,10 @@ func (s *Store) owners(ctx context.Context, op, field, asked, number string) (id
 
 // maxOwners bounds the people that one number stands for.
 const maxOwners = 20
+
+func errCrowd(op string) error {
+	return mailbox.Fail(op, mailbox.Unavailable, fmt.Errorf("a number belongs to more than %d people: name one location", maxOwners))
+}
 
 var errShape = errors.New("the answer is not of the form that is described")
 

@@ -309,3 +309,12 @@ func TestCloseEndsTheReading(t *testing.T) {
 	_, err = s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
 	require.ErrorContains(t, err, "closed")
 }
+
+func TestANumberOfManyPeopleInTheListIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := few("lookup", make([]person, maxOwners))
+	require.NoError(t, err)
+	_, err = few("lookup", make([]person, maxOwners+1))
+	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
+	require.ErrorContains(t, err, "name one location")
+}
