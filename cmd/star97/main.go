@@ -66,12 +66,12 @@ func oneSentence(err error) string {
 	if listed {
 		text += ", perhaps " + strings.Join(strings.Fields(similar), " or ") + " is meant"
 	}
-	return couldBeCode.ReplaceAllString(text, "...")
+	return couldBeCode.ReplaceAllString(text, "$1...")
 }
 
 // couldBeCode is what an error about a command line must not repeat: somebody may have
-// taken an option for the place of a code.
-var couldBeCode = regexp.MustCompile(`[0-9]{4,}`)
+// taken an option for the place of a code. A number within an address is none.
+var couldBeCode = regexp.MustCompile(`(^|[\s"'=-])[0-9]{4,}`)
 
 // usage is how a command line goes on from the command that could not read it.
 func usage(cmd *cobra.Command) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/mailbox"
+	"star97/internal/prompt"
 	"star97/internal/script"
 	"star97/internal/script/stage"
 	"star97/internal/secret"
@@ -321,8 +323,12 @@ func waitPatiently(t testing.TB, o caller.Options) error {
 		p := &caller.Player{Call: c, Patience: patience}
 		p.Begin()
 		defer p.Finish()
-		if err := p.Do(t.Context(), stage.Lines(t, "hear please-wait option-change-2")[0]); err != nil {
+		if err := p.Do(t.Context(), stage.Lines(t, "hear option-change-2")[0]); err != nil {
 			return err
+		}
+		// The answer may come while "one moment" is spoken, and cuts it.
+		if !slices.ContainsFunc(c.Media().Heard(), func(h caller.Heard) bool { return h.ID == prompt.PleaseWait }) {
+			return errors.New("the caller was kept waiting without a word")
 		}
 	}
 	if err := c.Hangup(t.Context()); err != nil {
