@@ -56,7 +56,9 @@ type Admin interface {
 type Edit struct {
 	Name     *string
 	Language *string
+	Mail     *string // as Account.Mail; empty: none any more
 	Disabled *bool
+	Locked   *bool
 	Slow     *bool
 }
 
@@ -65,6 +67,28 @@ type Editor interface {
 	// Edit returns the mailbox as it is then. Errors: NotFound, TooLong, PolicyOther,
 	// Unavailable, OutcomeUnknown.
 	Edit(ctx context.Context, a Account, e Edit, by Actor) (Account, error)
+}
+
+// Reassigner gives a mailbox to another person.
+type Reassigner interface {
+	// Reassign clears the code, those before it, and everything about the person who
+	// had the mailbox; what a says of the new one takes its place. It returns the mailbox as it is
+	// then. Errors as Editor.
+	Reassign(ctx context.Context, a Account, by Actor, reason string) (Account, error)
+}
+
+// Sender sends one-time codes.
+type Sender interface {
+	// Send makes a one-time code for a mailbox and sends it to the address on file.
+	// Errors: NotFound without an address, Throttled past a limit, Unavailable. The
+	// caller must not be able to tell them from nil.
+	Send(ctx context.Context, a Account, at Attempt) error
+}
+
+// Granter changes a code on another proof than the current one.
+type Granter interface {
+	// Grant puts next in force for a caller whose Claim was found true. Results as Change.
+	Grant(ctx context.Context, a Account, next pin.PIN, at Attempt) Result
 }
 
 // Lagging is a Store whose Verify may answer from an older state than the last Change.

@@ -5,6 +5,7 @@ package mailbox
 
 import (
 	"context"
+	"time"
 
 	"star97/internal/pin"
 )
@@ -39,9 +40,11 @@ type Account struct {
 	Extension string
 	Domain    string // as Query says, in lower case
 	Name      string
-	User      string   // the owner's id in a directory that several systems share; empty if unknown
-	Language  string   // BCP 47 tag, empty if unset
-	Numbers   []string // the owner's own numbers, digits only
+	User      string    // the owner's id in a directory that several systems share; empty if unknown
+	Language  string    // BCP 47 tag, empty if unset
+	Numbers   []string  // the owner's own numbers, digits only
+	Mail      string    // the owner's address for notices and one-time codes; empty if there is none on file
+	Set       time.Time // when the code in force was set; zero if nobody knows
 	Flags     Flags
 	Rules     *pin.Policy // what the backend demands; nil if it cannot be read
 }
@@ -52,6 +55,9 @@ type Flags struct {
 	NoCode       bool
 	MustChange   bool
 	CannotChange bool
+	Locked       bool // by an administrator, until one opens it
+	Expired      bool // the code is too old: it has to be changed
+	Expiring     bool // the code will soon be too old
 	Slow         bool // the owner gets twice the time
 }
 
@@ -65,9 +71,20 @@ const (
 	CheckDoor                 // line check: no mailbox, and no store is asked
 )
 
+// Claim is what a caller shows to be let in.
+type Claim uint8
+
+// The claims. The zero value is the usual one.
+const (
+	ByCode     Claim = iota // the current code
+	ByOneTime               // a one-time code that was sent to the owner
+	ByFirstUse              // nothing: the mailbox has no code yet, and its telephone is proved
+)
+
 // Attempt says who tries, for lock-out and audit.
 type Attempt struct {
 	Door      Door
+	Claim     Claim  // what the code of a Verify, and the current code of a Change, is
 	Peer      string // configured peer's name
 	Transport string // of the INVITE: udp, tcp, tls, ws, wss; for audit
 	Source    string // peer address without port

@@ -22,7 +22,8 @@ const (
 // other Result as it is. It answers Done if next verifies, and Refused if next
 // does not but current does; where s lags, "current still verifies" counts only
 // when the lag is over. A store that does not answer is asked again, a few times.
-// What is still open then, or when ctx ends, stays Unknown.
+// What is still open then, or when ctx ends, stays Unknown; so does a change without
+// a current code (Attempt.Claim) whose next does not verify.
 //
 // s must be the backend itself: these questions run below the lock-out counters.
 func Settle(ctx context.Context, s Store, a Account, current, next pin.PIN, at Attempt, r Result) Result {
@@ -63,11 +64,13 @@ func Settle(ctx context.Context, s Store, a Account, current, next pin.PIN, at A
 
 // inForce asks once for each code: Done for next, Refused for current, else Unknown and why.
 func inForce(ctx context.Context, s Store, a Account, current, next pin.PIN, at Attempt) (Outcome, error) {
+	claimed := at.Claim != ByCode
+	at.Claim = ByCode
 	err := s.Verify(ctx, a, next, at)
 	if err == nil {
 		return Done, nil
 	}
-	if CodeOf(err) != WrongPIN {
+	if CodeOf(err) != WrongPIN || claimed {
 		return Unknown, err
 	}
 	if err := s.Verify(ctx, a, current, at); err != nil {

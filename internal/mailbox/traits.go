@@ -52,6 +52,7 @@ const (
 	CanAdd      Ability = "add"      // Admin
 	CanEdit     Ability = "edit"     // Editor
 	CanRenumber Ability = "renumber" // Renumberer
+	CanReassign Ability = "reassign" // Reassigner
 )
 
 // AbilitiesOf lists what a backend implements.
@@ -67,6 +68,7 @@ func AbilitiesOf(b Store) (all []Ability) {
 		{CanAdd, implements[Admin]},
 		{CanEdit, implements[Editor]},
 		{CanRenumber, implements[Renumberer]},
+		{CanReassign, implements[Reassigner]},
 	} {
 		if can.does(b) {
 			all = append(all, can.ability)

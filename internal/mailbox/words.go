@@ -5,6 +5,7 @@ import "fmt"
 var (
 	outcomeWords = [...]string{Unknown: "unknown", Done: "done", Refused: "refused"}
 	doorWords    = [...]string{0: "none", OwnDoor: "own", AnyDoor: "any", CheckDoor: "check"}
+	claimWords   = [...]string{ByCode: "code", ByOneTime: "one-time-code", ByFirstUse: "first-use"}
 	checkWords   = [...]string{NoCheck: "none", Native: "native", Compare: "compare", Delegated: "delegated"}
 	proofWords   = [...]string{NoProof: "none", ByTransaction: "transaction", ByAnswer: "answer", ByReadBack: "read-back", ByVerify: "verify"}
 )
@@ -14,6 +15,12 @@ func (o Outcome) String() string { return Word(outcomeWords[:], uint8(o)) }
 
 // MarshalText writes the closed word.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// String is the claim's closed word.
+func (c Claim) String() string { return Word(claimWords[:], uint8(c)) }
+
+// MarshalText writes the closed word.
+func (c Claim) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // String is the closed word of how a code is checked.
 func (c Check) String() string { return Word(checkWords[:], uint8(c)) }
