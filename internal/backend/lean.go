@@ -45,6 +45,11 @@ func (r *Router) verifyBy(ctx context.Context, s *store, v Verify, by Delegates)
 		s.delegate = &delegated{Store: s.Backend, by: s.twin}
 		s.calls, s.checker = s.delegate, mailbox.Traits{Check: mailbox.Delegated}
 		return nil
+	case "otp":
+		s.oneTime = true
+		s.delegate = &delegated{Store: s.Backend, by: nobody{}}
+		s.calls, s.checker = s.delegate, mailbox.Traits{Check: mailbox.Delegated}
+		return nil
 	}
 	if by == nil {
 		return fmt.Errorf("by %s is for the service, and this command does not make calls", v.By)

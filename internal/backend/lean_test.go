@@ -130,6 +130,24 @@ func TestAChangeAsksAnotherStoreAgain(t *testing.T) {
 	require.Equal(t, mailbox.WrongPIN, r.Change(t.Context(), a, conformance.Code(t, hers), conformance.Code(t, fresh), mine).Reason)
 }
 
+// Where callers show one-time codes no code of theirs counts, and who was let in gets
+// the new one.
+func TestOneTimeCodesStandForAll(t *testing.T) {
+	r := openLeaning(t, func(o *Options) { o.Verify = Verify{By: "otp"} }, nil)
+	require.NoError(t, r.Serve(map[string]string{"north.example": "north"}))
+	require.True(t, r.OneTime(""))
+	require.False(t, r.OneTime("north.example"))
+	require.False(t, r.OneTime("nowhere.example"))
+	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
+	a := only(t, r, "4001")
+	require.Equal(t, mailbox.ServiceRefused, ask(t, r, a, hers, at))
+	require.Equal(t, mailbox.ServiceRefused, r.Change(t.Context(), a, conformance.Code(t, hers), conformance.Code(t, his), at).Reason)
+	claimed := at
+	claimed.Claim = mailbox.ByOneTime
+	require.Equal(t, mailbox.Done, r.Grant(t.Context(), a, conformance.Code(t, fresh), claimed).Outcome)
+	require.NoError(t, r.stores[0].Verify(t.Context(), a, conformance.Code(t, fresh), at), "by the store itself")
+}
+
 // What another store still calls right says nothing of a change in this one.
 func TestADelegateDoesNotSettleARefusal(t *testing.T) {
 	r := openLeaning(t, byNorth, nil)
@@ -202,9 +220,9 @@ func TestWhatLeansOnNothingIsTold(t *testing.T) {
 		})
 	}
 	for want, v := range map[string]Verify{
-		`verify.by is "aliens": write store or probe`: {By: "aliens"},
-		"verify.name is empty: name the probe":        {By: "probe"},
-		`verify.name is "north" without verify.by`:    {Name: "north"},
+		`verify.by is "aliens": write store, probe or otp`: {By: "aliens"},
+		"verify.name is empty: name the probe":             {By: "probe"},
+		`verify.name is "north" without verify.by`:         {Name: "north"},
 	} {
 		o := DefaultOptions()
 		o.Verify = v

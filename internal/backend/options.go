@@ -24,7 +24,7 @@ type Checker interface {
 // Verify says who checks the current code where the system that keeps it cannot. That
 // the caller ID fits is never enough.
 type Verify struct {
-	By   string `yaml:"by"`   // "": the system itself; store: another one of stores, as for codes kept in step; probe: a call to the voicemail pilot
+	By   string `yaml:"by"`   // "": the system itself; store: another one of stores, as for codes kept in step; probe: a call to the voicemail pilot; otp: a one-time code that is sent to the address on file
 	Name string `yaml:"name"` // of the store or the probe
 }
 
@@ -185,17 +185,21 @@ func (v Verify) validate(t mailbox.Traits) error {
 	switch v.By {
 	case "":
 		if t.Check == mailbox.NoCheck {
-			return fmt.Errorf("verify.by is empty, and %s cannot tell whether a code is right: write store or probe", t.System)
+			return fmt.Errorf("verify.by is empty, and %s cannot tell whether a code is right: write store, probe or otp", t.System)
 		}
 		if v.Name != "" {
 			return fmt.Errorf("verify.name is %q without verify.by: write who it is the name of", v.Name)
+		}
+	case "otp":
+		if v.Name != "" {
+			return fmt.Errorf("verify.name is %q: one-time codes have no name, leave it out", v.Name)
 		}
 	case "store", "probe":
 		if v.Name == "" {
 			return fmt.Errorf("verify.name is empty: name the %s that checks codes", v.By)
 		}
 	default:
-		return fmt.Errorf("verify.by is %q: write store or probe", v.By)
+		return fmt.Errorf("verify.by is %q: write store, probe or otp", v.By)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type store struct {
 	checker  mailbox.Traits // of whoever checks codes instead; Check is NoCheck if nobody does
 	twin     *twin          // the other store that does
 	delegate *delegated     // nil: the system itself
+	oneTime  bool           // its callers show one-time codes instead of theirs
 }
 
 // tenants says which store has a domain. It is never altered.
@@ -224,6 +225,13 @@ func (r *Router) Change(ctx context.Context, a mailbox.Account, current, next pi
 	result := s.front().Change(ctx, own, current, next, at)
 	result.Err = s.told(result.Err)
 	return result
+}
+
+// OneTime tells whether the callers of a domain show one-time codes: nobody can tell
+// whether a code of theirs is right.
+func (r *Router) OneTime(domain string) bool {
+	s := r.holding(domain)
+	return s != nil && s.oneTime
 }
 
 // Lag is that of the account's store, or of whoever checks its codes if that is longer.

@@ -24,6 +24,7 @@ var (
 	_ mailbox.Flagger    = (*Router)(nil)
 	_ mailbox.Renumberer = (*Router)(nil)
 	_ mailbox.Declarer   = (*Router)(nil)
+	_ mailbox.Granter    = (*Router)(nil)
 )
 
 // able finds a store's ability, or the error of op for lack of it.
@@ -99,6 +100,33 @@ func (r *Router) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mus
 	result := resetter.Reset(ctx, own, next, mustChange, by, reason)
 	result.Err = s.told(result.Err)
 	return result
+}
+
+// Grant has the account's store change a code whose owner was let in by another proof.
+// A system that cannot tell whether a code is right is not asked about the current one,
+// any other resets it.
+func (r *Router) Grant(ctx context.Context, a mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	s, own := r.keeping(a)
+	result := s.grant(ctx, own, next, at)
+	result.Err = s.told(result.Err)
+	return result
+}
+
+// byClaim is who resets a code when its owner does.
+const byClaim mailbox.Actor = "the caller"
+
+func (s *store) grant(ctx context.Context, own mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	if granter, ok := s.Backend.(mailbox.Granter); ok {
+		return granter.Grant(ctx, own, next, at)
+	}
+	if s.declared(own).Check == mailbox.NoCheck {
+		return s.Backend.Change(ctx, own, pin.PIN{}, next, at)
+	}
+	resetter, err := able[mailbox.Resetter](s, "change", "set a code without the current one")
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	return resetter.Reset(ctx, own, next, false, byClaim, at.Claim.String())
 }
 
 // Unlock has the account's store open a mailbox.

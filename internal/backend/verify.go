@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -42,6 +43,15 @@ func (d *delegated) Change(ctx context.Context, a mailbox.Account, current, next
 		d.proved.drop(at)
 	}
 	return r
+}
+
+// nobody is the Verifier of a store whose callers show one-time codes: theirs cannot be
+// checked.
+type nobody struct{}
+
+// Verify answers as a service that is not there.
+func (nobody) Verify(context.Context, mailbox.Account, pin.PIN, mailbox.Attempt) error {
+	return mailbox.Fail("verify", mailbox.ServiceRefused, errors.New("nobody can check a code of this store; its callers show one-time codes"))
 }
 
 // unknowable is the lag of a store whose delegate answers from what it has itself: that
@@ -202,6 +212,9 @@ func completed(a, person mailbox.Account) mailbox.Account {
 	}
 	if len(a.Numbers) == 0 {
 		a.Numbers = person.Numbers
+	}
+	if a.Mail == "" {
+		a.Mail = person.Mail
 	}
 	return a
 }
