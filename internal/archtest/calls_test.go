@@ -22,7 +22,7 @@ var banned = map[string]string{
 
 // panics that are allowed, as path: function, each with its reason.
 var panics = excused{
-	"internal/backend/sqldb/apart.go: apart":   "passes on a panic to the call that it belongs to",
+	"internal/hashpool/apart.go: apart":        "passes on a panic to the call that it belongs to",
 	"internal/dialplan/dialplan.go: Default":   "the embedded file is part of the program, and a test reads it",
 	"internal/script/stage/answers.go: befall": "is what a script ordered, to see it survived",
 	"internal/uas/dialog.go: attend":           "passes on a panic that it has answered",

@@ -46,7 +46,7 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 	a.Flags.NoCode = code.Empty()
 	var fresh record
 	if !code.Empty() {
-		if err := s.pool.do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &code, s.cost) }); err != nil {
+		if err := s.pool.Do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &code, s.cost) }); err != nil {
 			return mailbox.Account{}, err
 		}
 	}

@@ -58,7 +58,7 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 		return err
 	}
 	right := false
-	if err := s.pool.do(ctx, op, func() { right = s.pepper.matches(&r, a.ID, &code) }); err != nil {
+	if err := s.pool.Do(ctx, op, func() { right = s.pepper.matches(&r, a.ID, &code) }); err != nil {
 		return err
 	}
 	switch {
@@ -88,7 +88,7 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	}
 	right := false
 	var fresh record
-	err = s.pool.do(ctx, op, func() {
+	err = s.pool.Do(ctx, op, func() {
 		if right = s.pepper.matches(&old, a.ID, &current); right {
 			fresh = s.pepper.seal(a.ID, &next, s.cost)
 		}
@@ -164,7 +164,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}
 	var fresh record
-	if err := s.pool.do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &next, s.cost) }); err != nil {
+	if err := s.pool.Do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &next, s.cost) }); err != nil {
 		return mailbox.Refuse(err)
 	}
 	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {

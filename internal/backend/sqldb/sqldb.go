@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"time"
 
+	"star97/internal/hashpool"
 	"star97/internal/mailbox"
 	"star97/internal/sqlkit"
 )
@@ -34,7 +35,7 @@ type Store struct {
 	traits  mailbox.Traits
 	db      *sqlkit.DB
 	pepper  *pepper
-	pool    *pool
+	pool    *hashpool.Pool
 	cost    Cost
 	doubts  doubts
 	decoy   record // stands in for the code of a mailbox that has none
@@ -52,7 +53,7 @@ type Journal interface {
 func (s *Store) Keep(j Journal) { s.journal = j }
 
 // Waiting is the number of callers that wait for a code to be checked or made.
-func (s *Store) Waiting() int { return s.pool.waiting() }
+func (s *Store) Waiting() int { return s.pool.Waiting() }
 
 // DB is the open database, for a journal in the same file. It stays the Store's.
 func (s *Store) DB() *sqlkit.DB { return s.db }
@@ -88,7 +89,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 
 // newStore takes what is not the database's from o.
 func newStore(db *sqlkit.DB, o Options) *Store {
-	return &Store{db: db, pool: newPool(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
+	return &Store{db: db, pool: hashpool.New(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
 }
 
 // prepared returns s ready for use, or closes it.

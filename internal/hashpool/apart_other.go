@@ -1,6 +1,6 @@
 //go:build !linux
 
-package sqldb
+package hashpool
 
 // giveWay does nothing: other systems have no priority for a single thread.
 func giveWay() {}

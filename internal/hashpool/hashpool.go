@@ -1,4 +1,8 @@
-package sqldb
+// Package hashpool bounds the slow hashes of a process: how many are computed at a
+// time, how many callers wait for that, and how long. Each runs on a thread that gives
+// way to every other, so that media and signalling keep their time. It computes nothing
+// itself.
+package hashpool
 
 import (
 	"context"
@@ -10,28 +14,28 @@ import (
 
 var errFull = errors.New("too many callers are waiting for a code to be checked")
 
-// pool bounds how many hashes are computed at a time, how many callers wait for
-// that, and how long. The caller waits for the work's end.
-type pool struct {
+// Pool is made by New. The caller waits for the work's end.
+type Pool struct {
 	seats chan struct{} // one per running or waiting caller
 	slots chan struct{} // one per running caller
 	wait  time.Duration
 }
 
-func newPool(workers, queue int, wait time.Duration) *pool {
-	return &pool{
+// New allows workers at a time and queue callers more, who wait for at most wait.
+func New(workers, queue int, wait time.Duration) *Pool {
+	return &Pool{
 		seats: make(chan struct{}, workers+queue),
 		slots: make(chan struct{}, workers),
 		wait:  wait,
 	}
 }
 
-// waiting is the number of callers that wait for a slot.
-func (p *pool) waiting() int { return max(len(p.seats)-len(p.slots), 0) }
+// Waiting is the number of callers that wait for a slot.
+func (p *Pool) Waiting() int { return max(len(p.seats)-len(p.slots), 0) }
 
-// do runs work, or fails with Busy when no place came free in time and with
+// Do runs work, or fails with Busy when no place came free in time and with
 // Unavailable when ctx ended first. Work that has begun is not interrupted.
-func (p *pool) do(ctx context.Context, op string, work func()) error {
+func (p *Pool) Do(ctx context.Context, op string, work func()) error {
 	select {
 	case p.seats <- struct{}{}:
 		defer func() { <-p.seats }()
