@@ -147,7 +147,7 @@ func badConfigurations() []bad {
 		row("an odd RTP port", "media:\n  port_min: 40001\n", "star97.yaml:2: media: port_min is 40001", "even port"),
 		row("a hash that is too cheap", "store:\n  sqlite:\n    cost: {memory: 8}\n", "star97.yaml:3: store: sqlite.cost.memory is 8", "19456"),
 		row("rules that no code can pass", "policy:\n  min_length: 12\n  max_length: 8\n", "star97.yaml:2: policy: min_length 12", "no code could pass"),
-		row("a preset that is not there", "policy:\n  preset: lax\n", `star97.yaml:2: There is no preset named "lax".`, "Use one of default"),
+		row("a preset that is not there", "policy:\n  preset: lax\n", `star97.yaml:2: There is no preset named "lax".`, "Use one of strong"),
 		row("a deadline that leaves no time", "call: {store_deadline: 1s}\n", "star97.yaml:1: call: store_deadline is 1s", "between 4s"),
 		row("a dialplan that is missing", "drain: 1s\ndialplan: none.yaml\n", "none.yaml: There is no such file.", "line 2 of the configuration"),
 		{"a dialplan with an unknown door", dialplan("routes:\n  - number: \"*97\"\n    door: front\n"), 1,

@@ -181,7 +181,7 @@ func TestAStartLeavesAnAdministratorAtWork(t *testing.T) {
 
 func TestTheTrailNamesTheRulesThatAreInForce(t *testing.T) {
 	c := config.Default()
-	require.Equal(t, "default", rulesName(c.Policy))
+	require.Equal(t, pin.DefaultPreset, rulesName(c.Policy))
 	c.Policy.MinLen = 4
 	four := rulesName(c.Policy)
 	require.Regexp(t, `^default\+[0-9a-f]{8}$`, four)

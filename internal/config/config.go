@@ -115,7 +115,7 @@ func Default() Config {
 		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{}, Probes: map[string]probe.Options{},
 		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
-		Policy: Policy{Preset: "default", Policy: pin.DefaultPolicy()},
+		Policy: Policy{Preset: pin.DefaultPreset, Policy: pin.DefaultPolicy()},
 		HTTP:   console.DefaultOptions(),
 		Log:    Log{Level: "info", Format: "text"},
 		Drain:  time.Minute,

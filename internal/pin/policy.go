@@ -6,14 +6,28 @@ import (
 )
 
 // Policy is one set of rules for new codes. The zero value accepts any digits.
-// A field that is 0 or empty asks for nothing.
+// A field that is 0, false or empty asks for nothing.
 type Policy struct {
-	MinLen      int       `yaml:"min_length"`   // digits, 4-30 for rules of a site
-	MaxLen      int       `yaml:"max_length"`   // digits, MinLen-30
-	MaxSameRun  int       `yaml:"max_same_run"` // longest block of equal digits, 0-30; 0: any
-	MaxSequence int       `yaml:"max_sequence"` // longest block rising or falling by one, 0-30; 0: any
-	OwnNumber   OwnNumber `yaml:"own_number"`   // "equal": not the extension or an own number; "contained": nor holding one; "": any
-	Current     bool      `yaml:"not_current"`  // refuse the current code and its reverse
+	MinLen         int       `yaml:"min_length"`          // digits, 4-30 for rules of a site
+	MaxLen         int       `yaml:"max_length"`          // digits, MinLen-30
+	MaxSameRun     int       `yaml:"max_same_run"`        // longest block of equal digits, 0-30; 0: any
+	WholeSameRun   bool      `yaml:"not_all_same"`        // refuse a code of equal digits only
+	MaxSequence    int       `yaml:"max_sequence"`        // longest block rising or falling by one, 0-30; 0: any
+	WholeSequence  bool      `yaml:"not_whole_sequence"`  // refuse a code that rises or falls by one from end to end
+	Wrap           bool      `yaml:"wrap"`                // 9 and 0 are neighbours too for max_sequence: 8901 is a block of four
+	ConstantStep   bool      `yaml:"not_constant_step"`   // refuse one difference all along, over 9-0 too: 246802, 963074
+	RepeatBlock    bool      `yaml:"not_repeated"`        // refuse a shorter block over and over: 121212, 123123
+	ReturningGroup bool      `yaml:"not_returning_group"` // refuse three or more digits that come twice: 408510408
+	MinDistinct    int       `yaml:"min_distinct"`        // different digits, 0-10; 0: any
+	KeypadLine     bool      `yaml:"not_keypad_lines"`    // refuse what lines of three or more keys make up: 147258, 159753
+	OwnNumber      OwnNumber `yaml:"own_number"`          // "equal": not the extension or an own number; "contained": nor holding one; "": any
+	Current        bool      `yaml:"not_current"`         // refuse the current code and its reverse
+	NearCurrent    bool      `yaml:"not_near_current"`    // refuse the current code plus or minus 1, or with one digit before or behind
+	DateLike       bool      `yaml:"not_date"`            // refuse dates and years: DDMMYY, MMDDYY, YYMMDD, YYYYMM, DDMM, MMDD, 19xx, 20xx
+	Name           bool      `yaml:"not_name"`            // refuse the owner's name spelled on the keypad
+	Blocklist      int       `yaml:"blocklist"`           // how many of the likeliest codes of a length are refused, 0-50000; no more than a tenth of all
+	History        int       `yaml:"history"`             // latest codes not to be used again, read either way, 0-24; by the stores of our own
+	Listed         *List     `yaml:"-"`                   // codes that a site refuses as well; nil: none
 }
 
 // OwnNumber says how a code must differ from the owner's numbers. Either mode
@@ -31,61 +45,37 @@ const (
 type Context struct {
 	Extension string
 	Numbers   []string
-	Current   PIN // empty: not known
+	Names     []string // of the owner, of one word or several
+	Current   PIN      // empty: not known
 }
 
-// DefaultPolicy is the preset named "default".
-func DefaultPolicy() Policy {
-	p, _ := Preset("default")
-	return p
-}
-
-// presets are named policies. A preset of a foreign system is listed when every rule that it needs is a row of the table.
-var presets = []struct {
-	name   string
-	policy Policy
-}{
-	{"default", Policy{MinLen: 6, MaxLen: 10, MaxSameRun: 2, MaxSequence: 3, OwnNumber: NotContained, Current: true}},
-	{"broadworks-6-10", Policy{MinLen: 6, MaxLen: 10, MaxSameRun: 5, MaxSequence: 4, OwnNumber: NotEqual, Current: true}},
-	{"netsapiens-default", Policy{MinLen: 4, MaxLen: 10}},
-}
-
-// Preset returns a named policy.
-func Preset(name string) (Policy, bool) {
-	for _, p := range presets {
-		if p.name == name {
-			return p.policy, true
-		}
-	}
-	return Policy{}, false
-}
-
-// Presets lists the names that Preset knows.
-func Presets() []string {
-	names := make([]string, len(presets))
-	for i, p := range presets {
-		names[i] = p.name
-	}
-	return names
-}
+const (
+	maxHistory   = 24    // each code in it costs two slow hashes
+	maxBlocklist = 50000 // of six-digit codes, a twentieth
+)
 
 // Validate tells the first field that is out of its range or contradicts another.
 func (p Policy) Validate() error {
 	for _, f := range []struct {
-		name  string
-		value int
+		name       string
+		value, max int
 	}{
-		{"min_length", p.MinLen}, {"max_length", p.MaxLen},
-		{"max_same_run", p.MaxSameRun}, {"max_sequence", p.MaxSequence},
+		{"min_length", p.MinLen, MaxDigits}, {"max_length", p.MaxLen, MaxDigits},
+		{"max_same_run", p.MaxSameRun, MaxDigits}, {"max_sequence", p.MaxSequence, MaxDigits},
+		{"min_distinct", p.MinDistinct, 10}, {"history", p.History, maxHistory}, {"blocklist", p.Blocklist, maxBlocklist},
 	} {
-		if f.value < 0 || f.value > MaxDigits {
-			return fmt.Errorf("%s is %d: use 1 to %d, or 0 for no rule", f.name, f.value, MaxDigits)
+		if f.value < 0 || f.value > f.max {
+			return fmt.Errorf("%s is %d: use 1 to %d, or 0 for no rule", f.name, f.value, f.max)
 		}
 	}
-	if p.MaxLen > 0 && p.MinLen > p.MaxLen {
+	switch {
+	case p.MaxLen > 0 && p.MinLen > p.MaxLen:
 		return fmt.Errorf("min_length %d is greater than max_length %d: no code could pass", p.MinLen, p.MaxLen)
-	}
-	if !slices.Contains(ownNumberModes, p.OwnNumber) {
+	case p.MaxLen > 0 && p.MinDistinct > p.MaxLen:
+		return fmt.Errorf("min_distinct %d is greater than max_length %d: no code could pass", p.MinDistinct, p.MaxLen)
+	case p.Wrap && p.MaxSequence == 0:
+		return fmt.Errorf("wrap says what a sequence is, and max_sequence allows any: give max_sequence, or leave wrap out")
+	case !slices.Contains(ownNumberModes, p.OwnNumber):
 		return fmt.Errorf("own_number is %q: use %q, %q or leave it empty", p.OwnNumber, NotEqual, NotContained)
 	}
 	return nil
@@ -93,8 +83,10 @@ func (p Policy) Validate() error {
 
 var ownNumberModes = []OwnNumber{AnyNumber, NotEqual, NotContained}
 
-// Stricter is the policy that accepts what both accept. If they exclude each
-// other, Validate says so and Generate finds nothing. It allocates nothing.
+// Stricter is the policy that refuses what either refuses, and next to nothing
+// else: a wrap of one holds for the shorter sequence of the other too, and of two
+// lists of a site's own the first counts. If they exclude each other, Validate says
+// so and Generate finds nothing. It allocates nothing.
 func Stricter(a, b Policy) Policy {
 	for i := range rules {
 		a = rules[i].tighten(a, b)
@@ -103,13 +95,25 @@ func Stricter(a, b Policy) Policy {
 }
 
 // Check returns the first rule, in the order of Rules, that code breaks, or Pass.
-// It allocates nothing.
+// It allocates nothing, but where a rule needs the ranked list of a length for the
+// first time: Prepare.
 func (p Policy) Check(code PIN, c Context) Rule {
-	f := look(&code, &c)
+	f := look(&p, &code, &c)
 	for i := range rules {
 		if rules[i].broken(p, f) {
 			return rules[i].id
 		}
 	}
 	return Pass
+}
+
+// Broken lists every rule that code breaks, in the order of Rules.
+func (p Policy) Broken(code PIN, c Context) (all []Rule) {
+	f := look(&p, &code, &c)
+	for i := range rules {
+		if rules[i].broken(p, f) {
+			all = append(all, rules[i].id)
+		}
+	}
+	return all
 }

@@ -21,7 +21,7 @@ func TestVectorsOfEachRule(t *testing.T) {
 		require.NotEmpty(t, r.vectors, "rule %s needs vectors", r.id)
 		refused := 0
 		for _, v := range r.vectors {
-			c := Context{Extension: v.extension, Current: parse(t, v.current)}
+			c := Context{Extension: v.extension, Names: []string{v.name}, Current: parse(t, v.current)}
 			if v.number != "" {
 				c.Numbers = []string{"7005551", v.number}
 			}
@@ -82,11 +82,14 @@ func TestTheFirstRuleInTheTableSpeaks(t *testing.T) {
 }
 
 func TestRuleIDs(t *testing.T) {
-	require.Equal(t, []Rule{"too-short", "too-long", "same-run", "sequence", "own-number", "current"}, Rules())
+	require.Equal(t, []Rule{
+		"too-short", "too-long", "same-run", "sequence", "wrap", "constant-step", "repeat-block", "returning-group", "min-distinct",
+		"keypad-line", "own-number", "current", "near-current", "date-like", "name", "blocklist", "history",
+	}, Rules())
 }
 
 func TestPresetsAreValid(t *testing.T) {
-	require.Contains(t, Presets(), "default")
+	require.Contains(t, Presets(), DefaultPreset)
 	for _, name := range Presets() {
 		require.NoError(t, preset(t, name).Validate(), name)
 	}
