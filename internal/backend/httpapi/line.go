@@ -15,7 +15,7 @@ func (o TLS) Line(addr string) (dial func(ctx context.Context) (net.Conn, error)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no address: write host:port", addr)
 	}
-	secure, err := o.config(host)
+	secure, err := o.Config(host)
 	if err != nil {
 		return nil, err
 	}

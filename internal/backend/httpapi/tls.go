@@ -32,7 +32,7 @@ const (
 // left on it belongs to that request. No proxy of the environment is asked, since it
 // would see whom star97 talks to, and could be where it must not.
 func (o Options) transport(base *url.URL) (*http.Transport, error) {
-	secure, err := o.TLS.config(base.Hostname())
+	secure, err := o.TLS.Config(base.Hostname())
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func onlyHere(_, addr string, _ syscall.RawConn) error {
 	return nil
 }
 
-// config is what crypto/tls wants for a server at host.
-func (o TLS) config(host string) (*tls.Config, error) {
+// Config is what crypto/tls wants for a server at host.
+func (o TLS) Config(host string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	if o.ServerName != "" {
 		c.ServerName = o.ServerName

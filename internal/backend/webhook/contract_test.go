@@ -15,9 +15,9 @@ import (
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
+	"star97/internal/backend/httpapi"
 	"star97/internal/backend/webhook/fake"
 	"star97/internal/mailbox"
-	"star97/internal/secret"
 )
 
 // document is the contract and its schemas.
@@ -205,12 +205,17 @@ func TestTheContractsExampleOfASignature(t *testing.T) {
 	text := d.at(t, "info", "description").(string)
 	part := regexp.MustCompile(`Star97-Time: (\d+)\n\s+Star97-Signature: (\S+)\n\s+(\{.*\})\n`).FindStringSubmatch(text)
 	require.Len(t, part, 4)
-	k := keys{{fake.KeyID, secret.Of(fake.Key)}}
-	h := k.header(time.Unix(1764000000, 0), []byte(part[3]))
-	require.Equal(t, []string{part[1]}, h[timeHeader])
-	require.Equal(t, []string{part[2]}, h[signatureHeader])
-	two := append(k, signer{"k-2", secret.Of("another-key-of-16+")}).header(time.Now(), nil)
-	for name, header := range map[string]string{"Time": timeHeader, "Signature": signatureHeader} {
+	k := httpapi.Keys{{ID: fake.KeyID, Secret: keyFile(t, fake.Key)}}
+	signed := func(k httpapi.Keys, now time.Time, body string) http.Header {
+		s, err := k.Signer()
+		require.NoError(t, err)
+		return s.Header(now, []byte(body))
+	}
+	h := signed(k, time.Unix(1764000000, 0), part[3])
+	require.Equal(t, []string{part[1]}, h[httpapi.TimeHeader])
+	require.Equal(t, []string{part[2]}, h[httpapi.SignatureHeader])
+	two := signed(append(k, httpapi.Key{ID: "k-2", Secret: keyFile(t, "another-key-of-16+")}), time.Now(), "")
+	for name, header := range map[string]string{"Time": httpapi.TimeHeader, "Signature": httpapi.SignatureHeader} {
 		s := d.schema(t, "components", "parameters", name, "schema")
 		require.NoError(t, s.Validate(two.Get(header)))
 		require.Error(t, s.Validate("x"))

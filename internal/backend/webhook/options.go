@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 
 	"star97/internal/backend/httpapi"
-	"star97/internal/secret"
 	"star97/internal/strictyaml"
 )
 
@@ -18,7 +16,7 @@ type Options struct {
 	Paths Paths           `yaml:"paths"` // where below api.url each operation is
 	// shared keys, at least one. Each request is signed with each of them, so that the service can be given another
 	// key while it runs: add the new one here, then there, and then remove the old one
-	Keys []Key `yaml:"keys"`
+	Keys httpapi.Keys `yaml:"keys"`
 
 	NoVerify bool          `yaml:"no_verify"` // the service cannot verify codes, and verify.by names who can, default false
 	Limit    int           `yaml:"limit"`     // wrong codes in a row after which the service locks a mailbox, 0-100; 0, the default: none; its policy goes before
@@ -39,10 +37,7 @@ type Paths struct {
 }
 
 // Key is a shared key and the name that both sides know it by.
-type Key struct {
-	ID     string        `yaml:"id"`     // 1 to 32 small letters, digits and dashes
-	Secret secret.Source `yaml:"secret"` // where the key is: {file: NAME} or {env: NAME}; at least 16 bytes, which both sides use as they are
-}
+type Key = httpapi.Key
 
 // SetDefaults sets every default.
 func (o *Options) SetDefaults() { *o = DefaultOptions() }
@@ -52,7 +47,7 @@ func DefaultOptions() Options {
 	return Options{
 		API:       httpapi.DefaultOptions(),
 		Paths:     Paths{Find: "/find", Verify: "/verify", Set: "/set", Reset: "/reset"},
-		Keys:      []Key{},
+		Keys:      httpapi.Keys{},
 		PolicyFor: 5 * time.Minute, Repeat: 4 * time.Second, Lag: 2 * time.Second,
 	}
 }
@@ -60,16 +55,10 @@ func DefaultOptions() Options {
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {
 	o.API = o.API.In(dir)
-	o.Keys = slices.Clone(o.Keys) // o may be a copy that shares the list
-	for i := range o.Keys {
-		o.Keys[i].Secret = o.Keys[i].Secret.In(dir)
-	}
+	o.Keys = o.Keys.In(dir) // o may be a copy that shares the list
 }
 
-var (
-	keyShape  = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	pathShape = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
-)
+var pathShape = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
 // Validate tells everything that is wrong with o. It opens nothing.
 func (o Options) Validate() error {
@@ -86,7 +75,7 @@ func (o Options) Validate() error {
 			say("paths.%s is %q: write the path below api.url, as /%s", p.name, p.path, p.name)
 		}
 	}
-	errs = append(errs, o.validateKeys())
+	errs = append(errs, o.Keys.Validate())
 	if o.Limit < 0 || o.Limit > 100 {
 		say("limit is %d: use 0 to 100", o.Limit)
 	}
@@ -100,29 +89,6 @@ func (o Options) Validate() error {
 		if f.value < 0 || f.value > f.most {
 			say("%s is %v: use 0 to %v", f.name, f.value, f.most)
 		}
-	}
-	return errors.Join(errs...)
-}
-
-// maxKeys bounds the signatures of a request.
-const maxKeys = 8
-
-func (o Options) validateKeys() error {
-	if len(o.Keys) == 0 || len(o.Keys) > maxKeys {
-		return fmt.Errorf("keys has %d entries: name 1 to %d keys that the web service knows too", len(o.Keys), maxKeys)
-	}
-	var errs []error
-	seen := map[string]bool{}
-	for i, k := range o.Keys {
-		at := fmt.Sprintf("keys[%d]", i)
-		switch {
-		case !keyShape.MatchString(k.ID):
-			errs = append(errs, fmt.Errorf("%s.id is %q: use 1 to 32 small letters, digits and dashes", at, k.ID))
-		case seen[k.ID]:
-			errs = append(errs, fmt.Errorf("%s.id is %q, as an earlier one: give each key a name of its own", at, k.ID))
-		}
-		seen[k.ID] = true
-		errs = append(errs, strictyaml.Under(at+".secret", k.Secret.Validate()))
 	}
 	return errors.Join(errs...)
 }

@@ -14,7 +14,7 @@ import (
 // sound are options that nothing is wrong with.
 func sound() Options {
 	o := DefaultOptions()
-	o.API.URL, o.Keys = "https://codes.example.test/star97", []Key{{"k1", secret.Source{Env: "WEBHOOK_KEY"}}}
+	o.API.URL, o.Keys = "https://codes.example.test/star97", []Key{{ID: "k1", Secret: secret.Source{Env: "WEBHOOK_KEY"}}}
 	return o
 }
 
@@ -60,7 +60,7 @@ func TestRelativePathsAreTakenFromTheFolder(t *testing.T) {
 	o.SetDefaults()
 	require.Equal(t, DefaultOptions(), o)
 	o.API.TLS.CAFile = "ca.pem"
-	o.Keys = []Key{{"k1", secret.Source{File: "key"}}, {"k2", secret.Source{File: "/abs/key"}}}
+	o.Keys = []Key{{ID: "k1", Secret: secret.Source{File: "key"}}, {ID: "k2", Secret: secret.Source{File: "/abs/key"}}}
 	copied := o
 	o.Resolve("/etc/star97")
 	require.Equal(t, "/etc/star97/ca.pem", o.API.TLS.CAFile)

@@ -32,7 +32,7 @@ const Name = "webhook"
 type Store struct {
 	o      Options
 	client *httpapi.Client
-	keys   keys
+	signer httpapi.Signer
 	policy remembered
 	now    func() time.Time
 }
@@ -59,7 +59,7 @@ func open(o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	k, err := readKeys(o.Keys)
+	k, err := o.Keys.Signer()
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, strictyaml.Under("api", err)
 	}
-	return &Store{o: o, client: client, keys: k, policy: remembered{keep: o.PolicyFor}, now: time.Now}, nil
+	return &Store{o: o, client: client, signer: k, policy: remembered{keep: o.PolicyFor}, now: time.Now}, nil
 }
 
 // Close gives the connections up.

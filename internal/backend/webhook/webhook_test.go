@@ -61,7 +61,7 @@ func optionsFor(f *fake.Server) Options {
 	o := DefaultOptions()
 	o.API.URL, o.API.TLS.CAFile = f.URL, f.CAFile
 	o.API.Retries, o.API.Timeout = 1, 10*time.Second // busy machines are no trouble
-	o.Keys = []Key{{fake.KeyID, secret.Source{File: f.KeyFile}}}
+	o.Keys = []Key{{ID: fake.KeyID, Secret: secret.Source{File: f.KeyFile}}}
 	o.Repeat, o.Lag = 10*time.Second, 100*time.Millisecond
 	return o
 }

@@ -80,7 +80,7 @@ func (s *Store) ask(ctx context.Context, op, path string, q question, into heade
 func (s *Store) send(ctx context.Context, op, path, id string, body []byte, safe bool, into headed) error {
 	now := s.now()
 	a, err := s.client.Do(ctx, httpapi.Request{
-		Op: op, Method: http.MethodPost, Path: path, Header: s.keys.header(now, body), Body: body, Safe: safe, Want: "json",
+		Op: op, Method: http.MethodPost, Path: path, Header: s.signer.Header(now, body), Body: body, Safe: safe, Want: "json",
 		AllowStatus: []int{http.StatusUnauthorized},
 	})
 	if err != nil {

@@ -26,7 +26,7 @@ func TestKeysAreReplacedWithoutARefusal(t *testing.T) {
 	const next = "another-key-for-next-year"
 	f := fake.New(t)
 	both, fresh := optionsFor(f), optionsFor(f)
-	fresh.Keys = []Key{{"k2", keyFile(t, next)}}
+	fresh.Keys = []Key{{ID: "k2", Secret: keyFile(t, next)}}
 	both.Keys = append(both.Keys, fresh.Keys...)
 	ask := func(o Options) error {
 		_, err := openOn(t, o).Lookup(t.Context(), mailbox.Query{Number: "4001"})
@@ -80,7 +80,7 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 		"keys[0].secret: the secret's file":      {File: filepath.Join(t.TempDir(), "none")},
 	} {
 		o := optionsFor(f)
-		o.Keys = []Key{{"k1", source}}
+		o.Keys = []Key{{ID: "k1", Secret: source}}
 		b, err := o.Open(t.Context())
 		require.ErrorContains(t, err, want)
 		require.True(t, b == nil, "no Backend that is there and is none")
