@@ -21,10 +21,10 @@ import (
 
 // Sink keeps the chain.
 type Sink interface {
-	// Append seals r behind the last record (Record.Seal), keeps it durably and
-	// returns it sealed. Appends of all processes stand in one order. After an
-	// error nobody may count on r being in the chain.
-	Append(ctx context.Context, r Record) (Record, error)
+	// Append seals r behind the last record (Record.Seal) and more behind it, keeps
+	// them durably, all or none, and returns r sealed. Appends of all processes stand
+	// in one order. After an error nobody may count on any being in the chain.
+	Append(ctx context.Context, r Record, more ...Record) (Record, error)
 	// OpenIntents lists, oldest first, the intents of node without an end.
 	OpenIntents(ctx context.Context, node string) ([]Record, error)
 }
@@ -91,10 +91,11 @@ func (t *Trail) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 // is Unavailable.
 func (t *Trail) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	defer code.Wipe()
+	ctx, doors := listen(ctx)
 	err := t.store.Verify(ctx, a, code, at)
 	r := about(Login, a, at)
 	r.Result = mailbox.CodeOf(err)
-	if lost := t.write(ctx, r); lost != nil {
+	if lost := t.write(ctx, r, doors.moved()...); lost != nil {
 		return mailbox.Fail("verify", mailbox.Unavailable, lost)
 	}
 	return err
@@ -114,12 +115,32 @@ func (t *Trail) Change(ctx context.Context, a mailbox.Account, current, next pin
 	if err := t.intend(ctx, r); err != nil {
 		return mailbox.Refuse(err)
 	}
+	ctx, doors := listen(ctx)
 	result := t.store.Change(ctx, a, current, next, at)
 	r.Outcome, r.Result = result.Outcome, result.Reason
-	if err := t.end(ctx, r); err != nil {
+	if err := t.end(ctx, r, doors.moved()...); err != nil {
 		result.Err = errors.Join(result.Err, err)
 	}
 	return result
+}
+
+// Send has the wrapped store send a one-time code and records what became of it.
+func (t *Trail) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
+	err := mailbox.Fail("send", mailbox.CannotChange, errors.New("nothing here sends one-time codes"))
+	if s, ok := t.store.(mailbox.Sender); ok {
+		err = s.Send(ctx, a, at)
+	}
+	r := about(Send, a, at)
+	r.Result = mailbox.CodeOf(err)
+	return errors.Join(err, t.write(ctx, r))
+}
+
+// Transferred records that a call left for somebody else, or why it could not.
+// target is a name or number of the configuration, never what a caller typed.
+func (t *Trail) Transferred(ctx context.Context, a mailbox.Account, at mailbox.Attempt, target string, result mailbox.Code) error {
+	r := about(Transfer, a, at)
+	r.Target, r.Result = target, result
+	return t.write(ctx, r)
 }
 
 // Refused records that one of star97's own rules refused a new code.
@@ -127,39 +148,6 @@ func (t *Trail) Refused(ctx context.Context, a mailbox.Account, at mailbox.Attem
 	r := about(Change, a, at)
 	r.Outcome, r.Result, r.Rule = mailbox.Refused, mailbox.PolicyOther, string(rule)
 	return t.write(ctx, r)
-}
-
-// Administer makes deed, an administrator's action on a, between two records: no
-// intent, no deed. The error is the deed's (its mailbox.Code is recorded), joined
-// with that of a second record which could not be written.
-func (t *Trail) Administer(ctx context.Context, action Action, a mailbox.Account, by mailbox.Actor, reason string,
-	deed func(context.Context) error,
-) error {
-	r := about(action, a, mailbox.Attempt{Intent: rand.Text()})
-	r.Extension, r.Domain, r.Actor, r.Reason = a.Extension, a.Domain, string(by), reason
-	if err := t.intend(ctx, r); err != nil {
-		return err
-	}
-	err := deed(ctx)
-	r.Outcome, r.Result = mailbox.Done, mailbox.CodeOf(err)
-	switch {
-	case r.Result == mailbox.OutcomeUnknown:
-		r.Outcome = mailbox.Unknown
-	case err != nil:
-		r.Outcome = mailbox.Refused
-	}
-	return errors.Join(err, t.end(ctx, r))
-}
-
-// Unlock opens a mailbox through the wrapped store's own ability and records it.
-func (t *Trail) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
-	u, ok := t.store.(mailbox.Unlocker)
-	if !ok {
-		return mailbox.Fail("unlock", mailbox.CannotChange, errors.New("this store cannot unlock; unlock the mailbox in the voicemail system"))
-	}
-	return t.Administer(ctx, Unlock, a, by, reason, func(ctx context.Context) error {
-		return u.Unlock(ctx, a, by, reason)
-	})
 }
 
 // deedWithin is the age up to which an administrator's intent may be that of a
@@ -202,31 +190,39 @@ func (t *Trail) intend(ctx context.Context, r Record) error {
 	return nil
 }
 
-func (t *Trail) end(ctx context.Context, r Record) error {
+func (t *Trail) end(ctx context.Context, r Record, more ...Record) error {
 	r.Stage = Ended
-	return t.write(ctx, r)
+	return t.write(ctx, r, more...)
 }
 
 // write appends what has already happened, also when ctx is over.
-func (t *Trail) write(ctx context.Context, r Record) error {
+func (t *Trail) write(ctx context.Context, r Record, more ...Record) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), WriteWithin)
 	defer cancel()
-	return t.append(ctx, r)
+	return t.append(ctx, r, more...)
 }
 
-func (t *Trail) append(ctx context.Context, r Record) error {
-	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, cmp.Or(r.Policy, t.opts.Policy)
-	if _, err := t.sink.Append(ctx, r.clean()); err != nil {
+func (t *Trail) append(ctx context.Context, r Record, more ...Record) error {
+	for i := range more {
+		more[i] = t.stamp(more[i])
+	}
+	if _, err := t.sink.Append(ctx, t.stamp(r), more...); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnwritten, err)
 	}
 	return nil
+}
+
+// stamp says when, where and under which rules.
+func (t *Trail) stamp(r Record) Record {
+	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, cmp.Or(r.Policy, t.opts.Policy)
+	return r.clean()
 }
 
 // about fills in who and where. An account without ID is none that exists, and
 // nothing of what was typed for it is kept.
 func about(action Action, a mailbox.Account, at mailbox.Attempt) Record {
 	r := Record{
-		Action: action, Door: at.Door, Intent: at.Intent,
+		Action: action, Door: at.Door, Claim: at.Claim, Intent: at.Intent,
 		Peer: at.Peer, Transport: at.Transport, Source: at.Source, CallID: at.CallID, Policy: at.Policy,
 	}
 	if at.Caller != "" {

@@ -98,7 +98,7 @@ func code(t testing.TB, digits string) pin.PIN {
 
 // bare is a record without what differs from run to run.
 func bare(r audit.Record) audit.Record {
-	r.Hash, r.Prev, r.Intent = audit.Hash{}, audit.Hash{}, ""
+	r.Hash, r.Prev, r.Intent, r.Form = audit.Hash{}, audit.Hash{}, "", 0
 	return r
 }
 

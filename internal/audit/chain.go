@@ -50,7 +50,9 @@ func follows(r *Record, last Head) *Break {
 		return &Break{next, fmt.Sprintf("record %d is missing: record %d is followed by record %d", next, last.Seq, r.Seq)}
 	case r.Seq < next:
 		return &Break{r.Seq, fmt.Sprintf("record %d stands where record %d belongs", r.Seq, next)}
-	case r.sum() != r.Hash:
+	case r.Form == 0 || r.Form > formNow:
+		return &Break{r.Seq, fmt.Sprintf("record %d has form %d, which this star97 does not know: it was altered, or a newer star97 wrote it and can check it", r.Seq, r.Form)}
+	case r.uncovered() || r.sum() != r.Hash:
 		return &Break{r.Seq, fmt.Sprintf("record %d was altered: its content does not match its hash", r.Seq)}
 	case r.Prev != last.Hash:
 		return &Break{r.Seq, fmt.Sprintf("record %d does not follow record %d: one of them was replaced", r.Seq, last.Seq)}

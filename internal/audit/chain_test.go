@@ -19,7 +19,7 @@ import (
 func chainOf(n int) (chain []Record) {
 	var last Head
 	for i := range n {
-		r := Record{Time: time.Unix(int64(i), 0), Action: Login, Mailbox: "a1", Node: "n", CallID: "c"}
+		r := Record{Time: time.Unix(int64(i+1), 0), Action: Login, Mailbox: "a1", Node: "n", CallID: "c"}
 		r = r.clean().Seal(last)
 		chain, last = append(chain, r), r.Head()
 	}
@@ -131,11 +131,11 @@ func TestEveryFieldIsUnderTheHash(t *testing.T) {
 
 // Moving text from one field to the next is another record.
 func TestFieldsDoNotRunTogether(t *testing.T) {
-	a, b := Record{Peer: "ab", Transport: "c"}, Record{Peer: "a", Transport: "bc"}
+	a, b := Record{Form: formFirst, Peer: "ab", Transport: "c"}, Record{Form: formFirst, Peer: "a", Transport: "bc"}
 	require.NotEqual(t, a.sum(), b.sum())
 }
 
-// The form under the hash is fixed: chains on disk are checked by later versions.
+// The forms under the hash are fixed: chains on disk are checked by later versions.
 func TestTheSealIsKept(t *testing.T) {
 	r := Record{
 		Time: time.Date(2026, 2, 3, 11, 0, 0, 123456000, time.UTC), Node: "node-1", Peer: "pbx", Transport: "udp",
@@ -143,7 +143,48 @@ func TestTheSealIsKept(t *testing.T) {
 		Mailbox: "a1", Extension: "4001", Action: Change, Stage: Ended, Outcome: 2, Result: 11, Rule: "same-run",
 		Actor: "root", Reason: "because", Policy: "strong/1", Intent: "i",
 	}.Seal(Head{Seq: 41, Hash: Hash{1}})
-	require.Equal(t, "506abbaca14f4cfae8bd445c6d4629d255398f7f061dcd9740d8c00433a4bd85", r.Hash.String())
+	r.Form = formFirst
+	require.Equal(t, "506abbaca14f4cfae8bd445c6d4629d255398f7f061dcd9740d8c00433a4bd85", r.sum().String())
+	r.Form, r.Claim, r.Until, r.Target = formClaims, 1, time.UnixMicro(1_800_000_000_000_001), "operator"
+	require.Equal(t, "9c9dd916e4163acabc9fccd02b87a520b82bfe7b65ef2744129f4e9b4407185b", r.sum().String())
+}
+
+// Whoever writes into the columns that an old record's hash knows nothing of has
+// altered it, and so has who calls a record one of another form.
+func TestAFormCoversItsFieldsAndNoOthers(t *testing.T) {
+	old := chainOf(3)
+	old[1].Form = formFirst
+	old[1].Hash = old[1].sum()
+	old[2].Prev = old[1].Hash
+	old[2].Hash = old[2].sum()
+	_, err := Verify(each(old), Head{})
+	require.NoError(t, err, "records of all forms stand in one chain")
+	for name, c := range map[string]struct {
+		at   int
+		harm func(*Record)
+	}{
+		"claim":      {1, func(r *Record) { r.Claim = 1 }},
+		"until":      {1, func(r *Record) { r.Until = time.Unix(1, 0) }},
+		"target":     {1, func(r *Record) { r.Target = "x" }},
+		"older form": {2, func(r *Record) { r.Form = formFirst }},
+		"newer form": {1, func(r *Record) { r.Form = formClaims }},
+		"next form":  {2, func(r *Record) { r.Form = formNow + 1 }},
+		"no form":    {2, func(r *Record) { r.Form = 0 }},
+		"no form, and a hash for it": {2, func(r *Record) {
+			r.Form = 0
+			r.Hash = r.sum()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chain := slices.Clone(old)
+			c.harm(&chain[c.at])
+			_, err := Verify(each(chain), Head{})
+			var b *Break
+			require.ErrorAs(t, err, &b)
+			require.EqualValues(t, c.at+1, b.Seq)
+			require.Contains(t, b.What, "was altered")
+		})
+	}
 }
 
 func TestCleanText(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 // digits.
 type Record struct {
 	Seq       uint64          `json:"seq"`  // 1 for the first, then without gap
+	Form      Form            `json:"form"` // what is under Hash; Seal sets it
 	Time      time.Time       `json:"time"` // UTC, whole microseconds
 	Node      string          `json:"node"`
 	Peer      string          `json:"peer,omitempty"`      // the configured peer's name
@@ -25,6 +26,7 @@ type Record struct {
 	Source    string          `json:"source,omitempty"`    // peer address and asserted caller
 	CallID    string          `json:"call_id,omitempty"`
 	Door      mailbox.Door    `json:"door"`
+	Claim     mailbox.Claim   `json:"claim"` // what the caller showed to be let in
 	Backend   string          `json:"backend,omitempty"`
 	Domain    string          `json:"domain,omitempty"`
 	Mailbox   string          `json:"mailbox,omitempty"`   // Account.ID; empty: no known mailbox
@@ -34,8 +36,10 @@ type Record struct {
 	Outcome   mailbox.Outcome `json:"outcome"` // of what was changed; unknown elsewhere
 	Result    mailbox.Code    `json:"result"`
 	Rule      string          `json:"rule,omitempty"`   // the rule that refused a new code
+	Until     time.Time       `json:"until,omitzero"`   // of a lock: open again from then; zero: not before somebody opens it
+	Target    string          `json:"target,omitempty"` // where a transfer led, a new extension, a backup's file, a pepper's key
 	Actor     string          `json:"actor,omitempty"`  // the administrator
-	Reason    string          `json:"reason,omitempty"` // the administrator's words
+	Reason    string          `json:"reason,omitempty"` // why: the administrator's words or star97's
 	Policy    string          `json:"policy,omitempty"` // rules for new codes in force
 	Intent    string          `json:"intent,omitempty"` // ties the records of one change together
 	Prev      Hash            `json:"prev"`             // Hash of the record before; zero for the first
@@ -47,19 +51,28 @@ type Action uint8
 
 // The actions.
 const (
-	Find   Action = 1 // a number was looked up and the system did not answer
-	Login  Action = 2
-	Change Action = 3
-	Unlock Action = 4
-	Reset  Action = 5
-	Add    Action = 6
-	Remove Action = 7
-	Edit   Action = 8
+	Find     Action = 1 // a number was looked up and the system did not answer
+	Login    Action = 2
+	Change   Action = 3
+	Unlock   Action = 4
+	Reset    Action = 5
+	Add      Action = 6
+	Remove   Action = 7
+	Edit     Action = 8
+	Lock     Action = 9  // wrong codes closed a door or a source's budget, or an administrator the mailbox
+	Send     Action = 10 // a one-time code, to the address on file
+	Transfer Action = 11 // a call left for somebody else
+	Renumber Action = 12
+	Reassign Action = 13 // the mailbox went to another person
+	Pepper   Action = 14 // the key of the stored codes was changed
+	Backup   Action = 15
+	Restore  Action = 16
 )
 
 var actionWords = [...]string{
 	Find: "find", Login: "login", Change: "change", Unlock: "unlock", Reset: "reset", Add: "add", Remove: "remove",
-	Edit: "edit",
+	Edit: "edit", Lock: "lock", Send: "send", Transfer: "transfer", Renumber: "renumber", Reassign: "reassign",
+	Pepper: "pepper", Backup: "backup", Restore: "restore",
 }
 
 // String is the action's closed word.
@@ -110,9 +123,21 @@ type Head struct {
 	Hash Hash
 }
 
+// Form is what a record's hash covers and in which order. Records are never written
+// anew, so each form that was ever written is kept.
+type Form uint8
+
+// The forms. A later one goes behind them, with what it adds in sum.
+const (
+	formFirst  Form = 1 // without Form, Claim, Until and Target
+	formClaims Form = 2
+
+	formNow = formClaims
+)
+
 // Seal returns r as the record behind last.
 func (r Record) Seal(last Head) Record {
-	r.Seq, r.Prev = last.Seq+1, last.Hash
+	r.Form, r.Seq, r.Prev = formNow, last.Seq+1, last.Hash
 	r.Hash = r.sum()
 	return r
 }
@@ -120,24 +145,49 @@ func (r Record) Seal(last Head) Record {
 // Head is the head of a chain that ends with r.
 func (r *Record) Head() Head { return Head{Seq: r.Seq, Hash: r.Hash} }
 
-// sealVersion is the first byte under every hash; another order of fields is
-// another version.
-const sealVersion = 1
-
-// sum hashes Prev and the fields in one unambiguous form: numbers as eight bytes,
-// big endian; texts behind their length.
+// sum hashes the form, Prev and the fields in one unambiguous way: numbers as eight
+// bytes, big endian, or as one; texts behind their length.
 func (r *Record) sum() Hash {
 	b := make([]byte, 0, 1024)
-	b = append(b, sealVersion)
+	b = append(b, byte(r.Form))
 	b = append(b, r.Prev[:]...)
 	b = binary.BigEndian.AppendUint64(b, r.Seq)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixMicro()))
 	b = append(b, byte(r.Door), byte(r.Action), byte(r.Stage), byte(r.Outcome), byte(r.Result))
 	for _, s := range r.texts() {
+		if s.since > r.Form {
+			continue
+		}
 		b = binary.BigEndian.AppendUint64(b, uint64(len(*s.text)))
 		b = append(b, *s.text...)
 	}
+	if r.Form >= formClaims {
+		b = append(b, byte(r.Claim))
+		b = binary.BigEndian.AppendUint64(b, uint64(Micros(r.Until)))
+	}
 	return sha256.Sum256(b)
+}
+
+// uncovered tells whether r holds something that its form's hash does not cover: it
+// was written there afterwards.
+func (r *Record) uncovered() bool {
+	return r.Form < formClaims && (r.Claim != 0 || !r.Until.IsZero() || r.Target != "")
+}
+
+// Micros is a time as the chain keeps it: Unix microseconds; 0 is the zero time.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// At is the time of Micros, in UTC.
+func At(micros int64) time.Time {
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
 }
 
 // Longest texts, in characters.
@@ -147,33 +197,36 @@ const (
 )
 
 type text struct {
-	text *string
-	most int
+	text  *string
+	most  int
+	since Form
 }
 
 // texts lists the text fields in the order of the hash.
 func (r *Record) texts() []text {
 	return []text{
-		{&r.Node, maxName},
-		{&r.Peer, maxName},
-		{&r.Transport, maxName},
-		{&r.Source, maxOuter},
-		{&r.CallID, maxOuter},
-		{&r.Backend, maxName},
-		{&r.Domain, maxOuter},
-		{&r.Mailbox, maxOuter},
-		{&r.Extension, maxName},
-		{&r.Rule, maxName},
-		{&r.Actor, maxOuter},
-		{&r.Reason, maxOuter},
-		{&r.Policy, maxName},
-		{&r.Intent, maxName},
+		{&r.Node, maxName, formFirst},
+		{&r.Peer, maxName, formFirst},
+		{&r.Transport, maxName, formFirst},
+		{&r.Source, maxOuter, formFirst},
+		{&r.CallID, maxOuter, formFirst},
+		{&r.Backend, maxName, formFirst},
+		{&r.Domain, maxOuter, formFirst},
+		{&r.Mailbox, maxOuter, formFirst},
+		{&r.Extension, maxName, formFirst},
+		{&r.Rule, maxName, formFirst},
+		{&r.Actor, maxOuter, formFirst},
+		{&r.Reason, maxOuter, formFirst},
+		{&r.Policy, maxName, formFirst},
+		{&r.Intent, maxName, formFirst},
+		{&r.Target, maxOuter, formClaims},
 	}
 }
 
 // clean bounds the texts and rounds the time to what the chain keeps.
 func (r Record) clean() Record {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
+	r.Until = At(Micros(r.Until))
 	for _, s := range r.texts() {
 		*s.text = clean(*s.text, s.most)
 	}

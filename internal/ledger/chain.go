@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"star97/internal/audit"
@@ -13,15 +12,22 @@ import (
 )
 
 // columns of audit in the order of values and scan.
-const columns = `seq, at, door, action, stage, outcome, result, node, peer, transport, source, call_id,
-	backend, domain, mailbox, extension, rule, actor, reason, policy, intent, prev, hash`
+const columns = `seq, form, at, door, claim, action, stage, outcome, result, node, peer, transport, source, call_id,
+	backend, domain, mailbox, extension, rule, until, target, actor, reason, policy, intent, prev, hash`
 
 // Append implements audit.Sink.
-func (l *Ledger) Append(ctx context.Context, r audit.Record) (audit.Record, error) {
+func (l *Ledger) Append(ctx context.Context, r audit.Record, more ...audit.Record) (audit.Record, error) {
 	var sealed audit.Record
 	err := l.submit(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		sealed, err = l.appendIn(ctx, tx, r)
-		return err
+		if sealed, err = l.appendIn(ctx, tx, r); err != nil {
+			return err
+		}
+		for _, m := range more {
+			if _, err := l.appendIn(ctx, tx, m); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return audit.Record{}, err
@@ -58,10 +64,10 @@ func (l *Ledger) appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audi
 	}
 	r = r.Seal(last)
 	_, err = tx.ExecContext(ctx, "INSERT INTO audit ("+columns+`)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)`,
-		int64(r.Seq), r.Time.UnixMicro(), int16(r.Door), int16(r.Action), int16(r.Stage), int16(r.Outcome), int16(r.Result),
-		r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
-		r.Rule, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24,$25,$26,$27)`,
+		int64(r.Seq), int16(r.Form), r.Time.UnixMicro(), int16(r.Door), int16(r.Claim), int16(r.Action), int16(r.Stage),
+		int16(r.Outcome), int16(r.Result), r.Node, r.Peer, r.Transport, r.Source, r.CallID, r.Backend, r.Domain, r.Mailbox, r.Extension,
+		r.Rule, audit.Micros(r.Until), r.Target, r.Actor, r.Reason, r.Policy, r.Intent, r.Prev[:], r.Hash[:])
 	if err != nil {
 		return r, err
 	}
@@ -75,47 +81,19 @@ func find(ctx context.Context, tx *sql.Tx, intent string, stage audit.Stage) (au
 	return scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM audit WHERE intent <> '' AND intent = $1 AND stage = $2", intent, int16(stage)))
 }
 
-// OpenIntents implements audit.Sink.
-func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, error) {
-	var open []audit.Record
-	for r, err := range l.query(ctx, `WHERE intent <> '' AND stage = $1 AND node = $2 AND NOT EXISTS
-		(SELECT 1 FROM audit AS e WHERE e.intent <> '' AND e.intent = audit.intent AND e.stage = $3)`,
-		int16(audit.Intended), node, int16(audit.Ended)) {
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, r)
-	}
-	return open, nil
-}
-
-// Records is the chain behind record after, in its order. A record that cannot be
-// read is an error and the end.
-func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Record, error] {
-	return l.query(ctx, "WHERE seq > $1", int64(after))
-}
-
-// Head is the last record as it was noted when it was written.
-func (l *Ledger) Head(ctx context.Context) (h audit.Head, err error) {
-	err = l.db.Read(ctx, func(db *sql.DB) error {
-		h, err = head(ctx, db)
-		return err
-	})
-	return h, err
-}
-
-// Verify reads the whole chain up to the noted head. The error is an *audit.Break
-// or sqlkit's.
-func (l *Ledger) Verify(ctx context.Context) (audit.Head, error) {
-	want, err := l.Head(ctx)
-	if err != nil {
-		return audit.Head{}, err
-	}
-	return audit.Verify(l.Records(ctx, 0), want)
-}
-
-type rower interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+// scan reads one row. Every value of a row that this program wrote can be read: one
+// that cannot was altered, and the error is the *audit.Break that says so.
+func scan(row interface{ Scan(...any) error }) (audit.Record, error) {
+	var r audit.Record
+	var at, until int64
+	var prev, hash []byte
+	err := row.Scan(&r.Seq, &r.Form, &at, &r.Door, &r.Claim, &r.Action, &r.Stage, &r.Outcome, &r.Result,
+		&r.Node, &r.Peer, &r.Transport, &r.Source, &r.CallID, &r.Backend, &r.Domain, &r.Mailbox, &r.Extension,
+		&r.Rule, &until, &r.Target, &r.Actor, &r.Reason, &r.Policy, &r.Intent, &prev, &hash)
+	r.Time, r.Until = time.UnixMicro(at).UTC(), audit.At(until)
+	copy(r.Prev[:], prev)
+	copy(r.Hash[:], hash)
+	return r, err
 }
 
 func head(ctx context.Context, db rower) (audit.Head, error) {
@@ -129,42 +107,6 @@ func head(ctx context.Context, db rower) (audit.Head, error) {
 	return h, err
 }
 
-func (l *Ledger) query(ctx context.Context, where string, args ...any) iter.Seq2[audit.Record, error] {
-	return func(yield func(audit.Record, error) bool) {
-		stopped := false
-		err := l.db.Read(ctx, func(db *sql.DB) error {
-			rows, err := db.QueryContext(ctx, "SELECT "+columns+" FROM audit "+where+" ORDER BY seq", args...)
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() {
-				r, err := scan(rows)
-				if err != nil {
-					return err
-				}
-				if !yield(r, nil) {
-					stopped = true
-					return nil
-				}
-			}
-			return rows.Err()
-		})
-		if err != nil && !stopped {
-			yield(audit.Record{}, err)
-		}
-	}
-}
-
-func scan(row interface{ Scan(...any) error }) (audit.Record, error) {
-	var r audit.Record
-	var micros int64
-	var prev, hash []byte
-	err := row.Scan(&r.Seq, &micros, &r.Door, &r.Action, &r.Stage, &r.Outcome, &r.Result,
-		&r.Node, &r.Peer, &r.Transport, &r.Source, &r.CallID, &r.Backend, &r.Domain, &r.Mailbox, &r.Extension,
-		&r.Rule, &r.Actor, &r.Reason, &r.Policy, &r.Intent, &prev, &hash)
-	r.Time = time.UnixMicro(micros).UTC()
-	copy(r.Prev[:], prev)
-	copy(r.Hash[:], hash)
-	return r, err
+type rower interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }

@@ -1,0 +1,27 @@
+-- +goose Up
+-- Defaults are those of records from before: no record is ever altered, and their hashes
+-- know nothing of these columns.
+ALTER TABLE audit ADD COLUMN form   INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE audit ADD COLUMN claim  INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE audit ADD COLUMN until  INTEGER NOT NULL DEFAULT 0; -- Unix microseconds; 0: none
+ALTER TABLE audit ADD COLUMN target TEXT NOT NULL DEFAULT '';
+CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_extension ON audit (extension, seq) WHERE extension <> '';
+-- Deeds that were done to a mailbox: few beside the logins.
+CREATE INDEX audit_done ON audit (backend, mailbox, seq) WHERE mailbox <> '' AND stage = 2 AND outcome = 1;
+
+-- How far each follower of the chain has come.
+CREATE TABLE cursors (
+    name TEXT NOT NULL PRIMARY KEY,
+    seq  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- +goose Down
+DROP TABLE cursors;
+DROP INDEX audit_at;
+DROP INDEX audit_extension;
+DROP INDEX audit_done;
+ALTER TABLE audit DROP COLUMN form;
+ALTER TABLE audit DROP COLUMN claim;
+ALTER TABLE audit DROP COLUMN until;
+ALTER TABLE audit DROP COLUMN target;
