@@ -40,6 +40,7 @@ func (m *Media) read(session, own section) {
 	m.RTCP = m.control(own.value("rtcp"))
 	m.PTime = packetTime(own.value("ptime"), own.value("maxptime"))
 	m.readTypes(own)
+	m.readKeys(own)
 }
 
 // address reads the address of a c= line; the second result says what is wrong.

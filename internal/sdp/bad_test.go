@@ -50,7 +50,7 @@ func TestBadOffers(t *testing.T) {
 		{"port 0", with("m=audio 0 RTP/AVP 0"), ErrNoAudio, `"audio" over "RTP/AVP" port 0`},
 		{"video only", with("m=video 4000 RTP/AVP 31"), ErrNoAudio, `"video" over "RTP/AVP" port 4000`},
 		{"fax only", with("m=image 4000 udptl t38"), ErrNoAudio, `"image" over "udptl"`},
-		{"secure only", with("m=audio 4000 RTP/SAVP 0", "a=crypto:1 x y"), ErrNoAudio, `"audio" over "RTP/SAVP"`},
+		{"secure only", with("m=audio 4000 RTP/SAVP 0", "a=crypto:1 x y"), ErrSecurity, "over RTP/SAVP, and SRTP is off"},
 		{"browser", with("a=group:BUNDLE 0", "a=ice-options:trickle", "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 126", "c=IN IP4 0.0.0.0",
 			"a=rtcp:9 IN IP4 0.0.0.0", "a=ice-ufrag:abcd", "a=fingerprint:sha-256 00:11", "a=setup:actpass", "a=mid:0",
 			"a=rtcp-mux", "a=rtpmap:111 opus/48000/2", "a=rtpmap:126 telephone-event/8000"), ErrNoAudio, `over "UDP/TLS/RTP/SAVPF"`},

@@ -50,7 +50,7 @@ func requireFitting(t *testing.T, offer, answer []byte, got Agreed, local Local)
 	}
 	require.Equal(t, 1, taken)
 
-	theirs := Local{Addr: netip.AddrPortFrom(local.Addr.Addr(), 4000), Codecs: local.Codecs, NoEvents: local.NoEvents}
+	theirs := Local{Addr: netip.AddrPortFrom(local.Addr.Addr(), 4000), Codecs: local.Codecs, NoEvents: local.NoEvents, Security: local.Security}
 	back, err := Accept(offer, answer, theirs)
 	require.NoError(t, err)
 	require.Equal(t, local.Addr, back.Remote)
@@ -60,6 +60,8 @@ func requireFitting(t *testing.T, offer, answer []byte, got Agreed, local Local)
 	require.Equal(t, got.EventRate, back.EventRate)
 	require.Equal(t, got.RedPT, back.RedPT)
 	require.Equal(t, got.PTime, back.PTime)
+	require.True(t, got.OurKey.Equal(&back.TheirKey))
+	require.True(t, got.TheirKey.Equal(&back.OurKey))
 	require.Equal(t, got.Send, back.Recv)
 	require.Equal(t, got.Recv, back.Send)
 	require.False(t, got.Send && !got.Remote.IsValid(), "sending to nowhere")
@@ -98,6 +100,7 @@ func TestEveryAcceptedOfferHasAFittingAnswer(t *testing.T) {
 		local := us()
 		local.Direction = Direction(r.IntN(4))
 		local.Codecs = [][]codec.ID{{codec.PCMU}, {codec.PCMA}, {codec.PCMU, codec.PCMA}, {codec.PCMA, codec.PCMU}}[r.IntN(4)]
+		local.Security = Security(r.IntN(3))
 		answer, got, err := Answer(offer, local)
 		if err != nil {
 			continue
@@ -126,7 +129,8 @@ func randomOffer(r *rand.Rand) []byte {
 				lines = append(lines, "a=rtpmap:"+f+" "+pick("PCMU/8000", "pcma/8000/1", "telephone-event/8000", "telephone-event/48000", "opus/48000/2", "red/8000"))
 			}
 		}
-		for _, extra := range []string{"a=fmtp:101 0-16", "a=fmtp:97 0-15", "a=fmtp:98 97/97", "a=ptime:30", "a=maxptime:40", "a=sendonly", "a=recvonly", "a=rtcp:7", "c=IN IP4 203.0.113.7"} {
+		for _, extra := range []string{"a=fmtp:101 0-16", "a=fmtp:97 0-15", "a=fmtp:98 97/97", "a=ptime:30", "a=maxptime:40", "a=sendonly", "a=recvonly", "a=rtcp:7",
+			"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz", "c=IN IP4 203.0.113.7"} {
 			if r.IntN(4) == 0 {
 				lines = append(lines, extra)
 			}

@@ -12,7 +12,7 @@ import (
 // Answer answers an offer: it takes the first audio line that we can serve with
 // the offerer's first codec that we know (its order counts, RFC 3264 section 6.1),
 // and refuses every other line. RTCP on the RTP port (RFC 5761) is not taken up.
-// Errors: those of Parse, ErrNoAudio, ErrNoCommonCodec, ErrAddress, ErrLocal.
+// Errors: those of Parse, ErrNoAudio, ErrNoCommonCodec, ErrAddress, ErrSecurity, ErrLocal.
 func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 	if err := local.check(); err != nil {
 		return nil, Agreed{}, err
@@ -26,16 +26,19 @@ func Answer(offer []byte, local Local) ([]byte, Agreed, error) {
 		return nil, Agreed{}, err
 	}
 	m := &d.Media[i]
-	dir := m.dir.reversed() | local.Direction
+	dir, key := m.dir.reversed()|local.Direction, cryptoLine{c.key.tag, local.own(c.key.key.Suite())}
 	w := newWriter(local, d.times)
 	for j := range d.Media {
 		if j == i {
 			w.audio(local, m.Proto, c.formats(), c.red, m.PTime, dir)
+			w.keys(key)
 		} else {
 			w.refused(&d.Media[j])
 		}
 	}
-	return w.bytes(), m.agreed(c, dir, local), nil
+	a := m.agreed(c, dir, local)
+	a.OurKey, a.TheirKey = key.key, c.key.key
+	return w.bytes(), a, nil
 }
 
 // Offer makes our offer of one audio stream, for an INVITE that came without one
@@ -47,7 +50,8 @@ func Offer(local Local) []byte {
 	for j := range d.Media {
 		if m := &d.Media[j]; j == i {
 			types, red := offered(local, m)
-			w.audio(local, m.Proto, types, red, m.PTime, local.Direction)
+			w.audio(local, local.transport(m.Proto), types, red, m.PTime, local.Direction)
+			w.keys(local.offers()...)
 		} else {
 			w.refused(m)
 		}
@@ -63,13 +67,13 @@ func (l Local) settled() (*Description, int) {
 			return d, i
 		}
 	}
-	return &Description{Media: []Media{{Proto: proto, PTime: defaultPTime}}}, 0
+	return &Description{Media: []Media{{PTime: defaultPTime}}}, 0
 }
 
 // Accept reads the answer to our offer. The payload types are those of our offer,
 // as the far end sends them (RFC 3264 section 5.1). Errors: those of Parse,
 // ErrAnswer, ErrNoAudio (the stream was refused), ErrNoCommonCodec, ErrAddress,
-// ErrLocal.
+// ErrSecurity, ErrLocal.
 func Accept(ourOffer, answer []byte, local Local) (Agreed, error) {
 	if err := local.check(); err != nil {
 		return Agreed{}, err
@@ -122,14 +126,18 @@ func (m *Media) accepted(offered *Media, local Local) (Agreed, error) {
 	if c.red != offered.redOf(c.event) {
 		c.red = 0
 	}
-	return m.agreed(c, offered.dir|m.dir.reversed(), local), nil
+	a := m.agreed(c, offered.dir|m.dir.reversed(), local)
+	var err error
+	a.OurKey, a.TheirKey, err = m.chosen(offered, local.Security)
+	return a, err
 }
 
 // choice is what was picked from an audio line; event.number and red are 0
 // without one.
 type choice struct {
 	audio, event payloadType
-	red          uint8 // redundancy of event (RFC 4733 section 2.6.2)
+	red          uint8      // redundancy of event (RFC 4733 section 2.6.2)
+	key          cryptoLine // theirs
 }
 
 func (c choice) formats() []payloadType {
@@ -168,6 +176,11 @@ func (d *Description) choose(local Local) (int, choice, error) {
 			continue
 		}
 		if e := m.reachable(local); e != nil {
+			err = e
+			continue
+		}
+		var e error
+		if c.key, e = m.protection(local.Security); e != nil {
 			err = e
 			continue
 		}

@@ -27,7 +27,7 @@ type Description struct {
 }
 
 // Media is one m= line with what belongs to it. Only the first four fields are
-// read of anything but audio over plain RTP.
+// read of anything but audio over RTP.
 type Media struct {
 	Kind    string // audio, image, ...
 	Port    int    // 0: refused or unused
@@ -42,6 +42,7 @@ type Media struct {
 	dir    Direction
 	types  []payloadType // in the order of Formats
 	reds   []red
+	keys   []cryptoLine // for what the describer sends
 }
 
 // payloadType is one usable RTP format of an audio line.
@@ -194,12 +195,9 @@ func mediaLine(value string, number int) (Media, error) {
 	return Media{Kind: fields[0], Port: int(port), Proto: fields[2], Formats: fields[3:]}, nil
 }
 
-// rtp says whether m is audio over plain RTP, the only kind that is read. AVPF is
+// rtp says whether m is audio over RTP or SRTP, the only kind that is read. AVPF is
 // AVP with feedback that may be sent; an answer without a=rtcp-fb agrees to none
 // (RFC 4585 section 4).
 func (m *Media) rtp() bool {
-	return m.Kind == "audio" && (m.Proto == proto || m.Proto == proto+"F")
+	return m.Kind == "audio" && (strings.TrimSuffix(m.Proto, "F") == plainProto || m.secure())
 }
-
-// proto is the transport that we offer.
-const proto = "RTP/AVP"

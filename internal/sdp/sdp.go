@@ -1,7 +1,7 @@
 // Package sdp answers and makes offers for one audio stream (RFC 3264, RFC 4566):
 // codec choice, telephone-event (RFC 4733 section 2.4.1) and its redundancy (RFC
-// 2198), ptime, direction and hold, delayed offer. It opens no port and asks no
-// DNS. It reads the few lines that matter itself: a parser of the whole grammar
+// 2198), ptime, direction and hold, delayed offer, keys of SRTP (RFC 4568, RFC 8643).
+// It opens no port and asks no DNS. It reads the few lines that matter itself: a parser of the whole grammar
 // refuses descriptions of real systems for lines that nobody here needs.
 package sdp
 
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"star97/internal/codec"
+	"star97/internal/srtp"
 )
 
 // Errors of this package; each is wrapped with what was found. ErrSyntax and
@@ -22,6 +23,7 @@ var (
 	ErrNoAudio       = errors.New("SDP has no usable audio line: offer m=audio PORT RTP/AVP")
 	ErrNoCommonCodec = errors.New("SDP has no codec in common with us")
 	ErrAddress       = errors.New("SDP has an address that we cannot send to")
+	ErrSecurity      = errors.New("the audio line does not fit the srtp setting of its peer")
 	ErrAnswer        = errors.New("SDP answer does not fit our offer")
 	ErrLocal         = errors.New("our side of the stream is incomplete: it needs an IP address, a port and a known codec")
 )
@@ -37,6 +39,8 @@ type Agreed struct {
 	RedPT      uint8 // RFC 2198 redundancy that carries telephone-event; 0 if none agreed
 	PTime      time.Duration
 	Send, Recv bool // our direction
+
+	OurKey, TheirKey srtp.Key // for what we send, and what they do; zero: plain RTP
 }
 
 // Local is our side of the stream.
@@ -47,6 +51,8 @@ type Local struct {
 	Version   uint64         // grows with each description that differs
 	Direction Direction      // what we want; an answer grants no more than was offered
 	NoEvents  bool           // neither offer nor accept telephone-event
+	Security  Security
+	Key       srtp.Key // ours of the session so far: it stays where its suite is chosen again
 	// Settled is the far end's last description, if there was one: an offer in a
 	// session that exists keeps its lines and payload types (RFC 3264 section 8).
 	Settled []byte

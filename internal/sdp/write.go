@@ -72,6 +72,15 @@ func (w *writer) audio(local Local, transport string, types []payloadType, red u
 	w.line("a=%s", dir)
 }
 
+// keys writes our keys, if there are any.
+func (w *writer) keys(all ...cryptoLine) {
+	for _, o := range all {
+		if o.key.Suite() != 0 {
+			w.line("a=crypto:%s", o.key.Attribute(o.tag))
+		}
+	}
+}
+
 // refused writes a line of the offer that we do not take: port 0 and the formats
 // as they came (RFC 3264 section 6).
 func (w *writer) refused(m *Media) {
