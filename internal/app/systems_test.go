@@ -252,7 +252,7 @@ func TestWhatASystemRefusesIsSaidWithItsReason(t *testing.T) {
 			t.Skip("it takes a code of before")
 		}
 		s.play(t, "press {old}#2{new}#{new}#\nhear changed option-change-2\npress 2{old}#{old}#\n"+
-			"hear refused-used-before old-code-works enter-new-code-6-10\npress * *\nend goodbye")
+			"hear refused-history old-code-works enter-new-code-6-10\npress * *\nend goodbye")
 		require.True(t, s.has("482915"), "the change before that")
 	})
 }

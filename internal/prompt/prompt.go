@@ -90,6 +90,41 @@ const (
 	Goodbye            ID = "goodbye"
 )
 
+// A new code that star97 chooses: the offer, then the code digit by digit.
+const (
+	OfferChoose    ID = "offer-choose"
+	OfferOwn       ID = "offer-own" // right behind OfferChoose
+	ChosenCode     ID = "chosen-code"
+	ChosenTypeBack ID = "chosen-type-back"
+)
+
+// Forgotten codes and the one-time codes that stand in for them.
+const (
+	ForgottenOffer   ID = "forgotten-offer"
+	OneTimeSent      ID = "one-time-sent" // the same whether there is an address or not
+	EnterOneTime     ID = "enter-one-time"
+	EnterOneTimeLong ID = "enter-one-time-long"
+	WrongOneTime     ID = "wrong-one-time"
+	OneTimeOver      ID = "one-time-over" // used, too old, or tried too often
+)
+
+// States of a mailbox.
+const (
+	FirstUse              ID = "first-use"
+	CodeExpired           ID = "code-expired"
+	CodeExpiresSoon       ID = "code-expires-soon"
+	LockedByAdministrator ID = "locked-by-administrator"
+)
+
+// The short rule list in parts, for a policy of which NewCodeRules is not true, and
+// what may follow it.
+const (
+	RuleSequence  ID = "rule-sequence"
+	RuleSameRun   ID = "rule-same-run"
+	RuleOwnNumber ID = "rule-own-number"
+	RuleCommon    ID = "rule-common" // for a policy with a blocklist, behind the others
+)
+
 // MainMenu is the first sentence of the default menu: who hears it has signed in.
 const MainMenu = ID("option-change-2")
 
@@ -104,18 +139,28 @@ const (
 
 // One plain reason per refused rule.
 const (
-	RefusedTooShort   ID = "refused-too-short"
-	RefusedTooLong    ID = "refused-too-long"
-	RefusedSameRun    ID = "refused-same-run"
-	RefusedSequence   ID = "refused-sequence"
-	RefusedOwnNumber  ID = "refused-own-number"
-	RefusedCurrent    ID = "refused-current"
-	RefusedTooSimple  ID = "refused-too-simple"
-	RefusedUsedBefore ID = "refused-used-before"
+	RefusedTooShort       ID = "refused-too-short"
+	RefusedTooLong        ID = "refused-too-long"
+	RefusedSameRun        ID = "refused-same-run"
+	RefusedSequence       ID = "refused-sequence"
+	RefusedWrap           ID = "refused-wrap"
+	RefusedConstantStep   ID = "refused-constant-step"
+	RefusedRepeatBlock    ID = "refused-repeat-block"
+	RefusedReturningGroup ID = "refused-returning-group"
+	RefusedMinDistinct    ID = "refused-min-distinct"
+	RefusedKeypadLine     ID = "refused-keypad-line"
+	RefusedOwnNumber      ID = "refused-own-number"
+	RefusedCurrent        ID = "refused-current"
+	RefusedNearCurrent    ID = "refused-near-current"
+	RefusedDateLike       ID = "refused-date-like"
+	RefusedName           ID = "refused-name"
+	RefusedBlocklist      ID = "refused-blocklist"
+	RefusedUsedBefore     ID = "refused-history"
+	RefusedTooSimple      ID = "refused-too-simple" // a voicemail system says no more
 )
 
 // required are the sentences every language must have, but for those of newCodeAsks,
-// options and lineHeard.
+// options, lineHeard and digits.
 var required = []ID{
 	Welcome, EnterExtension, EnterExtensionLong, EnterCode, EnterCodeLong, WrongCode,
 	InvalidKey, EnterNewCode, EnterNewCodeLong, NewCodeRules,
@@ -125,8 +170,13 @@ var required = []ID{
 	NotAccepted, MustChange, NoCodeYet, Cancelled, TimeLimit, Goodbye,
 	AttendantWelcome, Transferring, TransferFailed, LineCheck,
 	RetryOneMinute, RetryTenMinutes, RetryOneHour, RetryOneDay,
-	RefusedTooShort, RefusedTooLong, RefusedSameRun, RefusedSequence, RefusedOwnNumber,
-	RefusedCurrent, RefusedTooSimple, RefusedUsedBefore,
+	RuleSequence, RuleSameRun, RuleOwnNumber, RuleCommon,
+	OfferChoose, OfferOwn, ChosenCode, ChosenTypeBack,
+	ForgottenOffer, OneTimeSent, EnterOneTime, EnterOneTimeLong, WrongOneTime, OneTimeOver,
+	FirstUse, CodeExpired, CodeExpiresSoon, LockedByAdministrator,
+	RefusedTooShort, RefusedTooLong, RefusedSameRun, RefusedSequence, RefusedWrap, RefusedConstantStep,
+	RefusedRepeatBlock, RefusedReturningGroup, RefusedMinDistinct, RefusedKeypadLine, RefusedOwnNumber,
+	RefusedCurrent, RefusedNearCurrent, RefusedDateLike, RefusedName, RefusedBlocklist, RefusedUsedBefore, RefusedTooSimple,
 }
 
 // newCodeAsks are the lengths that are recorded with their numbers.
@@ -185,6 +235,14 @@ func LineHeard(keys int) ID {
 	return lineHeard[min(keys, len(lineHeard)-1)]
 }
 
+// digits are the digits of a code that star97 has chosen, each said alone.
+var digits = [...]ID{
+	"digit-0", "digit-1", "digit-2", "digit-3", "digit-4", "digit-5", "digit-6", "digit-7", "digit-8", "digit-9",
+}
+
+// Digit says one digit, '0' to '9'.
+func Digit(d byte) ID { return digits[d-'0'] }
+
 // Required lists the sentences every language must have. A menu can need others:
 // options with other keys, which a site records itself.
 func Required() []ID {
@@ -197,5 +255,5 @@ func Required() []ID {
 			ids = append(ids, Option(o.name, key))
 		}
 	}
-	return append(ids, lineHeard[:]...)
+	return append(append(ids, lineHeard[:]...), digits[:]...)
 }
