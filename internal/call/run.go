@@ -32,6 +32,8 @@ type run struct {
 	limit      *time.Timer        // the total time
 	account    *mailbox.Account   // whose mailbox; zero until it is found
 	finding    uint32             // the step of the last Lookup
+	asked      uint64             // whose mailbox that asked for
+	tried      time.Time          // when the last code was given to the store
 	forsake    context.CancelFunc // gives up that Lookup
 	pounded    time.Time          // when the current code was entered whole
 	jobs       int                // store calls without an answer

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"time"
 
@@ -54,9 +55,15 @@ func (r *run) ask(e *flow.Effect) {
 		r.change = Unfinished
 	case flow.Lookup:
 		r.account, r.finding, r.verified = r.nobody(), e.Step, false
+		r.asked = maphash.Comparable(asking, r.query(e))
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
 	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
+	if e.Kind == flow.Verify {
+		job.pause = max(time.Until(r.tried.Add(betweenTries)), 0)
+		r.tried = time.Now().Add(job.pause)
+	}
+	within := r.opts.StoreDeadline + job.pause
 	late := make(chan answer, 1)
 	if r.jobs++; r.jobs > jobsMax {
 		a := overdue(e.Kind, e.Step)
@@ -64,7 +71,7 @@ func (r *run) ask(e *flow.Effect) {
 		late <- a
 	} else {
 		r.work.Add(1)
-		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
+		ctx, cancel := context.WithTimeout(context.Background(), within)
 		if e.Kind == flow.Lookup {
 			r.forsake = cancel
 		}
@@ -81,7 +88,7 @@ func (r *run) ask(e *flow.Effect) {
 			r.site.prepare(tongue)
 		}()
 	}
-	w := waiter{late: late, out: r.answers, over: r.over, kind: e.Kind, step: e.Step, within: r.opts.StoreDeadline}
+	w := waiter{late: late, out: r.answers, over: r.over, kind: e.Kind, step: e.Step, within: within}
 	if e.Door == mailbox.AnyDoor && e.Kind == flow.Verify {
 		w.since = r.pounded
 	}
@@ -89,6 +96,14 @@ func (r *run) ask(e *flow.Effect) {
 	// over; owns nothing.
 	go w.wait()
 }
+
+// betweenTries is the least time from one try of a call to the next: keys strung together
+// by a machine make no more of them.
+const betweenTries = time.Second
+
+// asking is this process's alone, so that what is made of a number with it tells nobody
+// the number: a caller may have typed a code in its place.
+var asking = maphash.MakeSeed()
 
 // nobody is no mailbox of the call's tenant: a try at it is the work of that tenant's store.
 func (r *run) nobody() *mailbox.Account { return &mailbox.Account{Domain: r.arrival.Domain} }
@@ -191,6 +206,7 @@ type job struct {
 	query   mailbox.Query
 	account mailbox.Account
 	attempt mailbox.Attempt
+	pause   time.Duration // before the store is asked
 }
 
 // do asks the store. A store that panics has given no answer.
@@ -202,6 +218,7 @@ func (j *job) do(ctx context.Context) (a answer) {
 		}
 	}()
 	a = answer{step: j.effect.Step, account: j.account}
+	time.Sleep(j.pause)
 	switch j.effect.Kind {
 	case flow.Lookup:
 		a.kind = flow.Found
@@ -258,7 +275,7 @@ func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
 	a := &r.arrival
 	return mailbox.Attempt{
 		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Home: a.Home,
-		Call: r.number, CallID: a.CallID,
+		Call: r.number, CallID: a.CallID, Asked: r.asked,
 		Policy: r.site.Policy,
 	}
 }

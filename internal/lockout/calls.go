@@ -10,7 +10,7 @@ const (
 	maxCalls = 1 << 17
 	// callKept is how long a call's wrong codes are remembered at least: as long as
 	// those of its source.
-	callKept = sourceWindow
+	callKept = hour
 )
 
 // calls counts the wrong codes of each call. A call lives in one process, and its

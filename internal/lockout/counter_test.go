@@ -19,6 +19,10 @@ func TestOptionsOutOfRange(t *testing.T) {
 		"close before wait":        {func(o *Options) { o.CloseFrom = 4 }, "close_from is 4; use 5 to 100"},
 		"more than SP 800-63B":     {func(o *Options) { o.HardStop = 101 }, "hard_stop is 101; use 10 to 100"},
 		"hard stop before close":   {func(o *Options) { o.HardStop = 9 }, "hard_stop is 9; use 10 to 100"},
+		"no guess at a mailbox":    {func(o *Options) { o.MailboxPerHour = 0 }, "mailbox_per_hour is 0; use 1 to 1000"},
+		"no mailbox of a source":   {func(o *Options) { o.SourceMailboxes = 0 }, "source_mailboxes is 0; use 1 to 1000"},
+		"more than is counted":     {func(o *Options) { o.TotalPerHour = 1_000_001 }, "total_per_hour is 1000001; use 3 to 1000000"},
+		"for good before an hour":  {func(o *Options) { o.CloseForGood = 9 }, "close_for_good is 9; use 0, which is never, or 10 to 100"},
 		"source too strict":        {func(o *Options) { o.SourcePerHour = 2 }, "source_per_hour is 2; use 3 to 1000"},
 		"no wait":                  {func(o *Options) { o.WaitFirst = 0 }, "wait_first is 0s; use 1s to 1h0m0s"},
 		"longest below first":      {func(o *Options) { o.WaitMax = time.Second }, "wait_max is 1s; use 30s to 24h0m0s"},
@@ -144,6 +148,65 @@ func FuzzCounter(f *testing.F) {
 				require.Equal(t, len(held), c.Wrong())
 			}
 			require.Equal(t, c.Wrong() == 0 && c.Tries > 0, !c.Expires.IsZero(), "only a counter that holds nothing may be forgotten")
+		}
+	})
+}
+
+func TestEntries(t *testing.T) {
+	at := time.UnixMilli(4_102_444_800_123) // 2100
+	for _, what := range []int64{0, 1, maxEntry} {
+		e := entry(at, what)
+		require.Positive(t, e)
+		require.Equal(t, at, timeOf(e))
+		require.Equal(t, what, whatOf(e))
+	}
+}
+
+// A clock that is set back leaves no entry that never ends.
+func TestEntriesOfTheFutureBecomeNow(t *testing.T) {
+	var c Counter
+	now := time.UnixMilli(1_800_000_000_000)
+	c.list(entry(now.Add(24*time.Hour), 7), hour)
+	c.slide(now, hour)
+	require.Equal(t, []int64{entry(now, 7)}, c.Recent)
+	c.slide(now.Add(hour), hour)
+	require.Empty(t, c.Recent)
+}
+
+// FuzzTally holds a tally against a list of every try: no hour ever has more than the
+// limit, and what is given back is free again.
+func FuzzTally(f *testing.F) {
+	f.Add([]byte{1, 1, 1, 200, 1, 2, 1})
+	f.Add([]byte{59, 61, 3, 3, 3, 255, 255, 255, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, steps []byte) {
+		const limit = 20
+		var c Counter
+		now := time.Unix(1_800_000_000, 0)
+		var tries []time.Time
+		for _, s := range steps[:min(len(steps), 500)] {
+			now = now.Add(time.Duration(s) * time.Second)
+			c.slide(now, tallyWindow)
+			inHour := 0
+			for _, at := range tries {
+				if at.After(now.Add(-hour)) {
+					inHour++
+				}
+			}
+			until := c.tallied(limit)
+			require.True(t, inHour < limit || now.Before(until), "%d in the hour", inHour)
+			require.LessOrEqual(t, len(c.Recent), 62)
+			if now.Before(until) {
+				require.LessOrEqual(t, until.Sub(now), tallyWindow)
+				continue
+			}
+			before := append([]int64(nil), c.Recent...)
+			c.tally(now)
+			if s%3 == 0 {
+				c.untally(now)
+				require.ElementsMatch(t, before, c.Recent)
+				continue
+			}
+			tries = append(tries, now)
 		}
 	})
 }

@@ -107,8 +107,10 @@ type house struct {
 	calls int
 }
 
-func open(t *testing.T) *house {
-	return openAt(t, filepath.Join(t.TempDir(), "ledger.db"), lockout.DefaultOptions())
+func open(t *testing.T) *house { return openWith(t, lockout.DefaultOptions()) }
+
+func openWith(t *testing.T, opts lockout.Options) *house {
+	return openAt(t, filepath.Join(t.TempDir(), "ledger.db"), opts)
 }
 
 func openAt(t *testing.T, path string, opts lockout.Options) *house {

@@ -1,10 +1,10 @@
 // Package lockout is a mailbox.Store that wraps another and limits guessing: per
-// call, per mailbox and door, per mailbox over both doors, and per source. A try
-// is counted as wrong before the wrapped store sees it and taken back when it
-// proves right, so ten calls at once get no more tries than one and a crash
-// leaves the try counted. It keeps no count beyond a call's: the Ledger it needs
-// is declared here. The upper limit of 100 consecutive failures is NIST SP
-// 800-63B section 5.2.2.
+// call, per mailbox and door, per mailbox over both doors, per source and by how many
+// mailboxes one source tries, per peer, and altogether. A try is counted as wrong
+// before the wrapped store sees it and taken back when it proves right, so ten calls
+// at once get no more tries than one and a crash leaves the try counted. It keeps no
+// count beyond a call's: the Ledger it needs is declared here. The upper limit of 100
+// consecutive failures is NIST SP 800-63B section 5.2.2.
 package lockout
 
 import (
@@ -51,7 +51,7 @@ func New(store mailbox.Store, ledger Ledger, opts Options, now func() time.Time)
 // Closed is the detail of a Locked or Throttled error: when the next try is possible.
 // The own door may tell the caller; at the any door it is for the log alone.
 type Closed struct {
-	Until time.Time // zero: not before an administrator unlocks the mailbox
+	Until time.Time // zero: not before somebody opens the mailbox
 	Why   string    // which limit, in plain words
 }
 
@@ -74,6 +74,10 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 // not be done, the any door's answer is that of a try which was let in. At the own
 // door a limit of the call or its source is Throttled: the mailbox is not locked. A
 // ledger that cannot count makes the answer Unavailable: an uncounted try is not made.
+//
+// A claim (Attempt.Claim) is counted where it comes from alone and is possible while
+// wrong codes have closed a door; a right one opens both doors as Unlock does, but for
+// what a foreign system itself may hold against the mailbox.
 func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	defer code.Wipe()
 	t, err := g.reserve(ctx, a, at)
@@ -111,11 +115,37 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 	return r
 }
 
+// Send passes the wish for a one-time code on. It counts as a wrong code where it comes
+// from, so that nobody has more of them sent than they may guess codes; what is not sent
+// for want of service is given back.
+func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
+	sender, ok := g.store.(mailbox.Sender)
+	if !ok {
+		return mailbox.Fail("send", mailbox.NotFound, nil)
+	}
+	at.Claim = mailbox.ByOneTime
+	t, err := g.reserve(ctx, a, at)
+	switch {
+	case err != nil:
+		return fail("send", err)
+	case t.closed != nil:
+		return mailbox.Fail("send", mailbox.Locked, t.closed)
+	}
+	if err = sender.Send(ctx, a, at); err != nil {
+		// The answer stands, whatever becomes of the count.
+		_ = g.settle(ctx, t, verdictOf(ctx, err))
+	}
+	return err
+}
+
 // turnAway answers a try that a limit forbids, after the work of a verification
 // whose answer is not wanted. At the any door trouble with that work is the answer,
 // as it is for a try that was let in: a busy service must not tell which mailboxes
 // are closed.
 func (g *Guard) turnAway(ctx context.Context, a mailbox.Account, t *try, code pin.PIN, at mailbox.Attempt) error {
+	if at.Claim == mailbox.ByFirstUse { // at the own door, and without a code to judge
+		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
+	}
 	err := g.store.Verify(ctx, mailbox.Account{Backend: a.Backend, Domain: a.Domain}, code, at)
 	switch {
 	case at.Door == mailbox.OwnDoor && t.throttled:

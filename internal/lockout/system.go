@@ -40,36 +40,28 @@ const (
 
 // closed is the limit that forbids a try now; nil if there is none. One try is always
 // possible.
-func (l systemLimit) closed(c []Counter, door mailbox.Door, now time.Time) *Closed {
-	if l.tries == 0 || len(c) <= atSystem {
+func (l systemLimit) closed(box []Counter, door mailbox.Door, now time.Time) *Closed {
+	if l.tries == 0 || len(box) <= atSystem {
 		return nil
 	}
 	spared := sparedAtAny
 	if door == mailbox.OwnDoor {
 		spared = sparedAtOwn
 	}
-	allowed, recent := max(1, l.tries-spared), &c[atSystem]
+	recent := &box[atSystem]
 	recent.slide(now, l.window)
-	if len(recent.Recent) < allowed {
+	until := recent.free(max(1, l.tries-spared), l.window)
+	if until.IsZero() {
 		return nil
 	}
-	oldest := recent.Recent[len(recent.Recent)-allowed]
-	return &Closed{Until: time.UnixMilli(oldest).Add(l.window), Why: "the voicemail system itself would soon lock the mailbox"}
+	return &Closed{Until: until, Why: "the voicemail system itself would soon lock the mailbox"}
 }
 
-// settle drops the try of that time, and after a right code all before it, which the
-// system has forgotten too.
-func (c *Counter) settle(v verdict, ms int64, now time.Time) {
+// settleSystem drops a try, and after a right code all before it, which the system has
+// forgotten too.
+func (c *Counter) settleSystem(v verdict, e int64, now time.Time) {
 	if v == right {
-		c.Recent = slices.DeleteFunc(c.Recent, func(at int64) bool { return at < ms })
+		c.Recent = slices.DeleteFunc(c.Recent, func(other int64) bool { return timeOf(other).Before(timeOf(e)) })
 	}
-	c.dropRecent(ms, now)
+	c.drop(e, now)
 }
-
-// forget drops all tries of a system's counter.
-func (c *Counter) forget(now time.Time) {
-	c.Recent = nil
-	c.Expires = now
-}
-
-func systemKey(a mailbox.Account) string { return "system:" + bounded(a.Backend+"\n"+a.ID) }

@@ -1,37 +1,47 @@
 package lockout
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"star97/internal/mailbox"
 )
 
-// The counters of one try, in the order of their keys. A try at no known mailbox
-// has the source alone.
-const (
-	atSource = iota
-	atDoor
-	atOtherDoor
-	atMailbox
-	numCounters
-
-	// atSystem is a further one where the system behind locks mailboxes by itself.
-	atSystem = numCounters
-)
-
-// try is one reservation.
+// try is one reservation. Its counters are those of where it comes from (atSource and on)
+// and behind them those of the mailbox (atDoor and on), which one that does not exist has not.
 type try struct {
 	call      uint64
-	keys      []string               // where it is counted
-	closed    *Closed                // the limit that forbids it; nil if none does
-	throttled bool                   // that limit is of the call or its source, not of the mailbox
-	number    [numCounters]uint64    // the try's number, at the other door the last one's
-	before    [numCounters]time.Time // Last as it was
-	recent    int64                  // the source's entry
+	claimed   bool     // it shows something else than the current code
+	all       []string // every counter that is looked at
+	from      int      // how many of these are of where it comes from
+	keys      []string // where it is counted: all, those of where it comes from, or none
+	closed    *Closed  // the limit that forbids it; nil if none does
+	throttled bool     // that limit is of the call or its source, not of the mailbox
+	entry     int64    // in the lists
+	number    [numBox]uint64
+	before    [numBox]time.Time // Last as it was; at the other door number is the last try's
 }
+
+// The counters of where a try comes from. At the own door it is the source alone: a flood
+// at the any door leaves the owner's telephone its budget.
+const (
+	atSource = iota
+	atPeer
+	atTotal
+	numFrom
+)
+
+// The counters of a mailbox.
+const (
+	atDoor = iota
+	atOtherDoor
+	atBoth
+	numBox
+
+	// atSystem is a further one where the system behind locks mailboxes by itself.
+	atSystem = numBox
+)
 
 // verdict is what became of a reserved try.
 type verdict uint8
@@ -50,44 +60,44 @@ const nextCall = time.Minute
 const SettleWithin = 5 * time.Second
 
 // reserve counts one try as wrong or says which limit closes it. At the any door a
-// try at a closed mailbox is counted too, at its source and its call, where one at
+// try at a closed mailbox is counted too, at its call and where it comes from, as one at
 // no known mailbox is: else the budget of a source would tell which mailboxes exist.
+// A claimed try is counted there alone: it is no guess at the mailbox's code.
 func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attempt) (*try, error) {
-	t := &try{call: at.Call}
-	if !g.calls.take(at.Call, g.now()) {
+	t := &try{call: at.Call, claimed: at.Claim != mailbox.ByCode}
+	if t.claimed {
+		t.call = 0
+	}
+	if !g.calls.take(t.call, g.now()) {
 		t.closed, t.throttled = &Closed{Until: g.now().Add(nextCall), Why: "the call has used up its tries"}, true
 		return t, nil
 	}
-	keys, own := keysOf(a, at), g.systems(a)
-	if own.tries > 0 && len(keys) > atMailbox {
-		keys = append(keys, systemKey(a))
-	}
-	err := g.ledger.Update(ctx, keys, func(c []Counter) bool {
+	own := g.systems(a)
+	t.all, t.from = keysOf(a, at, own.tries > 0 && !t.claimed)
+	mark := markOf(a, at)
+	err := g.ledger.Update(ctx, t.all, func(c []Counter) bool {
 		now, moved := g.now(), false // read here, so that tries follow each other in time
 		for i := range c {
 			moved = c[i].pull(now) || moved
 		}
-		c[atSource].slide(now, sourceWindow)
-		from := g.closedSource(&c[atSource], at)
-		t.keys, t.closed, t.throttled = nil, g.closedMailbox(c, at.Door, now), false
-		if t.closed == nil {
-			t.closed = own.closed(c, at.Door, now)
-		}
+		t.keys, t.throttled = nil, false
+		t.closed = g.closedMailbox(a, at, c[t.from:], own, now)
+		from := g.closedSource(c[:t.from], at, mark, now)
 		switch {
-		case t.closed == nil && from == nil:
-			t.keys = keys
+		case from == nil && t.closed == nil:
+			t.keys = t.all
 		case from == nil && at.Door != mailbox.OwnDoor:
-			t.keys = keys[:atSource+1]
+			t.keys = t.all[:t.from]
 		case t.closed == nil:
 			t.closed, t.throttled = from, true
 		}
 		if t.counted() {
-			t.count(c[:len(t.keys)], own, now)
+			t.count(c[:len(t.keys)], own, at.Door, entry(now, mark), now)
 		}
 		return moved || t.counted()
 	})
 	if err != nil || !t.counted() {
-		g.calls.giveBack(at.Call)
+		g.calls.giveBack(t.call)
 	}
 	return t, err
 }
@@ -95,18 +105,29 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 // counted tells whether t is held against anything in the ledger.
 func (t *try) counted() bool { return len(t.keys) > 0 }
 
-func (t *try) count(c []Counter, own systemLimit, now time.Time) {
-	t.recent = c[atSource].countRecent(now, sourceWindow)
-	for i := atDoor; i < min(len(c), atSystem); i++ {
-		t.before[i] = c[i].Last
+func (t *try) count(c []Counter, own systemLimit, door mailbox.Door, e int64, now time.Time) {
+	t.entry = e
+	c[atSource].list(e, hour)
+	for i := atPeer; i < t.from; i++ {
+		c[i].tally(now)
+	}
+	box := c[t.from:]
+	if t.claimed || len(box) == 0 {
+		return
+	}
+	for i := range box[:numBox] {
+		t.before[i] = box[i].Last
 		if i == atOtherDoor {
-			t.number[i] = c[i].Tries
+			t.number[i] = box[i].Tries
 			continue
 		}
-		t.number[i] = c[i].count(now)
+		t.number[i] = box[i].count(now)
 	}
-	if len(c) > atSystem {
-		c[atSystem].countRecent(now, own.window)
+	if door != mailbox.OwnDoor {
+		box[atDoor].Recent = append(box[atDoor].Recent, e)
+	}
+	if len(box) > atSystem {
+		box[atSystem].list(e, own.window)
 	}
 }
 
@@ -120,49 +141,104 @@ func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
 	defer cancel()
 	return g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
 		now := g.now()
-		c[atSource].dropRecent(t.recent, now)
-		for i := atDoor; i < min(len(c), atSystem); i++ {
-			switch {
-			case v == right:
-				c[i].clear(t.number[i], now)
-			case i != atOtherDoor:
-				c[i].giveBack(t.number[i], t.before[i], now)
-			}
+		c[atSource].drop(t.entry, now)
+		for i := atPeer; i < t.from; i++ {
+			c[i].untally(timeOf(t.entry))
 		}
-		if len(c) > atSystem {
-			c[atSystem].settle(v, t.recent, now)
+		switch box := c[t.from:]; {
+		case len(box) == 0:
+		case !t.claimed:
+			t.settleMailbox(box, v, now)
+		case v == right: // the owner is proved, as if an administrator had looked
+			for i := range box {
+				box[i].forget(now)
+			}
 		}
 		return true
 	})
 }
 
-// closedMailbox is the mailbox's limit that forbids a try now; nil if none does.
-func (g *Guard) closedMailbox(c []Counter, door mailbox.Door, now time.Time) *Closed {
-	if len(c) == 1 {
+func (t *try) settleMailbox(box []Counter, v verdict, now time.Time) {
+	box[atDoor].strike(t.entry)
+	for i := range box[:numBox] {
+		switch {
+		case v == right:
+			box[i].clear(t.number[i], now)
+		case i != atOtherDoor:
+			box[i].giveBack(t.number[i], t.before[i], now)
+		}
+	}
+	if len(box) > atSystem {
+		box[atSystem].settleSystem(v, t.entry, now)
+	}
+}
+
+// closedMailbox is the mailbox's limit that forbids a try now; nil if none does. What
+// closes the doors to codes leaves them open to a claim.
+func (g *Guard) closedMailbox(a mailbox.Account, at mailbox.Attempt, box []Counter, own systemLimit, now time.Time) *Closed {
+	if a.Flags.Locked {
+		return &Closed{Why: "an administrator has locked the mailbox"}
+	}
+	if len(box) == 0 {
 		return nil
 	}
-	if w := c[atMailbox].Wrong(); w >= g.opts.HardStop {
+	if w := box[atBoth].Wrong(); w >= g.opts.HardStop {
 		return &Closed{Why: "too many wrong codes in a row over both doors; unlock the mailbox with `star97 mailbox unlock`"}
 	}
-	until := c[atDoor].Last.Add(g.opts.wait(door != mailbox.OwnDoor, c[atDoor].Wrong()))
+	if at.Claim != mailbox.ByCode {
+		return nil
+	}
+	if c := g.closedDoor(&box[atDoor], at.Door != mailbox.OwnDoor, now); c != nil {
+		return c
+	}
+	return own.closed(box, at.Door, now)
+}
+
+// closedDoor is the limit of one door of a mailbox.
+func (g *Guard) closedDoor(c *Counter, anyDoor bool, now time.Time) *Closed {
+	if anyDoor && g.opts.CloseForGood > 0 && c.Wrong() >= g.opts.CloseForGood {
+		return &Closed{Why: "too many wrong codes in a row at the any door; the owner's own telephone, `star97 mailbox unlock` or a one-time code opens it"}
+	}
+	until := c.Last.Add(g.opts.wait(anyDoor, c.Wrong()))
+	if anyDoor {
+		c.slide(now, hour)
+		if free := c.free(g.opts.MailboxPerHour, hour); free.After(until) {
+			until = free
+		}
+	}
 	if now.Before(until) {
-		return &Closed{Until: until, Why: "too many wrong codes in a row at this door"}
+		return &Closed{Until: until, Why: "too many wrong codes at this door"}
 	}
 	return nil
 }
 
-// closedSource is the limit of the try's source, of a believed caller or else of
-// the whole peer; nil if it allows the try.
-func (g *Guard) closedSource(c *Counter, at mailbox.Attempt) *Closed {
-	limit, why := g.opts.SourcePerHour, "too many wrong codes from this caller within an hour"
+// closedSource is the limit of where a try comes from; nil if all allow it.
+func (g *Guard) closedSource(from []Counter, at mailbox.Attempt, mark int64, now time.Time) *Closed {
+	who, tries, boxes := "this caller", g.opts.SourcePerHour, g.opts.SourceMailboxes
 	if at.Caller == "" {
-		limit, why = g.opts.PeerPerHour, "too many wrong codes from this peer's unknown callers within an hour"
+		who, tries, boxes = "the unknown callers of this peer", g.opts.UnknownPerHour, g.opts.UnknownMailboxes
 	}
-	if len(c.Recent) < limit {
+	source := &from[atSource]
+	source.slide(now, hour)
+	if until := source.free(tries, hour); now.Before(until) {
+		return &Closed{Until: until, Why: "too many wrong codes from " + who + " within an hour"}
+	}
+	if at.Door == mailbox.OwnDoor {
 		return nil
 	}
-	oldest := c.Recent[len(c.Recent)-limit]
-	return &Closed{Until: time.UnixMilli(oldest).Add(sourceWindow), Why: why}
+	if until := source.freeOthers(mark, boxes); now.Before(until) {
+		return &Closed{Until: until, Why: "wrong codes at too many mailboxes from " + who + " within an hour"}
+	}
+	return cmp.Or(closedTally(&from[atPeer], g.opts.PeerPerHour, "through this peer", now),
+		closedTally(&from[atTotal], g.opts.TotalPerHour, "altogether", now))
+}
+
+func closedTally(c *Counter, limit int, which string, now time.Time) *Closed {
+	c.slide(now, tallyWindow)
+	if until := c.tallied(limit); now.Before(until) {
+		return &Closed{Until: until, Why: "too many wrong codes " + which + " within an hour"}
+	}
+	return nil
 }
 
 // verdictOf reads the answer to a Verify. A try is given back only where the
@@ -201,41 +277,4 @@ func inService(c mailbox.Code) bool {
 		return false
 	}
 	return true
-}
-
-// keysOf names the counters of a try. A source is a believed caller behind a peer's
-// address, or all others behind it together: many people may share a trunk, and no
-// ten of them may close it to the rest. It has a budget for each door, so that a
-// stranger who shows the owner's number at the any door cannot use up that of the
-// owner's own phone. The same number in two tenants is two people, where the caller's is known
-// and at the own door always.
-func keysOf(a mailbox.Account, at mailbox.Attempt) []string {
-	door, other := "any", "own"
-	if at.Door == mailbox.OwnDoor {
-		door, other = other, door
-	}
-	who := at.Peer + "\n" + at.Source + "\n" + at.Caller
-	switch {
-	case at.Home != "":
-		who += "\n" + at.Home
-	case at.Door == mailbox.OwnDoor && a.Domain != "":
-		who += "\n" + a.Domain
-	}
-	source := "source-" + door + ":" + bounded(who)
-	if a.ID == "" {
-		return []string{source}
-	}
-	box := bounded(a.Backend + "\n" + a.ID)
-	return []string{source, door + ":" + box, other + ":" + box, "both:" + box}
-}
-
-// maxKey bounds the part of a key that comes from outside, in bytes.
-const maxKey = 128
-
-func bounded(s string) string {
-	if len(s) <= maxKey {
-		return s
-	}
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])
 }

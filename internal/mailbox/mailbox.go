@@ -91,6 +91,7 @@ type Attempt struct {
 	Caller    string // believed caller: number or user; empty if nobody is believed
 	Home      string // tenant of that caller; empty if it is not known
 	Call      uint64 // this process's own number of the call; 0: outside a call
+	Asked     uint64 // tells one mailbox that was asked for from another, whether it exists or not, in this process alone; 0: nobody was asked for
 	CallID    string
 	Policy    string // rules for new codes of this call, for audit; empty: the trail's
 	Intent    string // ties the records of one change together; empty outside a change

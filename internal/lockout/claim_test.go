@@ -1,0 +1,154 @@
+package lockout_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"star97/internal/lockout"
+	"star97/internal/mailbox"
+)
+
+func (h *house) claim(door mailbox.Door, c mailbox.Claim) mailbox.Attempt {
+	at := h.call(door)
+	at.Claim = c
+	return at
+}
+
+// A one-time code is possible while wrong codes have closed the doors, and a right one
+// opens both as an administrator does.
+func TestARightOneTimeCodeOpensBothDoors(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(10, anna, mailbox.AnyDoor)
+	h.wrongTimes(5, anna, mailbox.OwnDoor)
+	require.Equal(t, mailbox.WrongPIN, h.verifyAs(h.claim(mailbox.OwnDoor, mailbox.ByOneTime), anna, wrongCode))
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.OwnDoor, rightCode))
+	require.Equal(t, mailbox.OK, h.verifyAs(h.claim(mailbox.OwnDoor, mailbox.ByOneTime), anna, rightCode))
+	s, err := h.State(t.Context(), anna)
+	require.NoError(t, err)
+	require.Zero(t, s)
+	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+}
+
+// One that is done by a claim proves the owner as well.
+func TestAClaimedChangeOpensBothDoors(t *testing.T) {
+	for _, c := range []mailbox.Claim{mailbox.ByOneTime, mailbox.ByFirstUse} {
+		h := open(t)
+		h.wrongTimes(5, anna, mailbox.OwnDoor)
+		r := h.Change(t.Context(), anna, code(t, rightCode), code(t, "605172"), h.claim(mailbox.OwnDoor, c))
+		require.Equal(t, mailbox.Done, r.Outcome, c)
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Zero(t, s)
+	}
+}
+
+// Tries with one-time codes are held against nothing but where they come from.
+func TestWrongOneTimeCodesCountAtTheirSourceAlone(t *testing.T) {
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		h := open(t)
+		at := h.claim(door, mailbox.ByOneTime)
+		for range 29 {
+			require.Equal(t, mailbox.WrongPIN, h.verifyAs(at, anna, wrongCode), "more than three in one call")
+		}
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Zero(t, s)
+		require.Equal(t, mailbox.OK, h.tryOnce(anna, door, rightCode))
+		require.Equal(t, mailbox.WrongPIN, h.verifyAs(at, anna, wrongCode))
+		require.NotEqual(t, mailbox.OK, h.verifyAs(at, anna, rightCode), "the thirty-first of the source")
+	}
+}
+
+func TestTheHardStopStopsClaimsToo(t *testing.T) {
+	h := open(t)
+	h.wrongTimes(100, anna, mailbox.AnyDoor)
+	for _, c := range []mailbox.Claim{mailbox.ByOneTime, mailbox.ByFirstUse} {
+		at := h.claim(mailbox.OwnDoor, c)
+		require.Equal(t, mailbox.Locked, h.verifyAs(at, anna, rightCode))
+		r := h.Change(t.Context(), anna, code(t, rightCode), code(t, "605172"), at)
+		require.Equal(t, mailbox.Refused, r.Outcome)
+		require.Equal(t, mailbox.Locked, r.Reason)
+	}
+	require.Zero(t, h.sys.changed)
+}
+
+// The limits of the system behind are its own: a one-time code is not asked there.
+func TestAOneTimeCodeLeavesTheSystemsLimit(t *testing.T) {
+	h := openBefore(t, 3, time.Hour)
+	require.Equal(t, mailbox.WrongPIN, h.tryOnce(anna, mailbox.AnyDoor, wrongCode))
+	require.Equal(t, mailbox.OK, h.verifyAs(h.claim(mailbox.AnyDoor, mailbox.ByOneTime), anna, rightCode))
+	require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+}
+
+// A mailbox that an administrator has locked is asked for nothing at either door; the any
+// door's answer is that of any closed mailbox, after the same work.
+func TestLockedByAnAdministrator(t *testing.T) {
+	locked := anna
+	locked.Flags.Locked = true
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		h := open(t)
+		for _, c := range []mailbox.Claim{mailbox.ByCode, mailbox.ByOneTime} {
+			for _, digits := range []string{rightCode, wrongCode} {
+				_, before := h.sys.asked()
+				err := h.Verify(t.Context(), locked, code(t, digits), h.claim(door, c))
+				require.ErrorIs(t, err, mailbox.Locked)
+				var closed *lockout.Closed
+				require.ErrorAs(t, err, &closed)
+				require.True(t, closed.Until.IsZero())
+				verified, spent := h.sys.asked()
+				require.Zero(t, verified)
+				require.Equal(t, before+1, spent)
+			}
+		}
+		r := h.Change(t.Context(), locked, code(t, rightCode), code(t, "605172"), h.call(door))
+		require.Equal(t, mailbox.Locked, r.Reason)
+		require.Zero(t, h.sys.changed)
+		s, err := h.State(t.Context(), anna)
+		require.NoError(t, err)
+		require.Zero(t, s, "nothing is held against the mailbox")
+		require.NoError(t, h.Unlock(t.Context(), locked, "admin", ""))
+		require.Equal(t, mailbox.Locked, h.tryOnce(locked, door, rightCode), "the store has to forget it")
+	}
+}
+
+// post is a system that can send one-time codes.
+type post struct {
+	*system
+	sent int
+	err  error
+}
+
+func (p *post) Send(context.Context, mailbox.Account, mailbox.Attempt) error {
+	p.sent++
+	return p.err
+}
+
+// Who has one-time codes sent uses up what a source may guess.
+func TestSendingIsBoundedBySource(t *testing.T) {
+	h := open(t)
+	p := &post{system: h.sys}
+	guard, err := lockout.New(p, h.ledger, lockout.DefaultOptions(), h.now)
+	require.NoError(t, err)
+	send := func(a mailbox.Account) mailbox.Code {
+		return mailbox.CodeOf(guard.Send(t.Context(), a, h.call(mailbox.AnyDoor)))
+	}
+	p.err = mailbox.Unavailable
+	for range 40 {
+		require.Equal(t, mailbox.Unavailable, send(anna))
+	}
+	p.sent, p.err = 0, nil
+	for range 30 {
+		require.Equal(t, mailbox.OK, send(anna), "what was not sent for want of service costs nothing")
+	}
+	require.Equal(t, mailbox.Locked, send(anna))
+	require.Equal(t, mailbox.Locked, send(bert))
+	require.Equal(t, 30, p.sent)
+	h.pass(time.Hour)
+	locked := anna
+	locked.Flags.Locked = true
+	require.Equal(t, mailbox.Locked, send(locked))
+	require.Equal(t, 30, p.sent)
+	require.ErrorIs(t, h.Send(t.Context(), anna, h.call(mailbox.OwnDoor)), mailbox.NotFound, "a system that sends nothing")
+}
