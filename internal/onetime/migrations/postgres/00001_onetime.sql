@@ -1,0 +1,17 @@
+-- +goose Up
+-- As for SQLite.
+CREATE TABLE one_time (
+    owner  BYTEA   PRIMARY KEY,
+    salt   BYTEA   NOT NULL,
+    hash   BYTEA   NOT NULL,
+    memory INTEGER NOT NULL,
+    passes INTEGER NOT NULL,
+    until  BIGINT  NOT NULL,
+    tried  BIGINT  NOT NULL,
+    sent   BYTEA   NOT NULL,
+    forget BIGINT  NOT NULL
+);
+CREATE INDEX one_time_forget ON one_time (forget);
+
+-- +goose Down
+DROP TABLE one_time;

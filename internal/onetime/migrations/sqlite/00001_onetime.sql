@@ -1,0 +1,17 @@
+-- +goose Up
+-- A row for each mailbox whose one-time code was sent or tried lately.
+CREATE TABLE one_time (
+    owner  BLOB    PRIMARY KEY, -- SHA-256 of backend and mailbox
+    salt   BLOB    NOT NULL,    -- empty: there is no code, or it was used
+    hash   BLOB    NOT NULL,
+    memory INTEGER NOT NULL,    -- cost of the hash: KiB
+    passes INTEGER NOT NULL,
+    until  INTEGER NOT NULL,    -- Unix milliseconds; from then on the code is worth nothing
+    tried  INTEGER NOT NULL,    -- how often, since the code was sent
+    sent   BLOB    NOT NULL,    -- when codes were sent: Unix milliseconds, eight bytes each, big endian, oldest first
+    forget INTEGER NOT NULL     -- Unix milliseconds; from then on the row tells nothing
+) STRICT, WITHOUT ROWID;
+CREATE INDEX one_time_forget ON one_time (forget);
+
+-- +goose Down
+DROP TABLE one_time;

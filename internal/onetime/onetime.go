@@ -1,0 +1,253 @@
+// Package onetime is a mailbox.Store that wraps another and knows, beside the codes of
+// mailboxes, one-time codes: it sends one to the owner's address on file, tells whether
+// what was typed is that code, and has the wrapped store grant a change to the call that
+// typed it. Attempts with another claim pass through. How a code reaches its owner is the
+// Carrier's matter, declared here.
+//
+// A code is kept as argon2id (RFC 9106) of a random salt: who reads the database, and
+// could try the hundred million codes of eight digits against a fast hash within a
+// second, needs two months of a core for one that is worth nothing after ten minutes. A
+// try is counted before it is looked at, so ten at once get no more than one after the
+// other; of two right ones at once the first wins. All of this holds between the nodes
+// that share a database.
+//
+// Whether a mailbox exists, has an address, or has used up its codes can be told neither
+// by the answers to Verify nor by the work that Send and Verify do.
+package onetime
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"star97/internal/hashpool"
+	"star97/internal/mailbox"
+	"star97/internal/pin"
+	"star97/internal/sqlkit"
+)
+
+// Store is what a Desk wraps.
+type Store interface {
+	mailbox.Store
+	mailbox.Granter
+}
+
+// Carrier brings one-time codes to their owners.
+type Carrier interface {
+	// Carry takes a code that is good until a time to the owner of a, and returns before
+	// it has arrived. It keeps no code longer than that, and none where it would survive
+	// the process. Errors: NotFound where there is no way to the owner, Busy, Unavailable.
+	Carry(ctx context.Context, a mailbox.Account, code pin.PIN, until time.Time) error
+}
+
+const (
+	hashers   = 2               // at a time
+	queued    = 32              // callers who wait for that
+	queueWait = 3 * time.Second // and for how long
+)
+
+// Desk is the Store with one-time codes. It is safe for concurrent use.
+type Desk struct {
+	store   Store
+	db      *sqlkit.DB
+	carrier Carrier
+	opts    Options
+	cost    cost
+	now     func() time.Time
+	pool    *hashpool.Pool
+	decoy   record // stands in for the code of a mailbox that has none
+	proofs  proofs
+}
+
+var (
+	_ mailbox.Store    = (*Desk)(nil)
+	_ mailbox.Sender   = (*Desk)(nil)
+	_ mailbox.Lagging  = (*Desk)(nil)
+	_ mailbox.Declarer = (*Desk)(nil)
+)
+
+// New brings the tables in db up to date, which stays the caller's. A nil carrier sends
+// nothing; a nil now is time.Now. Errors are sqlkit's sentences or that of
+// Options.Validate.
+func New(ctx context.Context, db *sqlkit.DB, store Store, carrier Carrier, opts Options, now func() time.Time) (*Desk, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	d := &Desk{
+		store: store, db: db, carrier: carrier, opts: opts, cost: usual, now: now,
+		pool: hashpool.New(hashers, queued, queueWait),
+	}
+	if opts.Rehearsal {
+		d.cost = cheap
+	}
+	d.decoy = record{salt: make([]byte, saltSize), hash: make([]byte, hashSize), cost: d.cost}
+	rand.Read(d.decoy.salt) // it never fails (crypto/rand)
+	rand.Read(d.decoy.hash)
+	return d, nil
+}
+
+// Lookup passes through.
+func (d *Desk) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
+	return d.store.Lookup(ctx, q)
+}
+
+// Lag is the wrapped store's.
+func (d *Desk) Lag(a mailbox.Account) time.Duration {
+	if l, ok := d.store.(mailbox.Lagging); ok {
+		return l.Lag(a)
+	}
+	return 0
+}
+
+// Traits are the wrapped store's.
+func (d *Desk) Traits(a mailbox.Account) mailbox.Traits {
+	if t, ok := d.store.(mailbox.Declarer); ok {
+		return t.Traits(a)
+	}
+	return mailbox.Traits{}
+}
+
+// Send makes a one-time code, which takes the place of the one before, and gives it to
+// the Carrier. One that the Carrier does not take is withdrawn and was none of the day's.
+func (d *Desk) Send(ctx context.Context, a mailbox.Account, _ mailbox.Attempt) error {
+	const op = "send"
+	code, err := pin.Generate(pin.Policy{MinLen: d.opts.Digits, MaxLen: d.opts.Digits}, pin.Context{}, rand.Reader)
+	if err != nil {
+		return mailbox.Fail(op, mailbox.Unavailable, err)
+	}
+	defer code.Wipe()
+	fresh := d.decoy
+	if err := d.pool.Do(ctx, op, func() { fresh = seal(&code, d.cost) }); err != nil {
+		return err
+	}
+	until := d.now().Add(d.opts.Life)
+	refused := sendable(a)
+	kept, err := d.keep(ctx, ownerOf(a), &fresh, until, refused == nil)
+	switch {
+	case err != nil:
+		return fail(op, err)
+	case refused != nil:
+		return refused
+	case !kept:
+		return mailbox.Fail(op, mailbox.Throttled, fmt.Errorf("the mailbox was sent %d one-time codes within a day", d.opts.PerDay))
+	case d.carrier == nil:
+		err = mailbox.Fail(op, mailbox.Unavailable, errNoCarrier)
+	default:
+		err = d.carrier.Carry(ctx, a, code, until)
+	}
+	if err == nil {
+		return nil
+	}
+	if lost := d.withdraw(ctx, ownerOf(a), &fresh); lost != nil {
+		err = mailbox.Fail(op, mailbox.CodeOf(err), errors.Join(err, lost))
+	}
+	return err
+}
+
+var errNoCarrier = errors.New("nobody carries one-time codes here: this is not the service")
+
+// sendable says why a code for a would be of no use, or nil.
+func sendable(a mailbox.Account) error {
+	code := mailbox.OK
+	switch {
+	case a.ID == "":
+		code = mailbox.NotFound
+	case a.Flags.Disabled:
+		code = mailbox.Disabled
+	case a.Flags.Locked:
+		code = mailbox.Locked
+	case a.Flags.CannotChange:
+		code = mailbox.CannotChange
+	}
+	if code == mailbox.OK {
+		return nil
+	}
+	return mailbox.Fail("send", code, nil)
+}
+
+// Verify with the claim ByOneTime tells whether code is the mailbox's one-time code, and
+// uses it up. The errors are WrongPIN, whatever is wrong with code or mailbox, Busy and
+// Unavailable.
+func (d *Desk) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	if at.Claim != mailbox.ByOneTime {
+		return d.store.Verify(ctx, a, code, at)
+	}
+	const op = "verify"
+	defer code.Wipe()
+	if !d.proofs.room(d.now()) {
+		return mailbox.Fail(op, mailbox.Busy, errors.New("too many calls have proved a one-time code and not used it yet"))
+	}
+	owner := ownerOf(a)
+	r, good, err := d.count(ctx, owner)
+	if err != nil {
+		return fail(op, err)
+	}
+	right := false
+	if err := d.pool.Do(ctx, op, func() { right = r.matches(&code) }); err != nil {
+		if good && mailbox.CodeOf(err) == mailbox.Busy {
+			// The try was not looked at, and not for the caller's doing. A count that
+			// stays too high is no harm.
+			_ = d.giveBack(ctx, owner, &r)
+		}
+		return err
+	}
+	if !right || !good {
+		return mailbox.Fail(op, mailbox.WrongPIN, nil)
+	}
+	switch first, err := d.use(ctx, owner, &r); {
+	case err != nil:
+		return fail(op, err)
+	case !first:
+		return mailbox.Fail(op, mailbox.WrongPIN, errors.New("another call was faster, or a newer code was sent"))
+	}
+	d.proofs.keep(at.Call, owner, d.now().Add(d.opts.Life))
+	return nil
+}
+
+// errUnproved is the answer to a change by a call that has not proved its claim.
+var errUnproved = errors.New("this call has not typed the mailbox's one-time code, or has changed its code already")
+
+// Change with the claim ByOneTime has the wrapped store grant next, once, to the call
+// that has proved the claim by Verify within the life of a code; current is not looked
+// at. A change that was refused may be asked for again.
+func (d *Desk) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	if at.Claim != mailbox.ByOneTime {
+		return d.store.Change(ctx, a, current, next, at)
+	}
+	defer current.Wipe()
+	defer next.Wipe()
+	p, ok := d.proofs.take(at.Call, ownerOf(a), d.now())
+	if !ok {
+		return mailbox.Refuse(mailbox.Fail("change", mailbox.WrongPIN, errUnproved))
+	}
+	r := d.store.Grant(ctx, a, next, at)
+	if r.Outcome == mailbox.Refused {
+		d.proofs.keep(at.Call, p.owner, p.until)
+	}
+	return r
+}
+
+// Forget makes the code that a was sent worth nothing: for a mailbox that was given to
+// somebody else, or whose address was altered.
+func (d *Desk) Forget(ctx context.Context, a mailbox.Account) error {
+	return fail("forget", d.clear(ctx, ownerOf(a)))
+}
+
+// fail gives a database's error its code.
+func fail(op string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sqlkit.ErrBusy):
+		return mailbox.Fail(op, mailbox.Busy, err)
+	}
+	return mailbox.Fail(op, mailbox.Unavailable, err)
+}
