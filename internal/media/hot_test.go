@@ -12,6 +12,7 @@ import (
 	"star97/internal/codec"
 	"star97/internal/dtmf"
 	"star97/internal/metrics"
+	"star97/internal/srtp"
 )
 
 // sink is a socket that takes everything and brings nothing.
@@ -32,6 +33,20 @@ type bench struct {
 	far  rtp.Header
 	data []byte
 	due  []turn
+
+	theirs *srtp.Context // nil: plain RTP
+	sealed []byte
+}
+
+// protect gives the session keys.
+func (b *bench) protect(t testing.TB) {
+	stream, theirs := benchStream, srtp.NewKey(srtp.AES128SHA80)
+	stream.OurKey, stream.TheirKey = srtp.NewKey(srtp.AES128SHA80), theirs
+	b.Set(stream)
+	var err error
+	b.theirs, err = srtp.NewContext(&theirs)
+	require.NoError(t, err)
+	b.sealed = make([]byte, 0, 400)
 }
 
 var benchStream = Stream{Remote: signalled, RemoteRTCP: netip.AddrPortFrom(signalled.Addr(), 4001), Codec: codec.PCMU,
@@ -62,7 +77,12 @@ func (b *bench) hear(pt uint8, payload []byte) {
 	b.data = b.data[:headerSize+len(payload)]
 	b.far.MarshalTo(b.data)
 	copy(b.data[headerSize:], payload)
-	b.receive(b.data, signalled, b.now)
+	if b.theirs == nil {
+		b.receive(b.data, signalled, b.now)
+		return
+	}
+	b.sealed, _ = b.theirs.Protect(b.sealed, b.data)
+	b.receive(b.sealed, signalled, b.now)
 }
 
 func (b *bench) audio(payload []byte) {
@@ -125,6 +145,24 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	require.Equal(t, 2+20+1001+2*1001, b.sink.sent)
 }
 
+func TestProtectedHotPathsAllocateNothing(t *testing.T) {
+	payload, pieces := make([]byte, 160), keyPieces()
+	b := newBench(t, &sink{})
+	b.protect(t)
+	require.Zero(t, testing.AllocsPerRun(1000, func() { b.audio(payload) }), "an audio packet")
+	require.Zero(t, testing.AllocsPerRun(1000, func() { require.Equal(t, 2, b.press(pieces)) }), "a key")
+	require.Equal(t, uint64(1001+7*1001), b.Stats().PacketsIn)
+
+	b = newBench(t, &sink{})
+	b.protect(t)
+	b.Start(0)
+	b.Say(Utterance{Clips: [MaxClips]Clip{make(bytesClip, 1<<20)}})
+	for range 20 { // let the ring's cells grow
+		b.frame()
+	}
+	require.Zero(t, testing.AllocsPerRun(1000, b.frame), "a frame")
+}
+
 // BenchmarkReceivePacket is the way of one packet from the socket's buffer to the
 // event queue: parse, latch, statistics, and for keys the decoder. A key is seven
 // packets; its figure is per packet.
@@ -132,6 +170,14 @@ func BenchmarkReceivePacket(b *testing.B) {
 	payload, pieces := make([]byte, 160), keyPieces()
 	b.Run("audio", func(b *testing.B) {
 		s := newBench(b, &sink{})
+		b.ReportAllocs()
+		for b.Loop() {
+			s.audio(payload)
+		}
+	})
+	b.Run("audio-srtp", func(b *testing.B) { // with the far end's half
+		s := newBench(b, &sink{})
+		s.protect(b)
 		b.ReportAllocs()
 		for b.Loop() {
 			s.audio(payload)

@@ -1,5 +1,5 @@
 // Package media owns the RTP of a call (RFC 3550): ports, symmetric RTP with a
-// source latch, RTCP, telephone-event reception and prompt playing by absolute
+// source latch, RTCP, SRTP, telephone-event reception and prompt playing by absolute
 // deadlines. It does not decide what is said and knows no SIP.
 package media
 
@@ -9,6 +9,7 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
+	"star97/internal/srtp"
 )
 
 // Engine opens sessions and owns the goroutines that carry their packets.
@@ -67,6 +68,9 @@ type Stream struct {
 	// media leave by an address that they do not signal. Whoever can reach the port
 	// first takes the call.
 	AnyHost bool
+	// OurKey protects what we send, TheirKey what comes (SRTP); zero: plain RTP. A packet
+	// that opens under TheirKey is the caller's, whatever host it comes from.
+	OurKey, TheirKey srtp.Key
 }
 
 // Clip is one recorded sentence, ready in every codec (prompt.Audio).

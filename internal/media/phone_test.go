@@ -3,6 +3,7 @@ package media_test
 import (
 	"bytes"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"star97/internal/codec"
 	"star97/internal/dtmf"
 	"star97/internal/media"
+	"star97/internal/srtp"
 )
 
 const (
@@ -38,6 +40,52 @@ type phone struct {
 	packets           chan heard
 	reports           chan []rtcp.Packet
 	marks             chan struct{}
+	keys              keys // of SRTP; zero in a world without
+}
+
+// keys are those of one call.
+type keys struct {
+	engines, phones         srtp.Key // for what each sends
+	mu                      sync.Mutex
+	out, outControl         *srtp.Context // of the phone; RTP and RTCP are sent and read by several goroutines
+	fromEngine, fromControl *srtp.Context
+}
+
+func (k *keys) init(t testing.TB) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.engines, k.phones = srtp.NewKey(srtp.AES128SHA80), srtp.NewKey(srtp.AES256GCM)
+	for context, key := range map[**srtp.Context]*srtp.Key{&k.out: &k.phones, &k.outControl: &k.phones, &k.fromEngine: &k.engines, &k.fromControl: &k.engines} {
+		var err error
+		*context, err = srtp.NewContext(key)
+		require.NoError(t, err)
+	}
+}
+
+// opened is what is in a datagram of the engine.
+func (k *keys) opened(data []byte, open func(c *srtp.Context, dst, data []byte) ([]byte, error), c **srtp.Context) []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if *c == nil || bytes.Equal(data, mark) {
+		return data
+	}
+	plain, err := open(*c, nil, data)
+	if err != nil {
+		return nil
+	}
+	return plain
+}
+
+// sealed is a datagram of the phone.
+func (k *keys) sealed(t testing.TB, data []byte, seal func(c *srtp.Context, dst, data []byte) ([]byte, error), c *srtp.Context) []byte {
+	if c == nil {
+		return data
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out, err := seal(c, nil, data)
+	require.NoError(t, err)
+	return out
 }
 
 // heard is one packet as it came.
@@ -52,6 +100,9 @@ func (w world) phone(t testing.TB, local netip.Addr) *phone {
 		header: rtp.Header{Version: 2, SSRC: 0x51515151, SequenceNumber: 65530, Timestamp: 0xFFFFFF00}}
 	p.rtp, p.addr = w.socket(t, local)
 	p.rtcp, p.control = w.socket(t, local)
+	if w.protected {
+		p.keys.init(t)
+	}
 	done := make(chan struct{}, 2)
 	go func() { p.readRTP(); done <- struct{}{} }()
 	go func() { p.readRTCP(); done <- struct{}{} }()
@@ -71,9 +122,10 @@ func (p *phone) readRTP() {
 			return
 		}
 		h := heard{at: time.Now()}
-		if bytes.Equal(buf[:n], mark) {
+		data := p.keys.opened(buf[:n], (*srtp.Context).Open, &p.keys.fromEngine)
+		if bytes.Equal(data, mark) {
 			p.marks <- struct{}{}
-		} else if h.Unmarshal(bytes.Clone(buf[:n])) == nil {
+		} else if h.Unmarshal(bytes.Clone(data)) == nil {
 			select {
 			case p.packets <- h:
 			default: // nobody listens
@@ -89,9 +141,10 @@ func (p *phone) readRTCP() {
 			return
 		}
 		var c rtcp.CompoundPacket // checks the rules of RFC 3550 section 6.1
-		if bytes.Equal(buf[:n], mark) {
+		data := p.keys.opened(buf[:n], (*srtp.Context).OpenControl, &p.keys.fromControl)
+		if bytes.Equal(data, mark) {
 			p.marks <- struct{}{}
-		} else if c.Unmarshal(bytes.Clone(buf[:n])) == nil {
+		} else if c.Unmarshal(bytes.Clone(data)) == nil {
 			select {
 			case p.reports <- c:
 			default: // nobody listens
@@ -103,7 +156,8 @@ func (p *phone) readRTCP() {
 // stream is what was negotiated with this phone: PCMU, 20 ms, both ways.
 func (p *phone) stream() media.Stream {
 	return media.Stream{Remote: p.addr, RemoteRTCP: p.control, Codec: codec.PCMU, PT: 0,
-		EventPT: eventPT, EventRate: 8000, RedPT: redPT, PTime: frame, Send: true, Recv: true}
+		EventPT: eventPT, EventRate: 8000, RedPT: redPT, PTime: frame, Send: true, Recv: true,
+		OurKey: p.keys.engines, TheirKey: p.keys.phones}
 }
 
 // held is the stream while the far end has put us on hold.
@@ -215,6 +269,7 @@ func (p *phone) send(c media.PacketConn, pt uint8, marker bool, payload []byte) 
 	h.PayloadType, h.Marker = pt, marker
 	data, err := (&rtp.Packet{Header: h, Payload: payload}).Marshal()
 	require.NoError(p.t, err)
+	data = p.keys.sealed(p.t, data, (*srtp.Context).Protect, p.keys.out)
 	_, err = c.WriteToUDPAddrPort(data, p.to)
 	require.NoError(p.t, err)
 	p.header.SequenceNumber++
@@ -245,6 +300,7 @@ func (p *phone) report(c media.PacketConn, packets ...rtcp.Packet) {
 
 func (p *phone) reportRaw(c media.PacketConn, data []byte) {
 	p.t.Helper()
+	data = p.keys.sealed(p.t, data, (*srtp.Context).ProtectControl, p.keys.outControl)
 	_, err := c.WriteToUDPAddrPort(data, netip.AddrPortFrom(p.to.Addr(), p.to.Port()+1))
 	require.NoError(p.t, err)
 }

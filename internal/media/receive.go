@@ -105,7 +105,10 @@ func (s *session) receive(data []byte, from netip.AddrPort, now time.Duration) {
 // type that was agreed (RFC 3550 appendix A.1).
 func (s *session) wellFormed(data []byte, now time.Duration) bool {
 	p := &s.parsed
-	if len(data) < headerSize || data[0]>>6 != 2 || p.Unmarshal(data) != nil {
+	if len(data) < headerSize || data[0]>>6 != 2 {
+		return false
+	}
+	if data = s.guard.open(data); data == nil || p.Unmarshal(data) != nil {
 		return false
 	}
 	switch p.PayloadType {

@@ -92,6 +92,9 @@ func (s *session) sendRTCP(packets []rtcp.Packet) {
 	if err != nil || !to.IsValid() {
 		return
 	}
+	if data = s.guard.sealControl(data); data == nil {
+		return
+	}
 	if _, err := s.ports.rtcp.WriteToUDPAddrPort(data, to); err == nil {
 		s.rtcp.sent = true
 	}
@@ -128,7 +131,7 @@ func (s *session) receiveRTCP(data []byte, from netip.AddrPort, now time.Duratio
 	if s.closed {
 		return
 	}
-	if !s.rtcpFrom(from) || !validCompound(data) {
+	if data = s.guard.openControl(data); data == nil || !s.guard.proves() && !s.rtcpFrom(from) || !validCompound(data) {
 		s.dropped++
 		return
 	}

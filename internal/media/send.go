@@ -37,8 +37,10 @@ func (s *session) transmit(now time.Duration) {
 	payload := s.packet[headerSize:]
 	started, finished := s.player.fill(payload)
 	s.out.put(s.packet)
-	if _, err := s.ports.rtp.WriteToUDPAddrPort(s.packet, s.latch.target()); err == nil {
-		s.stats.PacketsOut++
+	if sealed := s.guard.seal(s.packet); sealed != nil {
+		if _, err := s.ports.rtp.WriteToUDPAddrPort(sealed, s.latch.target()); err == nil {
+			s.stats.PacketsOut++
+		}
 	}
 	s.out.advance(len(payload), s.frame)
 	tag := s.player.utter.Tag

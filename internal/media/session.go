@@ -42,6 +42,7 @@ type session struct {
 	packet  []byte // header and payload of one frame
 	queue   queue
 	receiver
+	guard protection
 	rtcp  reporter
 	alarm alarm
 	stats Stats
@@ -88,7 +89,9 @@ func (s *session) Set(stream Stream) {
 	s.stream, s.frame = stream, frameTime(stream.PTime)
 	s.setReceive(before, now)
 	s.setCodec(audio)
-	s.latch.signaller, s.latch.anyHost = stream.Signaller, stream.AnyHost && s.started
+	s.guard.rekey(stream.OurKey, stream.TheirKey)
+	s.latch.signaller = stream.Signaller
+	s.admitHosts()
 	moved := stream.Remote.IsValid() && stream.Remote != s.latch.signalled
 	if moved {
 		s.rtcp.source = netip.AddrPort{}
@@ -100,6 +103,10 @@ func (s *session) Set(stream Stream) {
 	}
 	s.turn(now, moved)
 }
+
+// admitHosts lets any host be the caller's where that is wanted, from Start on, or where
+// each packet proves whose it is.
+func (s *session) admitHosts() { s.latch.anyHost = s.stream.AnyHost && s.started || s.guard.proves() }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
@@ -151,7 +158,7 @@ func (s *session) Start(lead time.Duration) {
 	}
 	now := s.engine.now()
 	s.started, s.heard = true, now
-	s.latch.anyHost = s.stream.AnyHost
+	s.admitHosts()
 	s.player.lead = int(max(lead, 0).Milliseconds())
 	s.startAlarms(now)
 	s.turn(now, false)
