@@ -41,7 +41,8 @@ race: # with the race detector: all rooms, then the whole service with a spread 
 calls: # every call of the service and of the program in real time; the program has the race detector where a test asks for it
 	$(GO) test -count=1 -timeout 30m -p 2 ./internal/app ./cmd/star97
 
-rounds: # the simulation without the race detector, which makes a round ten times as long
+rounds: # what the race detector alters: the simulation, whose rounds take ten times as long, and what allocates nothing
+	$(GO) test -count=1 -run 'AllocatesNothing|AllocateNothing' ./internal/srtp ./internal/media
 	$(GO) test -count=1 -run '^TestRounds$$' ./internal/sim
 
 bench: ## measure the hot paths and the program under load: a table, and bin/bench.json

@@ -145,24 +145,6 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	require.Equal(t, 2+20+1001+2*1001, b.sink.sent)
 }
 
-func TestProtectedHotPathsAllocateNothing(t *testing.T) {
-	payload, pieces := make([]byte, 160), keyPieces()
-	b := newBench(t, &sink{})
-	b.protect(t)
-	require.Zero(t, testing.AllocsPerRun(1000, func() { b.audio(payload) }), "an audio packet")
-	require.Zero(t, testing.AllocsPerRun(1000, func() { require.Equal(t, 2, b.press(pieces)) }), "a key")
-	require.Equal(t, uint64(1001+7*1001), b.Stats().PacketsIn)
-
-	b = newBench(t, &sink{})
-	b.protect(t)
-	b.Start(0)
-	b.Say(Utterance{Clips: [MaxClips]Clip{make(bytesClip, 1<<20)}})
-	for range 20 { // let the ring's cells grow
-		b.frame()
-	}
-	require.Zero(t, testing.AllocsPerRun(1000, b.frame), "a frame")
-}
-
 // BenchmarkReceivePacket is the way of one packet from the socket's buffer to the
 // event queue: parse, latch, statistics, and for keys the decoder. A key is seven
 // packets; its figure is per packet.

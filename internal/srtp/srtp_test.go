@@ -162,22 +162,6 @@ func FuzzAttribute(f *testing.F) {
 	})
 }
 
-func TestProtectionAllocatesNothing(t *testing.T) {
-	for _, s := range Suites() {
-		k := NewKey(s)
-		out, in := pair(t, &k)
-		sealed, opened := make([]byte, 0, 1500), make([]byte, 0, 1500)
-		plain := packet(0)
-		n := uint16(0)
-		require.Zero(t, testing.AllocsPerRun(1000, func() {
-			n++
-			binary.BigEndian.PutUint16(plain[2:], n)
-			sealed, _ = out.Protect(sealed, plain)
-			opened, _ = in.Open(opened, sealed)
-		}), s)
-	}
-}
-
 func BenchmarkProtect(b *testing.B) {
 	for _, s := range Suites() {
 		b.Run(s.String(), func(b *testing.B) {
