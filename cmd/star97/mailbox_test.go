@@ -290,7 +290,9 @@ func TestClosedMailboxesAreListedAsClosed(t *testing.T) {
 	must := mailbox.Account{Flags: mailbox.Flags{MustChange: true}}
 	require.Equal(t, []string{"must change", "closed"}, viewOf(must).with(lockout.State{Stopped: true}).State)
 	require.Equal(t, "open, 1 wrong code", doorView{WrongCodes: 1}.String())
-	require.Equal(t, "open, 2 wrong codes in a row", doorView{WrongCodes: 2}.String())
+	require.Equal(t, "open, 2 wrong codes in a row", doorView{WrongCodes: 2, LastHour: 2}.String())
+	require.Equal(t, "open, 1 wrong code, 4 within the last hour", doorView{WrongCodes: 1, LastHour: 4}.String())
+	require.Equal(t, "closed until somebody opens it, 12 wrong codes in a row", doorView{WrongCodes: 12, ForGood: true}.String())
 
 	t.Parallel()
 	c := newCLI(t)

@@ -64,7 +64,7 @@ type codeView struct {
 
 // with adds to a view which doors wrong codes have closed.
 func (v view) with(s lockout.State) view {
-	own, anyDoor := !s.Own.ClosedUntil.IsZero(), !s.Any.ClosedUntil.IsZero()
+	own, anyDoor := s.Own.Closed(), s.Any.Closed()
 	word := ""
 	switch {
 	case s.Stopped || own && anyDoor:
@@ -93,7 +93,9 @@ type detail struct {
 
 type doorView struct {
 	WrongCodes  int        `json:"wrong_codes_in_a_row"`
+	LastHour    int        `json:"wrong_codes_last_hour,omitempty"` // the any door's
 	ClosedUntil *time.Time `json:"closed_until,omitempty"`
+	ForGood     bool       `json:"closed_until_opened,omitempty"`
 }
 
 func detailOf(a mailbox.Account, s lockout.State) detail {
@@ -101,7 +103,7 @@ func detailOf(a mailbox.Account, s lockout.State) detail {
 }
 
 func doorOf(s lockout.DoorState) doorView {
-	d := doorView{WrongCodes: s.Wrong}
+	d := doorView{WrongCodes: s.Wrong, LastHour: s.Recent, ForGood: s.ForGood}
 	if !s.ClosedUntil.IsZero() {
 		until := s.ClosedUntil.UTC()
 		d.ClosedUntil = &until
@@ -138,7 +140,10 @@ func (v view) pace() string {
 
 func (d doorView) String() string {
 	s := "open"
-	if d.ClosedUntil != nil {
+	switch {
+	case d.ForGood:
+		s = "closed until somebody opens it"
+	case d.ClosedUntil != nil:
 		s = "closed until " + d.ClosedUntil.Format(time.RFC3339)
 	}
 	switch {
@@ -146,6 +151,9 @@ func (d doorView) String() string {
 		s += ", 1 wrong code"
 	case d.WrongCodes > 1:
 		s += fmt.Sprintf(", %d wrong codes in a row", d.WrongCodes)
+	}
+	if d.LastHour > d.WrongCodes {
+		s += fmt.Sprintf(", %d within the last hour", d.LastHour)
 	}
 	return s
 }

@@ -35,6 +35,7 @@ type Guard struct {
 	now      func() time.Time
 	calls    *calls
 	declarer mailbox.Declarer // nil: no system locks by itself
+	witness  Witness          // nil: nobody is told
 }
 
 // New wraps store. A nil now is time.Now. The error is that of Options.Validate.
@@ -88,7 +89,7 @@ func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at 
 		return fail("verify", g.turnAway(ctx, a, t, code, at))
 	}
 	err = g.store.Verify(ctx, a, code, at)
-	if settled := g.settle(ctx, t, verdictOf(ctx, err)); settled != nil && err == nil {
+	if settled := g.settle(ctx, a, at, t, verdictOf(ctx, err)); settled != nil && err == nil {
 		return fail("verify", settled)
 	}
 	return err
@@ -108,7 +109,7 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 		return mailbox.Refuse(fail("change", g.turnAway(ctx, a, t, current, at)))
 	}
 	r := g.store.Change(ctx, a, current, next, at)
-	if err := g.settle(ctx, t, verdictOfChange(r)); err != nil {
+	if err := g.settle(ctx, a, at, t, verdictOfChange(r)); err != nil {
 		// The outcome stands: a count that stays too high must not hide what happened.
 		r.Err = errors.Join(r.Err, err)
 	}
@@ -131,10 +132,12 @@ func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt)
 	case t.closed != nil:
 		return mailbox.Fail("send", mailbox.Locked, t.closed)
 	}
+	v := wrong
 	if err = sender.Send(ctx, a, at); err != nil {
-		// The answer stands, whatever becomes of the count.
-		_ = g.settle(ctx, t, verdictOf(ctx, err))
+		v = verdictOf(ctx, err)
 	}
+	// The answer stands, whatever becomes of the count.
+	_ = g.settle(ctx, a, at, t, v)
 	return err
 }
 
@@ -154,7 +157,7 @@ func (g *Guard) turnAway(ctx context.Context, a mailbox.Account, t *try, code pi
 		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
 	}
 	// As in Verify: the answer stands, whatever becomes of the count.
-	_ = g.settle(ctx, t, verdictOf(ctx, err))
+	_ = g.settle(ctx, a, at, t, verdictOf(ctx, err))
 	return err
 }
 

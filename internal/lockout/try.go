@@ -21,6 +21,11 @@ type try struct {
 	entry     int64    // in the lists
 	number    [numBox]uint64
 	before    [numBox]time.Time // Last as it was; at the other door number is the last try's
+
+	// For the Witness.
+	closesSource, closesBox *Closed // by this try, if it is wrong
+	shut                    [2]bool // the doors before it
+	opened                  [2]bool // of these, by its being right
 }
 
 // The counters of where a try comes from. At the own door it is the source alone: a flood
@@ -81,6 +86,7 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 			moved = c[i].pull(now) || moved
 		}
 		t.keys, t.throttled = nil, false
+		t.shut = g.shut(c[t.from:], at, own, now)
 		t.closed = g.closedMailbox(a, at, c[t.from:], own, now)
 		from := g.closedSource(c[:t.from], at, mark, now)
 		switch {
@@ -92,7 +98,7 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 			t.closed, t.throttled = from, true
 		}
 		if t.counted() {
-			t.count(c[:len(t.keys)], own, at.Door, entry(now, mark), now)
+			g.count(t, a, at, c[:len(t.keys)], own, entry(now, mark), now)
 		}
 		return moved || t.counted()
 	})
@@ -105,16 +111,29 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 // counted tells whether t is held against anything in the ledger.
 func (t *try) counted() bool { return len(t.keys) > 0 }
 
-func (t *try) count(c []Counter, own systemLimit, door mailbox.Door, e int64, now time.Time) {
-	t.entry = e
-	c[atSource].list(e, hour)
+// newMailbox is the mark of none that was ever tried.
+const newMailbox = -1
+
+// count counts t as wrong and notes what that closes.
+func (g *Guard) count(t *try, a mailbox.Account, at mailbox.Attempt, c []Counter, own systemLimit, e int64, now time.Time) {
+	from, box := c[:t.from], c[t.from:]
+	t.entry, t.closesSource, t.closesBox = e, nil, nil
+	before := g.closedSource(from, at, newMailbox, now)
+	from[atSource].list(e, hour)
 	for i := atPeer; i < t.from; i++ {
-		c[i].tally(now)
+		from[i].tally(now)
 	}
-	box := c[t.from:]
+	if after := g.closedSource(from, at, newMailbox, now); after != nil && (before == nil || before.Why != after.Why) {
+		t.closesSource = after
+	}
 	if t.claimed || len(box) == 0 {
 		return
 	}
+	t.countMailbox(box, own, at.Door, now)
+	t.closesBox = g.closedMailbox(a, at, box, own, now)
+}
+
+func (t *try) countMailbox(box []Counter, own systemLimit, door mailbox.Door, now time.Time) {
 	for i := range box[:numBox] {
 		t.before[i] = box[i].Last
 		if i == atOtherDoor {
@@ -124,35 +143,42 @@ func (t *try) count(c []Counter, own systemLimit, door mailbox.Door, e int64, no
 		t.number[i] = box[i].count(now)
 	}
 	if door != mailbox.OwnDoor {
-		box[atDoor].Recent = append(box[atDoor].Recent, e)
+		box[atDoor].Recent = append(box[atDoor].Recent, t.entry)
 	}
 	if len(box) > atSystem {
-		box[atSystem].list(e, own.window)
+		box[atSystem].list(t.entry, own.window)
 	}
 }
 
 // settle says what became of t. A wrong code needs no word: it was counted.
-func (g *Guard) settle(ctx context.Context, t *try, v verdict) error {
+func (g *Guard) settle(ctx context.Context, a mailbox.Account, at mailbox.Attempt, t *try, v verdict) error {
+	defer func() { g.testify(ctx, a, at, t, v) }()
 	if v == wrong || !t.counted() {
 		return nil
 	}
 	g.calls.giveBack(t.call)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), SettleWithin)
+	own := g.systems(a)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), SettleWithin)
 	defer cancel()
-	return g.ledger.Update(ctx, t.keys, func(c []Counter) bool {
+	return g.ledger.Update(within, t.keys, func(c []Counter) bool {
 		now := g.now()
 		c[atSource].drop(t.entry, now)
 		for i := atPeer; i < t.from; i++ {
 			c[i].untally(timeOf(t.entry))
 		}
-		switch box := c[t.from:]; {
+		box := c[t.from:]
+		switch {
 		case len(box) == 0:
+			return true
 		case !t.claimed:
 			t.settleMailbox(box, v, now)
 		case v == right: // the owner is proved, as if an administrator had looked
 			for i := range box {
 				box[i].forget(now)
 			}
+		}
+		for i, shut := range g.shut(box, at, own, now) {
+			t.opened[i] = t.shut[i] && !shut
 		}
 		return true
 	})
