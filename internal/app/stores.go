@@ -96,8 +96,11 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 	}
 	s.Guard.Heed(s.Backend)
 	c.Audit.Policy = rulesName(c.Policy)
-	s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now)
-	return err
+	if s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now); err != nil {
+		return err
+	}
+	s.Guard.Tell(s.Trail)
+	return nil
 }
 
 // openBackends returns the default store.
@@ -184,7 +187,7 @@ func (s *Stores) ledgerFile(ctx context.Context, first backend.Backend, dir stri
 		return own.DB(), nil
 	}
 	o := sqlkit.DefaultOptions()
-	o.Path = filepath.Join(dir, "ledger.db")
+	o.Path = filepath.Join(dir, ledgerName)
 	var err error
 	s.db, err = sqlkit.Open(ctx, o)
 	return s.db, err

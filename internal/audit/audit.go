@@ -173,7 +173,7 @@ func (t *Trail) CloseOpen(ctx context.Context) ([]Record, error) {
 		if r.Action == Change && r.Backend != "" && r.Backend == t.opts.Atomic {
 			r.Outcome, r.Result, r.Reason = mailbox.Refused, mailbox.Unavailable, "not made before the crash"
 		}
-		sealed, err := t.sink.Append(ctx, r.clean())
+		sealed, err := t.sink.Append(ctx, r.Clean())
 		if err != nil {
 			return closed, fmt.Errorf("cannot close the changes left open in the audit trail: %w", err)
 		}
@@ -215,7 +215,7 @@ func (t *Trail) append(ctx context.Context, r Record, more ...Record) error {
 // stamp says when, where and under which rules.
 func (t *Trail) stamp(r Record) Record {
 	r.Time, r.Node, r.Policy = t.now(), t.opts.Node, cmp.Or(r.Policy, t.opts.Policy)
-	return r.clean()
+	return r.Clean()
 }
 
 // about fills in who and where. An account without ID is none that exists, and

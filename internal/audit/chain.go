@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 )
 
 // Break is the first place where a chain does not hold.
@@ -16,11 +18,20 @@ func (b *Break) Error() string { return b.What }
 
 // Verify reads a chain from its first record and returns its head. The error is a
 // *Break that names the first bad record, or that of records. A chain cut off at
-// its end is whole in itself: it shows only against want, a head noted earlier or
-// kept elsewhere; the zero want asks for nothing.
-func Verify(records iter.Seq2[Record, error], want Head) (Head, error) {
-	var last Head
-	met := want.Seq == 0
+// its end is whole in itself: it shows only against heads that were noted earlier and
+// kept elsewhere. Each of wants must be in the chain; one of the empty chain always is.
+func Verify(records iter.Seq2[Record, error], wants ...Head) (Head, error) {
+	return VerifyAfter(Head{}, records, wants...)
+}
+
+// VerifyAfter is Verify for the records behind head last, which is believed; no want may
+// lie before it.
+func VerifyAfter(last Head, records iter.Seq2[Record, error], wants ...Head) (Head, error) {
+	wants = slices.SortedFunc(slices.Values(wants), func(a, b Head) int { return cmp.Compare(a.Seq, b.Seq) })
+	wants, broken := meet(wants, last)
+	if broken != nil {
+		return last, broken
+	}
 	for r, err := range records {
 		if err != nil {
 			return last, err
@@ -29,17 +40,31 @@ func Verify(records iter.Seq2[Record, error], want Head) (Head, error) {
 			return last, b
 		}
 		last = r.Head()
-		if last.Seq == want.Seq {
-			if last.Hash != want.Hash {
-				return last, &Break{last.Seq, fmt.Sprintf("record %d is not the one that was noted: the chain was rewritten at or before it", last.Seq)}
-			}
-			met = true
+		if wants, broken = meet(wants, last); broken != nil {
+			return last, broken
 		}
 	}
-	if !met {
-		return last, &Break{last.Seq + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d", last.Seq+1, want.Seq, last.Seq)}
+	if len(wants) > 0 {
+		want := wants[len(wants)-1].Seq
+		return last, &Break{last.Seq + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d", last.Seq+1, want, last.Seq)}
 	}
 	return last, nil
+}
+
+// meet takes from wants, in the order of their numbers, those that the chain has come to.
+func meet(wants []Head, last Head) ([]Head, error) {
+	for len(wants) > 0 && wants[0].Seq <= last.Seq {
+		if w := wants[0]; w.Seq > 0 && w != last {
+			return nil, &Break{w.Seq, fmt.Sprintf("record %d is not the one that was noted: the chain was rewritten at or before it", w.Seq)}
+		}
+		wants = wants[1:]
+	}
+	return wants, nil
+}
+
+// Altered is the Break of a record whose content is not what was written.
+func Altered(seq uint64) *Break {
+	return &Break{seq, fmt.Sprintf("record %d was altered: its content does not match its hash", seq)}
 }
 
 // follows is nil if r stands rightly behind last.
@@ -52,8 +77,8 @@ func follows(r *Record, last Head) *Break {
 		return &Break{r.Seq, fmt.Sprintf("record %d stands where record %d belongs", r.Seq, next)}
 	case r.Form == 0 || r.Form > formNow:
 		return &Break{r.Seq, fmt.Sprintf("record %d has form %d, which this star97 does not know: it was altered, or a newer star97 wrote it and can check it", r.Seq, r.Form)}
-	case r.uncovered() || r.sum() != r.Hash:
-		return &Break{r.Seq, fmt.Sprintf("record %d was altered: its content does not match its hash", r.Seq)}
+	case !r.Holds():
+		return Altered(r.Seq)
 	case r.Prev != last.Hash:
 		return &Break{r.Seq, fmt.Sprintf("record %d does not follow record %d: one of them was replaced", r.Seq, last.Seq)}
 	}

@@ -20,7 +20,7 @@ func chainOf(n int) (chain []Record) {
 	var last Head
 	for i := range n {
 		r := Record{Time: time.Unix(int64(i+1), 0), Action: Login, Mailbox: "a1", Node: "n", CallID: "c"}
-		r = r.clean().Seal(last)
+		r = r.Clean().Seal(last)
 		chain, last = append(chain, r), r.Head()
 	}
 	return chain
@@ -220,7 +220,7 @@ func TestTextsFromOutsideAreBounded(t *testing.T) {
 	for _, s := range r.texts() {
 		*s.text = long
 	}
-	r = r.clean()
+	r = r.Clean()
 	told, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.Less(t, len(told), 2500)

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -26,7 +28,7 @@ type Record struct {
 	Source    string          `json:"source,omitempty"`    // peer address and asserted caller
 	CallID    string          `json:"call_id,omitempty"`
 	Door      mailbox.Door    `json:"door"`
-	Claim     mailbox.Claim   `json:"claim"` // what the caller showed to be let in
+	Claim     mailbox.Claim   `json:"claim,omitempty"` // what the caller showed to be let in
 	Backend   string          `json:"backend,omitempty"`
 	Domain    string          `json:"domain,omitempty"`
 	Mailbox   string          `json:"mailbox,omitempty"`   // Account.ID; empty: no known mailbox
@@ -73,6 +75,14 @@ var actionWords = [...]string{
 	Find: "find", Login: "login", Change: "change", Unlock: "unlock", Reset: "reset", Add: "add", Remove: "remove",
 	Edit: "edit", Lock: "lock", Send: "send", Transfer: "transfer", Renumber: "renumber", Reassign: "reassign",
 	Pepper: "pepper", Backup: "backup", Restore: "restore",
+}
+
+// Actions lists every action in the order of their numbers.
+func Actions() (all []Action) {
+	for a := Find; int(a) < len(actionWords); a++ {
+		all = append(all, a)
+	}
+	return all
 }
 
 // String is the action's closed word.
@@ -123,6 +133,26 @@ type Head struct {
 	Hash Hash
 }
 
+// String is SEQ:HASH.
+func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Seq, h.Hash) }
+
+// MarshalText writes SEQ:HASH.
+func (h Head) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (h *Head) UnmarshalText(text []byte) error {
+	seq, hash, found := strings.Cut(string(text), ":")
+	if !found {
+		return errors.New("a head is the number of a record, a colon and its hash, as `star97 audit head` prints it")
+	}
+	n, err := strconv.ParseUint(seq, 10, 63)
+	if err != nil || strconv.FormatUint(n, 10) != seq {
+		return errors.New("a head begins with the number of a record")
+	}
+	h.Seq = n
+	return h.Hash.UnmarshalText([]byte(hash))
+}
+
 // Form is what a record's hash covers and in which order. Records are never written
 // anew, so each form that was ever written is kept.
 type Form uint8
@@ -168,10 +198,13 @@ func (r *Record) sum() Hash {
 	return sha256.Sum256(b)
 }
 
-// uncovered tells whether r holds something that its form's hash does not cover: it
-// was written there afterwards.
-func (r *Record) uncovered() bool {
-	return r.Form < formClaims && (r.Claim != 0 || !r.Until.IsZero() || r.Target != "")
+// Holds tells whether r is as it was sealed. What stands in a field that its form does
+// not cover was written there afterwards.
+func (r *Record) Holds() bool {
+	if r.Form < formClaims && (r.Claim != 0 || !r.Until.IsZero() || r.Target != "") {
+		return false
+	}
+	return r.sum() == r.Hash
 }
 
 // Micros is a time as the chain keeps it: Unix microseconds; 0 is the zero time.
@@ -223,8 +256,9 @@ func (r *Record) texts() []text {
 	}
 }
 
-// clean bounds the texts and rounds the time to what the chain keeps.
-func (r Record) clean() Record {
+// Clean bounds the texts, takes from them what a terminal would obey, and rounds the
+// times to what the chain keeps. Records in a chain are clean already.
+func (r Record) Clean() Record {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
 	r.Until = At(Micros(r.Until))
 	for _, s := range r.texts() {

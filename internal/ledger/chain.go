@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"star97/internal/audit"
@@ -81,8 +82,8 @@ func find(ctx context.Context, tx *sql.Tx, intent string, stage audit.Stage) (au
 	return scan(tx.QueryRowContext(ctx, "SELECT "+columns+" FROM audit WHERE intent <> '' AND intent = $1 AND stage = $2", intent, int16(stage)))
 }
 
-// scan reads one row. Every value of a row that this program wrote can be read: one
-// that cannot was altered, and the error is the *audit.Break that says so.
+// scan reads one row. A value that no record has, as somebody else may have written it,
+// is the *audit.Break that says so.
 func scan(row interface{ Scan(...any) error }) (audit.Record, error) {
 	var r audit.Record
 	var at, until int64
@@ -90,10 +91,19 @@ func scan(row interface{ Scan(...any) error }) (audit.Record, error) {
 	err := row.Scan(&r.Seq, &r.Form, &at, &r.Door, &r.Claim, &r.Action, &r.Stage, &r.Outcome, &r.Result,
 		&r.Node, &r.Peer, &r.Transport, &r.Source, &r.CallID, &r.Backend, &r.Domain, &r.Mailbox, &r.Extension,
 		&r.Rule, &until, &r.Target, &r.Actor, &r.Reason, &r.Policy, &r.Intent, &prev, &hash)
+	if err == nil && (len(prev) != len(r.Prev) || len(hash) != len(r.Hash)) || unreadable(err) {
+		return r, audit.Altered(r.Seq)
+	}
 	r.Time, r.Until = time.UnixMicro(at).UTC(), audit.At(until)
 	copy(r.Prev[:], prev)
 	copy(r.Hash[:], hash)
 	return r, err
+}
+
+// unreadable tells the error of a value that does not fit its field, for which
+// database/sql has no type.
+func unreadable(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "sql: Scan error on column index")
 }
 
 func head(ctx context.Context, db rower) (audit.Head, error) {

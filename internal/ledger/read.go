@@ -3,7 +3,9 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"iter"
+	"slices"
 
 	"star97/internal/audit"
 )
@@ -51,14 +53,63 @@ func (l *Ledger) Head(ctx context.Context) (h audit.Head, err error) {
 	return h, err
 }
 
-// Verify reads the whole chain up to the noted head. The error is an *audit.Break
-// or sqlkit's.
-func (l *Ledger) Verify(ctx context.Context) (audit.Head, error) {
+// Verify reads the whole chain, which has to hold up to the noted head and to contain
+// kept, heads that were noted elsewhere. The error is an *audit.Break or sqlkit's.
+func (l *Ledger) Verify(ctx context.Context, kept ...audit.Head) (audit.Head, error) {
+	return l.VerifyAfter(ctx, audit.Head{}, nil, kept...)
+}
+
+// VerifyAfter is Verify of what stands behind a head that is believed. each, if it is not
+// nil, is called with every record that was read.
+func (l *Ledger) VerifyAfter(ctx context.Context, from audit.Head, each func(audit.Record), kept ...audit.Head) (audit.Head, error) {
 	want, err := l.Head(ctx)
 	if err != nil {
-		return audit.Head{}, err
+		return from, err
 	}
-	return audit.Verify(l.Records(ctx, 0), want)
+	if want.Seq >= from.Seq {
+		kept = append(slices.Clone(kept), want)
+	}
+	last, err := audit.VerifyAfter(from, told(l.Records(ctx, from.Seq), each), kept...)
+	if err != nil {
+		return last, err
+	}
+	return last, l.edges(ctx, last)
+}
+
+func told(records iter.Seq2[audit.Record, error], each func(audit.Record)) iter.Seq2[audit.Record, error] {
+	if each == nil {
+		return records
+	}
+	return func(yield func(audit.Record, error) bool) {
+		for r, err := range records {
+			if err == nil {
+				each(r)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// edges looks for what was put in front of the chain, and behind the record that is
+// noted as its last: a record and its note are written together.
+func (l *Ledger) edges(ctx context.Context, last audit.Head) error {
+	noted, err := l.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if noted.Seq < last.Seq {
+		return &audit.Break{Seq: noted.Seq + 1, What: fmt.Sprintf("record %d stands behind the one that was noted as the last: it was added, or the note was altered", noted.Seq+1)}
+	}
+	var before int
+	err = l.db.Read(ctx, func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, "SELECT COUNT(*) FROM audit WHERE seq < 1").Scan(&before)
+	})
+	if err == nil && before > 0 {
+		err = &audit.Break{Seq: 0, What: fmt.Sprintf("records that were added stand before the first: %d", before)}
+	}
+	return err
 }
 
 // LastChange is the last record of a change, by whomever, that put another code of a
@@ -83,11 +134,20 @@ func (l *Ledger) query(ctx context.Context, where string, args ...any) (found []
 		for rows.Next() {
 			r, err := scan(rows)
 			if err != nil {
-				return err
+				return cause(rows, err)
 			}
 			found = append(found, r)
 		}
 		return rows.Err()
 	})
 	return found, err
+}
+
+// cause is why a row could not be read: the database's error comes before what became
+// of the row.
+func cause(rows *sql.Rows, err error) error {
+	if failed := rows.Err(); failed != nil {
+		return failed
+	}
+	return err
 }
