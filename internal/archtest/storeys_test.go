@@ -19,7 +19,7 @@ const storeys = `
 5  uas caller register console
 4  call backend
 3  ledger notify onetime backend/*
-2  flow media lockout audit hashpool backend/conformance backend/httpapi prompt/ear script/stage
+2  flow media lockout audit hashpool backend/adapter backend/conformance backend/httpapi prompt/ear script/stage
 1  sdp dialplan prompt mailbox sqlkit/sqlkittest
 0  pin dtmf codec srtp metrics secret sqlkit strictyaml script prompts dialplans backend/conformance/trouble
 `

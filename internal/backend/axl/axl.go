@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -30,8 +31,8 @@ type Store struct {
 	uds    *httpapi.Client // without login; nil where Find is another
 	o      Options
 	nobody string // an id that no user has
-	rules  rulebook
-	turns  turns
+	rules  adapter.Rulebook[rules]
+	turns  adapter.Turns
 }
 
 var (
@@ -48,11 +49,7 @@ var (
 // Open reads the password and makes a Store. It does not ask the system: one that is
 // down is told per call. Errors are sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
-	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
-	}
-	return s, nil
+	return adapter.Opened(open(o))
 }
 
 func open(o Options) (*Store, error) {
@@ -67,7 +64,7 @@ func open(o Options) (*Store, error) {
 	o.API.URL = strings.TrimSuffix(strings.TrimRight(o.API.URL, "/"), "/axl")
 	o.API.Cookies = o.Cookies
 	s := &Store{o: o, nobody: "star97-nobody-" + rand.Text()}
-	s.rules.keep = o.RulesFor
+	s.rules.Keep = o.RulesFor
 	if s.api, err = httpapi.New(o.API, httpapi.Basic(o.User, password)); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
@@ -120,7 +117,7 @@ func (o Options) Declared() mailbox.Traits {
 // the system's default.
 func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 	t := s.o.Declared()
-	if r, ok := s.rules.of(a.ID); ok {
+	if r, ok := s.rules.Of(a.ID); ok {
 		t.Limit, t.Window = r.limit, r.window
 	}
 	return t

@@ -1,15 +1,11 @@
 package axl
 
 import (
-	"bytes"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/axl/fake"
 	"star97/internal/backend/conformance"
@@ -19,7 +15,7 @@ import (
 	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 const (
 	hers   = "482915"
@@ -82,8 +78,8 @@ func TestConformance(t *testing.T) {
 		f := fake.New(t)
 		o := reach(f)
 		o.Lag = 250 * time.Millisecond
-		said := &words{}
-		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		said := &conformance.Log{}
+		o.API.Log = said.Logger()
 		s := openTo(t, o)
 		return conformance.Harness{
 			Store: s,
@@ -147,22 +143,4 @@ func put(t *testing.T, f *fake.Server, s *Store, a mailbox.Account, first pin.PI
 	a.User = a.ID
 	a.Rules = &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true}
 	return a
-}
-
-// words is what was logged.
-type words struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -19,22 +20,22 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case ctx.Err() != nil:
 		return mailbox.Refuse(mailbox.Expired(ctx, op))
 	case a.ID == "":
-		return mailbox.Refuse(unwritten(op, s.Verify(ctx, a, current, at))) // never nil
+		return mailbox.Refuse(adapter.Unwritten(op, s.Verify(ctx, a, current, at))) // never nil
 	}
-	turn, err := s.turns.take(ctx, op, a.ID, &current)
+	turn, err := s.turns.Take(ctx, op, a.ID, current)
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	defer turn.end()
+	defer turn.End()
 	if err := s.Verify(ctx, a, current, at); err != nil {
-		return mailbox.Refuse(unwritten(op, err))
+		return mailbox.Refuse(adapter.Unwritten(op, err))
 	}
 	if err := s.allowed(ctx, op, a, current, next); err != nil {
 		return mailbox.Refuse(err)
 	}
 	r := s.set(ctx, op, a.ID, next, nil)
 	if r.Outcome == mailbox.Done {
-		turn.replaced(current)
+		turn.Replaced(current, next)
 		// Whoever has changed a code by himself need not do it again. If that fails the
 		// change is in force all the same, and the user is asked for another one.
 		if err := s.must(ctx, op, a.ID, false); err != nil && s.o.API.Log != nil {
@@ -42,15 +43,6 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 		}
 	}
 	return r
-}
-
-// unwritten is the error of a question before anything was written: whatever came of it,
-// nothing was changed.
-func unwritten(op string, err error) error {
-	if mailbox.CodeOf(err) == mailbox.OutcomeUnknown {
-		return mailbox.Fail(op, mailbox.Unavailable, err)
-	}
-	return err
 }
 
 // allowed asks what the system told of the user whether the change may be.
@@ -80,18 +72,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if age, known := u.age(); known && !u.mustChange && age+sure < r.minAge {
 		return mailbox.Fail(op, mailbox.TooSoon, fmt.Errorf("a PIN must be %v old to be changed", r.minAge))
 	}
-	broken := r.policy.Check(next, pin.Context{Extension: u.extension, Numbers: a.Numbers, Current: current})
-	switch broken {
-	case pin.Pass:
-		return nil
-	case pin.TooShort:
-		return mailbox.Fail(op, mailbox.TooShort, nil)
-	case pin.TooLong:
-		return mailbox.Fail(op, mailbox.TooLong, nil)
-	case pin.IsCurrent:
-		return mailbox.Fail(op, mailbox.InHistory, nil)
-	}
-	return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: u.extension, Numbers: a.Numbers, Current: current})
 }
 
 // Reset sets next whatever the user's flags are and makes the system forget wrong PINs; a
@@ -105,11 +86,11 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	if next.Len() < minCode {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}
-	turn, err := s.turns.take(ctx, op, a.ID, nil)
+	turn, err := s.turns.Take(ctx, op, a.ID, pin.PIN{})
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	defer turn.end()
+	defer turn.End()
 	u, err := s.user(ctx, op, a.ID)
 	if err != nil {
 		return mailbox.Refuse(err)
@@ -120,7 +101,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	case u.locked:
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.Locked, errors.New("an administrator has locked the PIN: unlock it in the system first")))
 	}
-	turn.replaced(pin.PIN{})
+	turn.Replaced(pin.PIN{}, next)
 	r := s.set(ctx, op, a.ID, next, func(m *message) { m.flag("pinResetHackCount", true) })
 	if r.Outcome != mailbox.Done {
 		return r

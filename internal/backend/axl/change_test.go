@@ -1,10 +1,8 @@
 package axl
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/backend/axl/fake"
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -39,11 +38,11 @@ func TestMustChangeIsNotLeftBehind(t *testing.T) {
 
 // The change is in force, and the log tells what the owner may meet.
 func TestMustChangeThatCannotBeClearedIsLogged(t *testing.T) {
-	said := &words{}
+	said := &conformance.Log{}
 	f := fake.New(t)
 	f.SetsMustChange = true
 	o := reach(f)
-	o.API.Log = slog.New(slog.NewTextHandler(said, nil))
+	o.API.Log = said.Logger()
 	s := openTo(t, o)
 	f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")
@@ -171,7 +170,7 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	f, s := start(t, nil)
 	id := f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")
-	before, err := s.turns.take(t.Context(), "test", id, nil)
+	before, err := s.turns.Take(t.Context(), "test", id, pin.PIN{})
 	require.NoError(t, err)
 	const callers = 8
 	results := make(chan mailbox.Result, callers)
@@ -181,8 +180,8 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 		// One caller: started here; stops when the change is answered.
 		all.Go(func() { results <- s.Change(t.Context(), a, code(t, hers), next, at) })
 	}
-	waiting(t, &s.turns, id, callers+1)
-	before.end()
+	require.Eventually(t, func() bool { return s.turns.Waiting(id) == callers+1 }, 30*time.Second, time.Millisecond)
+	before.End()
 	all.Wait()
 	close(results)
 	done := 0
@@ -195,54 +194,7 @@ func TestChangesOfOneUserFollowEachOther(t *testing.T) {
 	}
 	require.Equal(t, 1, done)
 	require.Zero(t, f.Hacks(id))
-	require.Empty(t, s.turns.busy)
-}
-
-func waiting(t *testing.T, all *turns, id string, n int) {
-	require.Eventually(t, func() bool {
-		all.mu.Lock()
-		defer all.mu.Unlock()
-		return all.busy[id].waiting == n
-	}, 30*time.Second, time.Millisecond)
-}
-
-func TestTurns(t *testing.T) {
-	var all turns
-	old, other := code(t, hers), code(t, fresh)
-	first, err := all.take(t.Context(), "change", "jdoe", &old)
-	require.NoError(t, err)
-	away, err := all.take(t.Context(), "change", "else", &old)
-	require.NoError(t, err, "another user's")
-	away.end()
-
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	_, err = all.take(ctx, "change", "jdoe", &other)
-	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), "whoever waits goes with his patience")
-
-	errs := make(chan error, 2)
-	for _, current := range []*pin.PIN{&old, &other} {
-		// A caller who waits: started here; stops when it has had its turn.
-		go func() {
-			mine, err := all.take(t.Context(), "change", "jdoe", current)
-			if err == nil {
-				mine.end()
-			}
-			errs <- err
-		}()
-	}
-	waiting(t, &all, "jdoe", 3)
-	first.replaced(old)
-	first.end()
-	got := map[mailbox.Code]int{}
-	for range 2 {
-		got[mailbox.CodeOf(<-errs)]++
-	}
-	require.Equal(t, map[mailbox.Code]int{mailbox.OK: 1, mailbox.WrongPIN: 1}, got)
-	require.Empty(t, all.busy, "nothing is kept")
-	again, err := all.take(t.Context(), "change", "jdoe", &old)
-	require.NoError(t, err, "with nobody left nothing is remembered")
-	again.end()
+	require.Zero(t, s.turns.Waiting(id))
 }
 
 func reset(t *testing.T, s *Store, a mailbox.Account, next string, must bool) mailbox.Result {
@@ -322,8 +274,8 @@ func TestUnlockForgetsWrongCodesOnly(t *testing.T) {
 func TestCodesAreInBodiesOnly(t *testing.T) {
 	f := fake.New(t)
 	o := reach(f)
-	var log bytes.Buffer
-	o.API.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	var log conformance.Log
+	o.API.Log = log.Logger()
 	s := openTo(t, o)
 	f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")

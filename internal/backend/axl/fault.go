@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -103,11 +104,8 @@ func (s *Store) faulted(op, method string, f fault, unclear mailbox.Code) error 
 // refusal is what a fault says about a new code. Faults of the database have negative
 // numbers.
 func (s *Store) refusal(f fault) mailbox.Code {
-	says := strings.ToLower(f.says)
-	for _, r := range s.o.Refusals {
-		if strings.Contains(says, strings.ToLower(r.Words)) {
-			return r.code()
-		}
+	if c, ok := adapter.Refused(s.o.Refusals, f.says); ok {
+		return c
 	}
 	if f.code < 0 || slices.Contains(technical, f.code) {
 		return mailbox.Unavailable

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -19,8 +20,6 @@ const (
 	sqlQuery = "executeSQLQuery"
 	usersUDS = "/cucm-uds/users"
 
-	// maxNumber bounds an extension, in digits.
-	maxNumber = 40
 	// maxAnswers bounds Lookup: two are already too many for a call.
 	maxAnswers = 10
 	// pageRows stays below the 64 users that UDS gives at once as it is delivered.
@@ -36,7 +35,7 @@ func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 	if ctx.Err() != nil {
 		return nil, mailbox.Expired(ctx, op)
 	}
-	if !isNumber(q.Number) || !strings.EqualFold(q.Domain, s.o.Domain) {
+	if !adapter.IsNumber(q.Number) || !strings.EqualFold(q.Domain, s.o.Domain) {
 		return nil, nil
 	}
 	ids, err := s.find(ctx, op, q.Number)
@@ -110,7 +109,7 @@ func (s *Store) find(ctx context.Context, op, number string) ([]string, error) {
 // byExtension asks the system's database for those whose primary extension a number is.
 // There are no parameters in these statements: number is digits, and nothing else.
 func (s *Store) byExtension(ctx context.Context, op, number string) ([]string, error) {
-	if !isNumber(number) {
+	if !adapter.IsNumber(number) {
 		return nil, nil
 	}
 	plus := ""
@@ -200,10 +199,6 @@ func (s *Store) directory(ctx context.Context, op, number string, start int) (pe
 	return found, nil
 }
 
-func isNumber(s string) bool {
-	return s != "" && len(s) <= maxNumber && strings.Trim(s, "0123456789") == ""
-}
-
 // digits are those of a telephone number as people write it; empty if it is another text.
 func digits(written string) string {
 	n := strings.Map(func(r rune) rune {
@@ -212,7 +207,7 @@ func digits(written string) string {
 		}
 		return r
 	}, written)
-	if !isNumber(n) {
+	if !adapter.IsNumber(n) {
 		return ""
 	}
 	return n

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/axl/fake"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
@@ -22,14 +23,14 @@ func none(t *testing.T, s *Store, number, domain string) {
 // There are no parameters in the system's SQL: what is not all digits is not asked for.
 func TestOnlyDigitsGoIntoTheStatement(t *testing.T) {
 	f, s := start(t, nil)
-	for _, number := range []string{"", "20'41", "2041' or '1'='1", "2041 ", "+2041", "٢٠٤١", "2041\n", `\+2041`, "20%", strings.Repeat("2", maxNumber+1)} {
+	for _, number := range []string{"", "20'41", "2041' or '1'='1", "2041 ", "+2041", "٢٠٤١", "2041\n", `\+2041`, "20%", strings.Repeat("2", adapter.MaxNumber+1)} {
 		none(t, s, number, "")
 		ids, err := s.byExtension(t.Context(), "lookup", number)
 		require.NoError(t, err)
 		require.Empty(t, ids)
 	}
 	require.Zero(t, f.Orders().Seen(trouble.Any), "not a question")
-	none(t, s, strings.Repeat("2", maxNumber), "")
+	none(t, s, strings.Repeat("2", adapter.MaxNumber), "")
 	require.Equal(t, 1, f.Orders().Seen(fake.OpSQL))
 }
 

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
+	"star97/internal/strictyaml"
 )
 
 // Options of one Unified Communications Manager cluster.
@@ -37,7 +39,7 @@ type Options struct {
 	// user's flags decide
 	Codes []Meaning `yaml:"codes"`
 	// what the words of a fault mean that refuses a new code; the first one that fits counts, and none: policy-other
-	Refusals []Refusal `yaml:"refusals"`
+	Refusals []adapter.Refusal `yaml:"refusals"`
 }
 
 // Find is a way to find users.
@@ -78,7 +80,7 @@ func DefaultOptions() Options {
 		RulesFor: 5 * time.Minute,
 		Lag:      2 * time.Minute,
 		Codes:    []Meaning{},
-		Refusals: defaultRefusals(),
+		Refusals: adapter.DefaultRefusals(),
 	}
 }
 
@@ -89,41 +91,23 @@ func (o *Options) Resolve(dir string) {
 
 // Validate tells everything that is out of its range.
 func (o Options) Validate() error {
-	var found []error
-	say := func(format string, args ...any) { found = append(found, fmt.Errorf(format, args...)) }
-	if err := o.API.Validate(); err != nil {
-		say("api.%w", err)
+	found := []error{
+		strictyaml.Under("api", o.API.Validate()),
+		strictyaml.Under("password", o.Password.Validate()),
+		adapter.OneOf("find", o.Find, SQL, UDS, UserID),
+		adapter.Between("rules_for", o.RulesFor, 0, time.Hour),
+		adapter.Between("lag", o.Lag, 0, time.Hour),
+		adapter.ValidateRefusals(o.Refusals),
+	}
+	if !slices.Contains(versions, o.version()) {
+		found = append(found, adapter.OneOf("version", o.Version, versions...))
 	}
 	if o.User == "" || strings.ContainsAny(o.User, ":\r\n") {
 		// RFC 7617 section 2: a user-id with a colon cannot be told from the password.
-		say("user is empty or has a colon: write the name of an application user with AXL access")
-	}
-	if err := o.Password.Validate(); err != nil {
-		say("password.%w", err)
-	}
-	if !slices.Contains(versions, o.version()) {
-		say("version is %q: use one of %s", o.Version, strings.Join(versions, ", "))
-	}
-	if o.Find != SQL && o.Find != UDS && o.Find != UserID {
-		say("find is %q: use sql, uds or userid", o.Find)
-	}
-	for _, f := range []struct {
-		name  string
-		value time.Duration
-	}{{"rules_for", o.RulesFor}, {"lag", o.Lag}} {
-		if f.value < 0 || f.value > time.Hour {
-			say("%s is %v: use 0s to 1h", f.name, f.value)
-		}
+		found = append(found, errors.New("user is empty or has a colon: write the name of an application user with AXL access"))
 	}
 	for i, m := range o.Codes {
-		if !slices.Contains(answers, m.Means) {
-			say("codes[%d].means is %q: use one of %v", i, m.Means, answers)
-		}
-	}
-	for i, r := range o.Refusals {
-		if err := r.validate(); err != nil {
-			say("refusals[%d].%w", i, err)
-		}
+		found = append(found, strictyaml.Under(fmt.Sprintf("codes[%d]", i), adapter.OneOf("means", m.Means, answers...)))
 	}
 	return errors.Join(found...)
 }
@@ -138,60 +122,3 @@ type Meaning struct {
 const right = "right"
 
 var answers = []string{right, mailbox.WrongPIN.String(), mailbox.Locked.String(), mailbox.Disabled.String()}
-
-// Refusal says what words in a fault mean.
-type Refusal struct {
-	Words string `yaml:"words"` // as they stand in the fault, whatever case
-	Means string `yaml:"means"` // too-short, too-long, not-digits, trivial, in-history, too-soon, cannot-change, locked, policy-other
-}
-
-// meanings are the codes that Refusal.Means can name.
-var meanings = []mailbox.Code{
-	mailbox.TooShort, mailbox.TooLong, mailbox.NotDigits, mailbox.Trivial, mailbox.InHistory, mailbox.TooSoon,
-	mailbox.CannotChange, mailbox.Locked, mailbox.PolicyOther,
-}
-
-func (r Refusal) validate() error {
-	if strings.TrimSpace(r.Words) == "" {
-		return errors.New("words are empty: write what stands in the fault")
-	}
-	if r.code() == mailbox.OK {
-		return fmt.Errorf("means is %q: use one of %v", r.Means, meanings)
-	}
-	return nil
-}
-
-// code is OK for a word that is none of meanings.
-func (r Refusal) code() mailbox.Code {
-	for _, c := range meanings {
-		if c.String() == r.Means {
-			return c
-		}
-	}
-	return mailbox.OK
-}
-
-// defaultRefusals are guesses but for the first, which the self-care page was seen to say.
-func defaultRefusals() []Refusal {
-	return []Refusal{
-		{"length of the pin is less", "too-short"},
-		{"trivial", "trivial"},
-		{"previous", "in-history"},
-		{"history", "in-history"},
-		{"already used", "in-history"},
-		{"reuse", "in-history"},
-		{"too soon", "too-soon"},
-		{"duration", "too-soon"},
-		{"recently", "too-soon"},
-		{"too long", "too-long"},
-		{"maximum", "too-long"},
-		{"too short", "too-short"},
-		{"minimum", "too-short"},
-		{"length", "too-short"},
-		{"numeric", "not-digits"},
-		{"digits", "not-digits"},
-		{"cannot change", "cannot-change"},
-		{"can't change", "cannot-change"},
-		{"locked", "locked"},
-	}
-}

@@ -9,7 +9,9 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/axl/fake"
+	"star97/internal/backend/conformance"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
 )
@@ -21,28 +23,21 @@ func good() Options {
 }
 
 func TestValidate(t *testing.T) {
-	require.NoError(t, good().Validate())
-	for want, spoil := range map[string]func(*Options){
-		"api.url is empty":                        func(o *Options) { o.API.URL = "" },
-		"user is empty or has a colon":            func(o *Options) { o.User = "a:b" },
-		"password.file and env are empty":         func(o *Options) { o.Password = secret.Source{} },
-		`version is "13.0": use one of 7.0, 7.1`:  func(o *Options) { o.Version = "13.0" },
-		`version is ""`:                           func(o *Options) { o.Version = "" },
-		`find is "guess": use sql, uds or userid`: func(o *Options) { o.Find = "guess" },
-		"rules_for is 2h0m0s: use 0s to 1h":       func(o *Options) { o.RulesFor = 2 * time.Hour },
-		"lag is -1s: use 0s to 1h":                func(o *Options) { o.Lag = -time.Second },
-		`codes[1].means is "maybe": use one of [right wrong-pin locked disabled]`: func(o *Options) {
+	conformance.Spoiled(t, good, map[string]func(*Options){
+		"api.url is empty":                      func(o *Options) { o.API.URL = "" },
+		"user is empty or has a colon":          func(o *Options) { o.User = "a:b" },
+		"password.file and env are empty":       func(o *Options) { o.Password = secret.Source{} },
+		`version is "13.0": use 7.0, 7.1`:       func(o *Options) { o.Version = "13.0" },
+		`version is ""`:                         func(o *Options) { o.Version = "" },
+		`find is "guess": use sql, uds, userid`: func(o *Options) { o.Find = "guess" },
+		"rules_for is 2h0m0s: use 0s to 1h0m0s": func(o *Options) { o.RulesFor = 2 * time.Hour },
+		"lag is -1s: use 0s to 1h0m0s":          func(o *Options) { o.Lag = -time.Second },
+		`codes[1].means is "maybe": use right, wrong-pin, locked, disabled`: func(o *Options) {
 			o.Codes = []Meaning{{1, "right"}, {2, "maybe"}}
 		},
-		"refusals[0].words are empty":   func(o *Options) { o.Refusals = []Refusal{{" ", "trivial"}} },
-		`refusals[0].means is "sorry":`: func(o *Options) { o.Refusals = []Refusal{{"x", "sorry"}} },
-	} {
-		o := good()
-		spoil(&o)
-		require.ErrorContains(t, o.Validate(), want)
-		_, err := o.Open(t.Context())
-		require.ErrorContains(t, err, want)
-	}
+		"refusals[0].words are empty":   func(o *Options) { o.Refusals = []adapter.Refusal{{Words: " ", Means: "trivial"}} },
+		`refusals[0].means is "sorry":`: func(o *Options) { o.Refusals = []adapter.Refusal{{Words: "x", Means: "sorry"}} },
+	})
 	o := good()
 	o.Find, o.Lag = "", time.Hour+1
 	require.ErrorContains(t, o.Validate(), "find is")
@@ -63,9 +58,7 @@ func TestDefaultsAreWithinTheirRanges(t *testing.T) {
 	var o Options
 	o.SetDefaults()
 	require.Equal(t, DefaultOptions(), o)
-	for _, r := range o.Refusals {
-		require.NoError(t, r.validate(), r.Words)
-	}
+	require.NoError(t, adapter.ValidateRefusals(o.Refusals))
 	o.API.TLS.CAFile, o.Password.File = "ca.pem", "axl.password"
 	o.Resolve("/etc/star97")
 	require.Equal(t, "/etc/star97/ca.pem", o.API.TLS.CAFile)

@@ -2,7 +2,6 @@ package axl
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"star97/internal/mailbox"
@@ -44,58 +43,10 @@ func readRules(n *node) rules {
 // minCode is the shortest PIN that the interface takes, in digits.
 const minCode = 4
 
-const (
-	maxPolicies = 64    // policies of a system that are remembered
-	maxOwners   = 10000 // users of whom is remembered which policy they have
-)
-
-// rulebook remembers policies, and which user has which. It is safe for concurrent use.
-type rulebook struct {
-	keep time.Duration
-
-	mu     sync.Mutex
-	read   map[string]dated
-	owners map[string]string
-}
-
-type dated struct {
-	rules
-	at time.Time
-}
-
-// of returns the rules of a user that were read lately. Nobody's policy is "", which is
-// the default's name here, too.
-func (b *rulebook) of(id string) (rules, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	d, ok := b.read[b.owners[id]]
-	return d.rules, ok && time.Since(d.at) < b.keep
-}
-
-// assign notes which policy a user has and returns it if it is remembered.
-func (b *rulebook) assign(id, policy string) (rules, bool) {
-	b.mu.Lock()
-	if b.owners == nil || len(b.owners) >= maxOwners {
-		b.owners = map[string]string{} // forgets all: they are read again one by one
-	}
-	b.owners[id] = policy
-	b.mu.Unlock()
-	return b.of(id)
-}
-
-func (b *rulebook) add(policy string, r rules) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.read == nil || len(b.read) >= maxPolicies {
-		b.read = map[string]dated{}
-	}
-	b.read[policy] = dated{r, time.Now()}
-}
-
 // rulesOf reads the policy of a user, or takes it from memory. Who has none of his own has
 // the system's default, which it tells from version 10 on.
 func (s *Store) rulesOf(ctx context.Context, op string, u user) (rules, error) {
-	if r, ok := s.rules.assign(u.id, u.policy); ok {
+	if r, ok := s.rules.Assign(u.id, u.policy); ok {
 		return r, nil
 	}
 	name := u.policy
@@ -124,6 +75,6 @@ func (s *Store) rulesOf(ctx context.Context, op string, u user) (rules, error) {
 		return rules{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
 	r := readRules(n)
-	s.rules.add(u.policy, r)
+	s.rules.Set(u.policy, r)
 	return r, nil
 }

@@ -2,7 +2,6 @@ package axl
 
 import (
 	"encoding/xml"
-	"fmt"
 	"testing"
 	"time"
 
@@ -63,7 +62,7 @@ func TestPoliciesAreReadAndRemembered(t *testing.T) {
 	require.Equal(t, 1, f.Orders().Seen(fake.OpDefault))
 	require.Nil(t, found(t, s, "2043").Rules, "a policy that is not there is not told")
 	f.SetPolicy("Strict", func(p *fake.Policy) { p.FailedLogon = 0 })
-	s.rules.keep = 0
+	s.rules.Keep = 0
 	require.Equal(t, 3, s.Traits(mailbox.Account{ID: "strict"}).Limit)
 
 	g, u := start(t, func(o *Options) { o.RulesFor = 0 })
@@ -102,22 +101,6 @@ func TestAPolicyThatIsNotTold(t *testing.T) {
 		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
 	}
 	require.NotNil(t, found(t, s, "2041").Rules)
-}
-
-func TestTheRulebookIsBounded(t *testing.T) {
-	b := rulebook{keep: time.Hour}
-	for i := range 3 * maxPolicies {
-		b.add(fmt.Sprint(i), rules{limit: i})
-	}
-	require.LessOrEqual(t, len(b.read), maxPolicies)
-	for i := range maxOwners + 10 {
-		b.assign(fmt.Sprint(i), "p")
-	}
-	require.LessOrEqual(t, len(b.owners), maxOwners)
-	b.add("p", rules{limit: 4})
-	r, ok := b.of(fmt.Sprint(maxOwners + 9))
-	require.True(t, ok)
-	require.Equal(t, 4, r.limit)
 }
 
 func TestTimesAreBelievedWithAKnownZone(t *testing.T) {

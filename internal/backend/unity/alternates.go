@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -20,7 +21,7 @@ func (s *Store) alternates(ctx context.Context, op, id, primary string) ([]strin
 	for _, r := range found.items {
 		n := strings.TrimPrefix(r.text("DtmfAccessId"), "+")
 		// IdIndex 0 is the primary extension.
-		if r.text("IdIndex") != "0" && n != primary && isNumber(n) {
+		if r.text("IdIndex") != "0" && n != primary && adapter.IsNumber(n) {
 			numbers = append(numbers, n)
 		}
 	}
@@ -80,7 +81,7 @@ func (s *Store) watch() {
 			if s.readAlternates(ctx, alternatesPause) != nil {
 				wait = alternatesAgain
 			}
-			if !rest(ctx, wait) {
+			if !adapter.Pause(ctx, wait) {
 				return
 			}
 		}
@@ -118,22 +119,10 @@ func (s *Store) readAlternates(ctx context.Context, pause time.Duration) error {
 		for _, n := range numbers {
 			known[n] = append(known[n], u.text("ObjectId"))
 		}
-		if len(users) > 1 && !rest(ctx, pause) {
+		if len(users) > 1 && !adapter.Pause(ctx, pause) {
 			return mailbox.Expired(ctx, op)
 		}
 	}
 	s.others.Store(&known)
 	return nil
-}
-
-// rest waits and tells whether ctx goes on.
-func rest(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

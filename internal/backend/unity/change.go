@@ -2,9 +2,9 @@ package unity
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -41,18 +41,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if err := c.refusal(op, r); err != nil {
 		return err
 	}
-	broken := r.policy.Check(next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current})
-	switch broken {
-	case pin.Pass:
-		return nil
-	case pin.TooShort:
-		return mailbox.Fail(op, mailbox.TooShort, nil)
-	case pin.TooLong:
-		return mailbox.Fail(op, mailbox.TooLong, nil)
-	case pin.IsCurrent:
-		return mailbox.Fail(op, mailbox.InHistory, nil)
-	}
-	return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current})
 }
 
 // Reset sets next whatever the mailbox's states are; the system's own rules hold. by and
@@ -78,20 +67,9 @@ func (s *Store) set(ctx context.Context, op, id string, next pin.PIN, mustChange
 		w.add("CredMustChange", truth(mustChange))
 		body := w.end()
 		defer clear(body)
-		result = written(s.put(ctx, op, id, body))
+		result = adapter.Written(s.put(ctx, op, id, body))
 	})
 	return result
-}
-
-// written is the Result of a write.
-func written(err error) mailbox.Result {
-	switch mailbox.CodeOf(err) {
-	case mailbox.OK:
-		return mailbox.Proved()
-	case mailbox.OutcomeUnknown:
-		return mailbox.Doubt(err)
-	}
-	return mailbox.Refuse(err)
 }
 
 // SetFlags alters what stands with a mailbox's code.

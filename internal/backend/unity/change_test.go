@@ -1,7 +1,6 @@
 package unity
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -268,20 +267,9 @@ func TestRulesAreReadOnce(t *testing.T) {
 		require.NotNil(t, b.lookUp(t, extension).Rules)
 	}
 	require.Equal(t, 1, b.fake.Orders().Seen(fake.OpRules))
-	b.rules.keep = 0
+	b.rules.Keep = 0
 	b.lookUp(t, "4001")
 	require.Equal(t, 2, b.fake.Orders().Seen(fake.OpRules), "their time is over")
-}
-
-func TestTheRulebookIsBounded(t *testing.T) {
-	b := rulebook{keep: time.Hour}
-	for i := range maxOwners + 1000 {
-		policy := strings.Repeat("p", i%(2*maxRules))
-		b.assign(strings.Repeat("m", 1+i%7)+time.Duration(i).String(), policy)
-		b.add(policy, rules{limit: i})
-	}
-	require.LessOrEqual(t, len(b.owners), maxOwners)
-	require.LessOrEqual(t, len(b.read), maxRules)
 }
 
 func TestFlagsThatCannotBeReadAgainAreSet(t *testing.T) {

@@ -2,12 +2,14 @@ package unity
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/httpapi"
 	"star97/internal/backend/unity/fake"
@@ -130,7 +132,7 @@ func TestReasonsOfARefusedCode(t *testing.T) {
 
 // The words are the configuration's: another language of the server needs others.
 func TestRefusalsCanBeSet(t *testing.T) {
-	s := &Store{o: Options{Refusals: []Refusal{{"zu kurz", "too-short"}, {"KURZ", "policy-other"}, {"trivial", "trivial"}}}}
+	s := &Store{o: Options{Refusals: []adapter.Refusal{{Words: "zu kurz", Means: "too-short"}, {Words: "KURZ", Means: "policy-other"}, {Words: "trivial", Means: "trivial"}}}}
 	for text, want := range map[string]mailbox.Code{
 		"Die PIN ist zu kurz.": mailbox.TooShort, "Kurz und trivial": mailbox.PolicyOther, "trivial": mailbox.Trivial, "length": mailbox.PolicyOther,
 	} {
@@ -148,7 +150,7 @@ func FuzzRefused(f *testing.F) {
 	f.Add("", "739164 trivial")
 	f.Fuzz(func(t *testing.T, kind, body string) {
 		err := s.refused("change", httpapi.Answer{Status: 400, Header: http.Header{"Content-Type": {kind}}, Body: []byte(body)})
-		require.Contains(t, append(meanings, mailbox.Unavailable), mailbox.CodeOf(err))
+		require.Contains(t, append(slices.Clone(adapter.Refusals), mailbox.Unavailable), mailbox.CodeOf(err))
 		require.NotRegexp(t, `\d`, strings.Replace(err.Error(), "answered 400", "", 1))
 	})
 }

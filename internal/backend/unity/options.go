@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
-	"star97/internal/mailbox"
 	"star97/internal/secret"
 	"star97/internal/strictyaml"
 )
@@ -40,7 +40,7 @@ type Options struct {
 	// how long after a change the old code may still be right elsewhere, where systems are kept in step, 0-1m, default 2s
 	Lag time.Duration `yaml:"lag"`
 	// what the words of an answer that refuses a code mean; the first one that fits counts, and none: policy-other
-	Refusals []Refusal `yaml:"refusals"`
+	Refusals []adapter.Refusal `yaml:"refusals"`
 }
 
 // Format is a way to write what is asked and answered.
@@ -78,7 +78,7 @@ func DefaultOptions() Options {
 		RulesFor:        5 * time.Minute,
 		Margin:          5 * time.Minute,
 		Lag:             2 * time.Second,
-		Refusals:        defaultRefusals(),
+		Refusals:        adapter.DefaultRefusals(),
 	}
 }
 
@@ -89,49 +89,29 @@ func (o *Options) Resolve(dir string) {
 
 // Validate tells everything that is out of its range.
 func (o Options) Validate() error {
-	var found []error
+	found := []error{
+		strictyaml.Under("api", o.API.Validate()),
+		strictyaml.Under("password", o.Password.Validate()),
+		adapter.OneOf("format", o.Format, JSON, XML),
+		adapter.OneOf("user_column", o.UserColumn, "Alias", "LdapCcmUserId"),
+		adapter.OneOf("alternates", o.Alternates, Off, Read, Find),
+		adapter.Between("alternates_every", o.AlternatesEvery, time.Minute, 24*time.Hour),
+		adapter.Between("alternates_users", o.AlternatesUsers, 1, 20000),
+		adapter.Between("rules_for", o.RulesFor, 0, time.Hour),
+		adapter.Between("margin", o.Margin, 0, time.Hour),
+		adapter.Between("lag", o.Lag, 0, time.Minute),
+		adapter.ValidateRefusals(o.Refusals),
+	}
 	say := func(format string, args ...any) { found = append(found, fmt.Errorf(format, args...)) }
-	found = append(found, strictyaml.Under("api", o.API.Validate()))
 	if o.User == "" || strings.ContainsAny(o.User, ":\r\n") {
 		// RFC 7617 section 2: a user-id with a colon cannot be told from the password.
 		say("user is empty or has a colon: write the name of an account of the system that may reset codes")
 	}
-	found = append(found, strictyaml.Under("password", o.Password.Validate()))
-	if o.Format != JSON && o.Format != XML {
-		say("format is %q: use json or xml", o.Format)
-	}
 	if o.Partition != "" && !isID(o.Partition) {
 		say("partition is %q: write the partition's ObjectId, as 9c1d2f60-0000-4000-8000-000000000000, or leave it empty", o.Partition)
 	}
-	if o.UserColumn != "Alias" && o.UserColumn != "LdapCcmUserId" {
-		say("user_column is %q: use Alias or LdapCcmUserId", o.UserColumn)
-	}
-	if o.Alternates != Off && o.Alternates != Read && o.Alternates != Find {
-		say("alternates is %q: use off, read or find", o.Alternates)
-	}
-	if o.AlternatesUsers < 1 || o.AlternatesUsers > 20000 {
-		say("alternates_users is %d: use 1 to 20000", o.AlternatesUsers)
-	}
 	if _, err := time.LoadLocation(o.TimeZone); err != nil {
 		say("time_zone is %q, which is not known here: use a name as Europe/Berlin, or Local", o.TimeZone)
-	}
-	for _, f := range []struct {
-		name        string
-		value, a, b time.Duration
-	}{
-		{"alternates_every", o.AlternatesEvery, time.Minute, 24 * time.Hour},
-		{"rules_for", o.RulesFor, 0, time.Hour},
-		{"margin", o.Margin, 0, time.Hour},
-		{"lag", o.Lag, 0, time.Minute},
-	} {
-		if f.value < f.a || f.value > f.b {
-			say("%s is %v: use %v to %v", f.name, f.value, f.a, f.b)
-		}
-	}
-	for i, r := range o.Refusals {
-		if err := r.validate(); err != nil {
-			say("refusals[%d].%w", i, err)
-		}
 	}
 	return errors.Join(found...)
 }
@@ -140,59 +120,3 @@ func (o Options) Validate() error {
 var idShape = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 func isID(s string) bool { return idShape.MatchString(s) }
-
-// Refusal says what words in an answer mean.
-type Refusal struct {
-	Words string `yaml:"words"` // as they stand in the answer, whatever case
-	Means string `yaml:"means"` // too-short, too-long, not-digits, trivial, in-history, too-soon, cannot-change, locked, policy-other
-}
-
-// meanings are the codes that Refusal.Means can name.
-var meanings = []mailbox.Code{
-	mailbox.TooShort, mailbox.TooLong, mailbox.NotDigits, mailbox.Trivial, mailbox.InHistory, mailbox.TooSoon,
-	mailbox.CannotChange, mailbox.Locked, mailbox.PolicyOther,
-}
-
-func (r Refusal) validate() error {
-	if strings.TrimSpace(r.Words) == "" {
-		return errors.New("words are empty: write what stands in the answer")
-	}
-	if _, ok := r.code(); !ok {
-		return fmt.Errorf("means is %q: use one of %v", r.Means, meanings)
-	}
-	return nil
-}
-
-func (r Refusal) code() (mailbox.Code, bool) {
-	for _, c := range meanings {
-		if c.String() == r.Means {
-			return c, true
-		}
-	}
-	return mailbox.OK, false
-}
-
-// defaultRefusals are guesses but for the first, which the web administration was seen
-// to say.
-func defaultRefusals() []Refusal {
-	return []Refusal{
-		{"trivial", "trivial"},
-		{"previous", "in-history"},
-		{"history", "in-history"},
-		{"already used", "in-history"},
-		{"reuse", "in-history"},
-		{"duration", "too-soon"},
-		{"too soon", "too-soon"},
-		{"recently", "too-soon"},
-		{"too long", "too-long"},
-		{"maximum length", "too-long"},
-		{"too short", "too-short"},
-		{"minimum length", "too-short"},
-		{"length", "too-short"},
-		{"numeric", "not-digits"},
-		{"digits", "not-digits"},
-		{"cannot change", "cannot-change"},
-		{"can't change", "cannot-change"},
-		{"locked", "locked"},
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -20,14 +21,7 @@ func (s *Store) refused(op string, a httpapi.Answer) error {
 		return mailbox.Fail(op, mailbox.Unavailable, status(a.Status))
 	}
 	texts := errorTexts(a)
-	code := mailbox.PolicyOther
-	said := strings.ToLower(strings.Join(texts, "\n"))
-	for _, r := range s.o.Refusals {
-		if means, ok := r.code(); ok && strings.Contains(said, strings.ToLower(r.Words)) {
-			code = means
-			break
-		}
-	}
+	code, _ := adapter.Refused(s.o.Refusals, strings.Join(texts, "\n"))
 	return mailbox.Fail(op, code, token(texts))
 }
 

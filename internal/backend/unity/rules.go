@@ -3,7 +3,6 @@ package unity
 import (
 	"context"
 	"net/url"
-	"sync"
 	"time"
 
 	"star97/internal/mailbox"
@@ -38,59 +37,12 @@ func readRules(r record) rules {
 	return got
 }
 
-const (
-	maxRules  = 64    // rules of a system that are remembered
-	maxOwners = 10000 // mailboxes of which is remembered which rule they have
-)
-
-// rulebook remembers rules, and which mailbox has which.
-type rulebook struct {
-	keep time.Duration
-
-	mu     sync.Mutex
-	read   map[string]dated
-	owners map[string]string
-}
-
-type dated struct {
-	rules
-	at time.Time
-}
-
-// of returns the rules of a mailbox that were read lately.
-func (b *rulebook) of(mailboxID string) (rules, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	d, ok := b.read[b.owners[mailboxID]]
-	return d.rules, ok && time.Since(d.at) < b.keep
-}
-
-// assign notes which rule a mailbox has and returns it if it is remembered.
-func (b *rulebook) assign(mailboxID, policy string) (rules, bool) {
-	b.mu.Lock()
-	if b.owners == nil || len(b.owners) >= maxOwners {
-		b.owners = map[string]string{} // forgets all: they are read again one by one
-	}
-	b.owners[mailboxID] = policy
-	b.mu.Unlock()
-	return b.of(mailboxID)
-}
-
-func (b *rulebook) add(policy string, r rules) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.read == nil || len(b.read) >= maxRules {
-		b.read = map[string]dated{}
-	}
-	b.read[policy] = dated{r, time.Now()}
-}
-
 // rulesOf reads the rule of a mailbox, or takes it from memory.
 func (s *Store) rulesOf(ctx context.Context, op, mailboxID, policy string) (rules, error) {
 	if !isID(policy) {
 		return rules{}, mailbox.Fail(op, mailbox.NotFound, nil)
 	}
-	if r, ok := s.rules.assign(mailboxID, policy); ok {
+	if r, ok := s.rules.Assign(mailboxID, policy); ok {
 		return r, nil
 	}
 	found, err := s.one(ctx, op, rulesPath+"/"+url.PathEscape(policy), "AuthenticationRule")
@@ -101,6 +53,6 @@ func (s *Store) rulesOf(ctx context.Context, op, mailboxID, policy string) (rule
 		return rules{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
 	r := readRules(found)
-	s.rules.add(policy, r)
+	s.rules.Set(policy, r)
 	return r, nil
 }

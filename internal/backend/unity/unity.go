@@ -11,12 +11,12 @@ package unity
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -31,7 +31,7 @@ type Store struct {
 	api     *httpapi.Client
 	o       Options
 	zone    *time.Location // of the server's clock; nil: not known
-	rules   rulebook
+	rules   adapter.Rulebook[rules]
 	others  atomic.Pointer[map[string][]string] // ids by alternate extension; nil: not read yet
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -53,11 +53,10 @@ var (
 // down is told per call. Errors are sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
 	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
+	if err == nil {
+		s.watch()
 	}
-	s.watch()
-	return s, nil
+	return adapter.Opened(s, err)
 }
 
 func open(o Options) (*Store, error) {
@@ -82,7 +81,7 @@ func open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	s := &Store{api: api, o: o, zone: zone}
-	s.rules.keep = o.RulesFor
+	s.rules.Keep = o.RulesFor
 	return s, nil
 }
 
@@ -123,7 +122,7 @@ func declared() mailbox.Traits {
 // Traits are those of the mailbox's own rule, if it was read lately.
 func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 	t := declared()
-	if r, ok := s.rules.of(a.ID); ok {
+	if r, ok := s.rules.Of(a.ID); ok {
 		t.Limit, t.Window = r.limit, r.window
 	}
 	return t
@@ -132,19 +131,9 @@ func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 // Lag is how long a system that is kept in step may take to know of a new code.
 func (s *Store) Lag(mailbox.Account) time.Duration { return s.o.Lag }
 
-var errNoCheck = errors.New("the system cannot tell whether a code is right: name in verify.by who can")
-
-// Verify answers ServiceRefused: the system has no way. An Account without ID is
-// answered WrongPIN without a question, as there is none that would fit.
+// Verify answers as a system that has no way.
 func (s *Store) Verify(ctx context.Context, a mailbox.Account, _ pin.PIN, _ mailbox.Attempt) error {
-	const op = "verify"
-	switch {
-	case ctx.Err() != nil:
-		return mailbox.Expired(ctx, op)
-	case a.ID == "":
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
-	}
-	return mailbox.Fail(op, mailbox.ServiceRefused, errNoCheck)
+	return adapter.Uncheckable(ctx, a)
 }
 
 // Probe counts the users, which proves address, TLS and account, and tells the version

@@ -1,16 +1,10 @@
 package unity
 
 import (
-	"bytes"
-	"fmt"
-	"log/slog"
-	"os"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
@@ -19,22 +13,7 @@ import (
 	"star97/internal/pin"
 )
 
-// TestMain waits for the last goroutines longer than goleak itself does: on a busy
-// machine a connection takes its time to end.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	for end := time.Now().Add(30 * time.Second); status == 0; {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(f *fake.Server) Options {
@@ -56,24 +35,6 @@ func openOn(t testing.TB, o Options) *Store {
 	return s
 }
 
-// log is a place for what an adapter says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // bed is a store on a fake.
 type bed struct {
 	*Store
@@ -90,7 +51,7 @@ func makeBed(t testing.TB, alter func(*Options, *fake.Server)) bed {
 	return bed{openOn(t, o), f}
 }
 
-func (b bed) harness(t *testing.T, said *log) conformance.Harness {
+func (b bed) harness(t *testing.T, said *conformance.Log) conformance.Harness {
 	return conformance.Harness{
 		Store:   b.Store,
 		Put:     b.put,
@@ -139,10 +100,10 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		said := &log{}
+		said := &conformance.Log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
 			o.Alternates = Find
-			o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			o.API.Log = said.Logger()
 		}).harness(t, said)
 	})
 }
@@ -154,6 +115,6 @@ func TestFaultRun(t *testing.T) {
 			o.API.URL = "https://" + through(f.Front().Addr, f.Front().Cert)
 			o.API.Timeout, o.API.BreakAfter, o.API.BreakPause = 1500*time.Millisecond, 100, time.Second
 			o.Alternates, o.Lag = Off, 100*time.Millisecond
-		}).harness(t, &log{})
+		}).harness(t, &conformance.Log{})
 	}, 4, conformance.Changes())
 }

@@ -11,12 +11,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
 const (
-	// maxNumber bounds an extension, in digits.
-	maxNumber = 40
 	// maxAnswers bounds Lookup: two are already too many for a call.
 	maxAnswers = 10
 	// pageRows is what is asked for at once: some 2 KB a user, well below the largest answer.
@@ -34,7 +33,7 @@ const (
 // that the service's account may not read stay empty.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	const op = "lookup"
-	if !isNumber(q.Number) || !strings.EqualFold(q.Domain, s.o.Domain) {
+	if !adapter.IsNumber(q.Number) || !strings.EqualFold(q.Domain, s.o.Domain) {
 		return nil, nil
 	}
 	found, err := s.matching(ctx, op, "DtmfAccessId", q.Number)
@@ -236,15 +235,14 @@ func (s *Store) searching(ctx context.Context, op, search string) (string, error
 	if err != nil || all <= maxPages*pageRows {
 		return "", err
 	}
-	if isNumber(search) {
+	if adapter.IsNumber(search) {
 		return fmt.Sprintf("(DtmfAccessId startswith %s)", search), nil
 	}
 	return fmt.Sprintf("(Alias startswith %s)", search), nil
 }
 
 func holds(a mailbox.Account, search string) bool {
-	search = strings.ToLower(search)
-	return strings.Contains(strings.ToLower(a.Extension), search) || strings.Contains(strings.ToLower(a.Name), search)
+	return adapter.Like(a.Extension, search) || adapter.Like(a.Name, search)
 }
 
 // fresh reads a mailbox by its id.
@@ -260,10 +258,6 @@ func (s *Store) fresh(ctx context.Context, op, id string) (mailbox.Account, erro
 		return mailbox.Account{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
 	return s.complete(ctx, op, u)
-}
-
-func isNumber(s string) bool {
-	return s != "" && len(s) <= maxNumber && strings.Trim(s, "0123456789") == ""
 }
 
 // userShape is what of a user's id has no meaning in the grammar of criteria.
