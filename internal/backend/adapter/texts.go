@@ -8,7 +8,7 @@ import (
 
 // MaxNumber bounds a telephone number, in digits: ITU-T E.164 has 15, and a dial plan may
 // put some in front.
-const MaxNumber = 40
+const MaxNumber = 32
 
 // IsNumber tells whether text is a number that a mailbox can have: digits, and not too
 // many.

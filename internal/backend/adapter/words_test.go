@@ -45,7 +45,7 @@ func TestSettingsAreToldByTheirKey(t *testing.T) {
 func TestNumbersAreDigits(t *testing.T) {
 	for text, want := range map[string]bool{
 		"4001": true, "12015550143": true, "": false, "+4001": false, "40 01": false, "4001x": false, "٤٠٠١": false,
-		"1234567890123456789012345678901234567890": true, "12345678901234567890123456789012345678901": false,
+		"12345678901234567890123456789012": true, "123456789012345678901234567890123": false,
 	} {
 		require.Equal(t, want, IsNumber(text), text)
 	}

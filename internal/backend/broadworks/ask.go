@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -65,11 +66,7 @@ func (s *Store) ask(ctx context.Context, op string, c command) (*node, error) {
 		case tries >= s.tries, refused, s.pool.rest.check(op) != nil, mailbox.CodeOf(err) != mailbox.Unavailable:
 			return nil, err
 		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !adapter.Pause(ctx, pause) {
 			return nil, err
 		}
 		pause = min(2*pause, mostPause)

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -37,9 +38,9 @@ type Store struct {
 	tries   int             // further ones of a safe request
 	tenants map[string]Tenant
 	nobody  string // an id that no user has
-	people  people
-	rules   rulebook
-	turns   turns
+	people  adapter.Memory[person]
+	rules   adapter.Memory[read]
+	turns   adapter.Turns
 	unseen  atomic.Int64 // until when states are not asked for, in Unix milliseconds
 }
 
@@ -64,7 +65,7 @@ func open(o Options) (*Store, error) {
 	for _, t := range o.tenants() {
 		s.tenants[strings.ToLower(t.Domain)] = t
 	}
-	s.people.keep, s.rules.keep = o.RulesFor, o.RulesFor
+	s.people.Keep, s.rules.Keep = o.RulesFor, o.RulesFor
 	p := &pool{
 		o: o, password: password, timeout: o.Line.Timeout, wait: o.Line.Timeout, places: make(chan struct{}, o.Sessions),
 		rest: rest{after: o.Line.BreakAfter, pause: o.Line.BreakPause},
@@ -176,7 +177,7 @@ func (s *Store) Traits(a mailbox.Account) mailbox.Traits {
 		t.Check, t.Proof, t.Limit = mailbox.Compare, mailbox.ByReadBack, 0
 		return t
 	}
-	if r, ok := s.rules.of(a.ID); ok && r.hidden == nil {
+	if r, ok := s.rules.Get(a.ID); ok && r.hidden == nil {
 		t.Limit = r.limit
 	}
 	return t

@@ -1,22 +1,19 @@
 package broadworks
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/broadworks/fake"
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
-	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 // Codes of the tests.
 const (
@@ -25,17 +22,10 @@ const (
 	third = "606172"
 )
 
-func sourceOf(t testing.TB, value string) secret.Source {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
-	return secret.Source{File: file}
-}
-
 // optionsFor are options for a fake, whatever it speaks.
 func optionsFor(t testing.TB, f *fake.Server, s fake.Settings) Options {
 	o := DefaultOptions()
-	o.User, o.Password = fake.User, sourceOf(t, fake.Password)
+	o.User, o.Password = fake.User, conformance.Secret(t, fake.Password)
 	o.ServiceProvider, o.Group = fake.ServiceProvider, fake.Group
 	o.Tenants = []Tenant{{fake.OtherDomain, fake.ServiceProvider, fake.OtherGroup}}
 	o.Line.Timeout, o.API.Timeout, o.API.Retries, o.Line.Retries = 10*time.Second, 10*time.Second, 0, 0
@@ -51,13 +41,7 @@ func optionsFor(t testing.TB, f *fake.Server, s fake.Settings) Options {
 	return o
 }
 
-func openStore(t testing.TB, o Options) *Store {
-	t.Helper()
-	s, err := o.Open(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s.(*Store)
-}
+func openStore(t testing.TB, o Options) *Store { return conformance.Opened[*Store](t, o) }
 
 // start is a fake over TCP without TLS and a Store on it.
 func start(t testing.TB, s fake.Settings, alter func(*Options)) (*fake.Server, *Store) {
@@ -70,17 +54,7 @@ func start(t testing.TB, s fake.Settings, alter func(*Options)) (*fake.Server, *
 	return f, openStore(t, o)
 }
 
-func code(t testing.TB, digits string) pin.PIN {
-	t.Helper()
-	p, err := pin.Parse(digits)
-	require.NoError(t, err)
-	return p
-}
-
-func digitsIn(code pin.PIN) (digits string) {
-	code.Reveal(func(d []byte) { digits = string(d) })
-	return digits
-}
+func code(t testing.TB, digits string) pin.PIN { return conformance.Code(t, digits) }
 
 func verify(t testing.TB, s *Store, a mailbox.Account, digits string) mailbox.Code {
 	t.Helper()

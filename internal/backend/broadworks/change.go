@@ -2,10 +2,9 @@ package broadworks
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -20,11 +19,11 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case a.ID == "":
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
 	}
-	turn, end, err := s.turns.take(ctx, op, a.ID, &current)
+	turn, err := s.turns.Take(ctx, op, a.ID, current)
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	defer end()
+	defer turn.End()
 	p, err := s.person(ctx, op, a)
 	if err == nil {
 		err = s.check(ctx, op, p, current)
@@ -39,22 +38,13 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 		err = s.allowed(ctx, op, p, current, next)
 	}
 	if err != nil {
-		return mailbox.Refuse(unwritten(op, err))
+		return mailbox.Refuse(adapter.Unwritten(op, err))
 	}
 	r := s.set(ctx, op, p, current, next)
-	if r.Outcome == mailbox.Done && !current.Equal(&next) {
-		turn.old = current
+	if r.Outcome == mailbox.Done {
+		turn.Replaced(current, next)
 	}
 	return r
-}
-
-// unwritten is the error of a question before anything was written: whatever came of it,
-// nothing was changed.
-func unwritten(op string, err error) error {
-	if mailbox.CodeOf(err) == mailbox.OutcomeUnknown {
-		return mailbox.Fail(op, mailbox.Unavailable, err)
-	}
-	return err
 }
 
 // open tells whether p's login is enabled, where that may be read: a system that checks
@@ -75,8 +65,6 @@ func (s *Store) open(ctx context.Context, op string, p person) error {
 	return nil
 }
 
-var errMustChange = errors.New("this voicemail system cannot make an owner choose another code: set the code without that")
-
 // Reset sets next whatever the current code is; the system's own rules hold. The
 // interface has no way to make an owner choose another code, so mustChange is refused.
 func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, _ mailbox.Actor, _ string) mailbox.Result {
@@ -85,16 +73,16 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	case ctx.Err() != nil:
 		return mailbox.Refuse(mailbox.Expired(ctx, op))
 	case mustChange:
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, errMustChange))
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, adapter.ErrMustChange))
 	case next.Empty():
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}
-	turn, end, err := s.turns.take(ctx, op, a.ID, &pin.PIN{})
+	turn, err := s.turns.Take(ctx, op, a.ID, pin.PIN{})
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	defer end()
-	turn.old.Wipe() // what was replaced may be in force again
+	defer turn.End()
+	turn.Replaced(pin.PIN{}, next)
 	p, err := s.person(ctx, op, a)
 	if err != nil {
 		return mailbox.Refuse(err)
@@ -154,33 +142,10 @@ func (s *Store) prove(ctx context.Context, op string, p person, next pin.PIN) ma
 	return mailbox.Doubt(fmt.Errorf("the system has taken the code and does not say that it is in force: %w", err))
 }
 
-var errLate = errors.New("the change was taken, but the new code did not show in time")
-
-// readPause is the wait before a code is read back again.
-const readPause = 50 * time.Millisecond
-
-// readBack looks until next shows, at least once and as long as the lag. What does not
-// show in time, or cannot be read, is in doubt: the system has taken the change.
+// readBack looks until next shows, at least once and as long as the lag.
 func (s *Store) readBack(ctx context.Context, op string, p person, next pin.PIN) mailbox.Result {
-	end := time.Now().Add(s.o.Lag)
-	for {
+	return adapter.ReadBack(ctx, s.o.Lag, func() (bool, error) {
 		i, err := s.info(ctx, op, p.id)
-		if err == nil && i.given.form == formDigits && i.given.code.Equal(&next) {
-			return mailbox.Proved()
-		}
-		if err == nil {
-			err = errLate
-		}
-		left := time.Until(end)
-		if left <= 0 {
-			return mailbox.Doubt(err)
-		}
-		t := time.NewTimer(min(readPause, left))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return mailbox.Doubt(err)
-		}
-	}
+		return err == nil && i.given.form == formDigits && i.given.code.Equal(&next), err
+	})
 }

@@ -144,54 +144,20 @@ func TestAReset(t *testing.T) {
 	require.True(t, f.Has(b.ID, third))
 }
 
-// A code that was just replaced is not tried at the system, which would count it.
-func TestChangesOfOneUserFollowEachOther(t *testing.T) {
-	t.Parallel()
-	var turns turns
-	old, other := code(t, hers), code(t, fresh)
-	first, end, err := turns.take(t.Context(), "change", "a", &old)
-	require.NoError(t, err)
-	second := make(chan error)
-	go func() {
-		_, _, err := turns.take(t.Context(), "change", "a", &old)
-		second <- err
-	}()
-	require.Eventually(t, func() bool {
-		turns.mu.Lock()
-		defer turns.mu.Unlock()
-		return first.users == 2
-	}, 10*time.Second, time.Millisecond)
-	first.old = old
-	end()
-	require.ErrorIs(t, <-second, mailbox.WrongPIN)
-	require.Empty(t, turns.busy)
-	_, end, err = turns.take(t.Context(), "change", "a", &other)
-	require.NoError(t, err)
-	end()
-	_, end, err = turns.take(t.Context(), "change", "a", &old)
-	require.NoError(t, err, "whoever comes later asks the system")
-	end()
-	require.Empty(t, turns.busy)
-}
-
 // Those who waited while their code was replaced do not try it at the system.
 func TestCallersWithOneCodeSpendNoTries(t *testing.T) {
 	t.Parallel()
 	f, s := start(t, fake.Settings{}, nil)
 	a := f.Put(mailbox.Account{Extension: "2041"}, hers)
-	mine, end, err := s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
+	mine, err := s.turns.Take(t.Context(), "change", a.ID, pin.PIN{})
 	require.NoError(t, err)
 	results := make(chan mailbox.Result)
 	const callers = 4
 	for range callers {
 		go func() { results <- change(t, s, a, hers, fresh) }()
 	}
-	require.Eventually(t, func() bool {
-		s.turns.mu.Lock()
-		defer s.turns.mu.Unlock()
-		return mine.users == 1+callers
-	}, 10*time.Second, time.Millisecond)
-	end()
+	require.Eventually(t, func() bool { return s.turns.Waiting(a.ID) == 1+callers }, 10*time.Second, time.Millisecond)
+	mine.End()
 	done := 0
 	for range callers {
 		if r := <-results; r.Outcome == mailbox.Done {
@@ -209,24 +175,23 @@ func TestAResetForgetsWhatAChangeReplaced(t *testing.T) {
 	t.Parallel()
 	f, s := start(t, fake.Settings{}, nil)
 	a := f.Put(mailbox.Account{Extension: "2041"}, fresh)
-	before, end, err := s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
+	before, err := s.turns.Take(t.Context(), "change", a.ID, pin.PIN{})
 	require.NoError(t, err)
-	before.users++ // somebody waits all the time
-	before.old = code(t, hers)
-	end()
-	require.Equal(t, mailbox.WrongPIN, change(t, s, a, hers, third).Reason)
-	require.Zero(t, f.Orders().Seen(fake.OpVerify))
-	require.Equal(t, mailbox.Proved(), s.Reset(t.Context(), a, code(t, hers), false, "admin", ""))
-	require.Equal(t, mailbox.Proved(), change(t, s, a, hers, third))
-
-	f.Set(func(_ *fake.Settings, r *fake.Rules) { *r = fake.Rules{Min: 4, Max: 10} })
-	s = openStore(t, s.o)
-	before, end, err = s.turns.take(t.Context(), "change", a.ID, &pin.PIN{})
-	require.NoError(t, err)
-	before.users++
-	end()
-	require.Equal(t, mailbox.Proved(), change(t, s, a, third, third))
-	require.Equal(t, mailbox.Proved(), change(t, s, a, third, fresh), "a code that replaced itself is in force")
+	before.Replaced(code(t, hers), code(t, fresh))
+	results := make(chan mailbox.Result, 2)
+	for i, wait := range []func() mailbox.Result{
+		func() mailbox.Result { return s.Reset(t.Context(), a, code(t, hers), false, "admin", "") },
+		func() mailbox.Result { return change(t, s, a, hers, third) },
+	} {
+		// One who waits: started here, in this order; stops when it is answered.
+		go func() { results <- wait() }()
+		require.Eventually(t, func() bool { return s.turns.Waiting(a.ID) == i+2 }, 10*time.Second, time.Millisecond)
+	}
+	before.End()
+	for range 2 {
+		require.Equal(t, mailbox.Proved(), <-results)
+	}
+	require.True(t, f.Has(a.ID, third))
 }
 
 func TestNothingIsWrittenWhereTheCurrentCodeIsInDoubt(t *testing.T) {

@@ -1,8 +1,6 @@
 package broadworks
 
 import (
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,9 +40,9 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 		return o
 	}
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f, said := fake.New(t, settings, good), &said{}
+		f, said := fake.New(t, settings, good), &conformance.Log{}
 		rules, o := mapped(), quick(t, f)
-		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.API.Log = said.Logger()
 		h := conformance.Harness{
 			Store: openStore(t, o), Said: said.String, OtherDomain: fake.OtherDomain, Orders: f.Orders(), NoHTTP: !settings.SOAP,
 			Ops:     conformance.Ops{Lookup: fake.OpFind, Verify: fake.OpVerify, Change: fake.OpWrite, Login: fake.OpLogin},
@@ -58,11 +56,11 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 				case len(a.Numbers) > 0 && f.Taken(a.Numbers[0]):
 					t.Skip("a telephone number is one user's")
 				}
-				a = f.Put(a, digitsIn(code))
+				a = f.Put(a, conformance.Digits(code))
 				a.Rules = &rules
 				return a
 			},
-			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsIn(code)) },
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
 				return openStore(t, quick(t, fake.New(t, settings, trouble.NewCert(t, k))))
 			},
@@ -74,25 +72,6 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 		}
 		return h
 	})
-}
-
-// said is all that was logged.
-type said struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.text = append(s.text, p...)
-	return len(p), nil
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return string(s.text)
 }
 
 // mapped are fake.DefaultRules as a policy.
@@ -113,9 +92,9 @@ func TestFaultRun(t *testing.T) {
 		return conformance.Harness{
 			Store: openStore(t, o),
 			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
-				return f.Put(a, digitsIn(code))
+				return f.Put(a, conformance.Digits(code))
 			},
-			Has:     func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsIn(code)) },
+			Has:     func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Forgive: func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) },
 		}
 	}, 97, conformance.Changes())

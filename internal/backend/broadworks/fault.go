@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -37,20 +38,9 @@ func (m Meaning) validate() error {
 		return fmt.Errorf("number is %d: use the number in the brackets, or 0 for any", m.Number)
 	case m.Number == 0 && strings.TrimSpace(m.Words) == "":
 		return errors.New("words are empty, and number is 0: write one of them")
-	case m.Means != session && m.code() == mailbox.OK:
-		return fmt.Errorf("means is %q: use %s or one of %v", m.Means, session, meanings)
 	}
-	return nil
-}
-
-// code is OK for a word that is none of meanings.
-func (m Meaning) code() mailbox.Code {
-	for _, c := range meanings {
-		if c.String() == m.Means {
-			return c
-		}
-	}
-	return mailbox.OK
+	_, err := adapter.Meaning(m.Means, meanings, session)
+	return err
 }
 
 func (m Meaning) fits(number int, says string) bool {
@@ -141,7 +131,8 @@ func (f fault) Error() string {
 
 // code is what f means where only some meanings make sense, and other for the rest.
 func (f fault) code(other mailbox.Code, some ...mailbox.Code) mailbox.Code {
-	if c := (Meaning{Means: f.means}).code(); slices.Contains(some, c) || slices.Contains(always, c) {
+	c, err := adapter.Meaning(f.means, meanings)
+	if err == nil && (slices.Contains(some, c) || slices.Contains(always, c)) {
 		return c
 	}
 	return other

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"star97/internal/mailbox"
 )
@@ -113,7 +111,7 @@ func (s *Store) find(ctx context.Context, op, domain string, c criterion) ([]per
 	for _, p := range people {
 		if c.fits(p) {
 			found = append(found, p)
-			s.people.add(p)
+			s.people.Set(p.id, p)
 		}
 	}
 	return found, nil
@@ -256,50 +254,12 @@ func (s *Store) accounts(ctx context.Context, op, domain string, people []person
 // without.
 func hidden(err error) bool { return mailbox.CodeOf(err) == mailbox.ServiceRefused }
 
-// maxPeople bounds the users that are remembered.
-const maxPeople = 10000
-
-// people remembers users, to have their telephone number when a code is checked.
-type people struct {
-	keep time.Duration
-
-	mu   sync.Mutex
-	seen map[string]seen
-}
-
-type seen struct {
-	person
-	at time.Time
-}
-
-func (b *people) add(p person) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.seen == nil || len(b.seen) >= maxPeople {
-		b.seen = map[string]seen{} // forgets all: they are read again one by one
-	}
-	b.seen[p.id] = seen{p, time.Now()}
-}
-
-func (b *people) of(id string) (person, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k, ok := b.seen[id]
-	return k.person, ok && time.Since(k.at) < b.keep
-}
-
-func (b *people) forget(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.seen, id)
-}
-
 // person is the user of an account. NotFound where there is none.
 func (s *Store) person(ctx context.Context, op string, a mailbox.Account) (person, error) {
 	if !isName(a.ID) {
 		return person{}, mailbox.Fail(op, mailbox.NotFound, nil)
 	}
-	if p, ok := s.people.of(a.ID); ok {
+	if p, ok := s.people.Get(a.ID); ok {
 		return p, nil
 	}
 	found, err := s.find(ctx, op, strings.ToLower(a.Domain), byID(a.ID))

@@ -152,19 +152,3 @@ func TestTraitsAreThoseOfTheUser(t *testing.T) {
 	require.True(t, Options{}.Declared().Flags)
 	require.False(t, Options{Verify: ByDN, NoStates: true}.Declared().Flags)
 }
-
-func TestWhatIsRememberedIsBounded(t *testing.T) {
-	p, r := people{keep: 1 << 40}, rulebook{keep: 1 << 40}
-	for i := range maxPeople + 10 {
-		id := string(rune('a'+i%26)) + string(rune(0x100+i))
-		p.add(person{id: id})
-		r.add(id, dated{})
-		require.LessOrEqual(t, len(p.seen), maxPeople)
-		require.LessOrEqual(t, len(r.read), maxPeople)
-		_, known := p.of(id)
-		require.True(t, known)
-	}
-	p.keep = 0
-	_, known := p.of("a" + string(rune(0x100)))
-	require.False(t, known)
-}

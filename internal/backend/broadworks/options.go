@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -135,11 +135,7 @@ func (o *Options) Resolve(dir string) {
 // Open reads the password and makes a Store. It does not ask the system: one that is
 // down is told per call. Errors are sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
-	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
-	}
-	return s, nil
+	return adapter.Opened(open(o))
 }
 
 // verifyRequest is the name of a request that checks codes.
@@ -148,20 +144,20 @@ var verifyRequest = regexp.MustCompile(`^AuthenticationVerifyRequest[0-9A-Za-z]{
 // Validate tells everything that is out of its range. It opens nothing.
 func (o Options) Validate() error {
 	errs := []error{
-		oneOf("transport", o.Transport, OverTLS, OverTCP, OverSOAP),
+		adapter.OneOf("transport", o.Transport, OverTLS, OverTCP, OverSOAP),
 		strictyaml.Under("line", o.validateLine()),
 		strictyaml.Under("api", o.validateAPI()),
 		strictyaml.Under("password", o.Password.Validate()),
-		oneOf("login", o.Login, SignedLogin, PlainLogin),
-		between("sessions", o.Sessions, 1, 100),
-		between("idle", o.Idle, time.Second, time.Hour),
-		oneOf("parameter", o.Parameter, "arg0", "in0"),
+		adapter.OneOf("login", o.Login, SignedLogin, PlainLogin),
+		adapter.Between("sessions", o.Sessions, 1, 100),
+		adapter.Between("idle", o.Idle, time.Second, time.Hour),
+		adapter.OneOf("parameter", o.Parameter, "arg0", "in0"),
 		o.validateTenants(),
-		oneOf("verify", o.Verify, ByDN, Compare, Auto),
-		oneOf("number_form", o.NumberForm, AsShown, AsDigits, PlusDigits),
-		oneOf("login_disabled", o.LoginDisabled, mailbox.Locked.String(), mailbox.Disabled.String()),
-		between("rules_for", o.RulesFor, 0, time.Hour),
-		between("lag", o.Lag, 0, time.Minute),
+		adapter.OneOf("verify", o.Verify, ByDN, Compare, Auto),
+		adapter.OneOf("number_form", o.NumberForm, AsShown, AsDigits, PlusDigits),
+		adapter.OneOf("login_disabled", o.LoginDisabled, mailbox.Locked.String(), mailbox.Disabled.String()),
+		adapter.Between("rules_for", o.RulesFor, 0, time.Hour),
+		adapter.Between("lag", o.Lag, 0, time.Minute),
 	}
 	if !isName(o.User) {
 		errs = append(errs, errors.New("user is empty or no id: write the id of star97's own account"))
@@ -186,10 +182,10 @@ func (o Options) validateLine() error {
 		_, server = o.server()
 	}
 	return errors.Join(server, o.Line.TLS.Validate(),
-		between("timeout", o.Line.Timeout, 100*time.Millisecond, 30*time.Second),
-		between("retries", o.Line.Retries, 0, 5),
-		between("break_after", o.Line.BreakAfter, 1, 100),
-		between("break_pause", o.Line.BreakPause, time.Second, 5*time.Minute),
+		adapter.Between("timeout", o.Line.Timeout, 100*time.Millisecond, 30*time.Second),
+		adapter.Between("retries", o.Line.Retries, 0, 5),
+		adapter.Between("break_after", o.Line.BreakAfter, 1, 100),
+		adapter.Between("break_pause", o.Line.BreakPause, time.Second, 5*time.Minute),
 	)
 }
 
@@ -253,18 +249,4 @@ const longestName = 161
 // isName tells whether text may be an id: something without what no id has.
 func isName(text string) bool {
 	return text != "" && len(text) <= longestName && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || !isChar(r) })
-}
-
-func oneOf[T ~string](key string, value T, words ...T) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	return fmt.Errorf("%s is %q: use one of %v", key, value, words)
-}
-
-func between[T int | time.Duration](key string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s is %v: use %v to %v", key, value, least, most)
-	}
-	return nil
 }

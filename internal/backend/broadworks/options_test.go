@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/secret"
 )
 
@@ -17,8 +18,7 @@ func complete() Options {
 }
 
 func TestOptionsTellWhatIsWrongByTheirKey(t *testing.T) {
-	require.NoError(t, complete().Validate())
-	for want, alter := range map[string]func(*Options){
+	conformance.Spoiled(t, complete, map[string]func(*Options){
 		"transport is \"udp\"":                    func(o *Options) { o.Transport = "udp" },
 		"line.server is empty":                    func(o *Options) { o.Line.Server = "" },
 		"line.server is empty or no address":      func(o *Options) { o.Line.Server = "https://as.example/x" },
@@ -53,11 +53,7 @@ func TestOptionsTellWhatIsWrongByTheirKey(t *testing.T) {
 		"errors[0].number is -1":                  func(o *Options) { o.Errors = []Meaning{{-1, "", "trivial"}} },
 		"errors[0].words are empty":               func(o *Options) { o.Errors = []Meaning{{0, " ", "trivial"}} },
 		"errors[1].means is \"bad\"":              func(o *Options) { o.Errors = []Meaning{{1, "", "session"}, {1, "", "bad"}} },
-	} {
-		o := complete()
-		alter(&o)
-		require.ErrorContains(t, o.Validate(), want, want)
-	}
+	})
 }
 
 func TestAServerHasThePortOfItsTransport(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/backend/broadworks/fake"
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -69,7 +70,7 @@ func TestALoginThatIsRefused(t *testing.T) {
 		code     mailbox.Code
 		again    int // documents of the login at a second try
 	}{
-		"by a wrong password": {alter: func(o *Options) { o.Password = sourceOf(t, "another") }, says: "check user, password and login (the system answers with error 4962)", code: mailbox.ServiceRefused},
+		"by a wrong password": {alter: func(o *Options) { o.Password = conformance.Secret(t, "another") }, says: "check user, password and login (the system answers with error 4962)", code: mailbox.ServiceRefused},
 		"by another name":     {alter: func(o *Options) { o.User = "nobody" }, says: "refuses star97's own account", code: mailbox.ServiceRefused},
 		"by a wrong nonce":    {settings: fake.Settings{WrongNonce: true}, says: "error 4962", code: mailbox.ServiceRefused},
 		"by another signing":  {settings: fake.Settings{Algorithm: "SHA-3"}, says: "set login to 22V5", code: mailbox.Unavailable, again: 1},
@@ -185,7 +186,7 @@ func TestACheckIsSentWhenTheSystemCanBeReachedAgain(t *testing.T) {
 		}
 		return connect(ctx)
 	}
-	s.people.add(person{id: a.ID, extension: "2041", dn: "+" + a.Numbers[0]})
+	s.people.Set(a.ID, person{id: a.ID, extension: "2041", dn: "+" + a.Numbers[0]})
 	require.Equal(t, mailbox.OK, verify(t, s, a, hers))
 	require.Equal(t, 1, f.Orders().Seen(fake.OpVerify))
 }
@@ -321,7 +322,7 @@ func TestProbeTellsWhatTheSystemIs(t *testing.T) {
 	for says, alter := range map[string]func(*Options){
 		`error 4005`:         func(o *Options) { o.Group = "no such group" },
 		`error 4003`:         func(o *Options) { o.ServiceProvider = "nobody" },
-		`own account`:        func(o *Options) { o.Password = sourceOf(t, "another") },
+		`own account`:        func(o *Options) { o.Password = conformance.Secret(t, "another") },
 		`domain "t.example"`: func(o *Options) { o.Tenants = []Tenant{{"t.example", fake.ServiceProvider, "no such group"}} },
 	} {
 		_, s := start(t, fake.Settings{}, alter)

@@ -2,10 +2,8 @@ package broadworks
 
 import (
 	"context"
-	"errors"
-	"sync"
-	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -47,47 +45,22 @@ func readRules(n *node) rules {
 	return r
 }
 
-// rulebook remembers the rules of users.
-type rulebook struct {
-	keep time.Duration
-
-	mu   sync.Mutex
-	read map[string]dated
-}
-
-type dated struct {
+// read is what the system told of a user's rules.
+type read struct {
 	rules
-	at     time.Time
 	hidden error // star97's own account may not read them
-}
-
-func (b *rulebook) of(id string) (dated, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	d, ok := b.read[id]
-	return d, ok && time.Since(d.at) < b.keep
-}
-
-func (b *rulebook) add(id string, d dated) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.read == nil || len(b.read) >= maxPeople {
-		b.read = map[string]dated{}
-	}
-	d.at = time.Now()
-	b.read[id] = d
 }
 
 // rulesOf reads a user's rules, or takes them from memory. ServiceRefused: star97's own
 // account may not see them.
 func (s *Store) rulesOf(ctx context.Context, op, id string) (rules, error) {
-	if d, ok := s.rules.of(id); ok {
+	if d, ok := s.rules.Get(id); ok {
 		return d.rules, d.hidden
 	}
 	n, err := s.ask(ctx, op, command{name: askRules, safe: true, fill: func(m *message) { m.put("userId", id) }})
 	if err = known(op, err); err != nil {
 		if hidden(err) {
-			s.rules.add(id, dated{hidden: err})
+			s.rules.Set(id, read{hidden: err})
 		}
 		return rules{}, err
 	}
@@ -95,7 +68,7 @@ func (s *Store) rulesOf(ctx context.Context, op, id string) (rules, error) {
 		return rules{}, mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
 	r := readRules(n)
-	s.rules.add(id, dated{rules: r})
+	s.rules.Set(id, read{rules: r})
 	return r, nil
 }
 
@@ -112,16 +85,5 @@ func (s *Store) allowed(ctx context.Context, op string, p person, current, next 
 	if number := p.digits(); number != "" {
 		c.Numbers = []string{number}
 	}
-	switch broken := r.policy.Check(next, c); broken {
-	case pin.Pass:
-		return nil
-	case pin.TooShort:
-		return mailbox.Fail(op, mailbox.TooShort, nil)
-	case pin.TooLong:
-		return mailbox.Fail(op, mailbox.TooLong, nil)
-	case pin.IsCurrent:
-		return mailbox.Fail(op, mailbox.InHistory, nil)
-	default:
-		return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
-	}
+	return adapter.Allowed(op, r.policy, next, c)
 }

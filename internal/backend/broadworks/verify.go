@@ -97,7 +97,7 @@ func (s *Store) try(ctx context.Context, op string, p person, code pin.PIN) erro
 		return err
 	case !strings.EqualFold(n.of("userId"), p.id):
 		// The code is right for somebody who has the number by now.
-		s.people.forget(p.id)
+		s.people.Forget(p.id)
 		return mailbox.Fail(op, mailbox.Unavailable, errors.New("the telephone number is another user's by now"))
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -82,8 +83,9 @@ func meaning(line []byte, table []Answer) mailbox.Code {
 	defer clear(lower)
 	for _, a := range table {
 		if bytes.Contains(lower, bytes.ToLower([]byte(a.Words))) {
-			code, _ := a.code()
-			return code
+			if code, err := adapter.Meaning(a.Means, meanings); err == nil {
+				return code
+			}
 		}
 	}
 	return mailbox.OutcomeUnknown

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -205,7 +206,7 @@ func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 	if ctx.Err() != nil {
 		return nil, mailbox.Expired(ctx, "lookup")
 	}
-	if !s.serves(q.Domain) || !isNumber(q.Number) {
+	if !s.serves(q.Domain) || !adapter.IsNumber(q.Number) {
 		return nil, nil
 	}
 	return s.find(ctx, "lookup", func(p person) bool { return p.extension == q.Number || p.number == q.Number })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -22,29 +23,12 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case a.Flags.Disabled:
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.Disabled, nil))
 	}
-	if err := s.allowed(op, a, current, next); err != nil {
+	rules := pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current}
+	if err := adapter.Allowed(op, s.policy, next, rules); err != nil {
 		return mailbox.Refuse(err)
 	}
 	return s.set(ctx, op, a, next)
 }
-
-// allowed holds next against the rules of the configuration.
-func (s *Store) allowed(op string, a mailbox.Account, current, next pin.PIN) error {
-	broken := s.policy.Check(next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current})
-	switch broken {
-	case pin.Pass:
-		return nil
-	case pin.TooShort:
-		return mailbox.Fail(op, mailbox.TooShort, nil)
-	case pin.TooLong:
-		return mailbox.Fail(op, mailbox.TooLong, nil)
-	case pin.IsCurrent:
-		return mailbox.Fail(op, mailbox.InHistory, nil)
-	}
-	return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
-}
-
-var errMustChange = errors.New("the system has no command that makes an owner choose another code")
 
 // Reset sets next without a look at the rules of the configuration; the system's own
 // hold. The system cannot make the owner choose another code: with mustChange nothing
@@ -55,7 +39,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	case ctx.Err() != nil:
 		return mailbox.Refuse(mailbox.Expired(ctx, op))
 	case mustChange:
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, errMustChange))
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, adapter.ErrMustChange))
 	}
 	return s.set(ctx, op, a, next)
 }

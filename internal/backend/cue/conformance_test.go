@@ -23,9 +23,9 @@ func TestConformance(t *testing.T) {
 			},
 			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
 				a.Numbers = nil // a test of its own looks for them
-				return put(f, a, digitsOf(code))
+				return put(f, a, conformance.Digits(code))
 			},
-			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsOf(code)) },
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
 				o := settings(t, f)
 				switch k {

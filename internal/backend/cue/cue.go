@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/secret"
@@ -58,11 +59,10 @@ var (
 // system that is down is told per call. Errors are sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
 	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
+	if err == nil {
+		s.warm()
 	}
-	s.warm()
-	return s, nil
+	return adapter.Opened(s, err)
 }
 
 func open(o Options) (*Store, error) {
@@ -146,19 +146,9 @@ func declared() mailbox.Traits {
 // Traits is the same for every mailbox.
 func (s *Store) Traits(mailbox.Account) mailbox.Traits { return declared() }
 
-var errNoCheck = errors.New("the system cannot tell whether a code is right: name in verify.by who can")
-
-// Verify answers ServiceRefused: the system has no way. An Account without ID is
-// answered WrongPIN without a question, as there is none that would fit.
+// Verify answers as a system that has no way.
 func (s *Store) Verify(ctx context.Context, a mailbox.Account, _ pin.PIN, _ mailbox.Attempt) error {
-	const op = "verify"
-	switch {
-	case ctx.Err() != nil:
-		return mailbox.Expired(ctx, op)
-	case a.ID == "":
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
-	}
-	return mailbox.Fail(op, mailbox.ServiceRefused, errNoCheck)
+	return adapter.Uncheckable(ctx, a)
 }
 
 // Probe signs in and asks for the version. It names the host as the prompt does, and the

@@ -2,53 +2,30 @@ package cue
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/cue/fake"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
-	"star97/internal/secret"
 )
 
-// TestMain waits for the last goroutines longer than goleak itself does: on a busy
-// machine a connection takes its time to end.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(relayTo); addr != "" {
 		os.Exit(relay(addr))
 	}
-	status := m.Run()
-	for end := time.Now().Add(30 * time.Second); status == 0; {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-func sourceOf(t testing.TB, value string) secret.Source {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
-	return secret.Source{File: file}
+	conformance.Main(m)
 }
 
 // settings are options for the fake that see at once what is altered there.
 func settings(t testing.TB, f *fake.Server) Options {
 	o := DefaultOptions()
 	o.Address, o.HostKey = f.Addr, f.HostKey
-	o.User, o.Password = fake.User, sourceOf(t, fake.Password)
+	o.User, o.Password = fake.User, conformance.Secret(t, fake.Password)
 	o.MissPause, o.Timeout, o.BreakAfter = 0, 10*time.Second, 100
 	return o
 }
@@ -63,17 +40,7 @@ func openStore(t testing.TB, o Options) *Store {
 	return s
 }
 
-func digitsOf(code pin.PIN) (digits string) {
-	code.Reveal(func(d []byte) { digits = string(d) })
-	return digits
-}
-
-func code(t testing.TB, digits string) pin.PIN {
-	t.Helper()
-	p, err := pin.Parse(digits)
-	require.NoError(t, err)
-	return p
-}
+func code(t testing.TB, digits string) pin.PIN { return conformance.Code(t, digits) }
 
 // patient is a context that a busy machine can keep to.
 func patient(t testing.TB) context.Context {

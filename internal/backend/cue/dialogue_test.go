@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/cue/fake"
 	"star97/internal/mailbox"
@@ -28,7 +29,7 @@ func TestSystemsThatSpeakOtherwise(t *testing.T) {
 		"another pager":                  {fake: fake.Settings{Page: 2, NoZero: true}},
 		"a code echoed as stars":         {fake: fake.Settings{Stars: true}},
 		"enable without a password":      {fake: fake.Settings{Enable: "-"}},
-		"enable with a password":         {fake: fake.Settings{Enable: "open sesame"}, alter: func(o *Options) { o.Enable = sourceOf(t, "open sesame") }},
+		"enable with a password":         {fake: fake.Settings{Enable: "open sesame"}, alter: func(o *Options) { o.Enable = conformance.Secret(t, "open sesame") }},
 		"a password that is asked for":   {fake: fake.Settings{Ask: true}},
 		"a name with every mark":         {fake: fake.Settings{Host: "uc500.site-2_a"}},
 		"algorithms of long ago":         {fake: fake.Settings{Old: true, Keys: []string{"ssh-rsa"}}, alter: func(o *Options) { o.Legacy = true }},
@@ -38,7 +39,7 @@ func TestSystemsThatSpeakOtherwise(t *testing.T) {
 		"a line left in another mode":    {fake: fake.Settings{Router: "uc500", Left: true}, alter: throughRouter(t)},
 		"a router, enable in the module": {fake: fake.Settings{Router: "uc500", Enable: "open"}, alter: func(o *Options) {
 			throughRouter(t)(o)
-			o.Module.Enable = sourceOf(t, "open")
+			o.Module.Enable = conformance.Secret(t, "open")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestSystemsThatSpeakOtherwise(t *testing.T) {
 // throughRouter makes options for a module behind its router.
 func throughRouter(t testing.TB) func(*Options) {
 	return func(o *Options) {
-		o.Via, o.Module = fake.Via, Module{User: fake.ModuleUser, Password: sourceOf(t, fake.ModulePassword)}
+		o.Via, o.Module = fake.Via, Module{User: fake.ModuleUser, Password: conformance.Secret(t, fake.ModulePassword)}
 	}
 }
 
@@ -104,7 +105,7 @@ func TestSignInsThatFail(t *testing.T) {
 		return func(o *Options) {
 			throughRouter(t)(o)
 			if key == "module.password" {
-				o.Module.Password = sourceOf(t, "wrong")
+				o.Module.Password = conformance.Secret(t, "wrong")
 			} else {
 				o.Module = Module{User: fake.ModuleUser}
 			}
@@ -116,10 +117,10 @@ func TestSignInsThatFail(t *testing.T) {
 		want  mailbox.Code
 		says  string
 	}{
-		"a wrong password":                   {alter: func(o *Options) { o.Password = sourceOf(t, "wrong") }, want: mailbox.ServiceRefused, says: "did not accept user with password or key"},
-		"a wrong password that is asked for": {fake: fake.Settings{Ask: true}, alter: func(o *Options) { o.Password = sourceOf(t, "wrong") }, want: mailbox.ServiceRefused, says: "did not accept user with password"},
+		"a wrong password":                   {alter: func(o *Options) { o.Password = conformance.Secret(t, "wrong") }, want: mailbox.ServiceRefused, says: "did not accept user with password or key"},
+		"a wrong password that is asked for": {fake: fake.Settings{Ask: true}, alter: func(o *Options) { o.Password = conformance.Secret(t, "wrong") }, want: mailbox.ServiceRefused, says: "did not accept user with password"},
 		"a wrong name":                       {alter: func(o *Options) { o.User = "nobody" }, want: mailbox.ServiceRefused, says: "did not accept"},
-		"a wrong password of enable":         {fake: fake.Settings{Enable: "a"}, alter: func(o *Options) { o.Enable = sourceOf(t, "b") }, want: mailbox.ServiceRefused, says: "check enable"},
+		"a wrong password of enable":         {fake: fake.Settings{Enable: "a"}, alter: func(o *Options) { o.Enable = conformance.Secret(t, "b") }, want: mailbox.ServiceRefused, says: "check enable"},
 		"no password of enable":              {fake: fake.Settings{Enable: "a"}, want: mailbox.ServiceRefused, says: "check enable"},
 		"a wrong password of a module":       {fake: fake.Settings{Router: "uc500"}, alter: wrong("module.password"), want: mailbox.ServiceRefused, says: "did not accept module.user with module.password"},
 		"no password of a module":            {fake: fake.Settings{Router: "uc500"}, alter: wrong("none"), want: mailbox.ServiceRefused, says: "fill in module.password"},

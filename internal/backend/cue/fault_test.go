@@ -31,9 +31,9 @@ func TestFaultRun(t *testing.T) {
 		return conformance.Harness{
 			Store: openStore(t, o),
 			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
-				return put(f, a, digitsOf(code))
+				return put(f, a, conformance.Digits(code))
 			},
-			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsOf(code)) },
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 		}
 	}, 97, conformance.Changes())
 }

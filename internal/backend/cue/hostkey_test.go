@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/cue/fake"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -93,11 +94,11 @@ func TestAnAccountMayHaveAKey(t *testing.T) {
 	_, err = openStore(t, o).Probe(patient(t))
 	require.Equal(t, mailbox.ServiceRefused, mailbox.CodeOf(err))
 
-	o.Password = sourceOf(t, fake.Password)
+	o.Password = conformance.Secret(t, fake.Password)
 	_, err = openStore(t, o).Probe(patient(t))
 	require.NoError(t, err, "the password where the key does not open")
 
-	o.Key = sourceOf(t, "no key at all")
+	o.Key = conformance.Secret(t, "no key at all")
 	_, err = o.Open(t.Context())
 	require.ErrorContains(t, err, "key: it is no private key")
 	require.NotContains(t, err.Error(), "no key at all")

@@ -39,22 +39,6 @@ func isID[T ~string | ~[]byte](id T) bool {
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 
-// maxNumber bounds a telephone number: E.164 has 15 digits, and a dial plan may put
-// some in front.
-const maxNumber = 32
-
-func isNumber(n string) bool {
-	if n == "" || len(n) > maxNumber {
-		return false
-	}
-	for i := range len(n) {
-		if !isDigit(n[i]) {
-			return false
-		}
-	}
-	return true
-}
-
 // pinLine is the command that sets a code, and where in it the code begins; false if one
 // of both is not what the system allows. The caller wipes it.
 func pinLine(id string, digits []byte) (line []byte, open int, ok bool) {

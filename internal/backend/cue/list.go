@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -33,9 +34,8 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 			return nil, err
 		}
 	}
-	search := strings.ToLower(p.Search)
 	found := s.accounts(all, func(who person) bool {
-		return strings.Contains(who.extension, search) || strings.Contains(strings.ToLower(who.name), search) || strings.Contains(who.number, search)
+		return adapter.Like(who.extension, p.Search) || adapter.Like(who.name, p.Search) || adapter.Like(who.number, p.Search)
 	})
 	slices.SortStableFunc(found, inOrder)
 	if p.After != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/secret"
@@ -232,7 +233,7 @@ func (o Options) validateUsers() error {
 			say("id is %q for the second time: keep one", u.ID)
 		}
 		seen[strings.ToLower(u.ID)] = true
-		if !isNumber(u.Extension) {
+		if !adapter.IsNumber(u.Extension) {
 			say("extension is %q: write its digits", u.Extension)
 		}
 		if !printable(u.Name) {
@@ -267,19 +268,8 @@ func (a Answer) validate() error {
 	if strings.TrimSpace(a.Words) == "" {
 		return errors.New("words is empty: write what stands in the answer")
 	}
-	if _, ok := a.code(); !ok {
-		return fmt.Errorf("means is %q: use one of %v", a.Means, meanings)
-	}
-	return nil
-}
-
-func (a Answer) code() (mailbox.Code, bool) {
-	for _, c := range meanings {
-		if c.String() == a.Means {
-			return c, true
-		}
-	}
-	return mailbox.OutcomeUnknown, false
+	_, err := adapter.Meaning(a.Means, meanings)
+	return err
 }
 
 // policy is what the rules demand of a code. The trivial check also refuses repeated

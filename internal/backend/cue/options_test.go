@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/secret"
@@ -20,8 +21,7 @@ func complete() Options {
 }
 
 func TestOptionsTellWhatIsWrongByTheirKey(t *testing.T) {
-	require.NoError(t, complete().Validate())
-	for want, alter := range map[string]func(*Options){
+	conformance.Spoiled(t, complete, map[string]func(*Options){
 		"address is empty":             func(o *Options) { o.Address = "" },
 		`address is "a:b:c"`:           func(o *Options) { o.Address = "a:b:c" },
 		`address is "voice:0"`:         func(o *Options) { o.Address = "voice:0" },
@@ -59,14 +59,7 @@ func TestOptionsTellWhatIsWrongByTheirKey(t *testing.T) {
 		"rules.min_length is 17":       func(o *Options) { o.Rules.MinLength = 17 },
 		"answers[0].words is":          func(o *Options) { o.Answers = []Answer{{" ", "ok"}} },
 		"answers[0].means is":          func(o *Options) { o.Answers = []Answer{{"x", "wrong-pin"}} },
-	} {
-		o := complete()
-		alter(&o)
-		err := o.Validate()
-		require.ErrorContains(t, err, want)
-		_, opened := o.Open(t.Context())
-		require.Equal(t, err, opened, "what is not valid is not opened")
-	}
+	})
 }
 
 func TestAddressesHaveAPort(t *testing.T) {
@@ -102,11 +95,11 @@ func TestRelativePathsAreTakenFromTheFolder(t *testing.T) {
 func TestWhatCannotBeReadIsToldByItsKey(t *testing.T) {
 	for want, alter := range map[string]func(*Options){
 		"password: the environment variable": func(*Options) {},
-		"enable: the secret's file":          func(o *Options) { o.Password, o.Enable = sourceOf(t, "x"), secret.Source{File: "/nowhere/x"} },
-		"password has more than one line":    func(o *Options) { o.Password = sourceOf(t, "x\ny") },
-		"known_hosts /nowhere/x cannot":      func(o *Options) { o.Password, o.HostKey, o.KnownHosts = sourceOf(t, "x"), "", "/nowhere/x" },
-		"known_hosts /dev/null/x cannot":     func(o *Options) { o.Password, o.HostKey, o.KnownHosts = sourceOf(t, "x"), "", "/dev/null/x" },
-		"key: the secret's file":             func(o *Options) { o.Password, o.Key = sourceOf(t, "x"), secret.Source{File: "/nowhere/x"} },
+		"enable: the secret's file":          func(o *Options) { o.Password, o.Enable = conformance.Secret(t, "x"), secret.Source{File: "/nowhere/x"} },
+		"password has more than one line":    func(o *Options) { o.Password = conformance.Secret(t, "x\ny") },
+		"known_hosts /nowhere/x cannot":      func(o *Options) { o.Password, o.HostKey, o.KnownHosts = conformance.Secret(t, "x"), "", "/nowhere/x" },
+		"known_hosts /dev/null/x cannot":     func(o *Options) { o.Password, o.HostKey, o.KnownHosts = conformance.Secret(t, "x"), "", "/dev/null/x" },
+		"key: the secret's file":             func(o *Options) { o.Password, o.Key = conformance.Secret(t, "x"), secret.Source{File: "/nowhere/x"} },
 	} {
 		o := complete()
 		alter(&o)

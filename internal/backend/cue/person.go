@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -54,11 +55,11 @@ func readDetail(id string, answer []byte) (p person, ok bool) {
 			p.name = clean(value)
 		case "phone":
 			ok = true
-			if isNumber(value) {
+			if adapter.IsNumber(value) {
 				p.extension = value
 			}
 		case "phone(e.164)":
-			if n := strings.TrimPrefix(value, "+"); isNumber(n) {
+			if n := strings.TrimPrefix(value, "+"); adapter.IsNumber(n) {
 				p.number = n
 			}
 		case "language":

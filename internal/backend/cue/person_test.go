@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/backend/adapter"
 )
 
 func TestDetailsOfAUser(t *testing.T) {
@@ -69,7 +71,7 @@ func FuzzWhatIsReadIsOfItsForm(f *testing.F) {
 		p, ok := readDetail("ada", answer)
 		require.True(t, ok || p.extension == "")
 		for _, n := range []string{p.extension, p.number} {
-			require.True(t, n == "" || isNumber(n), "%q", n)
+			require.True(t, n == "" || adapter.IsNumber(n), "%q", n)
 		}
 		require.True(t, p.language == "" || isTag(p.language), "%q", p.language)
 		require.True(t, printable(p.name) && strings.ToValidUTF8(p.name, "") == p.name, "%q", p.name)

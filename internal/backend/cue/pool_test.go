@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/cue/fake"
 	"star97/internal/mailbox"
@@ -146,7 +147,7 @@ func TestAfterAFewFailuresTheServerIsLeftAlone(t *testing.T) {
 	f := fake.New(t, fake.Settings{})
 	proxy := trouble.NewProxy(t, f.Addr, nil)
 	o := settings(t, f)
-	o.Address, o.Password = proxy.Addr, sourceOf(t, "wrong")
+	o.Address, o.Password = proxy.Addr, conformance.Secret(t, "wrong")
 	o.BreakAfter, o.BreakPause = 2, 5*time.Minute
 	s := openStore(t, o)
 	for range 5 {

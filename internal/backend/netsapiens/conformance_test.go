@@ -1,8 +1,6 @@
 package netsapiens
 
 import (
-	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,9 +18,9 @@ func TestConformance(t *testing.T) {
 	settings := fake.Settings{ClearStatus: true}
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f, said := fake.NewWith(t, settings, good), &said{}
+		f, said := fake.NewWith(t, settings, good), &conformance.Log{}
 		o := quick(t, f)
-		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.API.Log = said.Logger()
 		return conformance.Harness{
 			Store: openStore(t, o), OtherDomain: otherDomain, Orders: f.Orders(),
 			Ops:   conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken},
@@ -30,33 +28,14 @@ func TestConformance(t *testing.T) {
 			Said:  said.String,
 			Put: func(_ *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
 				a.Numbers = nil // the other runs look for them
-				return f.Put(a, digitsOf(code))
+				return f.Put(a, conformance.Digits(code))
 			},
-			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsOf(code)) },
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
 				return openStore(t, quick(t, fake.NewWith(t, settings, trouble.NewCert(t, k))))
 			},
 		}
 	})
-}
-
-// said is all that was logged.
-type said struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.text = append(s.text, p...)
-	return len(p), nil
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return string(s.text)
 }
 
 // quick are options for a suite of troubles that do not last.
@@ -66,9 +45,4 @@ func quick(t *testing.T, f *fake.Server) Options {
 	o.API.Retries, o.API.Timeout = 0, 10*time.Second
 	o.ReadBack, o.Lag = 100*time.Millisecond, 300*time.Millisecond
 	return o
-}
-
-func digitsOf(code pin.PIN) (digits string) {
-	code.Reveal(func(d []byte) { digits = string(d) })
-	return digits
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -76,8 +77,7 @@ func after(a mailbox.Account, last *mailbox.Account) bool {
 }
 
 func matches(a mailbox.Account, search string) bool {
-	search = strings.ToLower(search)
-	if strings.Contains(a.Extension, search) || strings.Contains(strings.ToLower(a.Name), search) {
+	if adapter.Like(a.Extension, search) || adapter.Like(a.Name, search) {
 		return true
 	}
 	return slices.ContainsFunc(a.Numbers, func(n string) bool { return strings.Contains(n, search) })

@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -39,7 +40,7 @@ type Store struct {
 	served  map[string]bool // domains
 	every   bool            // every domain is served
 	seen    atomic.Uint32   // the last form in which the server gave a code
-	changes locks           // of mailboxes that are being changed
+	changes adapter.Turns
 	numbers directory
 	pages   pages
 }
@@ -53,12 +54,12 @@ var (
 	_ mailbox.Prober   = (*Store)(nil)
 )
 
-func open(_ context.Context, o Options) (*Store, error) {
+func open(o Options) (*Store, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o.Domain = strings.ToLower(o.Domain)
-	s := &Store{options: o, served: map[string]bool{o.Domain: true}, changes: newLocks(), numbers: directory{reading: newLocks()}}
+	s := &Store{options: o, served: map[string]bool{o.Domain: true}}
 	for _, d := range o.Domains {
 		if d == everyDomain {
 			s.every = true

@@ -11,17 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 )
-
-// maxNumber is the longest number that is asked for; E.164 has 15 digits, and a
-// dial plan may put some in front.
-const maxNumber = 32
-
-func isNumber(n string) bool {
-	return n != "" && len(n) <= maxNumber && !strings.ContainsFunc(n, func(r rune) bool { return r < '0' || r > '9' })
-}
 
 func lower(domain string) string { return strings.ToLower(domain) }
 
@@ -60,7 +54,7 @@ func (b *book) numbers(user string) []string {
 type directory struct {
 	client  *httpapi.Client
 	keep    time.Duration
-	reading locks // of domains that are being read
+	reading adapter.Turns // of domains
 	mu      sync.Mutex
 	books   map[string]*book
 }
@@ -80,11 +74,11 @@ func (s *Store) book(ctx context.Context, domain string) (*book, error) {
 	if b := d.known(domain); b != nil {
 		return b, nil
 	}
-	release, err := d.reading.hold(ctx, "lookup", domain)
+	turn, err := d.reading.Take(ctx, "lookup", domain, pin.PIN{})
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer turn.End()
 	if b := d.known(domain); b != nil {
 		return b, nil // somebody was quicker
 	}
@@ -154,7 +148,7 @@ func (b *book) add(n *wireNumber, domain string) {
 	number, user := strings.TrimPrefix(string(n.Number), "+"), string(n.User)
 	host := strings.ToLower(string(n.Host))
 	switch {
-	case !isNumber(number), !isExtension(user), no(n.On), !ringsUser(string(n.Does)):
+	case !adapter.IsNumber(number), !isExtension(user), no(n.On), !ringsUser(string(n.Does)):
 	case host != "" && host != "[*]" && host != domain:
 	case slices.Contains(b.byPhone[number], user):
 	default:

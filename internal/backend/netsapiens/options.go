@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -83,12 +82,12 @@ func (o *Options) Resolve(dir string) {
 func (o Options) Validate() error {
 	errs := []error{
 		strictyaml.Under("api", o.API.Validate()),
-		oneOf("version", o.Version, v2, v1),
-		oneOf("fields", o.Fields, fieldsAuto, fieldsPIN, fieldsAll),
-		oneOf("write_as", o.WriteAs, writeSame, writeText, writeNumber),
-		within("numbers_keep", o.NumbersKeep, 0, time.Hour),
-		within("read_back", o.ReadBack, 100*time.Millisecond, 30*time.Second),
-		within("lag", o.Lag, 0, time.Minute),
+		adapter.OneOf("version", o.Version, v2, v1),
+		adapter.OneOf("fields", o.Fields, fieldsAuto, fieldsPIN, fieldsAll),
+		adapter.OneOf("write_as", o.WriteAs, writeSame, writeText, writeNumber),
+		adapter.Between("numbers_keep", o.NumbersKeep, 0, time.Hour),
+		adapter.Between("read_back", o.ReadBack, 100*time.Millisecond, 30*time.Second),
+		adapter.Between("lag", o.Lag, 0, time.Minute),
 		o.validateDomains(),
 		o.validateAccount(),
 	}
@@ -140,24 +139,6 @@ func (o Options) validateAccount() error {
 func (o Options) Declared() mailbox.Traits { return Declared() }
 
 // Open makes the Store. It reads the secrets and asks the system nothing.
-func (o Options) Open(ctx context.Context) (mailbox.Backend, error) {
-	s, err := open(ctx, o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
-	}
-	return s, nil
-}
-
-func oneOf(key, value string, words ...string) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	return fmt.Errorf("%s is %q: use %s", key, value, strings.Join(words, ", "))
-}
-
-func within(key string, value, least, most time.Duration) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s is %v: use %v to %v", key, value, least, most)
-	}
-	return nil
+func (o Options) Open(context.Context) (mailbox.Backend, error) {
+	return adapter.Opened(open(o))
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -142,7 +142,7 @@ func (w *wirePerson) person() person {
 	p := person{
 		user: string(w.User), domain: strings.ToLower(string(w.Domain)),
 		name:     strings.TrimSpace(plain(w.First) + string(w.First1) + " " + plain(w.Last) + string(w.Last1)),
-		language: tag(string(w.Language + w.Language1)),
+		language: adapter.Tag(string(w.Language + w.Language1)),
 		status:   string(w.Status + w.Status1),
 		off:      no(w.Enabled) || no(w.Enabled1) || no(w.Made1),
 		given:    w.Given,
@@ -161,17 +161,6 @@ func plain(raw json.RawMessage) string {
 }
 
 func no(t text) bool { return t == "no" || t == "0" }
-
-var tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-
-// tag makes a BCP 47 tag of a locale's name like en_US; empty if it is none.
-func tag(locale string) string {
-	t := strings.ReplaceAll(locale, "_", "-")
-	if !tagShape.MatchString(t) {
-		return ""
-	}
-	return t
-}
 
 // errShape stands for every error of a decoder, because theirs quote what they read.
 var errShape = errors.New("the answer is not of the form that is described")

@@ -3,8 +3,8 @@ package netsapiens
 import (
 	"context"
 	"errors"
-	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -13,7 +13,7 @@ import (
 // whom that number rings. A domain that is not served has nobody.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	domain, ok := s.domain(q.Domain)
-	if !ok || !isNumber(q.Number) {
+	if !ok || !adapter.IsNumber(q.Number) {
 		return nil, nil
 	}
 	book, err := s.book(ctx, domain)
@@ -97,16 +97,14 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mustChange bool, _ mailbox.Actor, _ string) mailbox.Result {
 	const op = "reset"
 	if mustChange {
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, errMustChange))
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, adapter.ErrMustChange))
 	}
 	return s.replace(ctx, op, a, next, func(*person) error { return nil })
 }
 
 var (
-	errMustChange = errors.New("this voicemail system cannot make an owner choose another code: set the code without that")
 	errZero       = errors.New("this voicemail system gives codes as numbers and would lose a zero in front")
 	errZeroUnsure = errors.New("this voicemail system has not shown yet whether it keeps a zero in front of a code")
-	errLate       = errors.New("the change was taken, but the new code did not show in time")
 )
 
 // replace writes next if the user as he is now passes may. Nobody else changes that
@@ -116,11 +114,11 @@ func (s *Store) replace(ctx context.Context, op string, a mailbox.Account, next 
 	if !ok {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.NotFound, nil))
 	}
-	release, err := s.changes.hold(ctx, op, at.id())
+	turn, err := s.changes.Take(ctx, op, at.id(), pin.PIN{})
 	if err != nil {
 		return mailbox.Refuse(err)
 	}
-	defer release()
+	defer turn.End()
 	p, err := s.see(ctx, op, at)
 	if err == nil {
 		err = may(&p)
@@ -132,10 +130,7 @@ func (s *Store) replace(ctx context.Context, op string, a mailbox.Account, next 
 		return mailbox.Refuse(err)
 	}
 	if err := s.wire.write(ctx, op, at, p, next); err != nil {
-		if errors.Is(err, mailbox.OutcomeUnknown) {
-			return mailbox.Doubt(err)
-		}
-		return mailbox.Refuse(err)
+		return adapter.Written(err)
 	}
 	return s.readBack(ctx, op, at, next)
 }
@@ -161,33 +156,10 @@ func (s *Store) writable(op string, p *person, next pin.PIN) error {
 	return mailbox.Fail(op, mailbox.PolicyOther, errZeroUnsure)
 }
 
-const (
-	firstPause = 50 * time.Millisecond // before the second look for a new code
-	mostPause  = time.Second
-)
-
-// readBack looks until next shows, at least once. What does not show in time, or cannot
-// be read, is in doubt: the system has taken the change.
+// readBack looks until next shows.
 func (s *Store) readBack(ctx context.Context, op string, at address, next pin.PIN) mailbox.Result {
-	end := time.Now().Add(s.options.ReadBack)
-	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+	return adapter.ReadBack(ctx, s.options.ReadBack, func() (bool, error) {
 		p, err := s.see(ctx, op, at)
-		if err == nil && p.given.is(next, false) {
-			return mailbox.Proved()
-		}
-		if err == nil {
-			err = errLate
-		}
-		left := time.Until(end)
-		if left <= 0 {
-			return mailbox.Doubt(err)
-		}
-		t := time.NewTimer(min(pause, left))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return mailbox.Doubt(err)
-		}
-	}
+		return err == nil && p.given.is(next, false), err
+	})
 }

@@ -193,7 +193,7 @@ func TestAChangeIsDoneWhenItShows(t *testing.T) {
 			require.Equal(t, c.want, r.Outcome, "%v", r.Err)
 			require.Equal(t, 1, f.Writes(), "a write is never repeated")
 			if c.want == mailbox.Unknown {
-				require.ErrorIs(t, r.Err, errLate)
+				require.ErrorContains(t, r.Err, "did not show in time")
 			}
 		})
 	}
@@ -425,7 +425,7 @@ func TestChangesOfOneMailboxDoNotCross(t *testing.T) {
 	a := f.Put(mailbox.Account{Extension: "4001"}, first)
 	at, ok := s.address(a)
 	require.True(t, ok)
-	release, err := s.changes.hold(t.Context(), "change", at.id())
+	turn, err := s.changes.Take(t.Context(), "change", at.id(), pin.PIN{})
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -433,7 +433,7 @@ func TestChangesOfOneMailboxDoNotCross(t *testing.T) {
 	require.Equal(t, mailbox.Refused, r.Outcome)
 	require.Equal(t, mailbox.Unavailable, r.Reason)
 	require.Zero(t, f.Orders().Seen(trouble.Any))
-	release()
+	turn.End()
 	require.Equal(t, mailbox.Proved(), change(t, s, a, first, second))
 }
 

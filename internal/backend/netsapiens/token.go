@@ -3,10 +3,7 @@ package netsapiens
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"star97/internal/backend/httpapi"
@@ -29,8 +26,6 @@ type session struct {
 }
 
 const (
-	// unspoken is the life of a token whose answer tells none.
-	unspoken = 5 * time.Minute
 	// sulk is how long a refused password is not tried again: it could lock the account.
 	sulk = 30 * time.Second
 )
@@ -68,39 +63,12 @@ const opSignIn = "sign in"
 func (s *session) grant(ctx context.Context, form url.Values) (string, time.Time, error) {
 	form.Set("client_id", s.clientID)
 	form.Set("client_secret", s.clientSecret.Reveal())
-	body := []byte(form.Encode())
-	defer clear(body)
-	asked := time.Now()
-	a, err := s.client.Do(ctx, httpapi.Request{Op: opSignIn, Method: http.MethodPost, Path: s.path, Header: asForm, Body: body})
-	defer clear(a.Body)
-	if err == nil && a.Status >= 400 {
-		// RFC 6749 section 5.2 answers invalid_grant and invalid_client with 400, too.
-		err = mailbox.Fail(opSignIn, mailbox.ServiceRefused, fmt.Errorf("the login was answered with %d: check login and its secrets", a.Status))
-	}
-	var t struct {
-		Access text `json:"access_token"`
-		Renew  text `json:"refresh_token"`
-		Life   text `json:"expires_in"`
-	}
+	g, err := s.client.Grant(ctx, s.path, form, longestLife, "check login and its secrets")
 	if err == nil {
-		err = a.JSON(&t)
+		s.renew, s.refused = g.Renew, time.Time{}
 	}
-	if err == nil && t.Access == "" {
-		err = mailbox.Fail(opSignIn, mailbox.Unavailable, errors.New("the answer to the login has no token"))
-	}
-	if errors.Is(err, mailbox.OutcomeUnknown) {
-		err = mailbox.Fail(opSignIn, mailbox.Unavailable, err) // a token that was lost changes nothing
-	}
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	s.renew, s.refused = secret.Of(string(t.Renew)), time.Time{}
-	life := unspoken
-	if n, err := strconv.Atoi(string(t.Life)); err == nil && n > 0 {
-		life = time.Duration(min(n, longestLife)) * time.Second
-	}
-	return string(t.Access), asked.Add(life), nil
+	return g.Access, g.End, err
 }
 
-// longestLife of a token, in seconds, bounds what a server says.
-const longestLife = 86400
+// longestLife of a token bounds what a server says.
+const longestLife = 24 * time.Hour

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/netsapiens/fake"
 	"star97/internal/mailbox"
@@ -83,8 +84,8 @@ func TestATokenThatEndsUnderAChange(t *testing.T) {
 // A wrong password must not be tried until the system locks star97's account.
 func TestARefusedLoginIsNotTriedAgainAtOnce(t *testing.T) {
 	for name, alter := range map[string]func(*Options){
-		"password":      func(o *Options) { o.Login.Password = sourceOf(t, "wrong") },
-		"client secret": func(o *Options) { o.Login.ClientSecret = sourceOf(t, "wrong") },
+		"password":      func(o *Options) { o.Login.Password = conformance.Secret(t, "wrong") },
+		"client secret": func(o *Options) { o.Login.ClientSecret = conformance.Secret(t, "wrong") },
 		"user":          func(o *Options) { o.Login.User = "nobody@example.test" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +138,7 @@ func TestWhatKeysMayDo(t *testing.T) {
 		f.AddKey(domainKey, fake.Rights{Domain: fake.Domain})
 		f.AddKey(readKey, fake.Rights{ReadOnly: true})
 		o := keyed(t, f)
-		o.Key, o.Domains = sourceOf(t, key), nil
+		o.Key, o.Domains = conformance.Secret(t, key), nil
 		return openStore(t, o)
 	}
 	t.Run("a key of the domain", func(t *testing.T) {
@@ -169,7 +170,7 @@ func TestWhatKeysMayDo(t *testing.T) {
 	})
 	t.Run("a key of one domain does not serve two", func(t *testing.T) {
 		o := keyed(t, fake.New(t, fake.Settings{}))
-		o.Key = sourceOf(t, domainKey)
+		o.Key = conformance.Secret(t, domainKey)
 		_, err := o.Open(t.Context())
 		require.ErrorContains(t, err, "one domain only")
 		require.NotContains(t, err.Error(), "tests1111")

@@ -1,6 +1,7 @@
 package netsapiens
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"unicode"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -234,14 +236,5 @@ func (v *api2) ask(ctx context.Context, path string, into any) error {
 // printable is a foreign word for a person's terminal.
 func printable(t text) string {
 	const longest = 64
-	words := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, string(t))
-	if words == "" {
-		return "not told"
-	}
-	return words[:min(len(words), longest)]
+	return cmp.Or(adapter.Shown(string(t), longest), "not told")
 }

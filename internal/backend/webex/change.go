@@ -2,12 +2,12 @@ package webex
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -55,18 +55,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if s.changedWithin(a.ID, r.minAge) {
 		return mailbox.Fail(op, mailbox.TooSoon, nil)
 	}
-	broken := r.policy.Check(next, pin.Context{Extension: p.Extension, Numbers: p.numbers(), Current: current})
-	switch broken {
-	case pin.Pass:
-		return nil
-	case pin.TooShort:
-		return mailbox.Fail(op, mailbox.TooShort, nil)
-	case pin.TooLong:
-		return mailbox.Fail(op, mailbox.TooLong, nil)
-	case pin.IsCurrent:
-		return mailbox.Fail(op, mailbox.InHistory, nil)
-	}
-	return mailbox.Fail(op, mailbox.Trivial, errors.New("rule "+string(broken)))
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: p.Extension, Numbers: p.numbers(), Current: current})
 }
 
 // changedWithin tells whether star97 has changed a code a short time ago, as far as it
@@ -78,16 +67,17 @@ func (s *Store) changedWithin(id string, d time.Duration) bool {
 	return ok && time.Since(at) < d
 }
 
+// maxChanged bounds the changes that are remembered; the one too many forgets all.
+const maxChanged = 10000
+
 func (s *Store) noteChange(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.changed) >= maxKept {
+	if len(s.changed) >= maxChanged {
 		clear(s.changed)
 	}
 	s.changed[id] = time.Now()
 }
-
-var errMustChange = errors.New("this voicemail system cannot make an owner choose another code: set the code without that")
 
 // Reset sets next whatever the rules are; the system's own hold. It has no way to make
 // an owner choose another code than one of its own, so mustChange is refused. by and
@@ -96,7 +86,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	const op = "reset"
 	switch {
 	case mustChange:
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, errMustChange))
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.PolicyOther, adapter.ErrMustChange))
 	case !isID(a.ID):
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.NotFound, nil))
 	}
@@ -133,11 +123,8 @@ func (s *Store) write(ctx context.Context, op, method, path string, body []byte)
 		Op: op, Method: method, Path: path, Query: s.inOrganisation(nil), Body: body, Want: "json",
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	})
-	if errors.Is(err, mailbox.OutcomeUnknown) {
-		return mailbox.Doubt(err)
-	}
 	if err != nil {
-		return mailbox.Refuse(err)
+		return adapter.Written(err)
 	}
 	defer clear(a.Body)
 	no := refusal(a)

@@ -3,13 +3,13 @@ package webex
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/httpapi"
 	"star97/internal/backend/webex/fake"
@@ -122,9 +122,9 @@ func TestWhatTheStatusesOfAWriteMean(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			said := &log{}
+			said := &conformance.Log{}
 			b := makeBed(t, func(o *Options, _ *fake.Server) {
-				o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				o.API.Log = said.Logger()
 				o.Refusals = append([]Refusal{{25042, "", "too-long"}, {25043, "new words", "locked"}}, o.Refusals...)
 			})
 			a := b.withRules(t, mailbox.Account{Extension: "4001"})
@@ -160,9 +160,9 @@ func TestRetryAfterIsKept(t *testing.T) {
 
 func TestTheTrackingIDIsLogged(t *testing.T) {
 	t.Parallel()
-	said := &log{}
+	said := &conformance.Log{}
 	b := makeBed(t, func(o *Options, _ *fake.Server) {
-		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.API.Log = said.Logger()
 	})
 	a := b.withRules(t, mailbox.Account{Extension: "4001"})
 	require.Equal(t, mailbox.Proved(), b.change(t, a, "482915", "739164"))

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -137,7 +138,7 @@ func (s *Store) everybody(ctx context.Context, op string) (map[string][]person, 
 				continue
 			}
 			for _, number := range append(p.numbers(), p.Extension) {
-				if isNumber(number) {
+				if adapter.IsNumber(number) {
 					by[number] = append(by[number], p)
 				}
 			}
@@ -153,14 +154,7 @@ func waited(ctx context.Context, err error) bool {
 	if !errors.As(err, &later) || later.After > longestPause {
 		return false
 	}
-	t := time.NewTimer(later.After)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return adapter.Pause(ctx, later.After)
 }
 
 // few refuses a number of more people than a look-up can ask about.

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
@@ -111,11 +111,12 @@ func (o Options) Validate() error {
 		strictyaml.Under("api", o.API.Validate()),
 		strictyaml.Under("client_secret", o.ClientSecret.Validate()),
 		strictyaml.Under("refresh_token", o.RefreshToken.Validate()),
-		oneOf("find", o.Find, byNumbers, byPeople),
-		oneOf("rules", o.Rules, rulesOrg, rulesLocation, rulesUser, rulesOff),
-		within("people_for", o.PeopleFor, 10*time.Second, 24*time.Hour),
-		within("rules_for", o.RulesFor, 0, time.Hour),
-		within("lag", o.Lag, 0, time.Minute),
+		adapter.OneOf("find", o.Find, byNumbers, byPeople),
+		adapter.OneOf("rules", o.Rules, rulesOrg, rulesLocation, rulesUser, rulesOff),
+		adapter.Between("people_for", o.PeopleFor, 10*time.Second, 24*time.Hour),
+		adapter.Between("rules_for", o.RulesFor, 0, time.Hour),
+		adapter.Between("lag", o.Lag, 0, time.Minute),
+		adapter.Between("people_max", o.PeopleMax, 1, 20000),
 	}
 	say := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if o.ClientID == "" {
@@ -125,9 +126,6 @@ func (o Options) Validate() error {
 		if id != "" && !isID(id) {
 			say("%s is %q: write its id, or leave it empty", name, id)
 		}
-	}
-	if o.PeopleMax < 1 || o.PeopleMax > 20000 {
-		say("people_max is %d: use 1 to 20000", o.PeopleMax)
 	}
 	if o.Rules == rulesUser && !userRulesShape.MatchString(o.UserRules) {
 		say("user_rules is %q: write the path of one person's rules with {id} for the person", o.UserRules)
@@ -147,35 +145,13 @@ var meanings = []mailbox.Code{
 }
 
 func (r Refusal) validate() error {
-	switch _, ok := r.code(); {
-	case !ok:
-		return fmt.Errorf("means is %q: use one of %v", r.Means, meanings)
+	switch _, err := adapter.Meaning(r.Means, meanings); {
+	case err != nil:
+		return err
 	case r.Number < 0 || r.Number > largestError:
 		return fmt.Errorf("error_code is %d: use 0 to %d", r.Number, largestError)
 	case r.Number == 0 && strings.TrimSpace(r.Words) == "":
 		return errors.New("words are empty, and error_code is 0: write one of them")
-	}
-	return nil
-}
-
-func (r Refusal) code() (mailbox.Code, bool) {
-	i := slices.IndexFunc(meanings, func(c mailbox.Code) bool { return c.String() == r.Means })
-	if i < 0 {
-		return mailbox.OK, false
-	}
-	return meanings[i], true
-}
-
-func oneOf(key, value string, words ...string) error {
-	if slices.Contains(words, value) {
-		return nil
-	}
-	return fmt.Errorf("%s is %q: use %s", key, value, strings.Join(words, ", "))
-}
-
-func within(key string, value, least, most time.Duration) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s is %v: use %v to %v", key, value, least, most)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -34,7 +35,7 @@ const maxNumbers = 50
 func (p *person) numbers() (all []string) {
 	for _, n := range p.PhoneNumbers[:min(len(p.PhoneNumbers), maxNumbers)] {
 		digits, international := strings.CutPrefix(n.Value, "+")
-		if international && isNumber(digits) && !slices.Contains(all, digits) {
+		if international && adapter.IsNumber(digits) && !slices.Contains(all, digits) {
 			all = append(all, digits)
 		}
 	}
@@ -43,23 +44,19 @@ func (p *person) numbers() (all []string) {
 
 func (p *person) name() string {
 	if p.DisplayName != "" {
-		return shown(p.DisplayName)
+		return adapter.Shown(p.DisplayName, maxShown)
 	}
-	return shown(strings.TrimSpace(p.FirstName + " " + p.LastName))
+	return adapter.Shown(strings.TrimSpace(p.FirstName+" "+p.LastName), maxShown)
 }
 
 // here tells whether the store serves the person's location.
 func (s *Store) here(location string) bool { return s.o.Location == "" || s.o.Location == location }
 
-func isNumber(s string) bool {
-	return s != "" && len(s) <= 32 && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
-}
-
 // Lookup finds the people who have a number: an extension, one with the location's
 // prefix, or a telephone number with its country code.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	const op = "lookup"
-	if !strings.EqualFold(q.Domain, s.o.Domain) || !isNumber(q.Number) {
+	if !strings.EqualFold(q.Domain, s.o.Domain) || !adapter.IsNumber(q.Number) {
 		return nil, nil
 	}
 	find := s.search
@@ -76,7 +73,7 @@ func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 // ByUser finds people by their address of mail, which is their name to the system.
 func (s *Store) ByUser(ctx context.Context, user, domain string) ([]mailbox.Account, error) {
 	const op = "lookup"
-	if !strings.EqualFold(domain, s.o.Domain) || !strings.Contains(user, "@") || user != shown(user) {
+	if !strings.EqualFold(domain, s.o.Domain) || !strings.Contains(user, "@") || user != adapter.Shown(user, maxShown) {
 		return nil, nil
 	}
 	var people []person
@@ -205,7 +202,7 @@ func (s *Store) account(ctx context.Context, op string, p *person) (mailbox.Acco
 		ID: p.ID, Backend: Name, Extension: p.Extension, Domain: s.o.Domain, Name: p.name(), Numbers: p.numbers(),
 	}
 	if len(p.Emails) > 0 {
-		a.User = strings.ToLower(shown(p.Emails[0]))
+		a.User = strings.ToLower(adapter.Shown(p.Emails[0], maxShown))
 	}
 	var err error
 	if a.Flags.Disabled, err = s.off(ctx, op, p.ID); err != nil {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -114,7 +113,7 @@ func (s *Store) rulesOf(ctx context.Context, op string, p *person) (*rules, erro
 	case rulesUser:
 		path, key = strings.ReplaceAll(s.o.UserRules, "{id}", url.PathEscape(p.ID)), p.ID
 	}
-	if r, ok := s.rules.get(key); ok {
+	if r, ok := s.rules.Get(key); ok {
 		return &r, nil
 	}
 	var w wireRules
@@ -129,25 +128,8 @@ func (s *Store) rulesOf(ctx context.Context, op string, p *person) (*rules, erro
 	if !ok {
 		return nil, mailbox.Fail(op, mailbox.Unavailable, errShape)
 	}
-	s.rules.set(key, r)
+	s.rules.Set(key, r)
 	return &r, nil
-}
-
-var localeShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-
-// tag makes a BCP 47 tag of a locale's name like en_us; empty if it is none.
-func tag(locale string) string {
-	t := strings.ReplaceAll(locale, "_", "-")
-	if !localeShape.MatchString(t) {
-		return ""
-	}
-	parts := strings.Split(strings.ToLower(t), "-")
-	for i, p := range parts[1:] {
-		if len(p) == 2 {
-			parts[i+1] = strings.ToUpper(p) // RFC 5646 section 2.1.1: how regions are written
-		}
-	}
-	return strings.Join(parts, "-")
 }
 
 // language is the announcement language of a location; empty if star97's account may
@@ -156,7 +138,7 @@ func (s *Store) language(ctx context.Context, op, location string) (string, erro
 	if !s.o.Language || !isID(location) {
 		return "", nil
 	}
-	if t, ok := s.tongues.get(location); ok {
+	if t, ok := s.tongues.Get(location); ok {
 		return t, nil
 	}
 	var l struct {
@@ -169,39 +151,7 @@ func (s *Store) language(ctx context.Context, op, location string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	t := tag(l.Language)
-	s.tongues.set(location, t)
+	t := adapter.Tag(l.Language)
+	s.tongues.Set(location, t)
 	return t, nil
-}
-
-// maxKept bounds what a memory holds; the one too many empties it, and all is read again.
-const maxKept = 10000
-
-// memory remembers for a while what was read.
-type memory[T any] struct {
-	keep time.Duration
-
-	mu   sync.Mutex
-	kept map[string]dated[T]
-}
-
-type dated[T any] struct {
-	what T
-	at   time.Time
-}
-
-func (m *memory[T]) get(key string) (T, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	d, ok := m.kept[key]
-	return d.what, ok && time.Since(d.at) < m.keep
-}
-
-func (m *memory[T]) set(key string, what T) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.kept == nil || len(m.kept) >= maxKept {
-		m.kept = map[string]dated[T]{}
-	}
-	m.kept[key] = dated[T]{what, time.Now()}
 }

@@ -89,7 +89,7 @@ func TestWhoseRulesAreRead(t *testing.T) {
 				require.Equal(t, &want, b.lookup(t, "4001")[0].Rules)
 			}
 			require.Equal(t, 1, b.fake.Orders().Seen(fake.OpRules), "read once for a while")
-			b.Store.rules.keep = 0
+			b.Store.rules.Keep = 0
 			b.lookup(t, "4001")
 			require.Equal(t, 2, b.fake.Orders().Seen(fake.OpRules))
 		})
@@ -105,14 +105,6 @@ func TestALocationTellsTheLimit(t *testing.T) {
 	b.withRules(t, mailbox.Account{Extension: "4001"})
 	b.lookup(t, "4001")
 	require.Equal(t, 5, b.Traits(mailbox.Account{}).Limit)
-}
-
-func TestTag(t *testing.T) {
-	for locale, want := range map[string]string{
-		"en_us": "en-US", "en_US": "en-US", "de": "de", "zh_hans_cn": "zh-hans-CN", "": "", "english us": "", "e": "", "en-": "",
-	} {
-		require.Equal(t, want, tag(locale), locale)
-	}
 }
 
 // Whatever a system answers, the rules that are taken from it are sound.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,11 +30,8 @@ type session struct {
 }
 
 const (
-	// unspoken is the life of a token whose answer tells none.
-	unspoken = 5 * time.Minute
-	// longestLife of a token, in seconds, bounds what a server says. The system's own is
-	// two weeks.
-	longestLife = 30 * 86400
+	// longestLife of a token bounds what a server says. The system's own is two weeks.
+	longestLife = 30 * 24 * time.Hour
 	// sulk is how long a refused refresh token is not tried again.
 	sulk = 30 * time.Second
 )
@@ -50,64 +46,36 @@ func (s *session) fetch(ctx context.Context) (string, time.Time, error) {
 	if time.Since(refused) < sulk {
 		return "", time.Time{}, mailbox.Fail(opSignIn, mailbox.ServiceRefused, errRefused)
 	}
-	form := url.Values{
+	g, err := s.client.Grant(ctx, "/access_token", url.Values{
 		"grant_type": {"refresh_token"}, "client_id": {s.id}, "client_secret": {s.word.Reveal()}, "refresh_token": {renew.Reveal()},
-	}
-	body := []byte(form.Encode())
-	defer clear(body)
-	asked := time.Now()
-	a, err := s.client.Do(ctx, httpapi.Request{
-		Op: opSignIn, Method: http.MethodPost, Path: "/access_token", Body: body, Want: "json",
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
-	})
-	defer clear(a.Body)
-	if err == nil && a.Status >= 400 {
-		// RFC 6749 section 5.2 answers invalid_grant and invalid_client with 400, too.
-		err = mailbox.Fail(opSignIn, mailbox.ServiceRefused, errRefused)
-	}
+	}, longestLife, remedy)
 	if errors.Is(err, mailbox.ServiceRefused) {
 		s.mu.Lock()
 		s.refused = time.Now()
 		s.mu.Unlock()
 	}
-	var t struct {
-		Access string `json:"access_token"`
-		Renew  string `json:"refresh_token"`
-		Life   int    `json:"expires_in"`
-	}
-	if err == nil {
-		err = a.JSON(&t)
-	}
-	if err == nil && t.Access == "" {
-		err = mailbox.Fail(opSignIn, mailbox.Unavailable, errors.New("the answer to the sign-in has no token"))
-	}
-	if errors.Is(err, mailbox.OutcomeUnknown) {
-		err = mailbox.Fail(opSignIn, mailbox.Unavailable, err) // a token that was lost changes nothing
-	}
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	s.replace(t.Renew)
-	life := unspoken
-	if t.Life > 0 {
-		life = time.Duration(min(t.Life, longestLife)) * time.Second
-	}
-	return t.Access, asked.Add(life), nil
+	s.replace(g.Renew)
+	return g.Access, g.End, nil
 }
 
-var errRefused = errors.New("client_id, client_secret or refresh_token is refused: check them, or have an administrator consent anew")
+const remedy = "check client_id, client_secret and refresh_token, or have an administrator consent anew"
+
+var errRefused = errors.New("the refresh token was refused a moment ago: " + remedy)
 
 // replace takes another refresh token into use, and into the file that the old one is from.
-func (s *session) replace(next string) {
+func (s *session) replace(next secret.Secret) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused = time.Time{}
-	if next == "" || next == s.renew.Reveal() && s.lost == nil {
+	if next.Empty() || next.Reveal() == s.renew.Reveal() && s.lost == nil {
 		return
 	}
-	s.renew, s.lost = secret.Of(next), nil
+	s.renew, s.lost = next, nil
 	if s.file != "" {
-		s.lost = rewrite(s.file, next)
+		s.lost = rewrite(s.file, next.Reveal())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/webex/fake"
 	"star97/internal/mailbox"
@@ -93,7 +94,7 @@ func TestARefreshTokenFromTheEnvironmentStaysInMemory(t *testing.T) {
 
 func TestARefusedRefreshTokenIsNotTriedAgainAtOnce(t *testing.T) {
 	t.Parallel()
-	b := makeBed(t, func(o *Options, _ *fake.Server) { o.RefreshToken = sourceOf(t, "another-token") })
+	b := makeBed(t, func(o *Options, _ *fake.Server) { o.RefreshToken = conformance.Secret(t, "another-token") })
 	for range 3 {
 		_, err := b.Lookup(t.Context(), mailbox.Query{Number: "4001"})
 		require.Equal(t, mailbox.ServiceRefused, mailbox.CodeOf(err))
@@ -126,20 +127,4 @@ func TestManyCallersSignInOnce(t *testing.T) {
 	}
 	all.Wait()
 	require.Equal(t, 1, b.fake.Orders().Seen(fake.OpToken))
-}
-
-func TestTheLifeOfATokenIsBounded(t *testing.T) {
-	t.Parallel()
-	for life, want := range map[string]time.Duration{"": unspoken, `,"expires_in":-1`: unspoken, `,"expires_in":3600`: time.Hour, `,"expires_in":99999999999`: longestLife * time.Second} {
-		b := makeBed(t, nil)
-		b.fake.Orders().Give(fake.OpToken, trouble.Order{Kind: trouble.Status, Status: 200, Body: `{"access_token":"a"` + life + `}`, Type: "application/json"})
-		token, end, err := b.session.fetch(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, "a", token)
-		require.InDelta(t, want.Seconds(), time.Until(end).Seconds(), 30)
-	}
-	b := makeBed(t, nil)
-	b.fake.Orders().Give(fake.OpToken, trouble.Order{Kind: trouble.Status, Status: 200, Body: `{}`, Type: "application/json"})
-	_, _, err := b.session.fetch(t.Context())
-	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
 }

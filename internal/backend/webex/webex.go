@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -35,8 +36,8 @@ type Store struct {
 	clients []*httpapi.Client
 	api     *httpapi.Client
 	session *session
-	rules   memory[rules]
-	tongues memory[string] // by location
+	rules   adapter.Memory[rules]
+	tongues adapter.Memory[string] // by location
 	people  *directory
 
 	mu      sync.Mutex
@@ -55,11 +56,7 @@ var (
 // Open reads the secrets and makes a Store. It asks the system nothing. Errors are
 // sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
-	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
-	}
-	return s, nil
+	return adapter.Opened(open(o))
 }
 
 func open(o Options) (*Store, error) {
@@ -69,9 +66,9 @@ func open(o Options) (*Store, error) {
 	o.Domain = strings.ToLower(o.Domain)
 	o.API.Tracking = "TrackingID"
 	s := &Store{
-		o: o, rules: memory[rules]{keep: o.RulesFor}, tongues: memory[string]{keep: o.RulesFor},
-		people: newDirectory(), changed: map[string]time.Time{},
+		o: o, people: newDirectory(), changed: map[string]time.Time{},
 	}
+	s.rules.Keep, s.tongues.Keep = o.RulesFor, o.RulesFor
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -143,7 +140,7 @@ func (o Options) Declared() mailbox.Traits {
 func (s *Store) Traits(mailbox.Account) mailbox.Traits {
 	t := s.o.Declared()
 	if s.o.Rules == rulesLocation && s.o.Location != "" {
-		if r, ok := s.rules.get(s.o.Location); ok {
+		if r, ok := s.rules.Get(s.o.Location); ok {
 			t.Limit = r.limit
 		}
 	}
@@ -153,19 +150,9 @@ func (s *Store) Traits(mailbox.Account) mailbox.Traits {
 // Lag is how long after a change the old code may still be right somewhere.
 func (s *Store) Lag(mailbox.Account) time.Duration { return s.o.Lag }
 
-var errNoCheck = errors.New("the system cannot tell whether a code is right: name in verify.by who can")
-
-// Verify answers ServiceRefused: the system has no way. An Account without ID is
-// answered WrongPIN without a question, as there is none that would fit.
+// Verify answers as a system that has no way.
 func (s *Store) Verify(ctx context.Context, a mailbox.Account, _ pin.PIN, _ mailbox.Attempt) error {
-	const op = "verify"
-	switch {
-	case ctx.Err() != nil:
-		return mailbox.Expired(ctx, op)
-	case a.ID == "":
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
-	}
-	return mailbox.Fail(op, mailbox.ServiceRefused, errNoCheck)
+	return adapter.Uncheckable(ctx, a)
 }
 
 // Probe asks who star97 is, and tells where a new refresh token could not be kept.
@@ -175,7 +162,7 @@ func (s *Store) Probe(ctx context.Context) (string, error) {
 	if _, err := s.get(ctx, op, "/people/me", nil, &me); err != nil {
 		return "", err
 	}
-	told := "signed in as " + shown(me.DisplayName)
+	told := "signed in as " + adapter.Shown(me.DisplayName, maxShown)
 	if err := s.session.unkept(); err != nil {
 		told += "; " + err.Error()
 	}

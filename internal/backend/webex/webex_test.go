@@ -1,86 +1,30 @@
 package webex
 
 import (
-	"bytes"
-	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/webex/fake"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
-	"star97/internal/secret"
 )
 
-// TestMain waits for the last goroutines longer than goleak itself does: on a busy
-// machine a connection takes its time to end.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	for end := time.Now().Add(30 * time.Second); status == 0; {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-// log is a place for what an adapter says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func sourceOf(t testing.TB, value string) secret.Source {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
-	return secret.Source{File: file}
-}
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(t testing.TB, f *fake.Server) Options {
 	o := DefaultOptions()
 	o.API.URL, o.API.TLS.CAFile = f.Base(), f.CAFile
 	o.API.Retries, o.API.Timeout = 1, 10*time.Second // busy machines are no trouble
-	o.ClientID, o.ClientSecret, o.RefreshToken = fake.ClientID, sourceOf(t, fake.ClientSecret), sourceOf(t, fake.RefreshToken)
+	o.ClientID, o.ClientSecret, o.RefreshToken = fake.ClientID, conformance.Secret(t, fake.ClientSecret), conformance.Secret(t, fake.RefreshToken)
 	o.Lag = 100 * time.Millisecond
 	return o
 }
 
-func openOn(t testing.TB, o Options) *Store {
-	t.Helper()
-	s, err := o.Open(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s.(*Store)
-}
+func openOn(t testing.TB, o Options) *Store { return conformance.Opened[*Store](t, o) }
 
 // bed is a store on a fake.
 type bed struct {
@@ -111,7 +55,7 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 	return a
 }
 
-func (b bed) harness(t *testing.T, said *log) conformance.Harness {
+func (b bed) harness(t *testing.T, said *conformance.Log) conformance.Harness {
 	return conformance.Harness{
 		Store: b.Store, Put: b.put, NoCode: true, Doubles: true, Said: said.String,
 		Has:    func(a mailbox.Account, code pin.PIN) bool { return b.fake.Has(a.ID, code) },
@@ -132,9 +76,9 @@ func TestConformance(t *testing.T) {
 func bySearch(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		said := &log{}
+		said := &conformance.Log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
-			o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			o.API.Log = said.Logger()
 		}).harness(t, said)
 	})
 }
@@ -144,7 +88,7 @@ func byList(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		h := makeBed(t, func(o *Options, f *fake.Server) {
 			o.Find, o.Rules, f.PageSize = byPeople, rulesLocation, 3
-		}).harness(t, &log{})
+		}).harness(t, &conformance.Log{})
 		h.Ops.Lookup = fake.OpPeople
 		return h
 	})
@@ -156,6 +100,6 @@ func TestFaultRun(t *testing.T) {
 		return makeBed(t, func(o *Options, f *fake.Server) {
 			o.API.URL = strings.Replace(o.API.URL, f.Addr, through(f.Addr, f.Cert), 1)
 			o.API.Timeout, o.API.BreakAfter, o.API.BreakPause = 1500*time.Millisecond, 100, time.Second
-		}).harness(t, &log{})
+		}).harness(t, &conformance.Log{})
 	}, 4, conformance.Changes())
 }

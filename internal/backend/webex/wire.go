@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 )
@@ -235,13 +237,13 @@ func (r refused) detail() error {
 // means is what the configuration says of it: the first row that fits.
 func (r refused) means(table []Refusal) mailbox.Code {
 	for _, row := range table {
-		if row.Number != 0 && !has(r.numbers, row.Number) {
+		if row.Number != 0 && !slices.Contains(r.numbers, row.Number) {
 			continue
 		}
 		if row.Words != "" && !r.says(row.Words) {
 			continue
 		}
-		if code, ok := row.code(); ok {
+		if code, err := adapter.Meaning(row.Means, meanings); err == nil {
 			return code
 		}
 	}
@@ -257,23 +259,5 @@ func (r refused) says(words string) bool {
 	return false
 }
 
-func has(all []int, one int) bool {
-	for _, n := range all {
-		if n == one {
-			return true
-		}
-	}
-	return false
-}
-
-// shown is a text without what does not print, and not too long.
-func shown(s string) string {
-	const most = 100 // letters
-	kept := make([]rune, 0, most)
-	for _, r := range s {
-		if unicode.IsPrint(r) && r != unicode.ReplacementChar && len(kept) < most {
-			kept = append(kept, r)
-		}
-	}
-	return string(kept)
-}
+// maxShown bounds a name or an address, in letters.
+const maxShown = 100

@@ -3,12 +3,9 @@ package webhook
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strings"
-	"sync"
-	"time"
-	"unicode"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -40,8 +37,7 @@ type account struct {
 const (
 	maxAccounts = 100 // of one answer
 	maxNumbers  = 100 // of one mailbox
-	maxText     = 200 // bytes of a name or an id
-	maxNumber   = 32  // digits of a number
+	maxText     = 200 // letters of a name or an id
 	maxDomain   = 255 // bytes of a domain
 )
 
@@ -56,13 +52,13 @@ func accounts(from []account, domain string) ([]mailbox.Account, error) {
 	var all []mailbox.Account
 	seen := map[string]bool{}
 	for _, a := range from {
-		if a.Account == "" || a.Account != shown(a.Account) || !isNumber(a.Extension) || seen[a.Account] {
+		if a.Account == "" || a.Account != adapter.Shown(a.Account, maxText) || !adapter.IsNumber(a.Extension) || seen[a.Account] {
 			return nil, errAccounts
 		}
 		seen[a.Account] = true
 		m := mailbox.Account{
-			ID: a.Account, Backend: Name, Extension: a.Extension, Domain: domain, Name: shown(a.Name), User: shown(a.User),
-			Language: tag(a.Language), Numbers: numbers(a.Numbers),
+			ID: a.Account, Backend: Name, Extension: a.Extension, Domain: domain, Name: adapter.Shown(a.Name, maxText), User: adapter.Shown(a.User, maxText),
+			Language: adapter.Tag(a.Language), Numbers: numbers(a.Numbers),
 			Flags: mailbox.Flags{
 				Disabled: a.Flags.Disabled, NoCode: a.Flags.NoCode, MustChange: a.Flags.MustChange,
 				CannotChange: a.Flags.CannotChange, Slow: a.Flags.Slow,
@@ -77,44 +73,14 @@ func accounts(from []account, domain string) ([]mailbox.Account, error) {
 	return all, nil
 }
 
-func isNumber(s string) bool {
-	return s != "" && len(s) <= maxNumber && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
-}
-
 // numbers are those that are digits, perhaps with a plus in front.
 func numbers(from []string) (kept []string) {
 	for _, n := range from[:min(len(from), maxNumbers)] {
-		if n = strings.TrimPrefix(n, "+"); isNumber(n) {
+		if n = strings.TrimPrefix(n, "+"); adapter.IsNumber(n) {
 			kept = append(kept, n)
 		}
 	}
 	return kept
-}
-
-// shown is a text without what does not print, and not too long.
-func shown(s string) string {
-	s = strings.ToValidUTF8(s, "")
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	for len(s) > maxText {
-		r := []rune(s)
-		s = string(r[:len(r)-1-(len(s)-maxText)/4])
-	}
-	return s
-}
-
-var tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-
-// tag is a language tag (BCP 47), or nothing.
-func tag(s string) string {
-	if !tagShape.MatchString(s) {
-		return ""
-	}
-	return s
 }
 
 // rules are what a service demands of new codes. What is left out or 0 asks for nothing.
@@ -153,30 +119,9 @@ type policy struct {
 	Rules  rules  `json:"rules"`
 }
 
-// remembered is the service's last answer to policy.
-type remembered struct {
-	keep time.Duration
-
-	mu   sync.Mutex
-	last policy
-	read time.Time
-}
-
-func (m *remembered) now() (policy, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.last, !m.read.IsZero() && time.Since(m.read) < m.keep
-}
-
-func (m *remembered) set(p policy) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.last, m.read = p, time.Now()
-}
-
 // knownPolicy is the answer to policy, remembered or asked for.
 func (s *Store) knownPolicy(ctx context.Context, op string) (policy, error) {
-	if p, ok := s.policy.now(); ok {
+	if p, ok := s.policy.Get(""); ok {
 		return p, nil
 	}
 	return s.askPolicy(ctx, op)
@@ -191,6 +136,6 @@ func (s *Store) askPolicy(ctx context.Context, op string) (policy, error) {
 		return policy{}, s.failed(op, p.reply, mailbox.Unavailable, lookupCodes)
 	}
 	p.Limit, p.Window = max(0, min(p.Limit, 100)), max(0, min(p.Window, 86400))
-	s.policy.set(p)
+	s.policy.Set("", p)
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/webhook/fake"
 	"star97/internal/mailbox"
@@ -70,13 +71,13 @@ func FuzzAccounts(f *testing.F) {
 		require.Len(t, got, len(wire))
 		seen := map[string]bool{}
 		for _, a := range got {
-			require.False(t, a.ID == "" || seen[a.ID] || !isNumber(a.Extension))
+			require.False(t, a.ID == "" || seen[a.ID] || !adapter.IsNumber(a.Extension))
 			seen[a.ID] = true
 			for _, text := range []string{a.ID, a.Name, a.User} {
 				require.True(t, utf8.ValidString(text) && len(text) <= maxText && !strings.ContainsAny(text, "\r\n\t\x00"), "%q", text)
 			}
 			for _, n := range a.Numbers {
-				require.True(t, isNumber(n))
+				require.True(t, adapter.IsNumber(n))
 			}
 			if a.Rules != nil {
 				require.NoError(t, a.Rules.Validate())
@@ -135,7 +136,7 @@ func TestThePolicyIsReadOnceAndBelievedForAWhile(t *testing.T) {
 	told, err := s.Probe(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "Harbor PBX 3.1", told)
-	s.policy.keep = 0
+	s.policy.Keep = 0
 	f.Orders().Give(fake.OpPolicy, trouble.Order{Kind: trouble.Status, Status: 500, Times: trouble.Always})
 	_, err = s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
 	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err))
@@ -168,7 +169,7 @@ func TestProbeTellsThatTheSettingsContradictTheService(t *testing.T) {
 	s.o.Paths.Policy = "/policy"
 	_, err := s.Probe(t.Context())
 	require.NoError(t, err)
-	s.policy.set(policy{})
+	s.policy.Set("", policy{})
 	contrary, _ := scripted(t, 0, func(w http.ResponseWriter, id string) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": id, "result": "ok", "verify": "none"})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -52,11 +53,8 @@ func (s *Store) carryOut(ctx context.Context, op, path string, q question, codes
 	body := q.body(codes...)
 	defer clear(body)
 	first := s.write(ctx, op, path, q.ID, body)
-	if first == nil {
-		return mailbox.Proved()
-	}
 	if !errors.Is(first, mailbox.OutcomeUnknown) {
-		return mailbox.Refuse(first)
+		return adapter.Written(first)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.Repeat)
 	defer cancel()
@@ -107,12 +105,5 @@ func wait(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return adapter.Pause(ctx, d)
 }

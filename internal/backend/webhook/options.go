@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/strictyaml"
 )
@@ -75,20 +76,12 @@ func (o Options) Validate() error {
 			say("paths.%s is %q: write the path below api.url, as /%s", p.name, p.path, p.name)
 		}
 	}
-	errs = append(errs, o.Keys.Validate())
-	if o.Limit < 0 || o.Limit > 100 {
-		say("limit is %d: use 0 to 100", o.Limit)
-	}
-	for _, f := range []struct {
-		name        string
-		value, most time.Duration
-	}{
-		{"window", o.Window, 24 * time.Hour}, {"policy_for", o.PolicyFor, time.Hour},
-		{"repeat", o.Repeat, 30 * time.Second}, {"lag", o.Lag, time.Minute},
-	} {
-		if f.value < 0 || f.value > f.most {
-			say("%s is %v: use 0 to %v", f.name, f.value, f.most)
-		}
-	}
+	errs = append(errs, o.Keys.Validate(),
+		adapter.Between("limit", o.Limit, 0, 100),
+		adapter.Between("window", o.Window, 0, 24*time.Hour),
+		adapter.Between("policy_for", o.PolicyFor, 0, time.Hour),
+		adapter.Between("repeat", o.Repeat, 0, 30*time.Second),
+		adapter.Between("lag", o.Lag, 0, time.Minute),
+	)
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/httpapi"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -33,7 +34,7 @@ type Store struct {
 	o      Options
 	client *httpapi.Client
 	signer httpapi.Signer
-	policy remembered
+	policy adapter.Memory[policy]
 	now    func() time.Time
 }
 
@@ -48,11 +49,7 @@ var (
 // Open reads the keys and makes a Store. It asks the service nothing. Errors are
 // sentences with place and remedy.
 func (o Options) Open(context.Context) (mailbox.Backend, error) {
-	s, err := open(o)
-	if err != nil {
-		return nil, err // not s: a nil *Store would be a Backend that is there
-	}
-	return s, nil
+	return adapter.Opened(open(o))
 }
 
 func open(o Options) (*Store, error) {
@@ -67,7 +64,9 @@ func open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, strictyaml.Under("api", err)
 	}
-	return &Store{o: o, client: client, signer: k, policy: remembered{keep: o.PolicyFor}, now: time.Now}, nil
+	s := &Store{o: o, client: client, signer: k, now: time.Now}
+	s.policy.Keep = o.PolicyFor
+	return s, nil
 }
 
 // Close gives the connections up.
@@ -99,7 +98,7 @@ func (o Options) Declared() mailbox.Traits {
 func (s *Store) Traits(mailbox.Account) mailbox.Traits {
 	t := s.o.Declared()
 	t.Rules = s.o.Paths.Policy != ""
-	if p, ok := s.policy.now(); ok && p.Limit > 0 {
+	if p, ok := s.policy.Get(""); ok && p.Limit > 0 {
 		t.Limit, t.Window = p.Limit, time.Duration(p.Window)*time.Second
 	}
 	return t
@@ -124,14 +123,14 @@ func (s *Store) Probe(ctx context.Context) (string, error) {
 		return "", mailbox.Fail(op, mailbox.ServiceRefused,
 			errors.New("the web service says that it cannot verify codes: set no_verify to true and name in verify.by who can"))
 	}
-	return shown(p.System), nil
+	return adapter.Shown(p.System, maxText), nil
 }
 
 // Lookup asks the service for a number. It decides which domains there are.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	const op = "lookup"
 	q.Domain = strings.ToLower(q.Domain)
-	if !isNumber(q.Number) || len(q.Domain) > maxDomain {
+	if !adapter.IsNumber(q.Number) || len(q.Domain) > maxDomain {
 		return nil, nil
 	}
 	found, err := s.find(ctx, op, q)

@@ -1,17 +1,9 @@
 package webhook
 
 import (
-	"bytes"
-	"fmt"
-	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
@@ -21,40 +13,7 @@ import (
 	"star97/internal/secret"
 )
 
-// TestMain waits for the last goroutines longer than goleak itself does: on a busy
-// machine a connection takes its time to end.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	for end := time.Now().Add(30 * time.Second); status == 0; {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-// log is a place for what an adapter says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(f *fake.Server) Options {
@@ -66,13 +25,7 @@ func optionsFor(f *fake.Server) Options {
 	return o
 }
 
-func openOn(t testing.TB, o Options) *Store {
-	t.Helper()
-	s, err := o.Open(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s.(*Store)
-}
+func openOn(t testing.TB, o Options) *Store { return conformance.Opened[*Store](t, o) }
 
 func harness(s *Store, f *fake.Server) conformance.Harness {
 	return conformance.Harness{
@@ -97,11 +50,11 @@ func withVerify(t *testing.T) {
 	t.Parallel()
 	good := trouble.NewCert(t, trouble.Good) // one for all: keys take their time
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f, said := fake.NewWith(t, good), &log{}
+		f, said := fake.NewWith(t, good), &conformance.Log{}
 		f.Limit = 5
 		o := optionsFor(f)
 		o.Limit, o.Window = f.Limit, 10*time.Minute
-		o.API.Log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.API.Log = said.Logger()
 		h := harness(openOn(t, o), f)
 		h.Said = said.String
 		h.Forgive = func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) }

@@ -5,13 +5,11 @@ import (
 	"crypto/x509"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
@@ -19,10 +17,9 @@ import (
 	"star97/internal/backend/netsapiens/fake"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
-	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { conformance.Main(m) }
 
 const otherDomain = "tenant.example"
 
@@ -32,7 +29,7 @@ const otherDomain = "tenant.example"
 func TestConformanceOfV2WithAKeyAndNumbersAsCodes(t *testing.T) {
 	t.Parallel()
 	run(t, fake.Settings{AsNumber: true, WantFour: true}, func(t *testing.T, o *netsapiens.Options) {
-		o.Key, o.Login = sourceOf(t, fake.Key), netsapiens.Login{}
+		o.Key, o.Login = conformance.Secret(t, fake.Key), netsapiens.Login{}
 		o.Fields, o.Numbers, o.NumbersKeep = "all", true, 0
 	}, conformance.Ops{Lookup: fake.OpNumbers, Verify: fake.OpRead, Change: fake.OpWrite}, map[string]string{
 		"Verify right and wrong":      "a server that gives codes as numbers loses the zeros in front",
@@ -100,9 +97,9 @@ func run(t *testing.T, settings fake.Settings, alter func(*testing.T, *netsapien
 				if !o.Numbers {
 					a.Numbers = nil
 				}
-				return f.Put(a, digitsOf(code))
+				return f.Put(a, conformance.Digits(code))
 			},
-			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, digitsOf(code)) },
+			Has: func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
 				o := options(t, fake.NewWith(t, settings, trouble.NewCert(t, k)))
 				alter(t, &o)
@@ -117,7 +114,7 @@ func options(t *testing.T, f *fake.Server) netsapiens.Options {
 	o.API.URL, o.API.TLS.CAFile, o.API.Retries, o.API.Timeout = f.Base(), f.CAFile, 0, 10*time.Second
 	o.Domain, o.Domains, o.MustChange = fake.Domain, []string{otherDomain}, []string{"new"}
 	o.Login = netsapiens.Login{
-		ClientID: fake.ClientID, ClientSecret: sourceOf(t, fake.ClientSecret), User: fake.User, Password: sourceOf(t, fake.Password),
+		ClientID: fake.ClientID, ClientSecret: conformance.Secret(t, fake.ClientSecret), User: fake.User, Password: conformance.Secret(t, fake.Password),
 	}
 	o.ReadBack, o.Lag = 100*time.Millisecond, 300*time.Millisecond
 	return o
@@ -128,15 +125,4 @@ func open(t *testing.T, o netsapiens.Options) mailbox.Store {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
-}
-
-func sourceOf(t *testing.T, value string) secret.Source {
-	file := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
-	return secret.Source{File: file}
-}
-
-func digitsOf(code pin.PIN) (digits string) {
-	code.Reveal(func(d []byte) { digits = string(d) })
-	return digits
 }
