@@ -1,6 +1,7 @@
 package axl
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 const (
 	hers   = "482915"

@@ -20,9 +20,10 @@ import (
 	"star97/internal/secret"
 )
 
-// Main is the TestMain of an adapter. It waits for the last goroutines longer than goleak
-// itself does: on a busy machine a connection takes its time to end.
-func Main(m *testing.M) {
+// Main runs the tests of an adapter and returns the status to exit with. It waits for the
+// last goroutines longer than goleak itself does: on a busy machine a connection takes
+// its time to end.
+func Main(m *testing.M) int {
 	status := m.Run()
 	for end := time.Now().Add(30 * time.Second); status == 0; {
 		err := goleak.Find()
@@ -34,7 +35,7 @@ func Main(m *testing.M) {
 			status = 1
 		}
 	}
-	os.Exit(status)
+	return status
 }
 
 // Log keeps all that an adapter says. The zero value is ready.

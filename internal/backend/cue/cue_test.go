@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(relayTo); addr != "" {
 		os.Exit(relay(addr))
 	}
-	conformance.Main(m)
+	os.Exit(conformance.Main(m))
 }
 
 // settings are options for the fake that see at once what is altered there.

@@ -1,6 +1,7 @@
 package netsapiens
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 // otherDomain is a further tenant of the fake.
 const otherDomain = "tenant.example"

@@ -1,6 +1,7 @@
 package unity
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"star97/internal/pin"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(f *fake.Server) Options {

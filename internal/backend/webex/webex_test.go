@@ -1,6 +1,7 @@
 package webex
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"star97/internal/pin"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(t testing.TB, f *fake.Server) Options {

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"star97/internal/secret"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 // optionsFor are those of a store on a fake.
 func optionsFor(f *fake.Server) Options {

@@ -121,10 +121,8 @@ type Server struct {
 type person struct {
 	Person
 	uuid     string
-	code     pin.PIN
+	code     trouble.Kept[pin.PIN]
 	history  []pin.PIN // the newest last
-	before   pin.PIN   // in force until late
-	late     time.Time
 	hacks    int
 	lastHack time.Time
 	hacked   time.Time // when wrong PINs locked it; zero: they did not
@@ -174,7 +172,7 @@ func (s *Server) Put(p Person, code pin.PIN) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.people = append(s.people, &person{Person: p, uuid: newUUID(), code: code, history: []pin.PIN{code}})
+	s.people = append(s.people, &person{Person: p, uuid: newUUID(), code: trouble.Kept[pin.PIN]{Last: code}, history: []pin.PIN{code}})
 	return p.ID
 }
 
@@ -211,7 +209,7 @@ func (s *Server) Has(id string, code pin.PIN) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.find(id)
-	return p != nil && p.code.Equal(&code)
+	return p != nil && p.code.Last.Equal(&code)
 }
 
 // Hacks is the number of wrong PINs that are counted against a user.

@@ -185,11 +185,7 @@ func (s *Server) judge(p *person, code pin.PIN) int {
 	if slices.ContainsFunc(p.cache, func(c cached) bool { return now.Before(c.until) && c.code.Equal(&code) }) {
 		return Right // the policy is not asked either
 	}
-	force := &p.code
-	if now.Before(p.late) {
-		force = &p.before
-	}
-	if !force.Equal(&code) {
+	if !p.code.Shown().Equal(&code) {
 		if now.Sub(p.lastHack) > policy.Reset {
 			p.hacks = 0
 		}
@@ -261,10 +257,8 @@ func (s *Server) updateUser(q request) (returned, *fault) {
 
 // renew puts a PIN in force, later where that is ordered.
 func (s *Server) renew(p *person, code pin.PIN) {
-	if o := s.orders.Asked(OpUpdate, trouble.Late); o.Kind == trouble.Late {
-		p.before, p.late = p.code, time.Now().Add(o.Delay)
-	}
-	p.code, p.Changed = code, time.Now()
+	p.code.Set(code, s.orders.Lateness(OpUpdate))
+	p.Changed = time.Now()
 	p.history = append(slices.Clone(p.history), code)
 	p.MustChange = p.MustChange || s.SetsMustChange
 }

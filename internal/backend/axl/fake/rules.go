@@ -1,11 +1,11 @@
 package fake
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"time"
 
+	"star97/internal/backend/conformance/trouble"
 	"star97/internal/pin"
 )
 
@@ -24,7 +24,9 @@ func (s *Server) admit(p *person, code pin.PIN) *fault {
 	}
 	if policy.Trivial {
 		trivial := false
-		code.Reveal(func(digits []byte) { trivial = isTrivial(digits, p) })
+		code.Reveal(func(digits []byte) {
+			trivial = trouble.Trivial(digits, []string{strings.TrimPrefix(p.Extension, `\+`)}, []string{p.First, p.Last})
+		})
 		if trivial {
 			return &fault{refused, "The PIN is trivial."}
 		}
@@ -37,39 +39,4 @@ func (s *Server) admit(p *person, code pin.PIN) *fault {
 		return &fault{refused, "The PIN was changed too recently."}
 	}
 	return nil
-}
-
-// isTrivial is the system's list without names and lines of keys.
-func isTrivial(digits []byte, p *person) bool {
-	seen := map[byte]bool{}
-	for i, c := range digits {
-		seen[c] = true
-		if i > 1 && digits[i-1] == c && digits[i-2] == c {
-			return true
-		}
-	}
-	number := []byte(strings.TrimPrefix(p.Extension, `\+`))
-	reverse := slices.Clone(number)
-	slices.Reverse(reverse)
-	return len(seen) < 3 || repeats(digits) || isRun(digits, 1) || isRun(digits, -1) ||
-		len(number) > 0 && (bytes.Contains(digits, number) || bytes.Contains(digits, reverse))
-}
-
-// repeats tells whether the whole is a shorter block repeated, as 408408.
-func repeats(d []byte) bool {
-	for n := 1; n <= len(d)/2; n++ {
-		if len(d)%n == 0 && bytes.Equal(d[n:], d[:len(d)-n]) {
-			return true
-		}
-	}
-	return false
-}
-
-func isRun(d []byte, step int) bool {
-	for i := 1; i < len(d); i++ {
-		if int(d[i])-int(d[i-1]) != step {
-			return false
-		}
-	}
-	return true
 }

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"time"
 
 	"star97/internal/backend/conformance/trouble"
 )
@@ -287,7 +286,7 @@ func (f *Server) verify(response string, c element) string {
 	if r.disabled && !f.settings.Lax {
 		return f.refuse(5202, "Account is disabled.", "Das Konto ist gesperrt für Anmeldungen.")
 	}
-	if code := r.shown(time.Now()); code == "" || code != c.of("passcode") {
+	if code := *r.code.Shown(); code == "" || code != c.of("passcode") {
 		r.wrong++
 		r.disabled = f.rules.MaxFailed > 0 && r.wrong >= f.rules.MaxFailed
 		return f.invalid()
@@ -318,7 +317,7 @@ func (f *Server) portal(name string, c element) string {
 	}
 	old, next := c.of("oldPasscode"), c.of("newPasscode")
 	f.old = append(f.old, old)
-	if f.settings.XS && old != "" && old != r.current() {
+	if f.settings.XS && old != "" && old != r.code.Last {
 		return f.invalid()
 	}
 	if refused := f.broken(r, next); refused != "" {
@@ -332,7 +331,7 @@ func (f *Server) portal(name string, c element) string {
 }
 
 func (f *Server) info(r *record) string {
-	code := r.shown(time.Now())
+	code := *r.code.Shown()
 	if f.settings.Hide && code != "" {
 		code = "********"
 	}

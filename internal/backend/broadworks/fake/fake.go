@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
@@ -109,28 +108,10 @@ type record struct {
 	group                          string
 	wrong                          int
 	disabled                       bool
-	days                           int       // until the code expires
-	versions                       []version // the last one is in force
-	history                        []string  // the newest last
+	days                           int // until the code expires
+	code                           trouble.Kept[string]
+	history                        []string // the newest last
 }
-
-// version is a code and when it shows.
-type version struct {
-	value string
-	from  time.Time
-}
-
-// shown is what a reader sees: the youngest version that has reached him.
-func (r *record) shown(now time.Time) string {
-	for _, v := range slices.Backward(r.versions) {
-		if !now.Before(v.from) {
-			return v.value
-		}
-	}
-	return ""
-}
-
-func (r *record) current() string { return r.versions[len(r.versions)-1].value }
 
 // New starts a server with a certificate, or without TLS if that is nil; the test's end
 // stops it.
@@ -163,7 +144,7 @@ func (f *Server) Put(a mailbox.Account, code string) mailbox.Account {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	a.Domain = strings.ToLower(a.Domain)
-	r := &record{extension: a.Extension, group: Group, days: f.rules.ExpiresDays, disabled: a.Flags.Disabled, versions: []version{{value: code}}}
+	r := &record{extension: a.Extension, group: Group, days: f.rules.ExpiresDays, disabled: a.Flags.Disabled, code: trouble.Kept[string]{Last: code}}
 	r.first, r.last, _ = strings.Cut(a.Name, " ")
 	host := "example.test"
 	if a.Domain == OtherDomain {
@@ -248,7 +229,7 @@ func (f *Server) Has(id, code string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.users[id]
-	return r != nil && r.current() == code
+	return r != nil && r.code.Last == code
 }
 
 // Wrong is how many wrong codes of a user count.
@@ -299,12 +280,8 @@ func (f *Server) store(r *record, code string) {
 	if f.orders.Asked(OpWrite, trouble.Ignored).Kind == trouble.Ignored {
 		return
 	}
-	from := time.Now()
-	if late := f.orders.Asked(OpWrite, trouble.Late); late.Kind == trouble.Late {
-		from = from.Add(late.Delay)
-	}
-	r.history = append(r.history, r.current())
-	r.versions = append(r.versions, version{value: code, from: from})
+	r.history = append(r.history, r.code.Last)
+	r.code.Set(code, f.orders.Lateness(OpWrite))
 	r.days, r.wrong = f.rules.ExpiresDays, 0
 	if !f.settings.StaysClosed {
 		r.disabled = false

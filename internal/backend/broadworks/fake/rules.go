@@ -31,7 +31,7 @@ func (f *Server) broken(r *record, next string) string {
 		return string(b)
 	}
 	up, down := runs(next, 1), runs(next, -1)
-	old := append(slices.Clone(r.history), r.current())
+	old := append(slices.Clone(r.history), r.code.Last)
 	old = old[max(0, len(old)-f.rules.Old):]
 	for _, rule := range []struct {
 		broken bool
@@ -48,7 +48,7 @@ func (f *Server) broken(r *record, next string) string {
 		{f.rules.UserNumber && (next == r.extension || next == digits(r.dn)), 8108, "The passcode is the extension or phone number"},
 		{f.rules.ReversedNumber && (reversed(next) == r.extension || reversed(next) == digits(r.dn)), 8109, "The passcode is the reversed extension or phone number"},
 		{slices.Contains(old, next), 8110, "The passcode was one of the previous ones"},
-		{f.rules.ReversedOld && reversed(next) == r.current(), 8111, "The passcode is the reversed old passcode"},
+		{f.rules.ReversedOld && reversed(next) == r.code.Last, 8111, "The passcode is the reversed old passcode"},
 	} {
 		if rule.broken {
 			return f.refuse(rule.number, rule.words, "Der Code erfüllt eine Regel nicht")

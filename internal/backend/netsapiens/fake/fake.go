@@ -5,7 +5,6 @@ package fake
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -84,26 +83,8 @@ type record struct {
 	first, last, mail, scope string
 	language, status         string
 	off                      bool
-	versions                 []version // the last one is in force
+	code                     trouble.Kept[string]
 }
-
-// version is a code and when it shows.
-type version struct {
-	value string
-	from  time.Time
-}
-
-// shown is what a reader sees: the youngest version that has reached him.
-func (r *record) shown(now time.Time) string {
-	for _, v := range slices.Backward(r.versions) {
-		if !now.Before(v.from) {
-			return v.value
-		}
-	}
-	return ""
-}
-
-func (r *record) current() string { return r.versions[len(r.versions)-1].value }
 
 type phone struct{ user, domain string }
 
@@ -160,7 +141,7 @@ func (f *Server) Put(a mailbox.Account, code string) mailbox.Account {
 	r := &record{
 		user: a.Extension, domain: domainOf(a.Domain), first: first, last: last, mail: a.Extension + "@mail.example",
 		scope: "Basic User", language: strings.ReplaceAll(a.Language, "-", "_"), status: "standard", off: a.Flags.Disabled,
-		versions: []version{{value: code}},
+		code: trouble.Kept[string]{Last: code},
 	}
 	if a.Flags.MustChange {
 		r.status = "new"
@@ -186,7 +167,7 @@ func (f *Server) Has(id, code string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.users[id]
-	return r != nil && r.current() == code
+	return r != nil && r.code.Last == code
 }
 
 // Writes is the number of changes that were carried out.
@@ -211,13 +192,13 @@ func (f *Server) store(r *record, code string) {
 	}
 	f.writes++
 	delay := f.settings.Delay
-	if late := f.orders.Asked(OpWrite, trouble.Late); late.Kind == trouble.Late {
-		delay = late.Delay
+	if late := f.orders.Lateness(OpWrite); late > 0 {
+		delay = late
 	}
 	if delay == Never {
 		return
 	}
-	r.versions = append(r.versions, version{value: code, from: time.Now().Add(delay)})
+	r.code.Set(code, delay)
 	if f.settings.ClearStatus {
 		r.status = "standard"
 	}

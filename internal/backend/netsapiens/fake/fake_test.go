@@ -19,7 +19,7 @@ import (
 	"star97/internal/pin"
 )
 
-func TestMain(m *testing.M) { conformance.Main(m) }
+func TestMain(m *testing.M) { os.Exit(conformance.Main(m)) }
 
 const otherDomain = "tenant.example"
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"sort"
 	"strings"
-	"time"
 )
 
 // legacy is API v1: a form to one address. It says text/html of whatever it answers,
@@ -65,7 +64,7 @@ func (f *Server) show(w http.ResponseWriter, users []*record, asJSON bool) {
 		out = append(out, map[string]string{
 			"user": r.user, "domain": r.domain, "subscriber_login": r.user + "@" + r.domain, "first_name": r.first, "last_name": r.last,
 			"email": r.mail, "scope": r.scope, "language": r.language, "vmail_enabled": yesNo(!r.off), "vmail_provisioned": "yes",
-			"account_status": r.status, "subscriber_pin": r.shown(time.Now()),
+			"account_status": r.status, "subscriber_pin": *r.code.Shown(),
 		})
 	}
 	if asJSON {

@@ -146,11 +146,11 @@ func (f *Server) object(r *record) map[string]any {
 		"user": r.user, "domain": r.domain, "name-first-name": r.first, "name-last-name": r.last, "email-address": r.mail,
 		"user-scope": r.scope, "login-username": r.user + "@" + r.domain, "language-token": r.language,
 		"voicemail-enabled": yesNo(!r.off), "account-status": r.status, "limits-max-active-calls-total": 0,
-		"voicemail-login-pin": r.shown(time.Now()),
+		"voicemail-login-pin": *r.code.Shown(),
 	}
 	if f.settings.AsNumber {
 		o["voicemail-login-pin"] = nil
-		if code := strings.TrimLeft(r.shown(time.Now()), "0"); code != "" {
+		if code := strings.TrimLeft(*r.code.Shown(), "0"); code != "" {
 			o["voicemail-login-pin"] = json.Number(code)
 		}
 	}

@@ -110,10 +110,8 @@ type Server struct {
 type user struct {
 	Mailbox
 	id       string
-	code     pin.PIN
+	code     trouble.Kept[pin.PIN]
 	history  []pin.PIN // the newest last
-	before   pin.PIN   // in force until late
-	late     time.Time
 	hacks    int
 	lastHack time.Time
 }
@@ -165,7 +163,7 @@ func (s *Server) Put(m Mailbox, code pin.PIN) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := &user{Mailbox: m, id: newID(), code: code, history: []pin.PIN{code}}
+	u := &user{Mailbox: m, id: newID(), code: trouble.Kept[pin.PIN]{Last: code}, history: []pin.PIN{code}}
 	s.users = append(s.users, u)
 	return u.id
 }
@@ -216,7 +214,7 @@ func (s *Server) Has(id string, code pin.PIN) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.find(id)
-	return u != nil && u.code.Equal(&code)
+	return u != nil && u.code.Last.Equal(&code)
 }
 
 // Logins counts the requests that were let in by name and password and not by a session.
@@ -252,11 +250,7 @@ func (s *Server) Dial(id string, code pin.PIN) Answer {
 	if u.Locked || u.Inactive || !u.Hacked.IsZero() {
 		return Closed
 	}
-	force := &u.code
-	if now.Before(u.late) {
-		force = &u.before
-	}
-	if force.Equal(&code) {
+	if u.code.Shown().Equal(&code) {
 		u.hacks = 0
 		return Right
 	}

@@ -12,35 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
 	"star97/internal/pin"
 )
 
-func code(t testing.TB, digits string) pin.PIN {
-	t.Helper()
-	p, err := pin.Parse(digits)
-	require.NoError(t, err)
-	return p
-}
-
-func TestTrivialCodes(t *testing.T) {
-	u := &user{Mailbox: Mailbox{Extension: "4350", Alternates: []string{"8712"}, First: "Mary-Ann", Last: "Poe"}}
-	for _, c := range []string{"482915", "123497", "912345", "1235123", "567890", "112233", "48291537"} {
-		require.False(t, isTrivial([]byte(c), u), c)
-	}
-	for why, codes := range map[string][]string{
-		"a digit three times in a row": {"111112", "111111", "228883"},
-		"a repeated group":             {"121212", "408408", "13571357"},
-		"two different digits":         {"121221", "558855"},
-		"a run":                        {"123456", "987654", "0123456789"},
-		"lines of keys":                {"147258", "159753", "258369", "789456", "2580852"},
-		"an own number":                {"143509", "905349", "871234", "921780"},
-		"a name":                       {"6279266"},
-	} {
-		for _, c := range codes {
-			require.True(t, isTrivial([]byte(c), u), "%s: %s", why, c)
-		}
-	}
-}
+func code(t testing.TB, digits string) pin.PIN { return conformance.Code(t, digits) }
 
 // ask sends a request by the account, or by whom the headers name.
 func ask(t *testing.T, s *Server, method, path, body string, headers ...string) (int, string, http.Header) {

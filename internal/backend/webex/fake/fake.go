@@ -92,17 +92,8 @@ type Server struct {
 type record struct {
 	mailbox.Account
 	location string
-	code     pin.PIN
-	before   pin.PIN // in force until from
-	from     time.Time
+	code     trouble.Kept[pin.PIN]
 	history  []pin.PIN
-}
-
-func (r *record) inForce(now time.Time) *pin.PIN {
-	if now.Before(r.from) {
-		return &r.before
-	}
-	return &r.code
 }
 
 // New starts a server with a good certificate; the test's end stops it.
@@ -148,7 +139,7 @@ func (f *Server) PutAt(a mailbox.Account, location string, code pin.PIN) mailbox
 		a.User += "@mail.example"
 	}
 	a.Language = "en-US"
-	f.people = append(f.people, &record{Account: a, location: location, code: code, history: []pin.PIN{code}})
+	f.people = append(f.people, &record{Account: a, location: location, code: trouble.Kept[pin.PIN]{Last: code}, history: []pin.PIN{code}})
 	return a
 }
 
@@ -164,7 +155,7 @@ func (f *Server) Has(id string, code pin.PIN) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.person(id)
-	return r != nil && r.inForce(time.Now()).Equal(&code)
+	return r != nil && r.code.Shown().Equal(&code)
 }
 
 // Expire ends every access token.

@@ -311,11 +311,7 @@ func (f *Server) write(w http.ResponseWriter, r *http.Request) {
 
 // set puts a code in force. The caller holds mu.
 func (f *Server) set(p *record, code pin.PIN) {
-	p.before, p.from = *p.inForce(time.Now()), time.Now()
-	if late := f.orders.Asked(OpWrite, trouble.Late); late.Kind == trouble.Late {
-		p.from = p.from.Add(late.Delay)
-	}
-	p.code = code
+	p.code.Set(code, f.orders.Lateness(OpWrite))
 	p.history = append(p.history, code)
 }
 

@@ -68,18 +68,8 @@ type Server struct {
 // box is a mailbox.
 type box struct {
 	mailbox.Account
-	code   pin.PIN
-	before pin.PIN // in force until from
-	from   time.Time
-	wrong  int
-}
-
-// inForce is the code that is right at a time.
-func (b *box) inForce(now time.Time) *pin.PIN {
-	if now.Before(b.from) {
-		return &b.before
-	}
-	return &b.code
+	code  trouble.Kept[pin.PIN]
+	wrong int
 }
 
 // New starts a service with a good certificate; the test's end stops it.
@@ -109,7 +99,7 @@ func (s *Server) Put(a mailbox.Account, code pin.PIN) mailbox.Account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.ID, a.Backend, a.Flags.NoCode = "box-"+newID(), backendName, code.Empty()
-	s.boxes = append(s.boxes, &box{Account: a, code: code})
+	s.boxes = append(s.boxes, &box{Account: a, code: trouble.Kept[pin.PIN]{Last: code}})
 	return a
 }
 
@@ -118,7 +108,7 @@ func (s *Server) Has(id string, code pin.PIN) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.box(id)
-	return b != nil && b.inForce(time.Now()).Equal(&code)
+	return b != nil && b.code.Shown().Equal(&code)
 }
 
 // Forgive forgets wrong codes.

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -216,7 +215,7 @@ func (s *Server) try(b *box, code *pin.PIN) mailbox.Code {
 		return mailbox.Locked
 	case b.Flags.NoCode:
 		return mailbox.NoCode
-	case !b.inForce(time.Now()).Equal(code):
+	case !b.code.Shown().Equal(code):
 		b.wrong++
 		return mailbox.WrongPIN
 	case b.Flags.Disabled:
@@ -235,11 +234,7 @@ func (s *Server) write(b *box, q *request, code mailbox.Code, mustChange bool) m
 		return result(code)
 	}
 	s.writes++
-	b.before, b.from = *b.inForce(time.Now()), time.Now()
-	if late := s.orders.Asked(OpSet, trouble.Late); late.Kind == trouble.Late {
-		b.from = b.from.Add(late.Delay)
-	}
-	b.code = q.Next.PIN
+	b.code.Set(q.Next.PIN, s.orders.Lateness(OpSet))
 	b.Flags.NoCode, b.Flags.MustChange = false, mustChange
 	return result(mailbox.OK)
 }
