@@ -166,8 +166,18 @@ func rehearsed() backend.Options {
 // newHouse is a house whose configuration a test has not altered.
 func newHouse(t testing.TB) *house { return openHouse(t, func(*config.Config) {}) }
 
+// seams are where a test steps into a house.
+type seams struct {
+	over   func(backend mailbox.Store) mailbox.Store                                  // what the lock-out asks, in place of it; nil: it
+	listen func(ctx context.Context, network, address string) (uas.PacketConn, error) // for SIP; nil: a socket of the system
+}
+
 // openHouse starts the service and stops it at the test's end.
 func openHouse(t testing.TB, alter func(*config.Config)) *house {
+	return openHouseWith(t, alter, seams{})
+}
+
+func openHouseWith(t testing.TB, alter func(*config.Config), with seams) *house {
 	c := config.Default()
 	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
 	c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
@@ -176,14 +186,14 @@ func openHouse(t testing.TB, alter func(*config.Config)) *house {
 	c.Plan.Timers = scaled()
 	alter(&c)
 	h := &house{t: t, config: c, log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
-	h.stores = openFaulty(t, c, &h.faults)
+	h.stores = openFaulty(t, c, &h.faults, with.over)
 	ctx, leave := context.WithCancel(context.Background())
 	h.leave = leave
 	ready := make(chan Ready, 1)
 	voice, _ := sounds()
 	h.service = newService(c, h.stores, Options{
 		Voice: voice, Log: slog.New(h.log), Ready: func(r Ready) error { ready <- r; return nil },
-		Reload: h.reloads, Load: func() (config.Config, []strictyaml.Problem) { return h.next() },
+		Reload: h.reloads, Load: func() (config.Config, []strictyaml.Problem) { return h.next() }, ListenPacket: with.listen,
 	})
 	go func() {
 		defer close(h.ended)
@@ -212,10 +222,14 @@ func (h *house) stop() {
 	})
 }
 
-// openFaulty is OpenStores with the faults between lock-out and backend.
-func openFaulty(t testing.TB, c config.Config, f *stage.Answers) *Stores {
+// openFaulty is OpenStores with the faults, and what a test has put there, between
+// lock-out and backend.
+func openFaulty(t testing.TB, c config.Config, f *stage.Answers, over func(mailbox.Store) mailbox.Store) *Stores {
 	s, err := OpenSimulated(t.Context(), c, furnished(t), Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
-		return f.Asked(settled(stage.Answering(backend)))
+		if backend = f.Asked(settled(stage.Answering(backend))); over != nil {
+			return over(backend)
+		}
+		return backend
 	}})
 	require.NoError(t, err)
 	return s
