@@ -189,6 +189,7 @@ func (c *Config) resolve(dir string) {
 			*name = filepath.Join(dir, *name)
 		}
 	}
+	c.SIP.Resolve(dir)
 	c.Store = c.Store.Resolve(dir)
 	for name, o := range c.Stores {
 		c.Stores[name] = o.Resolve(dir)

@@ -61,11 +61,16 @@ func (s *Server) mention(req *sip.Request, d *dialog) (int, error) {
 	return 0, err
 }
 
-// request sends a request to a peer, over TCP by the connection that is up or by a new
-// one.
+// request sends a request to a peer, over TCP and TLS by the connection that is up or by a
+// new one.
 func (s *Server) request(ctx context.Context, req *sip.Request, p *peer) (*sip.ClientTx, error) {
-	if strings.EqualFold(req.Transport(), "tcp") && !s.connected(req.Destination()) {
-		to, err := s.dialled.reach(ctx, req.Destination(), p)
+	network := strings.ToLower(req.Transport())
+	if isStream(network) && !s.connected(network, req.Destination()) {
+		by := s.dialled
+		if network == "tls" {
+			by = s.dialledTLS
+		}
+		to, err := by.reach(ctx, req.Destination(), p)
 		if err != nil {
 			return nil, err
 		}
@@ -74,9 +79,9 @@ func (s *Server) request(ctx context.Context, req *sip.Request, p *peer) (*sip.C
 	return s.transactions.Request(ctx, req)
 }
 
-// connected says whether a TCP connection to an address is up.
-func (s *Server) connected(to string) bool {
-	conn, err := s.transport.GetConnection("tcp", to)
+// connected says whether a connection to an address is up.
+func (s *Server) connected(network, to string) bool {
+	conn, err := s.transport.GetConnection(network, to)
 	if err == nil {
 		_, _ = conn.TryClose() // gives back the reference that the look-up took
 	}
@@ -152,7 +157,7 @@ func (d *dialog) road(hop sip.Uri) (near, string) {
 // symmetric says whether requests go back to where the far end's come from, as
 // answers do (RFC 3581).
 func (d *dialog) symmetric(hop sip.Uri) bool {
-	if d.near.network == "tcp" && !d.s.connected(d.source) {
+	if isStream(d.near.network) && !d.s.connected(d.near.network, d.source) {
 		return false // nobody listens at the port that a connection came from
 	}
 	switch d.peer.symmetric {
@@ -165,14 +170,17 @@ func (d *dialog) symmetric(hop sip.Uri) bool {
 	return err == nil && host.Unmap().IsPrivate() && host.Unmap() != d.signaller()
 }
 
-// destination is where the next hop is. On TCP the connection that the far end
-// made is used while it is up, as it may sit behind a NAT or a firewall.
+// destination is where the next hop is. The connection that the far end made is used
+// while it is up, as it may sit behind a NAT or a firewall.
 func (d *dialog) destination(hop sip.Uri, network string) string {
-	if network == "tcp" && d.near.network == "tcp" && d.s.connected(d.source) {
+	if isStream(network) && d.near.network == network && d.s.connected(network, d.source) {
 		return d.source
 	}
 	port := hop.Port
-	if port == 0 {
+	switch {
+	case port == 0 && network == "tls":
+		port = 5061
+	case port == 0:
 		port = 5060
 	}
 	return net.JoinHostPort(strings.Trim(hop.Host, "[]"), strconv.Itoa(port))

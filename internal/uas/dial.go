@@ -2,6 +2,7 @@ package uas
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -25,8 +26,9 @@ func neverDials(net.Addr) net.Dialer {
 // them. So they pass the gate as those do that others open.
 type dialled struct {
 	room
-	dscp int
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	dscp   int
+	secure *tls.Config // nil: plain TCP
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 
 	conns  chan handed
 	before chan struct{} // of the connection accepted last
@@ -42,9 +44,9 @@ type handed struct {
 // dialWait is for a connection to be made: to one that answers none a request is lost.
 const dialWait = 4 * time.Second
 
-func newDialled(r room, dscp int) *dialled {
+func newDialled(r room, dscp int, secure *tls.Config) *dialled {
 	dialer := net.Dialer{Timeout: dialWait}
-	return &dialled{room: r, dscp: dscp, dial: dialer.DialContext, conns: make(chan handed), closed: make(chan struct{})}
+	return &dialled{room: r, dscp: dscp, secure: secure, dial: dialer.DialContext, conns: make(chan handed), closed: make(chan struct{})}
 }
 
 // Accept returns the next connection that reach opened. sipgo asks for the next one
@@ -84,7 +86,13 @@ func (d *dialled) reach(ctx context.Context, to string, p *peer) (string, error)
 	}
 	mark(conn, d.dscp)
 	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	h := handed{&gatedStream{Conn: conn, gate: d.gate, from: from, leave: func() { d.leave(p) }}, make(chan struct{})}
+	stream := &gatedStream{Conn: conn, network: "tcp", gate: d.gate, from: from, leave: func() { d.leave(p) }}
+	h := handed{stream, make(chan struct{})}
+	if d.secure != nil {
+		if err := stream.encrypt(ctx, d.secure, to); err != nil {
+			return "", errors.Join(err, stream.Close())
+		}
+	}
 	select {
 	case d.conns <- h:
 		<-h.in
@@ -94,13 +102,33 @@ func (d *dialled) reach(ctx context.Context, to string, p *peer) (string, error)
 	}
 }
 
+// encrypt begins TLS towards the host that we dialled, which has to show a certificate
+// of its name or address.
+func (c *gatedStream) encrypt(ctx context.Context, config *tls.Config, to string) error {
+	host, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return err
+	}
+	config = config.Clone()
+	config.ServerName = host
+	secured := tls.Client(c.Conn, config)
+	c.Conn, c.network = secured, "tls"
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	return secured.HandshakeContext(ctx)
+}
+
 // way is our end of a request towards hop, by the transport that hop names. UDP
 // needs a listener of the hop's address family; without one TCP stays.
 func (d *dialog) way(hop sip.Uri) near {
 	n := d.near
 	network := n.network
-	if t, ok := hop.UriParams.Get("transport"); ok && (strings.EqualFold(t, "udp") || strings.EqualFold(t, "tcp")) {
-		network = strings.ToLower(t)
+	t, _ := hop.UriParams.Get("transport")
+	switch t = strings.ToLower(t); {
+	case strings.EqualFold(hop.Scheme, "sips"):
+		network = "tls"
+	case t == "udp" || isStream(t):
+		network = t
 	}
 	is4 := n.bind.Is4()
 	if a, err := netip.ParseAddr(strings.Trim(hop.Host, "[]")); err == nil {
@@ -111,7 +139,7 @@ func (d *dialog) way(hop sip.Uri) near {
 	}
 	l := d.s.listenerFor(network, is4)
 	if l == nil {
-		if network == "tcp" {
+		if isStream(network) {
 			n.network = network
 		}
 		return n

@@ -41,7 +41,7 @@ func TestWithoutAUDPListenerTheBYEStaysOnTCP(t *testing.T) {
 
 // dials lets a test stand in for the system's dialling, before any call.
 func (h *house) dials(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	h.dialled.dial = dial
+	h.dialled.dial, h.dialledTLS.dial = dial, dial
 }
 
 func TestTheEndWaitsForNoConnectionThatDoesNotComeUp(t *testing.T) {

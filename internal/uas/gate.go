@@ -113,6 +113,7 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		return nil, nil, from
 	}
 	raw, isRequest := scanRequest(msg)
+	raw.encrypted = network == "tls"
 	if !listed && isRequest && !raw.within() {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to

@@ -2,6 +2,7 @@ package uas
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +29,7 @@ type listener struct {
 
 // Bound is an address that the server listens on.
 type Bound struct {
-	Network string // udp or tcp
+	Network string // udp, tcp or tls
 	Addr    netip.AddrPort
 }
 
@@ -78,8 +79,9 @@ func (s *Server) listen(ctx context.Context) error {
 			<-l.known
 		}
 	}
-	// Started by Serve; stops with dialled; owns taking its connections.
+	// Each started by Serve; stops with its dialled; owns taking its connections.
 	s.dialling.Go(func() { _ = s.transport.ServeTCP(s.dialled) })
+	s.dialling.Go(func() { _ = s.transport.ServeTLS(s.dialledTLS) })
 	return nil
 }
 
@@ -102,7 +104,7 @@ func (s *Server) bind(ctx context.Context, c Listen) (*listener, func() error, e
 	if c.Network == "udp" {
 		serve, err = s.bindUDP(ctx, "udp"+family, c.Address, l)
 	} else {
-		serve, err = s.bindTCP(ctx, "tcp"+family, c.Address, l)
+		serve, err = s.bindStream(ctx, "tcp"+family, c, l)
 	}
 	if err == nil && l.port == 0 {
 		l.port = int(l.addr.Port())
@@ -151,16 +153,28 @@ func (s *Server) listenPacket(ctx context.Context, network, address string) (Pac
 	return udp, nil
 }
 
-func (s *Server) bindTCP(ctx context.Context, network, address string, l *listener) (func() error, error) {
+// bindStream opens a listener of TCP, with TLS on it where that is wanted.
+func (s *Server) bindStream(ctx context.Context, network string, c Listen, l *listener) (func() error, error) {
+	var secure *tls.Config
+	if c.Network == "tls" {
+		shown, err := newCertificate(c, s.log)
+		if err != nil {
+			return nil, err
+		}
+		secure = shown.base()
+	}
 	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, network, address)
+	ln, err := lc.Listen(ctx, network, c.Address)
 	if err != nil {
 		return nil, err
 	}
 	l.addr = ln.Addr().(*net.TCPAddr).AddrPort()
 	var once sync.Once
 	l.close = func() (err error) { once.Do(func() { err = ln.Close() }); return err }
-	gated := &gatedListener{Listener: ln, room: room{s.gate, s.connections}, dscp: s.opts.DSCP}
+	gated := &gatedListener{Listener: ln, room: room{s.gate, s.connections}, dscp: s.opts.DSCP, secure: secure}
+	if secure != nil {
+		return func() error { return s.transport.ServeTLS(gated) }, nil
+	}
 	return func() error { return s.transport.ServeTCP(gated) }, nil
 }
 

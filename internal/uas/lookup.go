@@ -6,7 +6,7 @@ import (
 )
 
 // PeerAt is the peer whose calls come from an address over a transport ("udp",
-// "tcp"), as the door finds it; false for a stranger.
+// "tcp", "tls"), as the door finds it; false for a stranger.
 func (o Options) PeerAt(network string, from netip.Addr) (Peer, bool) {
 	known, err := newPeers(o)
 	if err != nil {

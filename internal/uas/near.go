@@ -12,7 +12,8 @@ import (
 
 // near is our end of a dialog: what the far end is told to reach us by.
 type near struct {
-	network string     // udp, tcp
+	network string     // udp, tcp, tls
+	sips    bool       // the caller asked for TLS on every hop
 	laddr   sip.Addr   // the listener's, to send from (UDP)
 	shown   netip.Addr // in Contact and Via
 	port    int        // in Contact and Via
@@ -27,7 +28,7 @@ func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
 	if err != nil {
 		return near{}, err
 	}
-	n := near{network: strings.ToLower(req.Transport())}
+	n := near{network: strings.ToLower(req.Transport()), sips: strings.EqualFold(req.Recipient.Scheme, "sips")}
 	l := s.listenerOf(n.network, at)
 	if l == nil {
 		return near{}, errors.New("the request came in by no listener")
@@ -59,13 +60,16 @@ func (s *Server) listenerOf(network string, at netip.AddrPort) *listener {
 	return nil
 }
 
-// contact is our Contact header's value (RFC 3261 section 8.1.1.8).
+// contact is our Contact header's value (RFC 3261 sections 8.1.1.8 and 12.1.1).
 func (n near) contact() string {
-	uri := "sip:" + product + "@" + net.JoinHostPort(n.shown.String(), strconv.Itoa(n.port))
-	if n.network == "tcp" {
-		uri += ";transport=tcp"
+	host := product + "@" + net.JoinHostPort(n.shown.String(), strconv.Itoa(n.port))
+	switch {
+	case n.sips:
+		return "<sips:" + host + ">"
+	case isStream(n.network):
+		return "<sip:" + host + ";transport=" + n.network + ">"
 	}
-	return "<" + uri + ">"
+	return "<sip:" + host + ">"
 }
 
 // addressTowards is the local address that the system sends from to a far one.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,9 @@ type Options struct {
 	// of them is given the listener's advertise address in Contact and SDP.
 	// Empty: loopback, link-local and private addresses (RFC 1918, RFC 4193).
 	LocalNetworks []string `yaml:"local_networks"`
+	// CAFile is a file of CA certificates in PEM: where we open a TLS connection within a
+	// call, the far end has to show one of theirs. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
 	// DSCP marks signalling packets, 0 to 63; 24 is CS3 (RFC 4594).
 	DSCP int `yaml:"dscp"`
 	// Strangers says what a request from an address that no peer lists gets:
@@ -40,18 +45,25 @@ type Options struct {
 
 // Listen is one address.
 type Listen struct {
-	Network string `yaml:"network"` // udp or tcp
+	Network string `yaml:"network"` // udp, tcp or tls
 	Address string `yaml:"address"` // IP:port, "0.0.0.0:5060", "[::1]:5060"; port 0 takes a free one
 	// Advertise is the address, with or without port, that peers outside of
 	// LocalNetworks reach us by (a NAT's outer address). Empty: none.
 	Advertise string `yaml:"advertise"`
+	// Certificate and Key are files in PEM, for tls alone: the chain that is shown, and
+	// its private key. Changed files are in use for the next connection.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	// ClientCA is a file of CA certificates in PEM: only who shows a certificate of one
+	// of them gets in. Empty: nobody is asked for one.
+	ClientCA string `yaml:"client_ca"`
 }
 
 // Peer is one system that may send calls.
 type Peer struct {
 	Name       string   `yaml:"name"`       // of your choice, in logs, audit and metrics
 	Addresses  []string `yaml:"addresses"`  // IPs and prefixes; the longest match wins
-	Transports []string `yaml:"transports"` // udp, tcp; empty: both
+	Transports []string `yaml:"transports"` // udp, tcp, tls; empty: all
 	// Identity says which word on the caller is believed: none (default), pai
 	// (P-Asserted-Identity, RFC 3325), from, or "header NAME".
 	Identity string `yaml:"identity"`
@@ -73,6 +85,10 @@ type Peer struct {
 	// when that address is private (RFC 1918, RFC 4193) and not the one they come
 	// from, so that a NAT stands between; "always"; "never".
 	Symmetric string `yaml:"symmetric"`
+	// SRTP says whether the audio of this peer's calls is protected (RFC 4568): "off"
+	// (default), "offered" for calls that offer keys, or "required" of each call. Keys are
+	// taken over TLS alone: other signalling shows them to everybody on its way.
+	SRTP string `yaml:"srtp"`
 	// RTP and Inband are names kept for the media settings of a peer; today each
 	// has one value: rtp "steady", inband "auto".
 	RTP    string `yaml:"rtp"`
@@ -121,6 +137,10 @@ const (
 	symmetricAlways  = "always"
 	symmetricNever   = "never"
 
+	srtpOff      = "off"
+	srtpOffered  = "offered"
+	srtpRequired = "required"
+
 	rtpSignalled = "signalled"
 	rtpAny       = "any"
 )
@@ -134,6 +154,11 @@ func (o Options) Validate() error {
 	}
 	for i, l := range o.Listen {
 		l.validate(fmt.Sprintf("listen[%d]", i), bad)
+	}
+	if o.CAFile != "" {
+		if _, err := authorities(o.CAFile); err != nil {
+			bad("ca_file: %v; name a file of CA certificates in PEM", err)
+		}
 	}
 	for i, n := range o.LocalNetworks {
 		if _, err := parsePrefix(n); err != nil {
@@ -213,8 +238,18 @@ func (o Options) ranges(bad func(string, ...any)) {
 }
 
 func (l Listen) validate(at string, bad func(string, ...any)) {
-	if l.Network != "udp" && l.Network != "tcp" {
-		bad("%s.network is %q; write udp or tcp", at, l.Network)
+	if l.Network != "udp" && !isStream(l.Network) {
+		bad("%s.network is %q; write udp, tcp or tls", at, l.Network)
+	}
+	switch named := l.Certificate != "" || l.Key != "" || l.ClientCA != ""; {
+	case l.Network == "tls" && (l.Certificate == "" || l.Key == ""):
+		bad("%s.certificate or key is empty; tls needs both, files in PEM", at)
+	case l.Network == "tls":
+		if _, err := newCertificate(l, nil); err != nil {
+			bad("%s.certificate: %v", at, err)
+		}
+	case l.Network != "tls" && named:
+		bad("%s.certificate, key or client_ca is for tls; leave it out, or write network: tls", at)
 	}
 	if _, err := netip.ParseAddrPort(l.Address); err != nil {
 		bad("%s.address %q is no address; write IP:port, like 0.0.0.0:5060 or [::1]:5060", at, l.Address)
@@ -239,8 +274,8 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 		}
 	}
 	for _, t := range p.Transports {
-		if t != "udp" && t != "tcp" {
-			bad("%s.transports has %q; write udp or tcp", at, t)
+		if t != "udp" && !isStream(t) {
+			bad("%s.transports has %q; write udp, tcp or tls", at, t)
 		}
 	}
 	if _, err := parseIdentity(p.Identity); err != nil {
@@ -265,11 +300,37 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	default:
 		bad("%s.symmetric is %q; write %q, %q or %q, or leave it out", at, p.Symmetric, symmetricPrivate, symmetricAlways, symmetricNever)
 	}
+	switch p.SRTP {
+	case "", srtpOff, srtpOffered:
+	case srtpRequired:
+		if len(p.Transports) != 1 || p.Transports[0] != "tls" {
+			bad("%s.srtp is required, but its keys are taken over TLS alone; write transports: [tls] beside it", at)
+		}
+	default:
+		bad("%s.srtp is %q; write %q, %q or %q, or leave it out", at, p.SRTP, srtpOff, srtpOffered, srtpRequired)
+	}
 	if p.RTP != "" && p.RTP != "steady" {
 		bad("%s.rtp is %q; only steady is served yet, so leave it out", at, p.RTP)
 	}
 	if p.Inband != "" && p.Inband != "auto" {
 		bad("%s.inband is %q; only auto is served yet, so leave it out", at, p.Inband)
+	}
+}
+
+// isStream says whether a network is one of connections.
+func isStream(network string) bool { return network == "tcp" || network == "tls" }
+
+// Resolve takes the relative names of files from dir.
+func (o *Options) Resolve(dir string) {
+	names := []*string{&o.CAFile}
+	o.Listen = slices.Clone(o.Listen)
+	for i := range o.Listen {
+		names = append(names, &o.Listen[i].Certificate, &o.Listen[i].Key, &o.Listen[i].ClientCA)
+	}
+	for _, name := range names {
+		if *name != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(dir, *name)
+		}
 	}
 }
 

@@ -19,7 +19,15 @@ func TestOptionsNameWhatIsWrongAndTheRemedy(t *testing.T) {
 		says []string
 	}{
 		{"no address", func(o *Options) { o.Listen = nil }, []string{"listen is empty", "name at least one"}},
-		{"unknown network", func(o *Options) { o.Listen[0].Network = "tls" }, []string{`listen[0].network is "tls"`, "udp or tcp"}},
+		{"unknown network", func(o *Options) { o.Listen[0].Network = "sctp" }, []string{`listen[0].network is "sctp"`, "udp, tcp or tls"}},
+		{"TLS without a certificate", func(o *Options) { o.Listen[0].Network = "tls" }, []string{"listen[0].certificate or key is empty", "PEM"}},
+		{"a certificate without TLS", func(o *Options) { o.Listen[0].Key = "x" }, []string{"listen[0].certificate, key or client_ca is for tls", "network: tls"}},
+		{"srtp", func(o *Options) { o.Peers[0].SRTP = "on" }, []string{`peers[0].srtp is "on"`, `"offered"`}},
+		{"srtp without TLS", func(o *Options) { o.Peers[0].SRTP = "required" }, []string{"peers[0].srtp is required", "transports: [tls]"}},
+		{"no such certificate", func(o *Options) {
+			o.Listen[0] = Listen{Network: "tls", Address: "127.0.0.1:0", Certificate: "a.pem", Key: "a.key"}
+		}, []string{"listen[0].certificate: the certificate a.pem and the key a.key cannot be used"}},
+		{"no such authorities", func(o *Options) { o.CAFile = "nowhere.pem" }, []string{"ca_file: open nowhere.pem"}},
 		{"address without port", func(o *Options) { o.Listen[1].Address = "127.0.0.1" }, []string{"listen[1].address", "IP:port"}},
 		{"advertised name", func(o *Options) { o.Listen[0].Advertise = "pbx.example.org" }, []string{"listen[0].advertise", "outer IP"}},
 		{"local network", func(o *Options) { o.LocalNetworks = []string{"10/8"} }, []string{"local_networks[0]", "10.0.0.0/8"}},

@@ -17,6 +17,7 @@ type peer struct {
 	lead       time.Duration
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
+	srtp       string
 	symmetric  string
 	prefixes   []netip.Prefix
 	*tally
@@ -60,7 +61,7 @@ func newPeers(o Options) (*peers, error) {
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, forwarding: c.Forwarding, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, symmetric: c.Symmetric}
+		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, forwarding: c.Forwarding, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, srtp: c.SRTP, symmetric: c.Symmetric}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}

@@ -15,6 +15,7 @@ type rawRequest struct {
 	startOK              bool // the start line has the three parts of section 7.1
 	badLine              bool // a header line has no name
 	crowded              bool // a line has more parameters than are read
+	encrypted            bool // it came by TLS, as sips: asks for
 
 	vias              []string
 	from, to, callID  string
@@ -197,7 +198,7 @@ func (r *rawRequest) uriFault() (int, string) {
 	if !ok || scheme == "" {
 		return 400, "Malformed Request URI"
 	}
-	if !strings.EqualFold(scheme, "sip") {
+	if !strings.EqualFold(scheme, "sip") && !(r.encrypted && strings.EqualFold(scheme, "sips")) {
 		return 416, "Unsupported URI Scheme"
 	}
 	if rest == "" || strings.ContainsAny(r.uri, "<>\"") {

@@ -2,6 +2,8 @@ package uas
 
 import (
 	"cmp"
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -14,12 +16,13 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// gatedListener is a TCP listener behind the gate: a stranger's connection, and
+// gatedListener is a TCP or TLS listener behind the gate: a stranger's connection, and
 // one too many, is closed before a byte is read.
 type gatedListener struct {
 	net.Listener
 	room
-	dscp int
+	dscp   int
+	secure *tls.Config // nil: plain TCP
 }
 
 // room is for TCP connections, whoever opens them.
@@ -45,7 +48,11 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			continue
 		}
 		address := from.AddrPort().Addr()
-		peer := cmp.Or(l.gate.peers.Load().of("tcp", address), l.gate.bygone("tcp", address))
+		network := "tcp"
+		if l.secure != nil {
+			network = "tls"
+		}
+		peer := cmp.Or(l.gate.peers.Load().of(network, address), l.gate.bygone(network, address))
 		if peer == nil {
 			_ = conn.Close()
 			continue
@@ -56,7 +63,12 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			continue
 		}
 		mark(conn, l.dscp)
-		return &gatedStream{Conn: conn, gate: l.gate, from: from.AddrPort(), leave: func() { l.leave(peer) }}, nil
+		stream := &gatedStream{Conn: conn, network: network, gate: l.gate, from: from.AddrPort(), leave: func() { l.leave(peer) }}
+		if l.secure != nil {
+			stream.shaking = tls.Server(conn, l.secure)
+			stream.Conn = stream.shaking
+		}
+		return stream, nil
 	}
 }
 
@@ -99,9 +111,11 @@ func mark(conn net.Conn, dscp int) {
 // calls Read.
 type gatedStream struct {
 	net.Conn
-	gate  *gate
-	from  netip.AddrPort
-	leave func() // gives its place back
+	network string // tcp or tls
+	gate    *gate
+	from    netip.AddrPort
+	leave   func()    // gives its place back
+	shaking *tls.Conn // the far end's hands, before the first Read; nil: not, or no more
 
 	buf    []byte    // received, not yet framed
 	looked int       // bytes of buf in which no header section ends
@@ -130,6 +144,9 @@ var errFraming = errors.New("the stream has no message boundary to go on from")
 func (c *gatedStream) Read(b []byte) (int, error) {
 	clear(c.lent)
 	c.lent = nil
+	if err := c.shake(); err != nil {
+		return 0, err
+	}
 	for len(c.whole) == 0 {
 		done, err := c.frame()
 		if err == nil && !done {
@@ -146,6 +163,21 @@ func (c *gatedStream) Read(b []byte) (int, error) {
 	c.whole = c.whole[n:]
 	c.lent = b[:n]
 	return n, nil
+}
+
+// shake makes the handshake of TLS, in the time of one message.
+func (c *gatedStream) shake() error {
+	if c.shaking == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.gate.partWait)
+	defer cancel()
+	err := c.shaking.HandshakeContext(ctx)
+	if err != nil {
+		c.gate.log.Info("TLS handshake failed", "source", c.from, "error", err)
+	}
+	c.shaking = nil
+	return err
 }
 
 // fill reads once more. Between messages a connection may be silent as long as a
@@ -236,7 +268,7 @@ func (c *gatedStream) measure() (bool, error) {
 // take asks the gate about the first n bytes and moves them on.
 func (c *gatedStream) take(n int) {
 	msg := c.buf[:n:n]
-	pass, reply, _ := c.gate.admit("tcp", c.from, msg, time.Now())
+	pass, reply, _ := c.gate.admit(c.network, c.from, msg, time.Now())
 	if reply != nil {
 		c.send(reply)
 	}

@@ -14,14 +14,16 @@ import (
 	"star97/internal/codec"
 	"star97/internal/media"
 	"star97/internal/sdp"
+	"star97/internal/srtp"
 )
 
 // talk is the offer/answer state of a dialog (RFC 3264).
 type talk struct {
-	session uint64 // o= session id
-	version uint64 // of the last description sent
-	sent    []byte // the last description sent
-	settled []byte // the far end's last description that was agreed to
+	session uint64   // o= session id
+	version uint64   // of the last description sent
+	sent    []byte   // the last description sent
+	settled []byte   // the far end's last description that was agreed to
+	key     srtp.Key // ours, of the last description that was agreed to
 }
 
 // codecs in our order of preference.
@@ -32,7 +34,21 @@ func (d *dialog) localSDP(version uint64) sdp.Local {
 		Addr:   d.mediaAddr(),
 		Source: d.signaller(), Settled: d.talk.settled,
 		Codecs: codecs, SessionID: d.talk.session, Version: version,
+		Security: d.security(), Key: d.talk.key,
 	}
+}
+
+// security is how the audio of this call is protected: keys are taken over TLS alone.
+func (d *dialog) security() sdp.Security {
+	switch {
+	case d.near.network != "tls":
+		return sdp.Plain
+	case d.peer.srtp == srtpRequired:
+		return sdp.Required
+	case d.peer.srtp == srtpOffered:
+		return sdp.Either
+	}
+	return sdp.Plain
 }
 
 // mediaAddr is where RTP comes to: the address that media is bound to, or what is
@@ -102,12 +118,13 @@ func (d *dialog) takeAnswer(req *sip.Request) bool {
 }
 
 func (d *dialog) agree(a sdp.Agreed, theirs []byte) {
-	d.talk.settled = bytes.Clone(theirs)
+	d.talk.settled, d.talk.key = bytes.Clone(theirs), a.OurKey
 	d.session.Set(media.Stream{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate, RedPT: a.RedPT,
 		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
 		Signaller: d.signaller(), AnyHost: d.peer.anyRTP,
+		OurKey: a.OurKey, TheirKey: a.TheirKey,
 	})
 	// A hint: where the queue is full of keys it is left out.
 	if d.ready && len(d.signals) < keysMax {
@@ -131,6 +148,8 @@ func refuseOffer(err error) *refusal {
 	switch {
 	case errors.Is(err, sdp.ErrNoCommonCodec):
 		code, text = "305", "Incompatible media format: PCMU or PCMA is needed"
+	case errors.Is(err, sdp.ErrSecurity):
+		code, text = "304", "Media type not available: its security does not fit"
 	case errors.Is(err, sdp.ErrNoAudio):
 		code, text = "304", "Media type not available: RTP/AVP audio is needed"
 	}

@@ -11,6 +11,7 @@ package uas
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -77,10 +78,11 @@ type Server struct {
 	sockets  sync.Map       // UDP listeners' *gatedPackets by their address
 	sources  *sources
 	serving  atomic.Int64   // requests being handled
-	dialling sync.WaitGroup // the reader of dialled
+	dialling sync.WaitGroup // the readers of dialled and dialledTLS
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
 	dialled     *dialled
+	dialledTLS  *dialled
 	referWait   time.Duration
 	untold      time.Duration // so long after an INVITE sipgo has sent no 100
 
@@ -122,12 +124,22 @@ func New(opts Options, deps Deps) (*Server, error) {
 	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
 	s.gate.inUse, s.gate.served, s.gate.count = s.dialogs.inUse, s.dialogs.served, deps.Metrics
-	s.dialled = newDialled(room{s.gate, s.connections}, opts.DSCP)
+	s.dialled = newDialled(room{s.gate, s.connections}, opts.DSCP, nil)
+	outgoing := &tls.Config{MinVersion: tls.VersionTLS12}
+	if opts.CAFile != "" {
+		if outgoing.RootCAs, err = authorities(opts.CAFile); err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+	}
+	s.dialledTLS = newDialled(room{s.gate, s.connections}, opts.DSCP, outgoing)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,
 		sip.WithTransportLayerLogger(quiet),
-		sip.WithTransportLayerTransports(sip.TransportsConfig{TCP: &sip.TransportTCP{DialerCreate: neverDials}}))
+		sip.WithTransportLayerTransports(sip.TransportsConfig{
+			TCP: &sip.TransportTCP{DialerCreate: neverDials},
+			TLS: &sip.TransportTLS{TransportTCP: &sip.TransportTCP{DialerCreate: neverDials}},
+		}))
 	s.transport.OnMessage(s.stamp) // it is asked before the transaction layer, which asks to be told next
 	s.transactions = sip.NewTransactionLayer(s.transport,
 		sip.WithTransactionLayerLogger(quiet),
@@ -205,7 +217,7 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.transactions.Close()
-	failed = errors.Join(failed, s.dialled.Close(), s.transport.Close())
+	failed = errors.Join(failed, s.dialled.Close(), s.dialledTLS.Close(), s.transport.Close())
 	s.readers.Wait()
 	s.sources.forget(s.transport.Pool("udp"))
 	s.dialling.Wait()
