@@ -52,6 +52,8 @@ type Arrival struct {
 	Language  string // BCP 47; empty: the default
 	Words     prompt.Words
 	Slow      bool   // the caller gets twice the time
+	Forgotten bool   // own door: who has forgotten the code is offered a one-time code
+	FirstUse  bool   // own door: a mailbox without a code may be given its first one
 	Peer      string // configured name
 	Transport string // of the INVITE: udp, tcp
 	Source    string // peer address without port

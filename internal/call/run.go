@@ -10,6 +10,7 @@ import (
 	"star97/internal/flow"
 	"star97/internal/mailbox"
 	"star97/internal/media"
+	"star97/internal/prompt"
 )
 
 // run is one call. Its loop goroutine owns every field: it is started by the
@@ -26,30 +27,31 @@ type run struct {
 	grace   time.Duration // how long after that somebody may type
 	warned  bool          // the grace was told to be over
 
-	state      flow.State
-	merge      dtmf.Merge
-	clock      clock
-	limit      *time.Timer        // the total time
-	account    *mailbox.Account   // whose mailbox; zero until it is found
-	finding    uint32             // the step of the last Lookup
-	asked      uint64             // whose mailbox that asked for
-	tried      time.Time          // when the last code was given to the store
-	forsake    context.CancelFunc // gives up that Lookup
-	pounded    time.Time          // when the current code was entered whole
-	jobs       int                // store calls without an answer
-	verified   bool               // the code of account was right
-	referring  uint32             // the step of the last Transfer
-	unreferred bool               // it could not be tried
-	anonymous  int                // transfers of a caller whom nobody knows
-	over       chan struct{}      // closed when the call is
-	answers    chan answer
-	source     dtmf.Source // by which the last counted key came
-	sources    [dtmf.FromTone + 1]bool
-	lost       uint64 // times that keys were lost
-	change     string // how the last one ended
-	end        flow.EndReason
-	leaving    bool // the BYE was asked for
-	stirred    bool // a signal came since the media were last silent
+	state     flow.State
+	merge     dtmf.Merge
+	clock     clock
+	limit     *time.Timer        // the total time
+	account   *mailbox.Account   // whose mailbox; zero until it is found
+	finding   uint32             // the step of the last Lookup
+	asked     uint64             // whose mailbox that asked for
+	tried     time.Time          // when the last code was given to the store
+	forsake   context.CancelFunc // gives up that Lookup
+	pounded   time.Time          // when the current code was entered whole
+	jobs      int                // store calls without an answer
+	verified  bool               // the code of account was right
+	referring uint32             // the step of the last Transfer
+	next      flow.Event         // an answer that is known at once; no kind: there is none
+	sends     int                // one-time codes that were asked for
+	anonymous int                // transfers of a caller whom nobody knows
+	over      chan struct{}      // closed when the call is
+	answers   chan answer
+	source    dtmf.Source // by which the last counted key came
+	sources   [dtmf.FromTone + 1]bool
+	lost      uint64 // times that keys were lost
+	change    string // how the last one ended
+	end       flow.EndReason
+	leaving   bool // the BYE was asked for
+	stirred   bool // a signal came since the media were last silent
 }
 
 // answersMax bounds answers that wait for the loop. The flow asks for one thing
@@ -61,7 +63,7 @@ func newRun(s *Service, site *Site, leg Leg, session media.Session, a Arrival) *
 	return &run{
 		Service: s, site: site, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
 		grace:   s.opts.HangupGrace,
-		state:   flow.New(site.Layouts[a.Layout], flow.Start{Door: a.Door, Language: a.Language, Slow: a.Slow}),
+		state:   flow.New(site.Layouts[a.Layout], s.start(site, &a)),
 		clock:   newClock(),
 		limit:   time.NewTimer(site.Limit),
 		account: new(mailbox.Account),
@@ -226,9 +228,9 @@ func (r *run) step(e flow.Event) {
 		r.perform(&effects.List[i])
 	}
 	effects.Wipe()
-	if r.unreferred {
-		r.unreferred = false
-		r.step(flow.Event{Kind: flow.Transferred, Step: r.referring})
+	if next := r.next; next.Kind != 0 {
+		r.next = flow.Event{}
+		r.step(next)
 	}
 }
 
@@ -247,6 +249,10 @@ func (r *run) perform(e *flow.Effect) {
 		r.ask(e)
 	case flow.Transfer:
 		r.transfer(e)
+	case flow.Choose:
+		r.choose(e)
+	case flow.Send:
+		r.send(e)
 	case flow.Limit:
 		r.limit.Reset(e.After)
 	case flow.Note:
@@ -268,6 +274,9 @@ func (r *run) utterance(e *flow.Effect) media.Utterance {
 		if !ok {
 			r.deps.Log.Error("a sentence has no recording; run `star97 check`", "prompt", id, "language", e.Language)
 			continue
+		}
+		if id == prompt.ChosenCode {
+			clip = r.spelled(clip, e)
 		}
 		u.Clips[n] = clip
 		n++

@@ -29,23 +29,25 @@ type Notes interface {
 
 // Deps is what every call shares. All of it is safe for concurrent use.
 type Deps struct {
-	Store mailbox.Store // with lock-out, audit and settling around it
-	Notes Notes
-	Log   *slog.Logger
-	Ended func(Record) // told of each call when it is over; nil: nobody is
+	Store  mailbox.Store  // with lock-out, audit and settling around it
+	Sender mailbox.Sender // of one-time codes, with the same around it; nil: none are sent
+	Notes  Notes
+	Log    *slog.Logger
+	Ended  func(Record) // told of each call when it is over; nil: nobody is
 }
 
 // Site is what the dialplan and the recordings say. It is read-only; a call keeps
 // the one that it began with.
 type Site struct {
 	Voice   Voice
-	Layouts map[string]*flow.Layout // every layout that an Arrival can name
-	Targets map[string]string       // SIP URIs by name; {mailbox} stands for the verified extension
-	Limit   time.Duration           // total time of a call
-	Policy  string                  // name of the rules for new codes, for the audit trail
-	Spoken  func(tag string) string // the tag of the language that is spoken for one; nil: the same
-	Speaks  func(tag string) bool   // whether a language is recorded, or one near it; nil: all are
-	Prepare func(tag string)        // makes a language ready, which takes a while; nil: all are
+	Layouts map[string]*flow.Layout  // every layout that an Arrival can name
+	Targets map[string]string        // SIP URIs by name; {mailbox} stands for the verified extension
+	Limit   time.Duration            // total time of a call
+	Policy  string                   // name of the rules for new codes, for the audit trail
+	Spoken  func(tag string) string  // the tag of the language that is spoken for one; nil: the same
+	Speaks  func(tag string) bool    // whether a language is recorded, or one near it; nil: all are
+	Prepare func(tag string)         // makes a language ready, which takes a while; nil: all are
+	OneTime func(domain string) bool // whether a tenant's mailboxes are opened by one-time codes; nil: none is
 
 	TransfersPerHour int // of one mailbox; of one caller before the code is verified
 }

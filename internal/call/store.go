@@ -58,7 +58,7 @@ func (r *run) ask(e *flow.Effect) {
 		r.asked = maphash.Comparable(asking, r.query(e))
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
-	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door), query: r.query(e)}
+	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door, e.Claim), query: r.query(e)}
 	if e.Kind == flow.Verify {
 		job.pause = max(time.Until(r.tried.Add(betweenTries)), 0)
 		r.tried = time.Now().Add(job.pause)
@@ -143,7 +143,7 @@ func (w waiter) wait() {
 // note has a refusal recorded. The caller does not wait for it; what cannot be
 // recorded is told in the log.
 func (r *run) note(e *flow.Effect) {
-	account, attempt, rule := *r.account, r.attempt(e.Door), e.Rule
+	account, attempt, rule := *r.account, r.attempt(e.Door, e.Claim), e.Rule
 	// The writer: started by note; stops when the record is kept or its own
 	// deadline is past; owns nothing.
 	r.work.Go(func() {
@@ -271,10 +271,10 @@ func (r *run) query(e *flow.Effect) mailbox.Query {
 	return q
 }
 
-func (r *run) attempt(door mailbox.Door) mailbox.Attempt {
+func (r *run) attempt(door mailbox.Door, claim mailbox.Claim) mailbox.Attempt {
 	a := &r.arrival
 	return mailbox.Attempt{
-		Door: door, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Home: a.Home,
+		Door: door, Claim: claim, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Home: a.Home,
 		Call: r.number, CallID: a.CallID, Asked: r.asked,
 		Policy: r.site.Policy,
 	}

@@ -32,7 +32,7 @@ func (r *run) transfer(e *flow.Effect) {
 		r.leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension), e.Step)
 		return
 	}
-	r.unreferred = true
+	r.next = flow.Event{Kind: flow.Transferred, Step: e.Step}
 }
 
 // crowd is how many times the limit of one caller all those of one address have

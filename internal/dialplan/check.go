@@ -109,6 +109,7 @@ func (c *checker) uses(at string, r Route) bool {
 	}{
 		{"layout", r.Layout != ""}, {"domain", r.Domain != ""}, {"domain_from", r.DomainFrom != ""}, {"words", r.Words != Words{}},
 		{"mailbox_from", r.MailboxFrom != ""}, {"language", r.Language != ""}, {"slow", r.Slow}, {"door", r.Door != 0},
+		{"forgotten", r.Forgotten != ""}, {"first_use", r.FirstUse != ""},
 	}
 	idle := func(where string, keys ...string) {
 		for _, o := range asked {
@@ -119,16 +120,16 @@ func (c *checker) uses(at string, r Route) bool {
 	}
 	switch {
 	case r.Redirect != "":
-		idle("a redirect", "layout", "domain", "domain_from", "words", "mailbox_from", "language", "slow", "door")
+		idle("a redirect", "layout", "domain", "domain_from", "words", "mailbox_from", "language", "slow", "door", "forgotten", "first_use")
 		c.uri(at+".redirect", r.Redirect, false)
 		return false
 	case r.Door == 0:
 		c.add(at, fmt.Sprintf("The route %q leads to no door.", r.Number), "Add door: own, door: any or door: check.")
 		return false
 	case r.Door == mailbox.CheckDoor:
-		idle("the check door", "layout", "domain", "domain_from", "words", "mailbox_from")
+		idle("the check door", "layout", "domain", "domain_from", "words", "mailbox_from", "forgotten", "first_use")
 	case r.Door == mailbox.AnyDoor:
-		idle("the any door", "mailbox_from")
+		idle("the any door", "mailbox_from", "forgotten", "first_use")
 	}
 	return true
 }
@@ -151,6 +152,11 @@ func (c *checker) ways(at string, r Route, p *Plan) {
 	}
 	c.oneOf(at+".domain_from", r.DomainFrom, FromRequest, FromIdentity)
 	c.oneOf(at+".mailbox_from", r.MailboxFrom, FromIdentity, FromDiversion, FromHistory)
+	c.oneOf(at+".forgotten", r.Forgotten, ForgottenOffer)
+	c.oneOf(at+".first_use", r.FirstUse, FirstUseAllow)
+	if r.FirstUse != "" && r.MailboxFrom != "" && r.MailboxFrom != FromIdentity {
+		c.add(at+".first_use", fmt.Sprintf("The route %q takes whoever was forwarded for the owner, and would let a stranger choose the first code.", r.Number), "Remove first_use, or mailbox_from.")
+	}
 }
 
 func (c *checker) speech(at string, r Route) {

@@ -54,6 +54,11 @@ func TestARouteThatCannotBeIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no route":                   {"routes: []\n", `plan.yaml:1: There are 0 routes. Write 1 to 1000`},
 		"too many routes":            {"routes:\n" + strings.Repeat("  - number: a\n", 1001), `There are 1001 routes.`},
+		"help at the any door":       {route("door: any", "forgotten: offer"), `plan.yaml:4: forgotten has no use at the any door, as route "97" is. Remove it.`},
+		"first code at the any door": {route("door: any", "first_use: allow"), `plan.yaml:4: first_use has no use at the any door, as route "97" is. Remove it.`},
+		"help of another kind":       {route("door: own", "forgotten: maybe"), `plan.yaml:4: forgotten is "maybe". Use offer.`},
+		"first use of another kind":  {route("door: own", "first_use: digest"), `plan.yaml:4: first_use is "digest". Use allow.`},
+		"first use of the forwarded": {route("door: own", "mailbox_from: diversion", "first_use: allow"), `plan.yaml:5: The route "97" takes whoever was forwarded for the owner, and would let a stranger choose the first code. Remove first_use, or mailbox_from.`},
 		"without door":               {"routes:\n  - number: \"*97\"\n", `The route "*97" leads to no door. Add door: own, door: any or door: check.`},
 		"without number":             {"routes:\n  - door: own\n", `The number "" cannot be dialled.`},
 		"a door that is no door":     {"routes:\n  - {number: \"97\", door: front}\n", `plan.yaml:2: Door "front" is not known: use own, any or check.`},

@@ -34,6 +34,8 @@ type Route struct {
 	Language    string       `yaml:"language"`       // BCP 47 tag; empty: the service's own
 	Words       Words        `yaml:"words"`          // what the sentences call things
 	Slow        bool         `yaml:"slow"`           // every wait twice as long
+	Forgotten   string       `yaml:"forgotten"`      // own door: ForgottenOffer has who has forgotten the code offered a one-time code; empty: no help
+	FirstUse    string       `yaml:"first_use"`      // own door: FirstUseAllow lets the owner of a mailbox without a code choose one; empty: an administrator does
 	MailboxFrom string       `yaml:"mailbox_from"`   // whose mailbox an own call is for: FromIdentity (or empty), FromDiversion, FromHistory
 	Redirect    string       `yaml:"redirect"`       // SIP URI: the caller is sent there with 302, nothing is answered
 }
@@ -44,6 +46,12 @@ const (
 	FromIdentity  = "identity"     // believed identity
 	FromDiversion = "diversion"    // RFC 5806
 	FromHistory   = "history-info" // RFC 7044
+)
+
+// What a route may say of callers who cannot show a code.
+const (
+	ForgottenOffer = "offer"
+	FirstUseAllow  = "allow"
 )
 
 // Words choose between the recordings of a sentence. Empty is the first of each.
@@ -83,6 +91,7 @@ type Timers struct {
 	Menu          time.Duration `yaml:"menu"`           // 6s
 	Cleared       time.Duration `yaml:"cleared"`        // 20s after * cleared an entry
 	PleaseWait    time.Duration `yaml:"please_wait"`    // 1.2s after # until "one moment"
+	OneTime       time.Duration `yaml:"one_time"`       // 30s for a one-time code to arrive and be typed, before it is asked for again
 	Call          time.Duration `yaml:"call"`           // 10m; total; never cuts off somebody who is typing
 	Transfer      time.Duration `yaml:"transfer"`       // 30s for the outcome of a transfer
 	LineCheck     time.Duration `yaml:"line_check"`     // 60s at the check door
@@ -102,6 +111,8 @@ func (t Timers) Named(name string) (time.Duration, bool) {
 		return t.Cleared, true
 	case "please-wait":
 		return t.PleaseWait, true
+	case "one-time":
+		return t.OneTime, true
 	case "transfer":
 		return t.Transfer, true
 	case "line-check":

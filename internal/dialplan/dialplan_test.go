@@ -28,7 +28,7 @@ func TestEmbeddedPlan(t *testing.T) {
 	}}}}, p.Layouts[DefaultLayout])
 	require.Equal(t, Timers{
 		FirstDigit: 7 * time.Second, BetweenDigits: 4 * time.Second, Menu: 6 * time.Second,
-		Cleared: 20 * time.Second, PleaseWait: 1200 * time.Millisecond, Call: 10 * time.Minute,
+		Cleared: 20 * time.Second, PleaseWait: 1200 * time.Millisecond, OneTime: 30 * time.Second, Call: 10 * time.Minute,
 		Transfer: 30 * time.Second, LineCheck: time.Minute,
 	}, p.Timers)
 	require.Equal(t, Limits{WrongCodes: 3, SilentRounds: 4, NewCodeRounds: 3, TransfersPerHour: 20}, p.Limits)

@@ -16,7 +16,7 @@ import (
 const rich = `
 routes:
   - {number: "*97", door: own, domain_from: request, layout: own, words: {code: pin}}
-  - {number: "+1212555970x", door: own, domain_from: identity, mailbox_from: diversion, slow: true}
+  - {number: "+1212555970x", door: own, domain_from: identity, mailbox_from: diversion, slow: true, forgotten: offer}
   - {number: "9xxx", door: any, domain: north, language: es-ES}
   - {number: pilot, door: own, mailbox_from: history-info}
   - {number: "*99", door: check}

@@ -16,7 +16,8 @@ func (c *checker) timers(t Timers) {
 	}{
 		{"first_digit", t.FirstDigit, minTimer, most}, {"between_digits", t.BetweenDigits, minTimer, most},
 		{"menu", t.Menu, minTimer, most}, {"cleared", t.Cleared, minTimer, most},
-		{"please_wait", t.PleaseWait, minTimer, 10 * time.Second}, {"call", t.Call, time.Minute, time.Hour},
+		{"please_wait", t.PleaseWait, minTimer, 10 * time.Second}, {"one_time", t.OneTime, minTimer, 5 * time.Minute},
+		{"call", t.Call, time.Minute, time.Hour},
 		{"transfer", t.Transfer, minTimer, 2 * time.Minute}, {"line_check", t.LineCheck, minTimer, time.Hour},
 	} {
 		if d.is < d.lo || d.is > d.hi {

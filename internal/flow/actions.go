@@ -16,12 +16,16 @@ func (m *machine) findMailbox() StateID {
 	}
 	m.number, m.silent, m.store = m.entry, 0, pending
 	m.ask(Lookup, m.number, pin.PIN{}, pin.PIN{})
-	return m.enter(AccessCode)
+	return m.askCode()
 }
 
-// verify takes the current code. Too many digits are one failure, like any code.
+// verify takes the current code, or the one-time code. Too many digits are one failure,
+// like any code.
 func (m *machine) verify() StateID {
 	m.silent, m.waits = 0, 0
+	if m.isForgotten() {
+		return m.forget()
+	}
 	if m.over {
 		return m.wrongCode()
 	}
@@ -56,7 +60,7 @@ func (m *machine) becomeAny() StateID {
 // storeDown: at the any door it waits until the code is complete, as any answer does.
 func (m *machine) storeDown(e *Event) StateID {
 	switch {
-	case m.at == AccessCode && m.door != mailbox.OwnDoor:
+	case m.collects() && m.door != mailbox.OwnDoor:
 		return m.at
 	case m.door == mailbox.OwnDoor && e.Code == mailbox.Throttled && e.Retry > 0:
 		return m.leaveUntil(EndBusy, prompt.TooManyTries, e.Retry)
@@ -94,11 +98,17 @@ func (m *machine) patience() StateID {
 }
 
 func (m *machine) wrongCode() StateID {
-	m.wrong++
 	m.current.Wipe()
 	m.dropAhead()
-	if int(m.wrong) >= m.layout.limits.WrongCodes {
+	if m.claim == mailbox.ByOneTime {
+		return m.wrongOneTime()
+	}
+	m.wrong++
+	switch {
+	case int(m.wrong) >= m.layout.limits.WrongCodes:
 		return m.leave(EndWrongCodes, prompt.WrongCode, prompt.HelpDesk, prompt.Goodbye)
+	case m.offersHelp():
+		return m.enter(AccessCode, prompt.WrongCode, prompt.ForgottenOffer)
 	}
 	return m.enter(AccessCode, prompt.WrongCode)
 }
@@ -126,13 +136,38 @@ func (m *machine) take(a *mailbox.Account) {
 }
 
 func (m *machine) mustChange() StateID {
+	m.renew()
 	m.must, m.menu = true, m.layout.main
 	m.dropAhead()
-	return m.enter(NewCode, prompt.MustChange)
+	why := m.whyNow()
+	switch {
+	case m.account != nil && m.account.Flags.CannotChange: // a one-time code is of no use
+		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
+	case why == "":
+		return m.enter(NewCode)
+	}
+	return m.enter(NewCode, why)
+}
+
+// whyNow is the sentence on why the code has to be changed; empty: who typed a
+// one-time code knows.
+func (m *machine) whyNow() prompt.ID {
+	switch {
+	case m.claim == mailbox.ByOneTime:
+		return ""
+	case m.account.Flags.Expired && !m.account.Flags.MustChange:
+		return prompt.CodeExpired
+	}
+	return prompt.MustChange
+}
+
+// renew begins the rounds of a new code.
+func (m *machine) renew() {
+	m.silent, m.rounds, m.refused, m.slips, m.offered = 0, 0, 0, 0, false
 }
 
 func (m *machine) openChange() StateID {
-	m.silent, m.rounds, m.refused = 0, 0, 0
+	m.renew()
 	switch {
 	case m.account == nil || !m.account.Flags.CannotChange:
 		return m.enter(NewCode)
@@ -154,6 +189,9 @@ func (m *machine) leaveExtension() StateID {
 
 // goBack leaves the question for the code: to the extension, where it was asked for.
 func (m *machine) goBack() StateID {
+	if m.claim == mailbox.ByOneTime && !m.oneTime {
+		return m.remember()
+	}
 	m.number.Wipe()
 	m.account = nil
 	m.store, m.asking, m.silent = unasked, 0, 0
@@ -182,12 +220,9 @@ func (m *machine) restart() StateID {
 
 // checkNew judges the first entry before the caller has to repeat it.
 func (m *machine) checkNew() StateID {
-	who := pin.Context{Current: m.current}
-	if m.account != nil {
-		who.Extension, who.Numbers = m.account.Extension, m.account.Numbers
-	}
 	m.silent = 0
-	rule := m.policy.Check(m.entry, who)
+	var names [1]string
+	rule := m.policy.Check(m.entry, m.owner(&names))
 	if m.over {
 		rule = pin.TooLong
 	}
@@ -199,22 +234,52 @@ func (m *machine) checkNew() StateID {
 	return m.enter(Confirm)
 }
 
-// refuse says which rule, and after the second refusal the list of them.
+// refuse says which rule, after the second refusal the list of them, and after the
+// third that a code can be chosen for the caller.
 func (m *machine) refuse(why prompt.ID) StateID {
 	m.refused++
-	if m.lostRound() {
+	switch last := m.lostRound(); {
+	case m.mayOffer(last):
+		return m.offer(why)
+	case last:
 		return m.giveUp(why)
-	}
-	if m.refused == 2 && m.rulesAreSpoken() {
-		return m.enter(NewCode, why, prompt.NewCodeRules)
+	case m.refused == 2:
+		says := [1 + shortRules]prompt.ID{why}
+		n := 1 + m.rules(says[1:])
+		return m.enter(NewCode, says[:n]...)
 	}
 	return m.enter(NewCode, why)
 }
 
-// rulesAreSpoken tells whether the recorded list of rules is true of this mailbox.
-func (m *machine) rulesAreSpoken() bool {
+// shortRules is how many sentences the short list of the rules has at the most.
+const shortRules = 4
+
+// rules is the short list, as far as it is true of this mailbox; it returns how many
+// sentences it has.
+func (m *machine) rules(says []prompt.ID) (n int) {
 	p := &m.policy
-	return p.MaxSequence > 0 && p.MaxSameRun > 0 && p.OwnNumber != pin.AnyNumber
+	if p.MaxSequence > 0 && p.MaxSameRun > 0 && p.OwnNumber == pin.NotContained {
+		says[0], n = prompt.NewCodeRules, 1
+	} else {
+		for _, r := range [...]struct {
+			holds bool
+			id    prompt.ID
+		}{
+			{p.MaxSequence > 0 || p.WholeSequence, prompt.RuleSequence},
+			{p.MaxSameRun > 0 || p.WholeSameRun || p.RepeatBlock, prompt.RuleSameRun},
+			{p.OwnNumber == pin.NotContained, prompt.RuleOwnNumber},
+		} {
+			if r.holds {
+				says[n] = r.id
+				n++
+			}
+		}
+	}
+	if p.Blocklist > 0 || p.DateLike {
+		says[n] = prompt.RuleCommon
+		n++
+	}
+	return n
 }
 
 // lostRound counts an entry that came to nothing; true: it was the last.
@@ -227,14 +292,20 @@ func (m *machine) lostRound() bool {
 
 func (m *machine) giveUp(why prompt.ID) StateID {
 	switch {
-	case m.must:
-		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
-	case m.hurried:
-		return m.leave(EndTimeLimit, why, prompt.OldCodeWorks, prompt.Goodbye)
-	case m.layout.main == none:
-		return m.leave(EndNotChanged, why, prompt.OldCodeWorks, prompt.Goodbye)
+	case m.hurried && !m.must:
+		return m.leaveUnchanged(EndTimeLimit, why)
+	case m.must || m.layout.main == none:
+		return m.leaveUnchanged(EndNotChanged, why)
 	}
 	return m.enter(MainMenu, why, prompt.OldCodeWorks)
+}
+
+// leaveUnchanged promises the old code to who has shown it.
+func (m *machine) leaveUnchanged(end EndReason, why prompt.ID) StateID {
+	if m.claim != mailbox.ByCode {
+		return m.leave(end, why, prompt.Goodbye)
+	}
+	return m.leave(end, why, prompt.OldCodeWorks, prompt.Goodbye)
 }
 
 // compare is the point of no return: once the change is asked for, nothing the
@@ -242,6 +313,9 @@ func (m *machine) giveUp(why prompt.ID) StateID {
 func (m *machine) compare() StateID {
 	m.silent, m.waits = 0, 0
 	if m.over || !m.entry.Equal(&m.first) {
+		if m.at == TypeBack {
+			return m.slip()
+		}
 		if m.lostRound() {
 			return m.giveUp(prompt.StillDifferent)
 		}
@@ -254,7 +328,7 @@ func (m *machine) compare() StateID {
 }
 
 func (m *machine) announce() StateID {
-	m.current = m.first
+	m.current, m.claim = m.first, mailbox.ByCode
 	m.first.Wipe()
 	m.must = false
 	if m.hurried {
@@ -278,10 +352,18 @@ func (m *machine) explain(code mailbox.Code) StateID {
 		why = prompt.RefusedUsedBefore
 	}
 	m.refused++
-	if m.lostRound() || m.hurried {
+	last := m.lostRound()
+	to := NewCode
+	switch {
+	case m.mayOffer(last):
+		m.offered, to = true, Offering
+	case last || m.hurried:
 		return m.giveUp(why)
 	}
-	return m.enter(NewCode, why, prompt.OldCodeWorks)
+	if m.claim != mailbox.ByCode {
+		return m.enter(to, why)
+	}
+	return m.enter(to, why, prompt.OldCodeWorks)
 }
 
 func (m *machine) doubt() StateID {

@@ -15,6 +15,11 @@ func (m *machine) readAnswer(e *Event) signal {
 			return evConnected
 		}
 		return evNotConnected
+	case Chosen:
+		if e.Choice.Empty() {
+			return evNoChoice
+		}
+		return evChosen
 	}
 	switch r := e.Result; {
 	case r.Outcome == mailbox.Done:
@@ -43,17 +48,33 @@ func (m *machine) readFound(e *Event) signal {
 		return evNotReady
 	}
 	m.account = e.Account
-	if a := m.account; a != nil && (a.Flags.Disabled || a.Flags.NoCode) {
-		return evNotReady
+	switch {
+	case !isClosed(m.account):
+		return evFound
+	case m.account.Flags.NoCode && m.mayBegin():
+		return evFirst
 	}
-	return evFound
+	return evNotReady
+}
+
+// isClosed tells whether nobody can sign in to a mailbox, whatever the code.
+func isClosed(a *mailbox.Account) bool {
+	return a != nil && (a.Flags.Disabled || a.Flags.Locked || a.Flags.NoCode)
+}
+
+// mayBegin tells whether the mailbox at this door can be given its first code.
+func (m *machine) mayBegin() bool {
+	a := m.account
+	return m.firstUse && m.door == mailbox.OwnDoor && a != nil && !a.Flags.Disabled && !a.Flags.Locked && !a.Flags.CannotChange
 }
 
 func (m *machine) readVerified(e *Event) signal {
 	switch {
+	case e.Code == mailbox.OK && m.door != mailbox.OwnDoor && isClosed(e.Account):
+		return evWrong
 	case e.Code == mailbox.OK:
 		m.take(e.Account)
-		if a := m.account; a != nil && a.Flags.MustChange && !a.Flags.CannotChange {
+		if m.claim != mailbox.ByCode || m.isDue() {
 			return evMust
 		}
 		return evRight
@@ -61,8 +82,16 @@ func (m *machine) readVerified(e *Event) signal {
 		return evDown
 	case e.Code == mailbox.WrongPIN || m.door != mailbox.OwnDoor:
 		return evWrong
+	case e.Code == mailbox.NoCode && m.mayBegin():
+		return evFirst
 	}
 	return evClosed
+}
+
+// isDue tells whether the code has to be changed now, and can be.
+func (m *machine) isDue() bool {
+	a := m.account
+	return a != nil && (a.Flags.MustChange || a.Flags.Expired) && !a.Flags.CannotChange
 }
 
 // isMailboxReason tells reasons that belong to one mailbox, which a stranger must

@@ -118,9 +118,9 @@ func (l *Layout) leads(do action, to StateID) bool {
 	switch {
 	case do == openMenu && to != MainMenu:
 		return l.main == none
-	case do == greet && (to == Extension || to == AccessCode):
+	case do == greet && (to == Extension || to == AccessCode || to == OneTimeCode):
 		return l.first == none
-	case do == speakLanguage && (to == Extension || to == AccessCode):
+	case do == speakLanguage && (to == Extension || to == AccessCode || to == OneTimeCode):
 		return !l.signIn
 	case (do == leaveExtension || do == goBack) && to == Leaving:
 		return l.first == none
@@ -148,8 +148,10 @@ func isUpkeep(do action) bool {
 // does says in a few words what a state is for.
 var does = [numStates]string{
 	Ringing: "nothing is said before the ACK", FirstMenu: "before the sign-in", Extension: "any door: whose mailbox?", AccessCode: "the current access code?",
-	Finding: "the mailbox is looked up", Verifying: "the store looks at the code", MainMenu: "what would you like to do?",
-	NewCode: "first entry of the new code", Confirm: "second entry of the new code", Changing: "the store changes the code",
+	OneTimeCode: "the one-time code that was sent?",
+	Finding:     "the mailbox is looked up", Verifying: "the store looks at the code", MainMenu: "what would you like to do?",
+	NewCode: "first entry of the new code", Confirm: "second entry of the new code",
+	Offering: "may we choose a code?", Choosing: "a code is drawn", TypeBack: "it is spelled: type it back", Changing: "the store changes the code",
 	Announcing: "“changed”, heard to its end", Transferring: "connected elsewhere",
 	LineCheck: "check door: keys are counted", Leaving: "the last sentence is said", Ended: "BYE",
 }
@@ -177,34 +179,38 @@ const (
 	tooOften     = "too often"
 	tooOftenMust = "too often, no menu or must change"
 	graceOver    = "grace is over"
+	ownOneTime   = "own door, one-time codes"
 )
 
 // because tells apart the states to which one action may lead.
 var because = [numActions][numStates]string{
-	greet:           {FirstMenu: "menu first", Extension: "any door", AccessCode: "own door", LineCheck: "check door"},
-	signInNow:       {Extension: "any door", AccessCode: "own door"},
-	speakLanguage:   {Extension: "nothing else to choose, any door", AccessCode: "nothing else to choose, own door"},
+	greet:           {FirstMenu: "menu first", Extension: "any door", AccessCode: "own door", OneTimeCode: ownOneTime, LineCheck: "check door"},
+	signInNow:       {Extension: "any door", AccessCode: "own door", OneTimeCode: ownOneTime},
+	speakLanguage:   {Extension: "nothing else to choose, any door", AccessCode: "nothing else to choose, own door", OneTimeCode: "nothing else to choose, own door, one-time codes"},
 	menuBack:        {Leaving: "first menu"},
 	leaveExtension:  {FirstMenu: "menu first"},
-	goBack:          {FirstMenu: "own door, menu first", Extension: "any door", Leaving: "own door"},
+	goBack:          {FirstMenu: "own door, menu first", Extension: "any door", AccessCode: "forgotten", Leaving: "own door"},
 	openMenu:        {NewCode: "no menu", Leaving: "no menu, not allowed"},
 	sayNotConnected: {FirstMenu: "before the sign-in"},
 	report:          {Leaving: "time is up"},
 	endCheck:        {LineCheck: "keys not told yet"},
 	cancel:          {Leaving: "no menu, or must change"},
-	findMailbox:     {Extension: "no extension", Leaving: "no extension, too often"},
-	verify:          {AccessCode: "too long", Finding: "not found yet", Leaving: "store down, or last try"},
+	findMailbox:     {Extension: "no extension", OneTimeCode: "one-time codes", Leaving: "no extension, too often"},
+	verify:          {AccessCode: "too long", OneTimeCode: "forgotten: 1, or too long", Finding: "not found yet", Leaving: "store down, or last try"},
 	askAgain:        {Leaving: tooOften},
 	askWhole:        {Leaving: tooOften},
 	sayInvalid:      {Leaving: tooOften},
 	bePatient:       {Leaving: "too long"},
-	sayWrong:        {Leaving: "last try"},
+	sayWrong:        {OneTimeCode: "one-time code", Leaving: "last try"},
+	mustChange:      {Leaving: "one-time code, not allowed"},
+	sayNoChoice:     {Leaving: "no menu, or must change"},
+	spellAgain:      {Leaving: tooOften},
 	openChange:      {MainMenu: "not allowed"},
-	checkNew:        {NewCode: "refused", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
-	compare:         {Changing: "the same", NewCode: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
+	checkNew:        {NewCode: "refused", Offering: "refused for the third time", MainMenu: "refused " + tooOften, Leaving: "refused " + tooOftenMust},
+	compare:         {Changing: "the same", NewCode: "not the same", TypeBack: "not the same", MainMenu: "not the same " + tooOften, Leaving: "not the same " + tooOftenMust},
 	announce:        {Leaving: graceOver},
 	goOn:            {Leaving: "no menu, or " + graceOver},
-	explainRefusal:  {MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
+	explainRefusal:  {Offering: "for the third time", MainMenu: tooOften, Leaving: tooOftenMust + ", or " + graceOver},
 	explainFailure:  {Leaving: "not usable now, no menu, must change, or " + graceOver},
 }
 

@@ -28,7 +28,7 @@ func (m *machine) read(e *Event) signal {
 			return 0
 		}
 		return m.readSilence()
-	case Found, Verified, ChangeDone, Transferred:
+	case Found, Verified, ChangeDone, Transferred, Chosen:
 		if m.asking == 0 || e.Step != m.asking || e.Kind != m.awaited {
 			return 0
 		}
@@ -75,7 +75,7 @@ func (m *machine) readSilence() signal {
 // unfinished tells whether the new code needs more digits to be legal. A pause in
 // it is a pause, and says nothing of the code that was meant.
 func (m *machine) unfinished() bool {
-	return (m.at == NewCode || m.at == Confirm) && m.entry.Len() < m.policy.MinLen
+	return (m.at == NewCode || m.at == Confirm || m.at == TypeBack) && m.entry.Len() < m.policy.MinLen
 }
 
 // readKey is what a key means. A # right after an entry that ended by itself
@@ -100,27 +100,48 @@ func (m *machine) readKey(d dtmf.Digit) signal {
 		return 0
 	case m.inMenu() && !m.broken:
 		return m.choose(d)
+	case m.at == Offering && !m.broken:
+		return m.readOffer(d)
 	}
 	return m.collect(d)
 }
 
 // listens tells whether the state can use a key.
 func (m *machine) listens() bool {
-	return m.inMenu() || m.collects() || m.at == LineCheck
+	return m.inMenu() || m.collects() || m.at == Offering || m.at == LineCheck
 }
 
 // awaits tells whether something was asked for that has to be waited for.
 func (m *machine) awaits() bool {
-	return m.at == Finding || m.at == Verifying || m.at == Changing || m.at == Transferring
+	switch m.at {
+	case Finding, Verifying, Choosing, Changing, Transferring:
+		return true
+	}
+	return false
 }
 
 // collects tells whether the state takes an entry.
 func (m *machine) collects() bool {
 	switch m.at {
-	case Extension, AccessCode, NewCode, Confirm:
+	case Extension, AccessCode, OneTimeCode, NewCode, Confirm, TypeBack:
 		return true
 	}
 	return false
+}
+
+// readOffer is what a key means to the offer of a code: yes, back to an own one, or the
+// first digit of that.
+func (m *machine) readOffer(d dtmf.Digit) signal {
+	m.pressed = d
+	switch d {
+	case 1:
+		return evAccept
+	case dtmf.Star:
+		return evBack
+	case dtmf.Pound:
+		return evNothing
+	}
+	return evOther
 }
 
 // choose is what a key means in the menu where the call is.
@@ -141,6 +162,8 @@ func (m *machine) collect(d dtmf.Digit) signal {
 		return evTyped
 	case m.broken:
 		return evBroken
+	case d == dtmf.Pound && blank && m.at == TypeBack:
+		return evRepeat
 	case d == dtmf.Pound && blank:
 		return evNothing
 	case d == dtmf.Pound:
@@ -168,7 +191,7 @@ func (m *machine) full() bool {
 	switch m.at {
 	case Extension:
 		longest = m.layout.limits.ExtensionDigits
-	case NewCode, Confirm:
+	case NewCode, Confirm, TypeBack:
 		longest = m.policy.MaxLen
 	}
 	return longest > 0 && m.entry.Len() >= longest

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ const (
 	newKeys       = "482915#"
 	otherKeys     = "590837#"
 	simpleKeys    = "111111#"
+	chosenKeys    = "604827#"
+	oneTimeKeys   = "50718264#"
 )
 
 // long tells whether there is time for more: then sequences have ten events, and the
@@ -51,8 +54,12 @@ func TestEverySequenceOfEightEvents(t *testing.T) {
 		x := newExplorer(t, alphabet)
 		x.depth = deep()
 		var starts []State
-		for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor, mailbox.CheckDoor} {
-			s, _ := Step(New(l, Start{Door: door}), Event{Kind: Answered})
+		for _, start := range []Start{
+			{Door: mailbox.OwnDoor}, {Door: mailbox.AnyDoor}, {Door: mailbox.CheckDoor},
+			{Door: mailbox.OwnDoor, Forgotten: true, FirstUse: true},
+			{Door: mailbox.OwnDoor, OneTime: true}, {Door: mailbox.AnyDoor, OneTime: true},
+		} {
+			s, _ := Step(New(l, start), Event{Kind: Answered})
 			starts = append(starts, s)
 		}
 		x.explore(starts...)
@@ -86,7 +93,7 @@ func alphabet(s *State) (list []move) {
 	answer := Event{Kind: s.awaited, Step: s.asking}
 	switch s.awaited {
 	case Found, Verified:
-		for _, box := range []*mailbox.Account{plainBox, mustBox, fixedBox, dearBox} {
+		for _, box := range []*mailbox.Account{plainBox, mustBox, fixedBox, dearBox, newBox, shutBox} {
 			answer.Account = box
 			one(answer)
 		}
@@ -100,6 +107,10 @@ func alphabet(s *State) (list []move) {
 			answer.Result = r
 			one(answer)
 		}
+	case Chosen:
+		one(answer)
+		answer.Choice = eightChoice
+		one(answer)
 	case Transferred:
 		one(answer)
 		answer.OK = true
@@ -107,6 +118,9 @@ func alphabet(s *State) (list []move) {
 	}
 	return list
 }
+
+// eightChoice is what the shell chooses.
+var eightChoice, _ = pin.Parse(strings.TrimSuffix(chosenKeys, "#"))
 
 // entries are the keys that make a difference where the call is; of the keys that a
 // menu does not have, one stands for all.
@@ -123,7 +137,17 @@ func entries(s *State) []string {
 	case Extension:
 		return []string{extensionKeys, "40", "*", "#"}
 	case AccessCode:
-		return []string{oldKeys, wrongKeys, "73", "*", "#"}
+		list := []string{oldKeys, wrongKeys, "73", "*", "#"}
+		if m := (machine{State: *s}); m.offersHelp() {
+			list = append(list, "1#")
+		}
+		return list
+	case OneTimeCode:
+		return []string{oneTimeKeys, wrongKeys, "*", "#"}
+	case Offering:
+		return []string{"1", "*", "#", newKeys}
+	case TypeBack:
+		return []string{chosenKeys, otherKeys, "60", "*", "#"}
 	case NewCode, Confirm:
 		return []string{newKeys, otherKeys, simpleKeys, "48", "*", "#"}
 	case LineCheck:

@@ -54,6 +54,10 @@ var (
 	mustBox   = &mailbox.Account{ID: "2", Extension: "4002", Flags: mailbox.Flags{MustChange: true}}
 	fixedBox  = &mailbox.Account{ID: "3", Extension: "4003", Flags: mailbox.Flags{CannotChange: true}}
 	closedBox = &mailbox.Account{ID: "4", Extension: "4004", Flags: mailbox.Flags{Disabled: true}}
+	lateBox   = &mailbox.Account{ID: "6", Extension: "4006", Flags: mailbox.Flags{Expired: true}}
+	soonBox   = &mailbox.Account{ID: "7", Extension: "4007", Flags: mailbox.Flags{Expiring: true}}
+	shutBox   = &mailbox.Account{ID: "8", Extension: "4008", Flags: mailbox.Flags{Locked: true}}
+	newBox    = &mailbox.Account{ID: "9", Extension: "4009", Flags: mailbox.Flags{NoCode: true}}
 	dearBox   = &mailbox.Account{ID: "5", Extension: "4005", Language: "fr-FR", Flags: mailbox.Flags{Slow: true}}
 )
 
@@ -63,6 +67,7 @@ type scope struct {
 	layout *Layout
 	ahead  bool // keys typed ahead and lost keys
 	limit  bool // the total time
+	start  Start
 	boxes  []*mailbox.Account
 }
 
@@ -99,7 +104,7 @@ func (c scope) answers(s *State) (list []Event) {
 		for _, box := range c.boxes {
 			list = append(list, Event{Kind: kind, Step: s.asking, Account: box})
 		}
-		for _, code := range []mailbox.Code{mailbox.NotFound, mailbox.WrongPIN, mailbox.Locked, mailbox.OtherChannel, mailbox.Busy, mailbox.Unavailable} {
+		for _, code := range []mailbox.Code{mailbox.NotFound, mailbox.NoCode, mailbox.WrongPIN, mailbox.Locked, mailbox.OtherChannel, mailbox.Busy, mailbox.Unavailable} {
 			list = append(list, Event{Kind: kind, Step: s.asking, Code: code})
 		}
 	}
@@ -109,18 +114,24 @@ func (c scope) answers(s *State) (list []Event) {
 	for _, code := range mailbox.Codes() {
 		list = append(list, Event{Kind: ChangeDone, Step: s.asking, Result: mailbox.Result{Outcome: mailbox.Refused, Reason: code}})
 	}
+	list = append(list, Event{Kind: Chosen, Step: s.asking}, Event{Kind: Chosen, Step: s.asking, Choice: chosenCode})
 	return append(list, Event{Kind: Transferred, Step: s.asking, OK: true}, Event{Kind: Transferred, Step: s.asking})
 }
 
-// mayPress keeps the codes short: 1 is the extension and the current code, 11 the
-// new one, and 1 a new one that is too short or not the same. An entry of 30 digits
-// may get one more. Of the keys that a menu does not have, one stands for all.
+// chosenCode is what the shell chooses.
+var chosenCode, _ = pin.Parse("11")
+
+// mayPress keeps the codes short: 1 is the extension, the current code and the one-time
+// code, 11 the new one, and 1 a new one that is too short or not the same. An entry of
+// 30 digits may get one more. Of the keys that a menu does not have, one stands for all.
 func (c scope) mayPress(s *State, d dtmf.Digit) bool {
 	full := s.entry.Len() == pin.MaxDigits && !s.over
 	switch s.at {
-	case Extension, AccessCode:
+	case Extension, AccessCode, OneTimeCode:
 		return d > 9 || d == 1 && (s.entry.Empty() || full)
-	case NewCode, Confirm:
+	case Offering:
+		return d > 9 || d == 1 || d == 2
+	case NewCode, Confirm, TypeBack:
 		return d > 9 || d == 1 && s.entry.Len() < 2
 	case FirstMenu, MainMenu:
 		return d == dtmf.Pound || d == 1 || s.layout.menus[s.menu].keys[d].sig != 0
@@ -133,9 +144,9 @@ func (c scope) mayPress(s *State, d dtmf.Digit) bool {
 }
 
 // starts are all doors, and entries of the most digits.
-func starts(l *Layout) (list []State) {
-	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor, mailbox.CheckDoor} {
-		s := New(l, Start{Door: door})
+func starts(l *Layout, start Start) (list []State) {
+	for _, start.Door = range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor, mailbox.CheckDoor} {
+		s := New(l, start)
 		list = append(list, s)
 		for _, first := range []string{"", "#"} {
 			long, _ := Step(s, Event{Kind: Answered})
@@ -163,6 +174,8 @@ func TestEveryCall(t *testing.T) {
 	plain := small(t, "plain")
 	tree := small(t, "tree", "messages", "operator")
 	tree.limits = dialplan.Limits{WrongCodes: 1, SilentRounds: 2, NewCodeRounds: 1}
+	few := small(t, "express")
+	few.limits = tree.limits
 	taken := map[edge]bool{}
 	for name, c := range map[string]scope{
 		"typing ahead":          {layout: plain, ahead: true, boxes: all},
@@ -172,6 +185,13 @@ func TestEveryCall(t *testing.T) {
 		"menus, typing ahead":   {layout: tree, ahead: true, boxes: []*mailbox.Account{plainBox}},
 		"menus, the total time": {layout: tree, limit: true, boxes: []*mailbox.Account{plainBox}},
 		"menus, a dear mailbox": {layout: tree, boxes: []*mailbox.Account{dearBox, fixedBox, mustBox}},
+		"states of a mailbox":   {layout: plain, boxes: []*mailbox.Account{lateBox, soonBox, shutBox, newBox}},
+		"forgotten":             {layout: plain, start: Start{Forgotten: true}, boxes: []*mailbox.Account{plainBox, fixedBox, dearBox}},
+		"first use, ahead":      {layout: few, ahead: true, start: Start{FirstUse: true}, boxes: []*mailbox.Account{newBox}},
+		"first use, menus":      {layout: tree, start: Start{FirstUse: true, OneTime: true}, boxes: []*mailbox.Account{newBox, plainBox}},
+		"one-time, a language":  {layout: small(t, "languages"), start: Start{OneTime: true}, boxes: []*mailbox.Account{plainBox}},
+		"one-time, ahead":       {layout: few, ahead: true, start: Start{OneTime: true}, boxes: []*mailbox.Account{plainBox, shutBox}},
+		"one-time, time":        {layout: few, limit: true, start: Start{OneTime: true}, boxes: []*mailbox.Account{plainBox, fixedBox}},
 	} {
 		x := newExplorer(t, c.moves)
 		x.normal = func(s State) State {
@@ -179,7 +199,7 @@ func TestEveryCall(t *testing.T) {
 			s.typing = s.typing && c.limit
 			return s
 		}
-		x.explore(starts(c.layout)...)
+		x.explore(starts(c.layout, c.start)...)
 		x.report(name)
 		maps.Copy(taken, x.taken)
 	}

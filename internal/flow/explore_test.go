@@ -45,12 +45,22 @@ func newExplorer(t *testing.T, moves func(*State) []move) *explorer {
 	}
 }
 
-// renumbered makes calls that differ in their length only one.
+// renumbered makes calls one that differ in their length only, and in counts that
+// nothing looks at again.
 func renumbered(s State) State {
 	one := func(n uint32) uint32 { return min(n, 1) }
 	s.step, s.saying, s.timing, s.asking = 1, one(s.saying), one(s.timing), one(s.asking)
 	if s.asking == 0 {
 		s.awaited = 0
+	}
+	if m := (machine{State: s}); !m.awaits() {
+		s.waits = 0
+	}
+	if s.at < NewCode || s.at > Changing { // the rounds begin anew, see renew
+		s.rounds, s.refused, s.slips, s.offered = 0, 0, 0, false
+	}
+	if s.at >= MainMenu && s.at != Transferring { // nobody asks for the current code again
+		s.wrong, s.missed, s.sent = 0, 0, false
 	}
 	return s
 }
@@ -94,7 +104,7 @@ func (x *explorer) step(n node, e Event) node {
 		x.taken[edge{n.state.at, sig, to}] = true
 	}
 	s, out := Step(n.state, e)
-	after := node{state: s, truth: n.truth.after(&n.state, e, out)}
+	after := node{state: s, truth: n.truth.after(&n.state, &s, e, out)}
 	if broken := breaks(n, e, after, out); broken != "" {
 		x.t.Fatalf("%s: state %v, event %+v", broken, n.state.at, e)
 	}

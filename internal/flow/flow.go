@@ -31,13 +31,14 @@ const (
 	Verified                         // answer to Verify
 	ChangeDone                       // answer to Change
 	Transferred                      // answer to Transfer
+	Chosen                           // answer to Choose
 	LimitHit                         // the call reached its total time, or the service drains past its limit; may be told again
 	GraceOver                        // it was told often enough: the last sentence is due, whoever is typing
 	HungUp                           // the caller is gone
 )
 
 // Event is one thing that happened. Answers to effects (Spoken, Started, TimedOut,
-// Found, Verified, ChangeDone, Transferred) carry the step that asked; stale ones are ignored.
+// Found, Verified, ChangeDone, Transferred, Chosen) carry the step that asked; stale ones are ignored.
 type Event struct {
 	Kind    EventKind
 	Step    uint32
@@ -46,6 +47,7 @@ type Event struct {
 	Account *mailbox.Account // Verified OK, or Found OK at the own door: whose it is; read-only
 	Result  mailbox.Result   // ChangeDone
 	OK      bool             // Transferred: the caller is connected elsewhere
+	Choice  pin.PIN          // Chosen: what State.Choose returned; empty: the rules leave no code
 	Retry   time.Duration    // Found, Verified, ChangeDone with Locked or Throttled: when the next try is possible; 0: not known
 }
 
@@ -61,6 +63,8 @@ const (
 	Verify                         // verify Code of what the last Lookup found; answer Verified
 	Change                         // change Code to Next; answer ChangeDone; nothing takes it back
 	Transfer                       // connect the caller with Target; answer Transferred
+	Choose                         // have State.Choose draw a code; answer Chosen
+	Send                           // send a one-time code for what the last Lookup found, or for nobody; no answer
 	Limit                          // the total time of this call is After from now
 	Note                           // record that Rule refused a new code; no answer
 	End                            // BYE, now: the last sentence was spoken
@@ -71,19 +75,21 @@ type Effect struct {
 	Kind     EffectKind
 	Step     uint32
 	Phrase   prompt.Phrase
-	Language string // Say: BCP 47; empty: the default
+	Spell    pin.PIN // Say: spoken digit by digit behind the sentence prompt.ChosenCode
+	Language string  // Say: BCP 47; empty: the default
 	After    time.Duration
-	Door     mailbox.Door // Lookup, Verify, Change, Note: the door as the flow sees it now
-	Number   pin.PIN      // Lookup: the extension as typed
-	Code     pin.PIN      // Verify, Change: the current code
-	Next     pin.PIN      // Change
-	Target   string       // Transfer: a name of the dialplan's targets
-	Rule     pin.Rule     // Note
+	Door     mailbox.Door  // Lookup, Verify, Change, Send, Note: the door as the flow sees it now
+	Claim    mailbox.Claim // Verify, Change, Send, Note: what stands for the current code
+	Number   pin.PIN       // Lookup: the extension as typed
+	Code     pin.PIN       // Verify, Change: the current code, or what Claim says; empty: ByFirstUse
+	Next     pin.PIN       // Change
+	Target   string        // Transfer: a name of the dialplan's targets
+	Rule     pin.Rule      // Note
 	End      EndReason
 }
 
-// maxEffects bounds what one step can ask for: a sentence, a timer, the store or a
-// transfer, a note, the end.
+// maxEffects bounds what one step can ask for: a sentence, a timer, one request (of the
+// store, a transfer, a code), a note, the end.
 const maxEffects = 5
 
 // Effects is what one step asks for, in order.

@@ -22,6 +22,7 @@ type Layout struct {
 	signIn  bool // a key before the sign-in leads to it
 	greeted bool // the first menu says what the sign-in begins with
 	refusal map[pin.Rule]prompt.ID
+	one     pin.PIN // what is typed by who has forgotten the code
 
 	maxWaits int // times a caller is asked to wait for one answer, less one
 }
@@ -44,9 +45,13 @@ func NewLayout(p *dialplan.Plan, name string, policy pin.Policy) (*Layout, error
 		greeted: from.Menus[from.First].Say == string(prompt.Welcome),
 		refusal: map[pin.Rule]prompt.ID{}, maxWaits: maxWaits,
 	}
+	if err := l.one.Push('1'); err != nil {
+		return nil, err
+	}
 	if err := l.plant(p, from); err != nil {
 		return nil, fmt.Errorf("the layout %q: %w", name, err)
 	}
+	policy.Prepare()
 	for _, r := range pin.Rules() {
 		l.refusal[r] = prompt.ID("refused-" + string(r))
 	}

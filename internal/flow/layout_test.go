@@ -16,18 +16,21 @@ func TestALayoutRefusesAPolicyThatNoCodeMeets(t *testing.T) {
 	require.ErrorContains(t, err, "the policy for new codes: ")
 }
 
-// The list of rules is said where all of it holds.
+// Of the list of rules that is said what holds.
 func TestTheListOfRulesIsSaidWhereItIsTrue(t *testing.T) {
-	all := pin.Policy{MinLen: 6, MaxLen: 10, MaxSameRun: 2, MaxSequence: 3, OwnNumber: pin.NotEqual}
+	all := pin.Policy{MinLen: 6, MaxLen: 10, MaxSameRun: 2, MaxSequence: 3, OwnNumber: pin.NotContained}
 	for name, c := range map[string]struct {
 		leave func(*pin.Policy)
-		said  bool
+		said  []prompt.ID
 	}{
-		"all of them":            {func(*pin.Policy) {}, true},
-		"any sequence":           {func(p *pin.Policy) { p.MaxSequence = 0 }, false},
-		"any run":                {func(p *pin.Policy) { p.MaxSameRun = 0 }, false},
-		"the own number":         {func(p *pin.Policy) { p.OwnNumber = pin.AnyNumber }, false},
-		"nothing but the length": {func(p *pin.Policy) { *p = pin.Policy{MinLen: 6, MaxLen: 10} }, false},
+		"all of them":            {func(*pin.Policy) {}, []prompt.ID{prompt.NewCodeRules}},
+		"and a blocklist":        {func(p *pin.Policy) { p.Blocklist = 10 }, []prompt.ID{prompt.NewCodeRules, prompt.RuleCommon}},
+		"any sequence":           {func(p *pin.Policy) { p.MaxSequence = 0 }, []prompt.ID{prompt.RuleSameRun, prompt.RuleOwnNumber}},
+		"whole sequences only":   {func(p *pin.Policy) { p.MaxSequence, p.WholeSequence = 0, true }, []prompt.ID{prompt.RuleSequence, prompt.RuleSameRun, prompt.RuleOwnNumber}},
+		"any run":                {func(p *pin.Policy) { p.MaxSameRun = 0 }, []prompt.ID{prompt.RuleSequence, prompt.RuleOwnNumber}},
+		"the own number":         {func(p *pin.Policy) { p.OwnNumber = pin.NotEqual }, []prompt.ID{prompt.RuleSequence, prompt.RuleSameRun}},
+		"nothing but the length": {func(p *pin.Policy) { *p = pin.Policy{MinLen: 6, MaxLen: 10} }, nil},
+		"no dates":               {func(p *pin.Policy) { *p = pin.Policy{MinLen: 6, MaxLen: 10, DateLike: true} }, []prompt.ID{prompt.RuleCommon}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			policy := all
@@ -37,11 +40,7 @@ func TestTheListOfRulesIsSaidWhereItIsTrue(t *testing.T) {
 			call := answeredCall(t, l, mailbox.OwnDoor).toMenu().press("248#")
 			call.timer().press("48#")
 			ask, _ := prompt.NewCodeAsk(6, 10)
-			if c.said {
-				call.says(prompt.RefusedTooShort, prompt.NewCodeRules, ask)
-			} else {
-				call.says(prompt.RefusedTooShort, ask)
-			}
+			call.says(append(append([]prompt.ID{prompt.RefusedTooShort}, c.said...), ask)...)
 		})
 	}
 }

@@ -243,8 +243,13 @@ func (m *machine) sayMenu() StateID { return m.goTo(m.menu) }
 
 // openMenu is what comes after the code.
 func (m *machine) openMenu() StateID {
-	if m.menu = m.layout.main; m.menu == none {
+	m.menu = m.layout.main
+	switch {
+	case m.menu == none:
 		return m.openChange()
+	case m.account != nil && m.account.Flags.Expiring && !m.account.Flags.CannotChange:
+		m.silent = 0
+		return m.enter(MainMenu, prompt.CodeExpiresSoon)
 	}
 	return m.sayMenu()
 }

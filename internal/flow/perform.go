@@ -43,8 +43,16 @@ const (
 	sayGoodbye
 	checkNew
 	compare
+	chooseCode
+	ownChoice
+	beginOwn
+	spellCode
+	spellAgain
+	sayNoChoice
 	note
 	verifyFound
+	sendCode
+	beginCode
 	becomeAny
 	explainClosed
 	storeDown
@@ -121,7 +129,7 @@ func (m *machine) perform(do action, e *Event) StateID {
 	return m.choosing(do, e)
 }
 
-// choosing performs what keys of menus choose, and the line check.
+// choosing performs what keys of menus choose, the line check, and the code of our choice.
 func (m *machine) choosing(do action, e *Event) StateID {
 	switch do {
 	case signInNow:
@@ -148,6 +156,18 @@ func (m *machine) choosing(do action, e *Event) StateID {
 		return m.report()
 	case endCheck:
 		return m.endCheck()
+	case chooseCode:
+		return m.chooseCode()
+	case ownChoice:
+		return m.ownChoice()
+	case beginOwn:
+		return m.beginOwn()
+	case spellCode:
+		return m.spellCode(e.Choice)
+	case spellAgain:
+		return m.spellAgain()
+	case sayNoChoice:
+		return m.noChoice()
 	}
 	return m.conclude(do, e)
 }
@@ -157,6 +177,10 @@ func (m *machine) conclude(do action, e *Event) StateID {
 	switch do {
 	case verifyFound:
 		return m.verifyFound()
+	case sendCode:
+		return m.sendCode()
+	case beginCode:
+		return m.beginCode()
 	case becomeAny:
 		return m.becomeAny()
 	case explainClosed:

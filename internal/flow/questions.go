@@ -16,16 +16,22 @@ func (m *machine) question(at StateID) (short, long prompt.ID) {
 		return prompt.EnterExtension, prompt.EnterExtensionLong
 	case AccessCode:
 		return prompt.EnterCode, prompt.EnterCodeLong
+	case OneTimeCode:
+		return prompt.EnterOneTime, prompt.EnterOneTimeLong
 	case NewCode:
 		return prompt.NewCodeAsk(m.policy.MinLen, m.policy.MaxLen)
 	case Confirm:
 		return prompt.RepeatNewCode, prompt.RepeatNewCodeLong
+	case Offering:
+		return prompt.OfferChoose, prompt.OfferChoose
+	case TypeBack:
+		return prompt.ChosenCode, prompt.ChosenCode
 	}
 	return "", ""
 }
 
-// enter goes to a state that asks something, with at most one sentence before
-// the question, or two when nothing was typed ahead.
+// enter goes to a state that asks something, with sentences before the question: two
+// before a menu, else as many as the list of the rules needs.
 func (m *machine) enter(at StateID, before ...prompt.ID) StateID {
 	short, _ := m.question(at)
 	return m.put(at, short, before...)
@@ -40,16 +46,29 @@ func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) State
 	}
 	n += copy(parts[n:], before)
 	m.clearEntry()
-	if at == FirstMenu || at == MainMenu {
+	m.pause = m.pace(m.layout.timers.FirstDigit)
+	switch at {
+	case FirstMenu, MainMenu:
 		menu := &m.layout.menus[m.menu]
 		n += copy(parts[n:], menu.says[:menu.parts])
 		m.pause = m.pace(m.layout.timers.Menu)
-	} else {
+	default:
 		parts[n] = question
 		n++
-		m.pause = m.pace(m.layout.timers.FirstDigit)
+	}
+	switch at {
+	case OneTimeCode:
+		m.pause = m.pace(m.layout.timers.OneTime)
+	case Offering:
+		parts[n] = prompt.OfferOwn
+		n++
+		m.pause = m.pace(m.layout.timers.Menu)
+	case TypeBack:
+		parts[n] = prompt.ChosenTypeBack
+		n++
 	}
 	m.say(parts[:n]...)
+	m.spelling = at == TypeBack
 	return at
 }
 
@@ -99,7 +118,7 @@ func (m *machine) signIn(before ...prompt.ID) StateID {
 	if m.door == mailbox.OwnDoor {
 		m.store = pending
 		m.ask(Lookup, pin.PIN{}, pin.PIN{}, pin.PIN{})
-		return m.enter(AccessCode, before...)
+		return m.askCode(before...)
 	}
 	return m.enter(Extension, before...)
 }
@@ -166,8 +185,8 @@ func (m *machine) again(before prompt.ID) StateID {
 	switch n := int(m.silent); {
 	case m.overrun:
 		return m.late()
-	case n >= last && (m.at == NewCode || m.at == Confirm):
-		return m.leave(EndNoInput, before, prompt.OldCodeWorks, prompt.Goodbye)
+	case n >= last && m.at >= NewCode && m.at <= TypeBack:
+		return m.leaveUnchanged(EndNoInput, before)
 	case n >= last:
 		return m.leave(EndNoInput, before, prompt.Goodbye)
 	case n == last-1 && !m.helps():

@@ -9,12 +9,23 @@ import (
 
 // closed tells an owner why the mailbox cannot be used.
 func (m *machine) closed(e *Event) StateID {
+	flags := mailbox.Flags{}
+	if m.account != nil {
+		flags = m.account.Flags
+	}
 	code := e.Code
-	if a := m.account; code == mailbox.OK && a != nil && a.Flags.NoCode {
+	switch {
+	case code != mailbox.OK || flags.Disabled:
+	case flags.Locked:
+		code = mailbox.Locked
+	case flags.NoCode:
 		code = mailbox.NoCode
 	}
 	switch code {
 	case mailbox.Locked:
+		if flags.Locked {
+			return m.leave(EndLocked, prompt.LockedByAdministrator, prompt.HelpDesk, prompt.Goodbye)
+		}
 		return m.leaveUntil(EndLocked, prompt.Locked, e.Retry)
 	case mailbox.NoCode:
 		return m.leave(EndNoCode, prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye)

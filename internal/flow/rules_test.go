@@ -354,7 +354,7 @@ func FuzzCall(f *testing.F) {
 		for _, b := range data[1:] {
 			e := wild(&n.state, b)
 			next, out := Step(n.state, e)
-			after := node{state: next, truth: n.truth.after(&n.state, e, out)}
+			after := node{state: next, truth: n.truth.after(&n.state, &next, e, out)}
 			require.Empty(t, breaks(n, e, after, out), "state %v, event %+v", n.state.at, e)
 			n = after
 		}

@@ -21,7 +21,7 @@ const (
 	evMenu                           // menu key: another menu
 	evLanguage                       // menu key: another language
 	evTransfer                       // menu key: connect me elsewhere
-	evRepeat                         // menu key: say it again
+	evRepeat                         // menu key: say it again; # on an empty entry of a code that was spelled
 	evGoodbye                        // menu key: leave
 	evOther                          // a key that the menu does not have
 	evWaited                         // the store takes its time
@@ -37,6 +37,10 @@ const (
 	evRefused                        // proved: not changed, the code was not acceptable
 	evFailed                         // proved: not changed, for another reason
 	evUnknown                        // nobody can say
+	evFirst                          // own door: no code yet, and the caller may choose the first one
+	evAccept                         // 1 on the offer
+	evChosen                         // a code was chosen
+	evNoChoice                       // the rules leave no code
 	evConnected                      // the caller is connected elsewhere
 	evNotConnected                   // the caller is not
 	evLimit                          // the time is up
@@ -49,10 +53,11 @@ var signalWords = [numSignals]string{
 	evAnswered: "answered", evSpoken: "spoken", evAhead: "key", evLost: "losing a key", evTyped: "digit",
 	evEntered: "entry complete", evShort: "pause, too short", evBroken: "a key was lost", evCleared: "* on entry", evBack: "*", evNothing: "no input",
 	evSignIn: "key sign-in", evChange: "key change", evMenu: "key of a menu", evLanguage: "key of a language",
-	evTransfer: "key of a transfer", evRepeat: "key repeat", evGoodbye: "key goodbye", evOther: "other key",
+	evTransfer: "key of a transfer", evRepeat: "again", evGoodbye: "key goodbye", evOther: "other key",
 	evWaited: "still waiting", evFound: "found", evNobody: "no mailbox", evNotReady: "mailbox closed", evDown: "store down",
 	evRight: "right code", evMust: "right code, must change", evWrong: "wrong code", evClosed: "mailbox locked or closed",
 	evDone: "done", evRefused: "code refused", evFailed: "change refused", evUnknown: "unknown",
+	evFirst: "no code yet, first use allowed", evAccept: "key 1", evChosen: "chosen", evNoChoice: "no code to choose",
 	evConnected: "connected", evNotConnected: "not connected",
 	evLimit: "time is up", evGrace: "grace is over", evHungUp: "hung up",
 }

@@ -17,11 +17,15 @@ const (
 	FirstMenu                       // a menu before the sign-in
 	Extension                       // any door: the mailbox is asked for
 	AccessCode                      // the current code is asked for
+	OneTimeCode                     // the one-time code that was sent is asked for
 	Finding                         // the code is complete, the mailbox is not found yet
 	Verifying                       // the store looks at the code
 	MainMenu                        // a menu after the code
 	NewCode                         // first entry of the new code
 	Confirm                         // second entry of the new code
+	Offering                        // a code of our choice is offered
+	Choosing                        // one is being chosen
+	TypeBack                        // it was spelled and has to be typed
 	Changing                        // the store changes the code
 	Announcing                      // "changed" is being said
 	Transferring                    // the caller is being connected elsewhere
@@ -32,8 +36,8 @@ const (
 )
 
 var stateWords = [numStates]string{
-	Ringing: "ringing", FirstMenu: "first-menu", Extension: "extension", AccessCode: "access-code", Finding: "finding", Verifying: "verifying",
-	MainMenu: "main-menu", NewCode: "new-code", Confirm: "confirm", Changing: "changing", Announcing: "announcing",
+	Ringing: "ringing", FirstMenu: "first-menu", Extension: "extension", AccessCode: "access-code", OneTimeCode: "one-time-code", Finding: "finding", Verifying: "verifying",
+	MainMenu: "main-menu", NewCode: "new-code", Confirm: "confirm", Offering: "offering", Choosing: "choosing", TypeBack: "type-back", Changing: "changing", Announcing: "announcing",
 	Transferring: "transferring", LineCheck: "line-check", Leaving: "leaving", Ended: "ended",
 }
 
@@ -67,10 +71,11 @@ type State struct {
 	account *mailbox.Account // whose mailbox; believed at the own door, verified at the other
 	policy  pin.Policy       // rules for this account's new code
 	store   lookup
+	claim   mailbox.Claim // what current is
 
 	number  pin.PIN // any door: the extension
-	current pin.PIN // the code in force, from its entry to the end of the call
-	first   pin.PIN // first entry of the new code
+	current pin.PIN // the code in force, or what stands in its place, from its entry to the end of the call
+	first   pin.PIN // first entry of the new code, or the one that was chosen
 	entry   pin.PIN // what is being typed
 
 	ahead pin.Keys // typed before anybody can use it; one more than fits is a lost key
@@ -87,11 +92,19 @@ type State struct {
 	hurried bool          // the grace is over: what is said next is the last
 	slow    bool          // the caller has twice the time
 	chose   bool          // a key chose the language
+	offered bool          // a code of our choice was offered since the new code was first asked for
+	sent    bool          // a one-time code was sent for since the mailbox was named
+
+	forgotten bool // the own door offers help to who has forgotten the code
+	firstUse  bool // the own door gives a mailbox without a code its first one
+	oneTime   bool // the mailboxes here are opened by one-time codes
 
 	silent  uint8 // asks without input in a row
 	wrong   uint8 // wrong current codes in this call
+	missed  uint8 // wrong one-time codes in this call
 	rounds  uint8 // entries of a new code that came to nothing
 	refused uint8 // of those, the ones that a rule refused
+	slips   uint8 // times the chosen code was not typed back as it was spelled
 	waits   uint8 // times the caller was asked to wait for one answer
 	heard   uint8 // keys of a line check since they were last told
 }
@@ -111,11 +124,18 @@ type Start struct {
 	Door     mailbox.Door
 	Language string // BCP 47; empty: the default
 	Slow     bool   // the caller has twice the time
+
+	Forgotten bool // own door: who has forgotten the code may have a one-time code sent
+	FirstUse  bool // own door: a mailbox without a code is given its first one
+	OneTime   bool // the mailboxes here are opened by one-time codes: their store cannot check a code
 }
 
 // New is a call that came in and is not answered yet.
 func New(l *Layout, s Start) State {
-	return State{layout: l, at: Ringing, door: s.Door, language: s.Language, slow: s.Slow, menu: l.main, policy: l.policy}
+	return State{
+		layout: l, at: Ringing, door: s.Door, language: s.Language, slow: s.Slow, menu: l.main, policy: l.policy,
+		forgotten: s.Forgotten, firstUse: s.FirstUse, oneTime: s.OneTime,
+	}
 }
 
 // At is where the call is.

@@ -32,7 +32,8 @@ type machine struct {
 	rewind   bool // wait replaces the running timer
 	request  Effect
 	rule     pin.Rule   // that refused a new code in this step
-	pressed  dtmf.Digit // the key that a menu was given in this step
+	pressed  dtmf.Digit // the key that a menu, or the offer, was given in this step
+	spelling bool       // the phrase has the chosen code spelled
 	bye      bool
 }
 
@@ -57,6 +58,9 @@ func (m *machine) effects() (out Effects) {
 	switch {
 	case m.speak:
 		out.add(Effect{Kind: Say, Step: m.step, Phrase: m.phrase, Language: m.language})
+		if m.spelling {
+			out.List[out.N-1].Spell = m.first
+		}
 	case m.quiet:
 		out.add(Effect{Kind: Hush, Step: m.step})
 	}
@@ -67,7 +71,7 @@ func (m *machine) effects() (out Effects) {
 		out.add(m.request)
 	}
 	if m.rule != pin.Pass {
-		out.add(Effect{Kind: Note, Step: m.step, Door: m.door, Rule: m.rule})
+		out.add(Effect{Kind: Note, Step: m.step, Door: m.door, Claim: m.claim, Rule: m.rule})
 	}
 	if m.bye {
 		out.add(Effect{Kind: End, Step: m.step, End: m.end})
@@ -78,7 +82,7 @@ func (m *machine) effects() (out Effects) {
 // say speaks up to prompt.MaxParts sentences. The timer waits for their end.
 func (m *machine) say(ids ...prompt.ID) {
 	clear(m.phrase[copy(m.phrase[:], ids):])
-	m.speak, m.quiet, m.saying = true, false, m.step
+	m.speak, m.quiet, m.spelling, m.saying = true, false, false, m.step
 	m.timer(0)
 	if m.deaf {
 		m.timer(breath)
@@ -102,9 +106,9 @@ func (m *machine) timer(d time.Duration) {
 	}
 }
 
-// ask puts a question to the store, or to the exchange. One is open at a time.
+// ask puts a question to the store, the exchange or who chooses a code. One is open at a time.
 func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
-	m.request = Effect{Kind: kind, Step: m.step, Door: m.door, Number: number, Code: code, Next: next}
+	m.request = Effect{Kind: kind, Step: m.step, Door: m.door, Claim: m.claim, Number: number, Code: code, Next: next}
 	m.asking = m.step
 	switch kind {
 	case Lookup:
@@ -115,5 +119,7 @@ func (m *machine) ask(kind EffectKind, number, code, next pin.PIN) {
 		m.awaited = ChangeDone
 	case Transfer:
 		m.awaited = Transferred
+	case Choose:
+		m.awaited = Chosen
 	}
 }

@@ -16,24 +16,46 @@ type node struct {
 
 // witness remembers what the store was asked and said, to judge effects by.
 type witness struct {
-	asked  pin.PIN // the code of the Verify that is not answered
-	right  pin.PIN // the code that the store called right
-	wanted pin.PIN // the code of the Change that is not answered
+	asked   pin.PIN       // the code of the Verify that is not answered
+	claimed mailbox.Claim // what that was said to be
+	right   pin.PIN       // the code that the store called right
+	by      mailbox.Claim // what that is
+	wanted  pin.PIN       // the code of the Change that is not answered
+	chosen  pin.PIN       // what the shell chose
+	sent    bool          // a one-time code was asked for since the last Lookup
+	missed  uint8         // wrong one-time codes
 }
 
-// after is what the onlooker knows after a step.
-func (w witness) after(before *State, e Event, out Effects) witness {
+// after is what the onlooker knows after the step to s.
+func (w witness) after(before, s *State, e Event, out Effects) witness {
 	answered := before.asking != 0 && e.Step == before.asking
 	switch {
-	case e.Kind == Verified && answered && e.Code == mailbox.OK && before.at == Verifying:
-		w.right = w.asked
+	case e.Kind == Verified && answered && e.Code == mailbox.OK && before.at == Verifying && (before.door == mailbox.OwnDoor || !isClosed(e.Account)):
+		w.right, w.by = w.asked, w.claimed
+	case e.Kind == Verified && answered && e.Code == mailbox.WrongPIN && before.at == Verifying && w.claimed == mailbox.ByOneTime:
+		w.missed++
 	case e.Kind == ChangeDone && answered && e.Result.Outcome == mailbox.Done && before.at == Changing:
-		w.right = w.wanted
+		w.right, w.by = w.wanted, mailbox.ByCode
+	case e.Kind == Chosen && answered && before.at == Choosing:
+		w.chosen = e.Choice
+	}
+	if s.at != Verifying {
+		w.asked, w.claimed = pin.PIN{}, 0
+	}
+	if s.at != Changing {
+		w.wanted = pin.PIN{}
+	}
+	if s.at != TypeBack {
+		w.chosen = pin.PIN{}
 	}
 	for _, fx := range out.List[:out.N] {
 		switch fx.Kind {
+		case Lookup:
+			w.sent = false
+		case Send:
+			w.sent = true
 		case Verify:
-			w.asked = fx.Code
+			w.asked, w.claimed = fx.Code, fx.Claim
 		case Change:
 			w.wanted = fx.Next
 		}
@@ -56,16 +78,30 @@ func breaks(before node, e Event, after node, out Effects) string {
 			return "a phrase is empty"
 		case fx.Kind == Say && says(fx, prompt.Changed) && !(e.Kind == ChangeDone && e.Result.Outcome == mailbox.Done):
 			return "success is spoken without proof"
-		case fx.Kind == Say && says(fx, prompt.OldCodeWorks) && (before.truth.right.Empty() || disproved(before, e, true)):
+		case fx.Kind == Say && says(fx, prompt.OldCodeWorks) && (before.truth.right.Empty() || before.truth.by != mailbox.ByCode || disproved(before, e, true)):
 			return "the old code is promised without proof"
 		case fx.Kind == Say && says(fx, prompt.Unavailable) && disproved(before, e, false):
 			return "nothing was changed, it is said, and nobody knows"
-		case fx.Kind == Change && fx.Code != before.truth.right:
+		case fx.Kind == Change && (fx.Code != before.truth.right || !fx.Code.Empty() && fx.Claim != before.truth.by):
 			return "a change with a code that was not verified"
-		case fx.Kind == Change && (fx.Code.Empty() || fx.Next.Empty()):
+		case fx.Kind == Change && (fx.Code.Empty() != (fx.Claim == mailbox.ByFirstUse) || fx.Next.Empty()):
 			return "a change without a code"
-		case fx.Kind == Change && before.state.at != Confirm && before.state.at != Announcing:
+		case fx.Kind == Change && fx.Claim == mailbox.ByFirstUse && (!s.firstUse || fx.Door != mailbox.OwnDoor || s.account == nil):
+			return "a first code where nobody may choose one"
+		case fx.Kind == Change && before.state.at != Confirm && before.state.at != TypeBack && before.state.at != Announcing:
 			return "a change without a confirmation"
+		case fx.Kind == Say && (says(fx, prompt.ChosenCode) == fx.Spell.Empty() || fx.Spell != s.first && !fx.Spell.Empty()):
+			return "a code is spelled where none was chosen"
+		case fx.Kind != Say && !fx.Spell.Empty():
+			return "a code is spelled by the wrong effect"
+		case fx.Kind == Say && says(fx, prompt.ChosenCode) && fx.Spell != after.truth.chosen:
+			return "a code is spelled that was not chosen"
+		case fx.Kind == Send && (before.truth.sent || !s.oneTime && (!s.forgotten || fx.Door != mailbox.OwnDoor || s.wrong == 0)):
+			return "a one-time code that nobody asked for"
+		case fx.Kind == Verify && fx.Claim == mailbox.ByOneTime && before.truth.missed >= oneTimeTries:
+			return "a try too many at a one-time code"
+		case fx.Kind == Say && s.door != mailbox.OwnDoor && (says(fx, prompt.ForgottenOffer) || says(fx, prompt.FirstUse)):
+			return "the any door offers what only the own door has"
 		case fx.Kind == End && i != out.N-1:
 			return "something is asked for after the end"
 		case fx.Kind == End && e.Kind != HungUp && before.state.at != Ringing && (before.state.at != Leaving || e.Kind != Spoken) &&
@@ -90,7 +126,7 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "a code outlives its use"
 	case s.door == mailbox.AnyDoor && before.truth.right.Empty() && after.truth.right.Empty() && s.account != nil:
 		return "the any door knows a mailbox before its code was verified"
-	case after.truth.right.Empty() && !s.chose && (s.language != before.state.language || s.slow != before.state.slow):
+	case after.truth.right.Empty() && !s.chose && s.claim != mailbox.ByFirstUse && (s.language != before.state.language || s.slow != before.state.slow):
 		return "something of the mailbox shows before its code was verified"
 	case e.Kind == GraceOver && before.state.at != Ringing && s.at < Leaving && s.at != Changing && s.at != Announcing:
 		return "the call goes on when the grace is over"
@@ -98,7 +134,11 @@ func breaks(before node, e Event, after node, out Effects) string {
 		return "somebody who is typing is cut off"
 	case s.broken && (!s.entry.Empty() || !s.ahead.Empty()):
 		return "what a key is missing from is kept"
-	case s.at != Confirm && s.at != Changing && !s.first.Empty():
+	case s.claim == mailbox.ByFirstUse && s.door != mailbox.OwnDoor:
+		return "a first code at the any door"
+	case s.rounds > uint8(s.layout.limits.NewCodeRounds)+1:
+		return "more rounds than there are"
+	case s.at != Confirm && s.at != TypeBack && s.at != Changing && !s.first.Empty():
 		return "the first entry outlives the confirmation"
 	}
 	return ""

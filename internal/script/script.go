@@ -16,8 +16,11 @@
 //	given target NAME...            the dialplan has these targets of transfers
 //	given language TAG              of the route (BCP 47); absent: the default one
 //	given slow                      the route gives the caller twice the time
-//	given mailbox EXTENSION FLAG... the mailbox behind {ext}; flags: must-change
-//	                                cannot-change disabled no-code slow absent
+//	given forgotten                 the route offers help to who has forgotten the code
+//	given first-use                 the route lets the owner choose a first code
+//	given one-time                  the store of the mailbox is checked by one-time codes
+//	given mailbox EXTENSION FLAG... the mailbox behind {ext}; flags: must-change expired
+//	                                expiring cannot-change disabled locked no-code slow absent
 //	given mailbox-language TAG      of its owner
 //	given caller NUMBER             asserted identity; absent: the mailbox itself
 //	given domain NAME
@@ -45,7 +48,9 @@
 //	What the caller does:
 //	press KEYS...         0-9 * # A-D, and {old} the code in force, {new} a code that
 //	                      will be accepted, {other} one more of those, {wrong} a code
-//	                      that is not {old}, {ext} the mailbox's number. Words are joined.
+//	                      that is not {old}, {ext} the mailbox's number, {one-time} the
+//	                      one-time code that was sent last, {chosen} the code that was
+//	                      spelled last. Words are joined.
 //	wait DURATION|TIMER   does nothing for so long; pause is the same
 //	silence DURATION|TIMER  does nothing, and no sentence may begin meanwhile
 //	hangup                BYE from the caller
@@ -59,9 +64,10 @@
 //	expect changed|unchanged      which code is in force afterwards
 //	expect verifies|changes N     how often the store was asked
 //	expect transfers N            how often a transfer was asked for
+//	expect sends N                how often a one-time code was
 //
 // A TIMER is the name of one of the flow's timers (first-digit, between-digits,
-// menu, cleared, please-wait, transfer, line-check): the line lasts as long as that timer and a little
+// menu, cleared, please-wait, one-time, transfer, line-check): the line lasts as long as that timer and a little
 // more, whatever the dialplan says it is. DURATION is Go's: 250ms, 3s.
 package script
 

@@ -50,7 +50,7 @@ func TestWhatIsWrongIsSaidWithItsLineAndRemedy(t *testing.T) {
 		"wait 4829153706":               `x.txt:1: A word with digits is not a duration`,
 		"\n\npress":                     `x.txt:3: Press needs at least one key. Write it as: press KEYS`,
 		"press 12e":                     `x.txt:1: "e" is not a key of a telephone. Write it as: press KEYS`,
-		"press {pin}":                   `x.txt:1: After { must come one of old, new, other, wrong, ext and }.`,
+		"press {pin}":                   `x.txt:1: After { must come one of old, new, other, wrong, ext, one-time, chosen and }.`,
 		"press {old":                    `x.txt:1: After { must come one of`,
 		"hear":                          `x.txt:1: The name of a sentence is missing.`,
 		"hear Welcome":                  `x.txt:1: "Welcome" is not the name of a sentence`,

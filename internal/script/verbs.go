@@ -17,11 +17,11 @@ type verb struct {
 }
 
 var verbs = map[string]verb{
-	"given": {usage: "given door own|any|check, given layout NAME, given target NAME..., given language TAG, given slow, " +
+	"given": {usage: "given door own|any|check, given layout NAME, given target NAME..., given language TAG, given slow|forgotten|first-use|one-time, " +
 		"given mailbox EXTENSION FLAG..., given mailbox-language TAG, given caller NUMBER, given domain NAME", check: checkGiven},
 	"store":    {usage: "store lookup|verify|change ok|slow DURATION|dead|WORD, store change unknown|refused WORD", check: checkStore},
 	"transfer": {usage: "transfer ok|fails|silent|slow DURATION", check: checkTransfer},
-	"press":    {usage: "press KEYS..., where a key is 0-9 * # A-D or {old} {new} {other} {wrong} {ext}", check: checkPress},
+	"press":    {usage: "press KEYS..., where a key is 0-9 * # A-D or {old} {new} {other} {wrong} {ext} {one-time} {chosen}", check: checkPress},
 	"hear":     {usage: "hear ID...", check: checkIDs},
 	"hear-not": {usage: "hear-not ID...", check: checkIDs},
 	"wait":     {usage: "wait DURATION|TIMER", check: checkWait},
@@ -29,14 +29,17 @@ var verbs = map[string]verb{
 	"silence":  {usage: "silence DURATION|TIMER", check: checkWait},
 	"hangup":   {usage: "hangup", check: func(a []string) error { return count(a, 0) }},
 	"end":      {usage: "end WORD", check: checkEnd},
-	"expect":   {usage: "expect changed|unchanged, expect verifies|changes|transfers N", check: checkExpect},
+	"expect":   {usage: "expect changed|unchanged, expect verifies|changes|transfers|sends N", check: checkExpect},
 }
+
+// facts are those without a value.
+var facts = []string{"slow", "forgotten", "first-use", "one-time"}
 
 // The closed sets of the language. Timers are those that dialplan.Timers.Named knows.
 var (
-	Placeholders  = []string{"old", "new", "other", "wrong", "ext"}
-	MailboxFlags  = []string{"must-change", "cannot-change", "disabled", "no-code", "slow", "absent"}
-	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait", "transfer", "line-check"}
+	Placeholders  = []string{"old", "new", "other", "wrong", "ext", "one-time", "chosen"}
+	MailboxFlags  = []string{"must-change", "expired", "expiring", "cannot-change", "disabled", "locked", "no-code", "slow", "absent"}
+	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait", "one-time", "transfer", "line-check"}
 	AskReasons    = []string{"wrong", "locked", "not-found", "disabled", "no-code", "cannot-change", "other-channel", "unavailable", "busy", "throttled", "service-refused"}
 	RefuseReasons = []string{"too-soon", "cannot-change", "other-channel", "in-history", "trivial", "too-short", "too-long", "not-digits",
 		"policy-other", "locked", "not-found", "disabled", "no-code", "unavailable", "busy", "throttled", "service-refused", "wrong"}
@@ -100,7 +103,7 @@ func checkPress(args []string) error {
 }
 
 func checkGiven(args []string) error {
-	if len(args) == 1 && args[0] == "slow" {
+	if len(args) == 1 && slices.Contains(facts, args[0]) {
 		return nil
 	}
 	if len(args) < 2 {
@@ -255,7 +258,7 @@ func isWord(s string) bool {
 }
 
 func checkExpect(args []string) error {
-	if len(args) == 2 && slices.Contains([]string{"verifies", "changes", "transfers"}, args[0]) {
+	if len(args) == 2 && slices.Contains([]string{"verifies", "changes", "transfers", "sends"}, args[0]) {
 		if n, err := strconv.Atoi(args[1]); err != nil || n < 0 {
 			return fmt.Errorf("%s is not a count", Told(args[1]))
 		}

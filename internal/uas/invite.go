@@ -168,6 +168,7 @@ func (t *terms) arrival(q dialplan.Question) (call.Arrival, *refusal) {
 	return call.Arrival{
 		Door: got.Door, Number: got.Mailbox, Domain: got.Domain, Home: got.Home,
 		Layout: r.Layout, Language: r.Language, Words: prompt.Words(r.Words), Slow: r.Slow,
+		Forgotten: r.Forgotten == dialplan.ForgottenOffer, FirstUse: r.FirstUse == dialplan.FirstUseAllow,
 	}, nil
 }
 

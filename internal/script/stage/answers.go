@@ -52,7 +52,7 @@ func (a *Answers) take(op string) (how []string) {
 }
 
 // Count is how often an operation was asked for, also by the word that expect has for
-// it: verifies, changes.
+// it: verifies, changes, sends.
 func (a *Answers) Count(op string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -61,6 +61,8 @@ func (a *Answers) Count(op string) int {
 		op = "verify"
 	case "changes":
 		op = "change"
+	case "sends":
+		op = "send"
 	}
 	return a.asked[op]
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Codes are what the placeholders of codes stand for.
-var Codes = map[string]string{"old": "739152", "new": "482915", "other": "590837", "wrong": "268413"}
+var Codes = map[string]string{"old": "739152", "new": "482915", "other": "590837", "wrong": "268413", "one-time": "50718264"}
 
 // Value fills in placeholders where the mailbox has that extension.
 func Value(extension string) func(name string) (string, bool) {
@@ -113,6 +113,12 @@ func Flags(words []string) (f mailbox.Flags, absent bool) {
 		switch w {
 		case "must-change":
 			f.MustChange = true
+		case "expired":
+			f.Expired = true
+		case "expiring":
+			f.Expiring = true
+		case "locked":
+			f.Locked = true
 		case "cannot-change":
 			f.CannotChange = true
 		case "disabled":
