@@ -1,0 +1,163 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"star97/internal/mailbox"
+)
+
+// The channels.
+const (
+	byMail    = "mail"
+	byWebhook = "webhook"
+	byDigest  = "digest"
+)
+
+const (
+	// deliverWithin bounds one delivery, the search for the address included.
+	deliverWithin = 90 * time.Second
+	// settleWithin bounds the writing of what became of it.
+	settleWithin = 5 * time.Second
+)
+
+// channel is one way to tell owners.
+type channel struct {
+	name    string
+	tell    func(context.Context, *notice) error
+	stirred chan struct{}
+}
+
+func newChannel(name string, tell func(context.Context, *notice) error) *channel {
+	return &channel{name: name, tell: tell, stirred: make(chan struct{}, 1)}
+}
+
+// trouble is why a notice was not delivered.
+type trouble struct {
+	detail error
+	final  bool // another try would be of no use
+	server bool // others would fare no better now
+}
+
+func (t *trouble) Error() string { return t.detail.Error() }
+func (t *trouble) Unwrap() error { return t.detail }
+
+// errNoAddress says that there is nothing to be told by this channel.
+var errNoAddress = errors.New("the mailbox is gone, or has no address on file")
+
+// deliver delivers what is due until the follower has ended, and then once more.
+func (n *Notifier) deliver(work context.Context, c *channel, followed <-chan struct{}) {
+	pass := n.pass
+	if c.name == byDigest {
+		pass = n.passDigest
+	}
+	troubled := false
+	for going := true; going; {
+		rest, err := pass(work, c)
+		n.complain(&troubled, "notices cannot be read or marked as delivered: they are tried again", err)
+		signal := c.stirred
+		if rest > 0 {
+			signal = nil // whatever comes, the server is left alone
+		}
+		going = pause(max(rest, n.pace.look), signal, followed)
+	}
+	if _, err := pass(work, c); err != nil {
+		n.log.Warn("notices are left for the next start", "channel", c.name, "error", err)
+	}
+}
+
+// pass delivers what is due, and returns how long the server should be left alone.
+func (n *Notifier) pass(ctx context.Context, c *channel) (rest time.Duration, err error) {
+	for ctx.Err() == nil {
+		one, ok, err := n.claim(ctx, c.name)
+		if err != nil || !ok {
+			return 0, err
+		}
+		within, cancel := context.WithTimeout(ctx, deliverWithin)
+		failed := c.tell(within, &one.notice)
+		cancel()
+		if err := n.became(ctx, &one, failed); err != nil {
+			return 0, err
+		}
+		var t *trouble
+		if errors.As(failed, &t) && t.server {
+			return n.pace.rest, nil
+		}
+	}
+	return 0, nil
+}
+
+// became notes what became of a delivery.
+func (n *Notifier) became(ctx context.Context, c *claimed, failed error) error {
+	log := n.log.With("notice", c.id, "channel", c.channel, "tries", c.tries)
+	var t *trouble
+	now := n.now()
+	switch {
+	case failed == nil:
+		log.Debug("notice delivered")
+		return n.remove(ctx, c)
+	case errors.Is(failed, errNoAddress):
+		log.Debug("nobody to tell", "reason", failed)
+		return n.remove(ctx, c)
+	case errors.As(failed, &t) && t.final, !now.Before(c.giveUp):
+		log.Warn("a notice was given up", "mailbox", c.extension, "domain", c.domain, "error", failed)
+		return n.remove(ctx, c)
+	case c.tries == 1:
+		log.Warn("a notice was not delivered, it is tried again", "error", failed)
+	default:
+		log.Debug("a notice was not delivered, it is tried again", "error", failed)
+	}
+	return n.later(ctx, c, now.Add(n.restAfter(c.tries)))
+}
+
+// longestRest is that of a notice that was tried often.
+const longestRest = 30 * time.Minute
+
+// restAfter is how long a notice waits after so many tries.
+func (n *Notifier) restAfter(tries int) time.Duration {
+	rest := n.pace.rest
+	for range tries - 1 {
+		if rest *= 2; rest >= longestRest {
+			return longestRest
+		}
+	}
+	return rest
+}
+
+// ownerOf finds the mailbox of a notice, and with it the owner's address and language.
+func (n *Notifier) ownerOf(ctx context.Context, one *notice) (mailbox.Account, error) {
+	found, err := n.boxes.Lookup(ctx, mailbox.Query{Number: one.extension, Domain: one.domain})
+	if err != nil {
+		return mailbox.Account{}, &trouble{detail: err}
+	}
+	for i := range found {
+		if one.isOf(&found[i]) && found[i].Mail != "" {
+			return found[i], nil
+		}
+	}
+	return mailbox.Account{}, errNoAddress
+}
+
+// tellByMail sends a notice to the owner's address on file.
+func (n *Notifier) tellByMail(ctx context.Context, one *notice) error {
+	a, err := n.ownerOf(ctx, one)
+	if err != nil {
+		return err
+	}
+	t := n.textsFor(a.Language)
+	l := t.Letters[one.kind].fill("{mailbox}", named(one.extension, one.domain), "{time}", shown(one.at),
+		"{from}", t.from(one), "{until}", t.until(one.until), "{contact}", n.contact(t))
+	return n.mail.send(ctx, a.Mail, one.id, l)
+}
+
+func (n *Notifier) textsFor(language string) texts {
+	return n.texts[spokenIn(language, n.opts.Language)]
+}
+
+func (n *Notifier) contact(t texts) string {
+	if n.opts.Contact != "" {
+		return n.opts.Contact
+	}
+	return t.Words["contact"]
+}
