@@ -192,3 +192,27 @@ func TestTheRulebookKnowsWhoHasWhichRules(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(b.owners), maxKept)
 }
+
+func TestTrivialIsTheRuleOfThatName(t *testing.T) {
+	p := Trivial(pin.Policy{MinLen: 4, MaxSequence: 3})
+	require.Equal(t, pin.Policy{
+		MinLen: 4, MaxSequence: 3, MaxSameRun: 2, WholeSequence: true, RepeatBlock: true, ReturningGroup: true, MinDistinct: 3,
+		KeypadLine: true, OwnNumber: pin.NotContained, Name: true,
+	}, p)
+	require.NoError(t, p.Validate())
+}
+
+func TestWhatIsSaidOfEarlierCodes(t *testing.T) {
+	require.Equal(t, pin.Policy{}, Old(pin.Policy{}, 0, 0))
+	require.Equal(t, pin.Policy{Current: true, History: 12}, Old(pin.Policy{}, 12, 0))
+	require.Equal(t, pin.Policy{Current: true}, Old(pin.Policy{}, -1, 1))
+	p := Old(pin.Policy{}, 99, 2)
+	require.Equal(t, pin.Policy{Current: true, NearCurrent: true, History: MaxHistory}, p)
+	require.NoError(t, p.Validate())
+	p.History++
+	require.Error(t, p.Validate(), "more cannot be named")
+}
+
+func TestTheLowerOfTwoLimits(t *testing.T) {
+	require.Equal(t, []int{0, 3, 3, 2}, []int{Lower(0, 0), Lower(0, 3), Lower(3, 0), Lower(4, 2)})
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/axl/fake"
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
@@ -142,6 +143,7 @@ func put(t *testing.T, f *fake.Server, s *Store, a mailbox.Account, first pin.PI
 	}
 	a.ID, a.Backend, a.Numbers = f.Put(p, first), Name, nil
 	a.User = a.ID
-	a.Rules = &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true}
+	rules := adapter.Trivial(pin.Policy{MinLen: 6, Current: true, History: 5})
+	a.Rules = &rules
 	return a
 }

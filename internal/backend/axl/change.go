@@ -72,7 +72,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if age, known := u.age(); known && !u.mustChange && age+sure < r.minAge {
 		return mailbox.Fail(op, mailbox.TooSoon, fmt.Errorf("a PIN must be %v old to be changed", r.minAge))
 	}
-	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: u.extension, Numbers: a.Numbers, Current: current})
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: u.extension, Numbers: a.Numbers, Names: []string{u.name}, Current: current})
 }
 
 // Reset sets next whatever the user's flags are and makes the system forget wrong PINs; a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -17,9 +18,8 @@ type rules struct {
 	window  time.Duration // how long they are remembered
 }
 
-// readRules maps a credential policy. Its trivial rule is the system's own list: no digit
-// more than twice in a row, none of the owner's numbers either way, three different
-// digits at least, no repeated group, no line of keys, no name.
+// readRules maps a credential policy. How many digits must differ counts as more than the
+// current code itself where it is two or more.
 func readRules(n *node) rules {
 	number := func(name string, most int) int {
 		i, _ := n.child(name).number()
@@ -33,10 +33,9 @@ func readRules(n *node) rules {
 		window:  time.Duration(number("resetFailedLogonAttempts", 1440)) * time.Minute,
 	}
 	if n.child("trivialCredCheck").truth() {
-		got.policy.MaxSameRun = 2
-		got.policy.OwnNumber = pin.NotContained
+		got.policy = adapter.Trivial(got.policy)
 	}
-	got.policy.Current = number("prevCredStoredNum", 25) > 0 || number("minCharsToChange", 100) > 0
+	got.policy = adapter.Old(got.policy, number("prevCredStoredNum", 25), number("minCharsToChange", 100))
 	return got
 }
 

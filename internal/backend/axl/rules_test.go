@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/axl/fake"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
@@ -25,10 +26,11 @@ func TestACredentialPolicyIsMapped(t *testing.T) {
 		"<failedLogon>5</failedLogon><resetFailedLogonAttempts>30</resetFailedLogonAttempts><lockoutDuration>0</lockoutDuration>" +
 			"<credChangeDuration>1440</credChangeDuration><credExpiresAfter>180</credExpiresAfter><minCredLength>8</minCredLength>" +
 			"<prevCredStoredNum>12</prevCredStoredNum><trivialCredCheck>true</trivialCredCheck>": {
-			policy: pin.Policy{MinLen: 8, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true},
+			policy: adapter.Trivial(pin.Policy{MinLen: 8, Current: true, History: 12}),
 			minAge: 24 * time.Hour, expires: 180 * 24 * time.Hour, limit: 5, window: 30 * time.Minute,
 		},
 		"<minCredLength>0</minCredLength><minCharsToChange>1</minCharsToChange><trivialCredCheck>f</trivialCredCheck>":       {policy: pin.Policy{MinLen: 4, Current: true}},
+		"<minCharsToChange>2</minCharsToChange><prevCredStoredNum>25</prevCredStoredNum>":                                    {policy: pin.Policy{MinLen: 4, Current: true, NearCurrent: true, History: 24}},
 		"<minCredLength>64</minCredLength><failedLogon>-3</failedLogon><credChangeDuration>99999999999</credChangeDuration>": {policy: pin.Policy{MinLen: 30}, minAge: 90 * 24 * time.Hour},
 		"<failedLogon>1000000</failedLogon><credExpiresAfter>2147483647</credExpiresAfter><resetFailedLogonAttempts>2147483647</resetFailedLogonAttempts>": {
 			policy: pin.Policy{MinLen: 4}, limit: 100, expires: 3650 * 24 * time.Hour, window: 24 * time.Hour,

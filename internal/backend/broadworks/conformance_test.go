@@ -76,7 +76,7 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 
 // mapped are fake.DefaultRules as a policy.
 func mapped() pin.Policy {
-	return pin.Policy{MinLen: 4, MaxLen: 30, OwnNumber: pin.NotEqual, Current: true}
+	return pin.Policy{MinLen: 4, MaxLen: 30, OwnNumber: pin.NotEqual, Current: true, History: 1}
 }
 
 // What is told of a change is true whatever the line does to it.

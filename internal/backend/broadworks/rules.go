@@ -28,16 +28,15 @@ func readRules(n *node) rules {
 		r.policy.MaxSameRun = number("numberOfRepeatedDigits")
 	}
 	if n.truth("disallowContiguousSequences") {
-		up, down := number("numberOfAscendingDigits"), number("numberOfDescendingDigits")
-		r.policy.MaxSequence = min(up, down)
-		if up == 0 || down == 0 {
-			r.policy.MaxSequence = max(up, down)
-		}
+		r.policy.MaxSequence = adapter.Lower(number("numberOfAscendingDigits"), number("numberOfDescendingDigits"))
 	}
+	r.policy.RepeatBlock = n.truth("disallowRepeatedPatterns")
 	if n.truth("disallowUserNumber") || n.truth("disallowReversedUserNumber") {
 		r.policy.OwnNumber = pin.NotEqual
 	}
-	r.policy.Current = n.truth("disallowOldPasscode") || n.truth("disallowReversedOldPasscode")
+	if n.truth("disallowOldPasscode") || n.truth("disallowReversedOldPasscode") {
+		r.policy = adapter.Old(r.policy, max(1, number("numberOfPreviousPasscodes")), 0)
+	}
 	if n.truth("disableLoginAfterMaxFailedLoginAttempts") {
 		r.limit, _ = n.number("maxFailedLoginAttempts")
 		r.limit = max(0, r.limit)
@@ -81,7 +80,7 @@ func (s *Store) allowed(ctx context.Context, op string, p person, current, next 
 	if err != nil {
 		return err
 	}
-	c := pin.Context{Extension: p.extension, Current: current}
+	c := pin.Context{Extension: p.extension, Names: []string{p.name}, Current: current}
 	if number := p.digits(); number != "" {
 		c.Numbers = []string{number}
 	}

@@ -23,7 +23,7 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case a.Flags.Disabled:
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.Disabled, nil))
 	}
-	rules := pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current}
+	rules := pin.Context{Extension: a.Extension, Numbers: a.Numbers, Names: []string{a.Name}, Current: current}
 	if err := adapter.Allowed(op, s.policy, next, rules); err != nil {
 		return mailbox.Refuse(err)
 	}

@@ -272,12 +272,14 @@ func (a Answer) validate() error {
 	return err
 }
 
-// policy is what the rules demand of a code. The trivial check also refuses repeated
-// groups, lines of keys and names.
+// policy is what the rules demand of a code. How far the history goes is not known here.
 func (r Rules) policy() pin.Policy {
-	p := pin.Policy{MinLen: r.MinLength, MaxLen: maxDigits, Current: r.History}
+	p := pin.Policy{MinLen: r.MinLength, MaxLen: maxDigits}
 	if r.Trivial {
-		p.MaxSameRun, p.OwnNumber = 2, pin.NotContained
+		p = adapter.Trivial(p)
+	}
+	if r.History {
+		p = adapter.Old(p, 1, 0)
 	}
 	return p
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/conformance"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
@@ -110,8 +111,8 @@ func TestWhatCannotBeReadIsToldByItsKey(t *testing.T) {
 }
 
 func TestRulesBecomeAPolicy(t *testing.T) {
-	require.Equal(t, pin.Policy{MinLen: 3, MaxLen: 16, Current: true}, DefaultOptions().Rules.policy())
-	require.Equal(t, pin.Policy{MinLen: 6, MaxLen: 16, MaxSameRun: 2, OwnNumber: pin.NotContained}, Rules{MinLength: 6, Trivial: true}.policy())
+	require.Equal(t, pin.Policy{MinLen: 3, MaxLen: 16, Current: true, History: 1}, DefaultOptions().Rules.policy())
+	require.Equal(t, adapter.Trivial(pin.Policy{MinLen: 6, MaxLen: 16}), Rules{MinLength: 6, Trivial: true}.policy())
 }
 
 func TestTheTableOfAnswers(t *testing.T) {

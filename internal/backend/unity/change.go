@@ -41,7 +41,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if err := c.refusal(op, r); err != nil {
 		return err
 	}
-	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Current: current})
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: a.Extension, Numbers: a.Numbers, Names: []string{a.Name}, Current: current})
 }
 
 // Reset sets next whatever the mailbox's states are; the system's own rules hold. by and

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/unity/fake"
@@ -51,11 +52,11 @@ func TestEveryFormOfTheInterface(t *testing.T) {
 				Alternates: []string{"+12015550143", "4901", "4001", "x12"}, MustChange: true,
 			}, conformance.Code(t, first))
 			b.fake.Put(fake.Mailbox{Extension: "4002", Name: "Bob"}, conformance.Code(t, second))
-			a := b.lookUp(t, "4001")
+			a, rules := b.lookUp(t, "4001"), adapter.Trivial(pin.Policy{MinLen: 6, Current: true, History: 5})
 			require.Equal(t, mailbox.Account{
 				ID: id, Backend: Name, Extension: "4001", Name: "Ada Example", User: "aexample", Language: "de-DE",
 				Numbers: []string{"12015550143", "4901"}, Flags: mailbox.Flags{MustChange: true},
-				Rules: &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true},
+				Rules: &rules,
 			}, a)
 			require.Equal(t, mailbox.Proved(), b.Change(t.Context(), a, conformance.Code(t, first), conformance.Code(t, second), at))
 			require.True(t, b.fake.Has(id, conformance.Code(t, second)))

@@ -74,7 +74,7 @@ func TestWhyAnOwnerCannotChange(t *testing.T) {
 }
 
 func TestARuleBecomesAPolicy(t *testing.T) {
-	trivial := pin.Policy{MaxSameRun: 2, OwnNumber: pin.NotContained}
+	trivial := adapter.Trivial(pin.Policy{})
 	with := func(p pin.Policy, alter func(*pin.Policy)) pin.Policy { alter(&p); return p }
 	for name, c := range map[string]struct {
 		rule record
@@ -85,11 +85,12 @@ func TestARuleBecomesAPolicy(t *testing.T) {
 				"MinLength": "6", "TrivialCredChecking": "true", "PrevCredCount": "5", "MinDuration": "1440", "MinCharsToChange": "1",
 				"MaxHacks": "3", "HackResetTime": "30", "LockoutDuration": "30",
 			},
-			rules{with(trivial, func(p *pin.Policy) { p.MinLen, p.Current = 6, true }), 24 * time.Hour, 3, 30 * time.Minute, 30 * time.Minute},
+			rules{with(trivial, func(p *pin.Policy) { p.MinLen, p.Current, p.History = 6, true, 5 }), 24 * time.Hour, 3, 30 * time.Minute, 30 * time.Minute},
 		},
 		"nothing asked":      {record{"MinLength": "0", "TrivialCredChecking": "false"}, rules{}},
 		"trivial alone":      {record{"TrivialCredChecking": "True"}, rules{policy: trivial}},
-		"history alone":      {record{"PrevCredCount": "12"}, rules{policy: pin.Policy{Current: true}}},
+		"history alone":      {record{"PrevCredCount": "12"}, rules{policy: pin.Policy{Current: true, History: 12}}},
+		"digits that differ": {record{"MinCharsToChange": "3"}, rules{policy: pin.Policy{Current: true, NearCurrent: true}}},
 		"longer than a code": {record{"MinLength": "64"}, rules{policy: pin.Policy{MinLen: pin.MaxDigits}}},
 		"numbers of no use":  {record{"MinLength": "-4", "MaxHacks": "many", "MinDuration": "99999999999999999999"}, rules{}},
 		"a minimum of years": {record{"MinDuration": "9999999999"}, rules{minAge: 3660 * 24 * time.Hour}},

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -18,9 +19,7 @@ type rules struct {
 	lockout time.Duration // 0: until an administrator opens it
 }
 
-// readRules maps a rule. The trivial rule is the system's own list: no digit more than
-// twice in a row, none of the owner's numbers either way, no repeated group, three
-// different digits at least, no run up or down, no line of keys, no name.
+// readRules maps a rule.
 func readRules(r record) rules {
 	got := rules{
 		policy:  pin.Policy{MinLen: min(r.number("MinLength"), pin.MaxDigits)},
@@ -30,10 +29,9 @@ func readRules(r record) rules {
 		lockout: r.minutes("LockoutDuration"),
 	}
 	if r.flag("TrivialCredChecking") {
-		got.policy.MaxSameRun = 2
-		got.policy.OwnNumber = pin.NotContained
+		got.policy = adapter.Trivial(got.policy)
 	}
-	got.policy.Current = r.number("MinCharsToChange") > 0 || r.number("PrevCredCount") > 0
+	got.policy = adapter.Old(got.policy, r.number("PrevCredCount"), r.number("MinCharsToChange"))
 	return got
 }
 

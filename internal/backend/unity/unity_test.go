@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/conformance/trouble"
 	"star97/internal/backend/unity/fake"
@@ -91,7 +92,8 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 		m.Alias = "user-" + a.Extension
 	}
 	a.ID, a.Backend, a.User, a.Language = b.fake.Put(m, code), Name, m.Alias, "en-US"
-	a.Rules = &pin.Policy{MinLen: 6, MaxSameRun: 2, OwnNumber: pin.NotContained, Current: true}
+	rules := adapter.Trivial(pin.Policy{MinLen: 6, Current: true, History: 5})
+	a.Rules = &rules
 	if b.o.Alternates == Find {
 		require.NoError(t, b.readAlternates(t.Context(), 0))
 	}

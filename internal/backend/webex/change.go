@@ -55,7 +55,7 @@ func (s *Store) allowed(ctx context.Context, op string, a mailbox.Account, curre
 	if s.changedWithin(a.ID, r.minAge) {
 		return mailbox.Fail(op, mailbox.TooSoon, nil)
 	}
-	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: p.Extension, Numbers: p.numbers(), Current: current})
+	return adapter.Allowed(op, r.policy, next, pin.Context{Extension: p.Extension, Numbers: p.numbers(), Names: []string{p.name()}, Current: current})
 }
 
 // changedWithin tells whether star97 has changed a code a short time ago, as far as it

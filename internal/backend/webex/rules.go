@@ -42,6 +42,7 @@ type wireRules struct {
 	} `json:"blockPreviousPasscodes"`
 	ReversedOld bool `json:"blockReversedOldPasscodeEnabled"`
 	OwnNumber   bool `json:"blockUserNumberEnabled"`
+	Reversed    bool `json:"blockReversedUserNumberEnabled"`
 	Change      struct {
 		Enabled bool `json:"enabled"`
 		Days    int  `json:"numberOfDays"`
@@ -75,12 +76,13 @@ func (w wireRules) rules() (rules, bool) {
 		r.policy.MaxSameRun = within(shape.Digits.Max, pin.MaxDigits)
 	}
 	if shape.Sequences.Enabled {
-		r.policy.MaxSequence = lower(within(shape.Sequences.Up, pin.MaxDigits), within(shape.Sequences.Down, pin.MaxDigits))
+		r.policy.MaxSequence = adapter.Lower(within(shape.Sequences.Up, pin.MaxDigits), within(shape.Sequences.Down, pin.MaxDigits))
 	}
-	if w.OwnNumber {
+	r.policy.RepeatBlock = shape.Patterns
+	if w.OwnNumber || w.Reversed {
 		r.policy.OwnNumber = pin.NotContained
 	}
-	r.policy.Current = w.Previous.Enabled || w.ReversedOld
+	r.policy = adapter.Old(r.policy, max(w.old(), shape.old()), 0)
 	if w.Change.Enabled {
 		r.minAge = time.Duration(within(w.Change.Days, maxDays)) * 24 * time.Hour
 	}
@@ -90,12 +92,12 @@ func (w wireRules) rules() (rules, bool) {
 	return r, r.policy.Validate() == nil
 }
 
-// lower is the lower of two limits of which 0 means none.
-func lower(a, b int) int {
-	if a == 0 || b == 0 {
-		return max(a, b)
+// old is how many earlier codes are refused.
+func (w *wireRules) old() int {
+	if !w.Previous.Enabled && !w.ReversedOld {
+		return 0
 	}
-	return min(a, b)
+	return max(1, w.Previous.Number)
 }
 
 // rulesOf are the rules that hold for a person; nil if none are read, or if star97's

@@ -19,7 +19,7 @@ func TestRulesAreMapped(t *testing.T) {
 		"blockContiguousSequences":{"enabled":true,"numberOfAscendingDigits":3,"numberOfDescendingDigits":3},"length":{"min":6,"max":30}},
 		"expirePasscode":{"enabled":true,"numberOfDays":180},"changePasscode":{"enabled":true,"numberOfDays":1},
 		"blockPreviousPasscodes":{"enabled":true,"numberOfPasscodes":10}}`: {
-			policy: pin.Policy{MinLen: 6, MaxLen: 30, MaxSameRun: 3, MaxSequence: 3, Current: true}, minAge: day,
+			policy: pin.Policy{MinLen: 6, MaxLen: 30, MaxSameRun: 3, MaxSequence: 3, RepeatBlock: true, Current: true, History: 10}, minAge: day,
 		},
 		`{"length":{"min":8,"max":10},"blockUserNumberEnabled":true,"blockReversedUserNumberEnabled":true,
 		"failedAttempts":{"enabled":true,"attempts":5},"blockContiguousSequences":{"enabled":true,"numberOfAscendingDigits":4,"numberOfDescendingDigits":2}}`: {
@@ -28,10 +28,14 @@ func TestRulesAreMapped(t *testing.T) {
 		`{"length":{"min":6,"max":30},"blockReversedOldPasscodeEnabled":true,"blockRepeatedDigits":{"enabled":false,"max":3},
 		"changePasscode":{"enabled":false,"numberOfDays":7},"failedAttempts":{"enabled":false,"attempts":5},
 		"blockContiguousSequences":{"enabled":true,"numberOfAscendingDigits":4}}`: {
-			policy: pin.Policy{MinLen: 6, MaxLen: 30, MaxSequence: 4, Current: true},
+			policy: pin.Policy{MinLen: 6, MaxLen: 30, MaxSequence: 4, Current: true, History: 1},
 		},
 		`{"length":{"min":2,"max":99},"changePasscode":{"enabled":true,"numberOfDays":-3},"blockRepeatedDigits":{"enabled":true,"max":-1}}`: {
 			policy: pin.Policy{MinLen: 2, MaxLen: 30},
+		},
+		`{"length":{"min":6},"blockPreviousPasscodes":{"enabled":true,"numberOfPasscodes":3},"blockReversedUserNumberEnabled":true,
+		"defaultVoicemailPinRules":{"length":{"min":7},"blockPreviousPasscodes":{"enabled":true,"numberOfPasscodes":9}}}`: {
+			policy: pin.Policy{MinLen: 7, OwnNumber: pin.NotContained, Current: true, History: 9},
 		},
 		`{"length":{"min":6}}`: {policy: pin.Policy{MinLen: 6}},
 	} {
