@@ -181,10 +181,10 @@ func TestAStartLeavesAnAdministratorAtWork(t *testing.T) {
 
 func TestTheTrailNamesTheRulesThatAreInForce(t *testing.T) {
 	c := config.Default()
-	require.Equal(t, pin.DefaultPreset, rulesName(c.Policy))
+	require.Regexp(t, `^strong\+[0-9a-f]{8}$`, rulesName(c.Policy))
 	c.Policy.MinLen = 4
 	four := rulesName(c.Policy)
-	require.Regexp(t, `^default\+[0-9a-f]{8}$`, four)
+	require.NotEqual(t, rulesName(config.Default().Policy), four)
 	require.Equal(t, four, rulesName(c.Policy))
 	c.Policy.MinLen = 5
 	require.NotEqual(t, four, rulesName(c.Policy))

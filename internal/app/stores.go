@@ -22,7 +22,6 @@ import (
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
-	"star97/internal/pin"
 	"star97/internal/probe"
 	"star97/internal/sqlkit"
 )
@@ -164,13 +163,10 @@ func claimNode(ctx context.Context, db *sqlkit.DB, node string) error {
 	return err
 }
 
-// rulesName is the preset's name for the audit trail, and where the configuration
-// alters the preset, a mark of the rules as they are.
+// rulesName is the preset's name for the audit trail with a mark of the rules as they
+// are: the configuration may alter them, and another version of the program the preset.
 func rulesName(p config.Policy) string {
-	if preset, ok := pin.Preset(p.Preset); ok && preset == p.Policy {
-		return p.Preset
-	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", p.Policy))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", p.Policy)) // a site's own list shows as its hash
 	return fmt.Sprintf("%s+%x", p.Preset, sum[:4])
 }
 

@@ -50,7 +50,11 @@ func (c *Config) listenTwice(file *strictyaml.File) (all []strictyaml.Problem) {
 		if err != nil || at.Port() == 0 { // told by its owner; a free port each
 			continue
 		}
-		key := l.Network + " " + netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+		network := l.Network
+		if network == "tls" {
+			network = "tcp"
+		}
+		key := network + " " + netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
 		if n, twice := first[key]; twice {
 			all = append(all, file.Problem(fmt.Sprintf("$.sip.listen[%d]", i),
 				fmt.Sprintf("sip.listen[%d] and sip.listen[%d] are the same, %s.", n, i, key), "Remove one of them."))

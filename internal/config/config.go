@@ -80,6 +80,25 @@ type sources struct{ config, plan *strictyaml.File }
 type Policy struct {
 	Preset     string `yaml:"preset"` // a set of rules by name (README); those written beside it replace its own
 	pin.Policy `yaml:",inline"`
+	// BlocklistFile is a file of further codes to refuse, one a line, relative to this one's
+	// folder. Empty: none.
+	BlocklistFile string `yaml:"blocklist_file"`
+}
+
+// readBlocklist reads the file of further codes.
+func (p *Policy) readBlocklist() error {
+	if p.BlocklistFile == "" {
+		return nil
+	}
+	f, err := os.Open(p.BlocklistFile)
+	if err != nil {
+		return fmt.Errorf("blocklist_file: %w", err)
+	}
+	defer f.Close()
+	if p.Listed, err = pin.ReadList(f); err != nil {
+		return fmt.Errorf("blocklist_file: %s: %w", p.BlocklistFile, err)
+	}
+	return nil
 }
 
 // shortestCode is how short a code may be that a telephone sets: whoever may try
@@ -149,7 +168,7 @@ func Load(name string) (Config, []strictyaml.Problem) {
 
 // YAML is the configuration as a file that Load reads to the same, wherever it lies.
 func (c Config) YAML() ([]byte, error) {
-	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder} {
+	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder, &c.Policy.BlocklistFile} {
 		if *name == "" {
 			continue
 		}
@@ -184,7 +203,7 @@ func (c *Config) decode(name string, data []byte) (*strictyaml.File, []strictyam
 
 // resolve takes relative file names from the folder of the configuration.
 func (c *Config) resolve(dir string) {
-	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder} {
+	for _, name := range []*string{&c.Dialplan, &c.Prompts.Folder, &c.Policy.BlocklistFile} {
 		if *name != "" && !filepath.IsAbs(*name) {
 			*name = filepath.Join(dir, *name)
 		}
@@ -214,7 +233,7 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 		{"ledger", c.Ledger.Validate()},
 		{"audit", c.Audit.Validate()},
 		{"prompts", c.Prompts.Validate()},
-		{"policy", c.Policy.validate()},
+		{"policy", errors.Join(c.Policy.validate(), c.Policy.readBlocklist())},
 		{"http", c.HTTP.Validate()},
 		{"log", c.Log.validate()},
 	} {

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/pin"
+)
+
+func TestASitesOwnBlocklistIsRead(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "star97.yaml")
+	require.NoError(t, os.WriteFile(name, []byte("policy:\n  blocklist_file: ours.txt\n"), 0o600))
+	_, found := Load(name)
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].Error(), "star97.yaml:2: policy: blocklist_file: open "+filepath.Join(dir, "ours.txt"))
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte("# of the club\n604817\n6048x7\n"), 0o600))
+	_, found = Load(name)
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].Error(), "ours.txt: line 3")
+	require.NotContains(t, found[0].Error(), "6048")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte("604817\n"), 0o600))
+	c, found := Load(name)
+	require.Empty(t, found)
+	code, err := pin.Parse("604817")
+	require.NoError(t, err)
+	require.Equal(t, pin.Blocklisted, c.Policy.Check(code, pin.Context{}))
+	text, err := c.YAML()
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "604817")
+}
