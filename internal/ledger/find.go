@@ -27,17 +27,19 @@ type Filter struct {
 	Intent       string            // the whole
 }
 
-// where is the filter's condition and its arguments, which begin with $1.
+// where is the filter's condition and its arguments, which begin with $1. A bare seq lets
+// a database walk along the chain from there; +seq makes SQLite take another index.
 func (f Filter) where() (string, []any) {
 	var q query
 	if !f.Since.IsZero() {
-		q.and("at >= %s", f.Since.UnixMicro())
+		q.and("at >= %[1]s AND seq >= (SELECT MIN(+seq) FROM audit WHERE at >= %[1]s)", f.Since.UnixMicro())
 	}
 	if !f.Until.IsZero() {
-		q.and("at < %s", f.Until.UnixMicro())
+		q.and("at < %[1]s AND seq <= (SELECT MAX(+seq) FROM audit WHERE at < %[1]s)", f.Until.UnixMicro())
 	}
 	if f.Mailbox != "" {
-		q.and("(extension <> '' AND extension = %[1]s OR mailbox = %[1]s)", f.Mailbox)
+		q.and(`seq IN (SELECT seq FROM audit WHERE extension <> '' AND extension = %[1]s
+			UNION ALL SELECT seq FROM audit WHERE mailbox <> '' AND mailbox = %[1]s)`, f.Mailbox)
 	}
 	if f.Domain != nil {
 		q.and("domain = %s", strings.ToLower(*f.Domain))
@@ -56,7 +58,7 @@ func (f Filter) where() (string, []any) {
 	if f.Intent != "" {
 		q.and("intent <> '' AND intent = %s", f.Intent)
 	}
-	return strings.Join(append(q.all, "seq > 0"), " AND "), q.args
+	return strings.Join(append(q.all, "+seq > 0"), " AND "), q.args
 }
 
 // literal takes their meaning from the signs of LIKE.
@@ -115,9 +117,7 @@ func (l *Ledger) Find(ctx context.Context, f Filter, most int) iter.Seq2[audit.R
 		where, args := f.where()
 		var first, last sql.NullInt64
 		err := l.db.Read(ctx, func(db *sql.DB) error {
-			return db.QueryRowContext(ctx, fmt.Sprintf(
-				"SELECT MIN(seq), MAX(seq) FROM (SELECT seq FROM audit WHERE %s ORDER BY seq DESC LIMIT %d) AS newest", where, most), args...).
-				Scan(&first, &last)
+			return db.QueryRowContext(ctx, newest(where, most), args...).Scan(&first, &last)
 		})
 		if err != nil {
 			yield(audit.Record{}, err)
@@ -139,6 +139,11 @@ func (l *Ledger) Find(ctx context.Context, f Filter, most int) iter.Seq2[audit.R
 			}
 		}
 	}
+}
+
+// newest asks for the first and the last of the newest records.
+func newest(where string, most int) string {
+	return fmt.Sprintf("SELECT MIN(seq), MAX(seq) FROM (SELECT seq FROM audit WHERE %s ORDER BY seq DESC LIMIT %d) AS newest", where, most)
 }
 
 // Record is one record; false if there is none of that number.

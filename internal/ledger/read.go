@@ -15,6 +15,8 @@ import (
 // file grow.
 const pageRows = 512
 
+const page = "WHERE seq > $1 ORDER BY seq LIMIT $2"
+
 // OpenIntents implements audit.Sink.
 func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, error) {
 	return l.query(ctx, `WHERE intent <> '' AND stage = $1 AND node = $2 AND NOT EXISTS
@@ -27,8 +29,8 @@ func (l *Ledger) OpenIntents(ctx context.Context, node string) ([]audit.Record, 
 func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Record, error] {
 	return func(yield func(audit.Record, error) bool) {
 		for {
-			page, err := l.query(ctx, "WHERE seq > $1 ORDER BY seq LIMIT $2", int64(after), pageRows)
-			for _, r := range page {
+			found, err := l.query(ctx, page, int64(after), pageRows)
+			for _, r := range found {
 				if !yield(r, nil) {
 					return
 				}
@@ -37,7 +39,7 @@ func (l *Ledger) Records(ctx context.Context, after uint64) iter.Seq2[audit.Reco
 			if err != nil {
 				yield(audit.Record{}, err)
 			}
-			if err != nil || len(page) < pageRows {
+			if err != nil || len(found) < pageRows {
 				return
 			}
 		}
@@ -112,11 +114,14 @@ func (l *Ledger) edges(ctx context.Context, last audit.Head) error {
 	return err
 }
 
+// lastChange says stage and outcome as the index audit_done does.
+const lastChange = `WHERE backend = $1 AND mailbox = $2 AND mailbox <> '' AND stage = 2 AND outcome = 1
+	AND action IN ($3, $4) ORDER BY seq DESC LIMIT 1`
+
 // LastChange is the last record of a change, by whomever, that put another code of a
 // mailbox in force; false if the trail knows of none.
 func (l *Ledger) LastChange(ctx context.Context, backend, mailbox string) (audit.Record, bool, error) {
-	found, err := l.query(ctx, `WHERE backend = $1 AND mailbox = $2 AND mailbox <> '' AND stage = 2 AND outcome = 1
-		AND action IN ($3, $4) ORDER BY seq DESC LIMIT 1`, backend, mailbox, int16(audit.Change), int16(audit.Reset))
+	found, err := l.query(ctx, lastChange, backend, mailbox, int16(audit.Change), int16(audit.Reset))
 	if err != nil || len(found) == 0 {
 		return audit.Record{}, false, err
 	}

@@ -95,31 +95,56 @@ func TestTheChainCannotBeAlteredByASlip(t *testing.T) {
 	})
 }
 
-// Whoever may write to the file can drop the triggers; the chain tells.
 // undo takes the triggers away.
 var undo = map[sqlkit.Dialect]string{
 	sqlkit.SQLite:     "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; ",
 	sqlkit.PostgreSQL: "DROP TRIGGER audit_no_change ON audit",
 }
 
+// harm is what somebody does who may write to the database.
+func harm(t *testing.T, l *Ledger, deed string) {
+	t.Helper()
+	require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, before := tx.ExecContext(ctx, undo[l.db.Dialect()])
+		_, err := tx.ExecContext(ctx, deed)
+		return errors.Join(before, err)
+	}))
+}
+
+// zeros is a hash of no record, in both dialects.
+const zeros = "(SELECT prev FROM audit WHERE seq = 1)"
+
+// Whoever may write to the database can drop the triggers; the chain tells.
 func TestTamperingIsFound(t *testing.T) {
+	const row = `, form, at, door, claim, action, stage, outcome, result, node, peer, transport, source, call_id, backend, domain, mailbox,
+		extension, rule, until, target, actor, reason, policy, intent, prev, hash`
 	for deed, says := range map[string]string{
 		"UPDATE audit SET mailbox = 'b2' WHERE seq = 3": "record 3 was altered",
-		"UPDATE audit SET at = at + 1 WHERE seq = 3":    "record 3 was altered",
-		"UPDATE audit SET hash = prev WHERE seq = 3":    "record 3 was altered",
-		"DELETE FROM audit WHERE seq = 3":               "record 3 is missing",
-		"DELETE FROM audit WHERE seq > 3":               "records 4 to 5 are missing",
-		"DELETE FROM audit":                             "records 1 to 5 are missing",
+		"UPDATE audit SET result = 300 WHERE seq = 3":   "record 3 was altered",
+		"UPDATE audit SET door = -1 WHERE seq = 5":      "record 5 was altered",
+		"UPDATE audit SET claim = 1 WHERE seq = 3":      "record 3 was altered",
+		"UPDATE audit SET form = 1 WHERE seq = 3":       "record 3 was altered",
+		"UPDATE audit SET form = 9 WHERE seq = 3":       "record 3 has form 9, which this star97 does not know",
+		"UPDATE audit SET prev = hash WHERE seq = 3":    "record 3 was altered",
+		"UPDATE audit SET seq = seq + 10 WHERE seq = 3": "record 3 is missing",
+		"UPDATE audit SET seq = 99 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 4; UPDATE audit SET seq = 4 WHERE seq = 99": "record 3 was altered",
+		"INSERT INTO audit (seq" + row + ") SELECT 6" + row + " FROM audit WHERE seq = 5":                                          "record 6 was altered",
+		"INSERT INTO audit (seq" + row + ") SELECT -1" + row + " FROM audit WHERE seq = 5":                                         "records that were added stand before the first: 1",
+		"DELETE FROM audit_head":                     "record 1 stands behind the one that was noted as the last",
+		"UPDATE audit_head SET seq = 4":              "record 4 is not the one that was noted",
+		"UPDATE audit_head SET seq = 6":              "records 6 to 6 are missing",
+		"UPDATE audit_head SET hash = " + zeros:      "record 5 is not the one that was noted",
+		"UPDATE audit SET at = at + 1 WHERE seq = 3": "record 3 was altered",
+		"UPDATE audit SET hash = prev WHERE seq = 3": "record 3 was altered",
+		"DELETE FROM audit WHERE seq = 3":            "record 3 is missing",
+		"DELETE FROM audit WHERE seq > 3":            "records 4 to 5 are missing",
+		"DELETE FROM audit":                          "records 1 to 5 are missing",
 	} {
 		t.Run(deed, func(t *testing.T) {
 			onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
 				l := openOn(t, again(), nil)
 				fill(t, l, 5)
-				require.NoError(t, l.submit(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
-					_, before := tx.ExecContext(ctx, undo[l.db.Dialect()])
-					_, err := tx.ExecContext(ctx, deed)
-					return errors.Join(before, err)
-				}))
+				harm(t, l, deed)
 				_, err := l.Verify(t.Context())
 				var b *audit.Break
 				require.ErrorAs(t, err, &b)

@@ -7,6 +7,7 @@ ALTER TABLE audit ADD COLUMN until  BIGINT NOT NULL DEFAULT 0; -- Unix microseco
 ALTER TABLE audit ADD COLUMN target TEXT NOT NULL DEFAULT '';
 CREATE INDEX audit_at ON audit (at);
 CREATE INDEX audit_extension ON audit (extension, seq) WHERE extension <> '';
+CREATE INDEX audit_mailbox ON audit (mailbox, seq) WHERE mailbox <> '';
 -- Deeds that were done to a mailbox: few beside the logins.
 CREATE INDEX audit_done ON audit (backend, mailbox, seq) WHERE mailbox <> '' AND stage = 2 AND outcome = 1;
 
@@ -20,6 +21,7 @@ CREATE TABLE cursors (
 DROP TABLE cursors;
 DROP INDEX audit_at;
 DROP INDEX audit_extension;
+DROP INDEX audit_mailbox;
 DROP INDEX audit_done;
 ALTER TABLE audit DROP COLUMN form;
 ALTER TABLE audit DROP COLUMN claim;
