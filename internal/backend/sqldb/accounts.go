@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"star97/internal/mailbox"
 )
@@ -18,8 +19,8 @@ const (
 )
 
 const selectAccounts = `
-SELECT m.id, m.domain, m.extension, m.name, m.language, m.disabled, m.must_change, m.cannot_change,
-       m.slow, c.mailbox_id IS NULL,
+SELECT m.id, m.domain, m.extension, m.name, m.language, m.mail, m.disabled, m.locked, m.must_change, m.cannot_change,
+       m.slow, c.mailbox_id IS NULL, coalesce(c.set_at, 0),
        coalesce((SELECT string_agg(number, ' ') FROM number WHERE mailbox_id = m.id), '')
 FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id
 `
@@ -97,10 +98,21 @@ func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (fo
 func (s *Store) scan(row interface{ Scan(...any) error }) (mailbox.Account, error) {
 	a := mailbox.Account{Backend: s.name}
 	var numbers string
-	err := row.Scan(&a.ID, &a.Domain, &a.Extension, &a.Name, &a.Language, &a.Flags.Disabled,
-		&a.Flags.MustChange, &a.Flags.CannotChange, &a.Flags.Slow, &a.Flags.NoCode, &numbers)
+	var set int64
+	err := row.Scan(&a.ID, &a.Domain, &a.Extension, &a.Name, &a.Language, &a.Mail, &a.Flags.Disabled, &a.Flags.Locked,
+		&a.Flags.MustChange, &a.Flags.CannotChange, &a.Flags.Slow, &a.Flags.NoCode, &set, &numbers)
 	a.Numbers = tidy(strings.Fields(numbers))
+	s.date(&a, set)
 	return a, err
+}
+
+// date tells of a code's age; set is in Unix milliseconds.
+func (s *Store) date(a *mailbox.Account, set int64) {
+	if a.Flags.NoCode {
+		return
+	}
+	a.Set = time.UnixMilli(set).UTC()
+	s.age.mark(&a.Flags, a.Set, time.Now())
 }
 
 // tidy sorts numbers and drops doubled ones; none are nil.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,6 +24,7 @@ const (
 	maxName     = 200 // bytes
 	maxDomain   = 255 // bytes, RFC 1035 section 2.3.4
 	maxLanguage = 35  // bytes, RFC 5646 section 4.4.1
+	maxMail     = 254 // bytes, RFC 5321 section 4.5.3.1.3 less the angle brackets
 )
 
 // tagShape is RFC 5646 section 2.1 as far as languages of prompts need it. What is
@@ -32,35 +34,42 @@ var tagShape = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 // domainShape is what a host in a SIP URI can be, RFC 3261 section 25.1, and "_".
 var domainShape = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
 
+// mailShape is an address of RFC 5321 section 4.1.2 as far as a mistake can be seen:
+// two parts, and nothing between them that a header would take for something else.
+var mailShape = regexp.MustCompile(`^[^\s@<>(),;:"\\[\]\x00-\x1f\x7f]+@[^\s@<>(),;:"\\\x00-\x1f\x7f]+$`)
+
 // Check tells what Add would refuse of an account whatever else is stored.
-func (s *Store) Check(a mailbox.Account) error { return check(a) }
+func (s *Store) Check(a mailbox.Account) error { return check("add", a) }
 
 // Add makes a mailbox; the domain is kept in lower case. by is the audit trail's.
 func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Actor) (mailbox.Account, error) {
 	const op = "add"
-	if err := check(a); err != nil {
+	if err := check(op, a); err != nil {
 		return mailbox.Account{}, err
 	}
 	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), s.name, strings.ToLower(a.Domain), nil
-	a.Numbers = tidy(a.Numbers)
-	a.Flags.NoCode = code.Empty()
+	a.Numbers, a.Set = tidy(a.Numbers), time.Time{}
+	a.Flags.NoCode, a.Flags.Expired, a.Flags.Expiring = code.Empty(), false, false
 	var fresh record
 	if !code.Empty() {
-		if err := s.pool.Do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &code, s.cost) }); err != nil {
+		keys := s.ring.current(ctx)
+		if err := s.pool.Do(ctx, op, func() { fresh = keys.seal(a.ID, &code, s.cost) }); err != nil {
 			return mailbox.Account{}, err
 		}
 	}
+	at := now()
+	s.date(&a, at)
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := s.numbersAlone(ctx, tx); err != nil {
 			return err
 		}
-		if err := unshared(ctx, tx, a); err != nil {
+		if err := unshared(ctx, tx, op, a); err != nil {
 			return err
 		}
-		if err := insert(ctx, tx, a); err != nil || code.Empty() {
+		if err := insert(ctx, tx, a, at); err != nil || code.Empty() {
 			return err
 		}
-		return put(ctx, tx, a.ID, &fresh)
+		return put(ctx, tx, a.ID, &fresh, at)
 	})
 	if sqlkit.IsUnique(err) {
 		return mailbox.Account{}, mailbox.Fail(op, mailbox.Exists,
@@ -75,8 +84,8 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 // unshared refuses numbers by which a would answer for another mailbox, or another
 // one for a: a call from or for such a number would find two. An own number may
 // be that of several mailboxes.
-func unshared(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
-	if err := unowned(ctx, tx, "add", a); err != nil {
+func unshared(ctx context.Context, tx *sql.Tx, op string, a mailbox.Account) error {
+	if err := unowned(ctx, tx, op, a); err != nil {
 		return err
 	}
 	for _, n := range a.Numbers {
@@ -86,7 +95,7 @@ func unshared(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
 		case err != nil:
 			return err
 		case other != "":
-			return taken("add", "the own number %s of mailbox %s is the extension of another mailbox%s: leave it out",
+			return taken(op, "the own number %s of mailbox %s is the extension of another mailbox%s: leave it out",
 				n, a.Extension, mailbox.InDomain(a.Domain))
 		}
 	}
@@ -123,20 +132,25 @@ func taken(op, format string, args ...any) error {
 	return mailbox.Fail(op, mailbox.Exists, fmt.Errorf(format, args...))
 }
 
-func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
-	at := now()
+func insert(ctx context.Context, tx *sql.Tx, a mailbox.Account, at int64) error {
 	_, err := tx.ExecContext(ctx, `
-INSERT INTO mailbox (id, domain, extension, name, language, disabled, must_change, cannot_change, slow, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		a.ID, a.Domain, a.Extension, a.Name, a.Language,
-		a.Flags.Disabled, a.Flags.MustChange, a.Flags.CannotChange, a.Flags.Slow, at, at)
+INSERT INTO mailbox (id, domain, extension, name, language, mail, disabled, locked, must_change, cannot_change, slow, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		a.ID, a.Domain, a.Extension, a.Name, a.Language, a.Mail,
+		a.Flags.Disabled, a.Flags.Locked, a.Flags.MustChange, a.Flags.CannotChange, a.Flags.Slow, at, at)
+	if err != nil {
+		return err
+	}
+	return insertNumbers(ctx, tx, a)
+}
+
+func insertNumbers(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
 	for _, n := range a.Numbers {
-		if err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES ($1, $2)", a.ID, n); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO number (mailbox_id, number) VALUES ($1, $2)", a.ID, n)
 	}
-	return err
+	return nil
 }
 
 // Remove deletes a mailbox, its numbers and its code. by and reason are the audit trail's.
@@ -152,8 +166,7 @@ func (s *Store) Remove(ctx context.Context, a mailbox.Account, _ mailbox.Actor, 
 }
 
 // check tells the first thing in a that cannot be stored.
-func check(a mailbox.Account) error {
-	const op = "add"
+func check(op string, a mailbox.Account) error {
 	if !isNumber(a.Extension) {
 		return bad(op, mailbox.NotDigits, "the extension must have 1 to %d digits and nothing else", maxNumber)
 	}
@@ -170,11 +183,11 @@ func check(a mailbox.Account) error {
 	case !isDomain(a.Domain):
 		return bad(op, mailbox.PolicyOther, "the domain of mailbox %s is none; write letters, digits, dots and hyphens, as in north.example", a.Extension)
 	}
-	return checkTexts(op, a.Extension, &a.Name, &a.Language)
+	return checkTexts(op, a.Extension, &a.Name, &a.Language, &a.Mail)
 }
 
-// checkTexts tells what is wrong with a name or a language; nil is neither.
-func checkTexts(op, extension string, name, language *string) error {
+// checkTexts tells what is wrong with a name, a language or an address; nil is none.
+func checkTexts(op, extension string, name, language, mail *string) error {
 	if name != nil {
 		switch {
 		case len(*name) > maxName:
@@ -189,6 +202,14 @@ func checkTexts(op, extension string, name, language *string) error {
 			return bad(op, mailbox.TooLong, "the language tag of mailbox %s is longer than %d bytes", extension, maxLanguage)
 		case *language != "" && !tagShape.MatchString(*language):
 			return bad(op, mailbox.PolicyOther, "the language of mailbox %s is no BCP 47 tag; write one like en-US", extension)
+		}
+	}
+	if mail != nil {
+		switch {
+		case len(*mail) > maxMail:
+			return bad(op, mailbox.TooLong, "the mail address of mailbox %s is longer than %d bytes", extension, maxMail)
+		case *mail != "" && (!mailShape.MatchString(*mail) || !utf8.ValidString(*mail)):
+			return bad(op, mailbox.PolicyOther, "the mail address of mailbox %s is none; write it alone, as ann@example.com", extension)
 		}
 	}
 	return nil

@@ -14,13 +14,13 @@ import (
 // a says. by is the audit trail's.
 func (s *Store) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, _ mailbox.Actor) (mailbox.Account, error) {
 	const op = "edit"
-	if err := checkTexts(op, a.Extension, e.Name, e.Language); err != nil {
+	if err := checkTexts(op, a.Extension, e.Name, e.Language, e.Mail); err != nil {
 		return mailbox.Account{}, err
 	}
 	return s.alter(ctx, op, a, `
-UPDATE mailbox SET name = coalesce($1, name), language = coalesce($2, language), disabled = coalesce($3, disabled),
-       slow = coalesce($4, slow), updated_at = $5
-WHERE id = $6`, e.Name, e.Language, e.Disabled, e.Slow, now(), a.ID)
+UPDATE mailbox SET name = coalesce($1, name), language = coalesce($2, language), mail = coalesce($3, mail),
+       disabled = coalesce($4, disabled), locked = coalesce($5, locked), slow = coalesce($6, slow), updated_at = $7
+WHERE id = $8`, e.Name, e.Language, e.Mail, e.Disabled, e.Locked, e.Slow, now(), a.ID)
 }
 
 // SetFlags alters whether a mailbox's owner may and must change the code; what e leaves
@@ -65,6 +65,58 @@ func (s *Store) Renumber(ctx context.Context, a mailbox.Account, extension strin
 		return mailbox.Account{}, fail(op, err)
 	}
 	return altered, nil
+}
+
+// Reassign takes from a mailbox its code and those before it, its own numbers and every
+// state, and gives it the name, address, language, numbers and states that a has. Its
+// extension stays. by and reason are the audit trail's.
+func (s *Store) Reassign(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) (mailbox.Account, error) {
+	const op = "reassign"
+	if err := check(op, a); err != nil {
+		return mailbox.Account{}, err
+	}
+	a.Numbers = tidy(a.Numbers)
+	var altered mailbox.Account
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.numbersAlone(ctx, tx); err != nil {
+			return err
+		}
+		is, err := s.find(ctx, tx, op, a.ID)
+		if err != nil {
+			return err
+		}
+		a.Extension, a.Domain = is.Extension, is.Domain
+		if err := unshared(ctx, tx, op, a); err != nil {
+			return err
+		}
+		if err := reassign(ctx, tx, a); err != nil {
+			return err
+		}
+		altered, err = s.find(ctx, tx, op, a.ID)
+		return err
+	})
+	if err != nil {
+		return mailbox.Account{}, fail(op, err)
+	}
+	return altered, nil
+}
+
+func reassign(ctx context.Context, tx *sql.Tx, a mailbox.Account) error {
+	_, err := tx.ExecContext(ctx, `
+UPDATE mailbox SET name = $1, language = $2, mail = $3, disabled = $4, locked = $5, must_change = $6, cannot_change = $7,
+       slow = $8, updated_at = $9
+WHERE id = $10`, a.Name, a.Language, a.Mail, a.Flags.Disabled, a.Flags.Locked, a.Flags.MustChange, a.Flags.CannotChange,
+		a.Flags.Slow, now(), a.ID)
+	for _, table := range []string{"code", "history", "number"} {
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE mailbox_id = $1", a.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return insertNumbers(ctx, tx, a)
 }
 
 // alter runs a statement that meets the one mailbox and returns it as it is then.

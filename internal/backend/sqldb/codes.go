@@ -4,156 +4,122 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/sqlkit"
 )
 
-// load reads the stored code of a mailbox. denied says why no code can be right
-// there; then the decoy stands in, so that the work and the time are the same.
-func (s *Store) load(ctx context.Context, op, id string) (r record, flags mailbox.Flags, denied, err error) {
-	if id == "" {
-		return s.decoy, flags, mailbox.Fail(op, mailbox.WrongPIN, nil), nil
-	}
-	if err := s.awaitDoubt(ctx, id); err != nil {
-		return r, flags, nil, fail(op, err)
-	}
-	var kid sql.NullString
-	err = s.db.Read(ctx, func(db *sql.DB) error {
-		return db.QueryRowContext(ctx, `
-SELECT m.disabled, m.cannot_change, c.kid, c.salt, c.hash,
-       coalesce(c.memory, 0), coalesce(c.passes, 0), coalesce(c.threads, 0)
-FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = $1`, id).
-			Scan(&flags.Disabled, &flags.CannotChange, &kid, &r.salt, &r.hash,
-				&r.cost.Memory, &r.cost.Passes, &r.cost.Threads)
-	})
-	r.kid = kid.String
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return s.decoy, flags, mailbox.Fail(op, mailbox.NotFound, nil), nil
-	case err != nil:
-		return r, flags, nil, fail(op, err)
-	case !kid.Valid:
-		flags.NoCode = true
-		return s.decoy, flags, mailbox.Fail(op, mailbox.NoCode, nil), nil
-	}
-	if err := r.valid(); err != nil {
-		return r, flags, nil, fail(op, err)
-	}
-	if s.pepper.keys[r.kid] == nil {
-		return r, flags, nil, fail(op, errors.New("the code was made with a pepper key that was not there at the start: restart star97"))
-	}
-	if flags.Disabled {
-		denied = mailbox.Fail(op, mailbox.Disabled, nil)
-	}
-	return r, flags, denied, nil
+// stored is what the database holds of a mailbox's code. Without one that can be right,
+// the decoy stands in the record, so that the work and the time are the same.
+type stored struct {
+	record
+	flags  mailbox.Flags
+	set    time.Time
+	denied error // why no code can be right
 }
 
-// Verify computes one hash, whether the mailbox exists or not.
-func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
-	const op = "verify"
-	r, _, denied, err := s.load(ctx, op, a.ID)
-	if err != nil {
-		return err
+// load reads the stored code of a mailbox.
+func (s *Store) load(ctx context.Context, op, id string) (stored, error) {
+	c := stored{record: s.decoy}
+	if id == "" {
+		c.denied = mailbox.Fail(op, mailbox.WrongPIN, nil)
+		return c, nil
 	}
-	right := false
-	if err := s.pool.Do(ctx, op, func() { right = s.pepper.matches(&r, a.ID, &code) }); err != nil {
-		return err
+	if err := s.awaitDoubt(ctx, id); err != nil {
+		return c, fail(op, err)
 	}
+	var r record
+	var kid sql.NullString
+	var set int64
+	err := s.db.Read(ctx, func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, `
+SELECT m.disabled, m.locked, m.must_change, m.cannot_change, c.kid, c.salt, c.hash,
+       coalesce(c.memory, 0), coalesce(c.passes, 0), coalesce(c.threads, 0), coalesce(c.set_at, 0)
+FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = $1`, id).
+			Scan(&c.flags.Disabled, &c.flags.Locked, &c.flags.MustChange, &c.flags.CannotChange, &kid, &r.salt, &r.hash,
+				&r.cost.Memory, &r.cost.Passes, &r.cost.Threads, &set)
+	})
 	switch {
-	case denied != nil:
-		return denied
-	case !right:
-		return mailbox.Fail(op, mailbox.WrongPIN, nil)
+	case errors.Is(err, sql.ErrNoRows):
+		c.denied = mailbox.Fail(op, mailbox.NotFound, nil)
+		return c, nil
+	case err != nil:
+		return c, fail(op, err)
+	}
+	c.flags.NoCode = !kid.Valid
+	c.denied = deniedBy(op, c.flags)
+	if c.flags.NoCode {
+		return c, nil
+	}
+	r.kid = kid.String
+	c.record, c.set = r, time.UnixMilli(set)
+	s.age.mark(&c.flags, c.set, time.Now())
+	if err := r.valid(); err != nil {
+		return c, fail(op, err)
+	}
+	if s.ring.current(ctx).keys[r.kid] == nil {
+		return c, fail(op, errors.New("the code was made with a pepper key that is not here: copy the pepper from where it was made, or restore it from a backup"))
+	}
+	return c, nil
+}
+
+// deniedBy says for which of its states a mailbox takes no code; nil: for none.
+func deniedBy(op string, f mailbox.Flags) error {
+	switch {
+	case f.Disabled:
+		return mailbox.Fail(op, mailbox.Disabled, nil)
+	case f.Locked:
+		return mailbox.Fail(op, mailbox.Locked, errors.New("an administrator has locked the mailbox; `star97 mailbox unlock` opens it"))
+	case f.NoCode:
+		return mailbox.Fail(op, mailbox.NoCode, nil)
 	}
 	return nil
 }
 
-// errLost is the answer to the compare-and-set of a change that came second.
-var errLost = errors.New("another change came first")
-
-// Change verifies current, then replaces exactly the record that it was verified
-// against: of two changes at the same time one finds its record gone and is
-// refused with WrongPIN, since the code it knew is no longer in force. A journal
-// that cannot be written refuses the change.
-func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
-	const op = "change"
-	if next.Empty() {
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
-	}
-	old, flags, denied, err := s.load(ctx, op, a.ID)
+// Verify computes one hash, whether the mailbox exists or not. A right code whose hash
+// was made with another cost or pepper key than new ones gets a new hash.
+func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
+	const op = "verify"
+	c, err := s.load(ctx, op, a.ID)
 	if err != nil {
-		return mailbox.Refuse(err)
+		return err
 	}
+	keys := s.ring.current(ctx)
 	right := false
 	var fresh record
 	err = s.pool.Do(ctx, op, func() {
-		if right = s.pepper.matches(&old, a.ID, &current); right {
-			fresh = s.pepper.seal(a.ID, &next, s.cost)
+		right = keys.matches(&c.record, a.ID, &code)
+		if right && c.denied == nil && (c.kid != keys.last || c.cost != s.cost) {
+			fresh = keys.seal(a.ID, &code, s.cost)
 		}
 	})
 	switch {
 	case err != nil:
-		return mailbox.Refuse(err)
-	case denied != nil:
-		return mailbox.Refuse(denied)
+		return err
+	case c.denied != nil:
+		return c.denied
 	case !right:
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
-	case flags.CannotChange:
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.CannotChange, nil))
+		return mailbox.Fail(op, mailbox.WrongPIN, nil)
 	}
-	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {
-		if err := replace(ctx, tx, a.ID, &old, &fresh); err != nil || s.journal == nil || at.Intent == "" {
+	if fresh.kid != "" {
+		// Whatever becomes of it: the code is right, and the next time is another try.
+		_ = s.db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := swap(ctx, tx, a.ID, &c.record, &fresh)
 			return err
-		}
-		return s.journal.EndIn(ctx, tx, at.Intent)
-	})))
+		})
+	}
+	return nil
 }
 
-// replace is the change itself. The flags are asked for again: an administrator
-// may have set one since, and then the code was not wrong. The mailbox comes before its
-// code, as in every transaction, so that no two wait for each other.
-func replace(ctx context.Context, tx *sql.Tx, id string, old, fresh *record) error {
-	at := now()
-	done, err := tx.ExecContext(ctx, `
-UPDATE mailbox SET must_change = FALSE, updated_at = $1
-WHERE id = $2 AND NOT disabled AND NOT cannot_change`, at, id)
-	if err != nil {
-		return err
-	}
-	if n, err := done.RowsAffected(); err != nil {
-		return err
-	} else if n != 1 {
-		return unmade(ctx, tx, id)
-	}
-	done, err = tx.ExecContext(ctx, `
-UPDATE code SET kid = $1, salt = $2, hash = $3, memory = $4, passes = $5, threads = $6, set_at = $7
-WHERE mailbox_id = $8 AND kid = $9 AND salt = $10 AND hash = $11`,
-		fresh.kid, fresh.salt, fresh.hash, fresh.cost.Memory, fresh.cost.Passes, fresh.cost.Threads, at,
+// swap puts one record of a code in the place of another and tells of how many.
+func swap(ctx context.Context, tx *sql.Tx, id string, old, fresh *record) (sql.Result, error) {
+	return tx.ExecContext(ctx, `
+UPDATE code SET kid = $1, salt = $2, hash = $3, memory = $4, passes = $5, threads = $6
+WHERE mailbox_id = $7 AND kid = $8 AND salt = $9 AND hash = $10`,
+		fresh.kid, fresh.salt, fresh.hash, fresh.cost.Memory, fresh.cost.Passes, fresh.cost.Threads,
 		id, old.kid, old.salt, old.hash)
-	if err != nil {
-		return err
-	}
-	return one(done, mailbox.Fail("change", mailbox.WrongPIN, errLost))
-}
-
-// unmade says why replace met no mailbox.
-func unmade(ctx context.Context, tx *sql.Tx, id string) error {
-	const op = "change"
-	var disabled, cannotChange bool
-	err := tx.QueryRowContext(ctx, "SELECT disabled, cannot_change FROM mailbox WHERE id = $1", id).Scan(&disabled, &cannotChange)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return mailbox.Fail(op, mailbox.NotFound, nil)
-	case err != nil:
-		return err
-	case disabled:
-		return mailbox.Fail(op, mailbox.Disabled, nil)
-	case cannotChange:
-		return mailbox.Fail(op, mailbox.CannotChange, nil)
-	}
-	return mailbox.Fail(op, mailbox.Unavailable, errLost) // it was there again a moment later
 }
 
 // Reset puts next in force whatever was there. by and reason are the audit
@@ -163,8 +129,9 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	if next.Empty() {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}
+	keys := s.ring.current(ctx)
 	var fresh record
-	if err := s.pool.Do(ctx, op, func() { fresh = s.pepper.seal(a.ID, &next, s.cost) }); err != nil {
+	if err := s.pool.Do(ctx, op, func() { fresh = keys.seal(a.ID, &next, s.cost) }); err != nil {
 		return mailbox.Refuse(err)
 	}
 	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {
@@ -175,19 +142,28 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 		if err := one(done, mailbox.Fail(op, mailbox.NotFound, nil)); err != nil {
 			return err
 		}
-		return put(ctx, tx, a.ID, &fresh)
+		if err := s.keep(ctx, tx, a.ID); err != nil {
+			return err
+		}
+		return put(ctx, tx, a.ID, &fresh, now())
 	})))
 }
 
 // put stores a code where there may or may not be one.
-func put(ctx context.Context, tx *sql.Tx, id string, r *record) error {
-	_, err := tx.ExecContext(ctx, `
-INSERT INTO code (mailbox_id, kid, salt, hash, memory, passes, threads, set_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+func put(ctx context.Context, tx *sql.Tx, id string, r *record, at int64) error {
+	_, err := tx.ExecContext(ctx, insertCode+`
 ON CONFLICT (mailbox_id) DO UPDATE SET kid = excluded.kid, salt = excluded.salt, hash = excluded.hash,
-    memory = excluded.memory, passes = excluded.passes, threads = excluded.threads, set_at = excluded.set_at`,
-		id, r.kid, r.salt, r.hash, r.cost.Memory, r.cost.Passes, r.cost.Threads, now())
+    memory = excluded.memory, passes = excluded.passes, threads = excluded.threads, set_at = excluded.set_at`, r.row(id, at)...)
 	return err
+}
+
+const insertCode = `
+INSERT INTO code (mailbox_id, kid, salt, hash, memory, passes, threads, set_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) `
+
+// row are the values of insertCode.
+func (r *record) row(id string, at int64) []any {
+	return []any{id, r.kid, r.salt, r.hash, r.cost.Memory, r.cost.Passes, r.cost.Threads, at}
 }
 
 // result tells the three ends of a write apart: committed, not changed, and a

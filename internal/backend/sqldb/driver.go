@@ -44,6 +44,7 @@ func (o Options) Declared() mailbox.Traits {
 		System: "the embedded store", Check: mailbox.Native, Proof: mailbox.ByTransaction,
 		Can: []mailbox.Ability{
 			mailbox.CanList, mailbox.CanReset, mailbox.CanFlag, mailbox.CanAdd, mailbox.CanEdit, mailbox.CanRenumber,
+			mailbox.CanReassign,
 		},
 		Flags: true, AtRest: "argon2id over a peppered HMAC",
 	}

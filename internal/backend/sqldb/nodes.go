@@ -6,15 +6,12 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
-	"maps"
-	"slices"
 
 	"star97/internal/sqlkit"
 )
 
 // agree makes sure that the pepper file is the one of the other nodes: a code that one
-// of them has made must be right at all. A key of this node that the database does not
-// know yet is made known. An embedded database has no other nodes.
+// of them has made must be right at all. The key for new codes is made known. An embedded database has no other nodes.
 func (s *Store) agree(ctx context.Context, p *pepper) error {
 	if s.db.Dialect() == sqlkit.SQLite {
 		return nil
@@ -30,21 +27,17 @@ func (s *Store) agree(ctx context.Context, p *pepper) error {
 		for kid, proof := range known {
 			key := p.keys[kid]
 			if key == nil {
-				return s.lacks(p.path, kid)
+				return s.lacks(p, kid)
 			}
 			if !hmac.Equal(proof, proofOf(key, kid)) {
-				return fmt.Errorf("the pepper file %s has another key %s than the other nodes of the database %s: copy the file from one of them", p.path, kid, s.db.Path())
+				return fmt.Errorf("%s has another key %s than the other nodes of the database %s: copy it from one of them", p.title, kid, s.db.Path())
 			}
 		}
-		for _, kid := range slices.Sorted(maps.Keys(p.keys)) {
-			if known[kid] != nil {
-				continue
-			}
-			if _, err := tx.ExecContext(ctx, "INSERT INTO pepper (kid, proof) VALUES ($1, $2)", kid, proofOf(p.keys[kid], kid)); err != nil {
-				return err
-			}
+		if known[p.last] != nil {
+			return nil
 		}
-		return nil
+		_, err = tx.ExecContext(ctx, "INSERT INTO pepper (kid, proof) VALUES ($1, $2)", p.last, proofOf(p.keys[p.last], p.last))
+		return err
 	})
 }
 

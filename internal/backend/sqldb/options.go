@@ -1,22 +1,26 @@
 package sqldb
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"time"
 
 	"star97/internal/sqlkit"
+	"star97/internal/strictyaml"
 )
 
 // Options of the embedded store. Relative paths are taken from the data folder, see In.
 type Options struct {
 	Database   sqlkit.Options `yaml:"database"`    // path defaults to star97.db
 	PepperFile string         `yaml:"pepper_file"` // default: pepper beside the database
-	Cost       Cost           `yaml:"cost"`        // of new hashes; old ones keep theirs
+	Pepper     PepperSource   `yaml:"pepper"`      // where the pepper comes from instead of a file
+	Cost       Cost           `yaml:"cost"`        // of new hashes; an old one is made anew at the next right code
 	Workers    int            `yaml:"workers"`     // hashes at a time, 0-256; 0, the default: one a core
 	Queue      int            `yaml:"queue"`       // callers that may wait for a worker, 0-10000, default 128
 	QueueWait  time.Duration  `yaml:"queue_wait"`  // longest wait for a worker, 10ms-1m, default 3s
+	Age        Age            `yaml:",inline"`
 	// Rehearsal lets Cost be as low as argon2id allows: for simulations, whose codes
 	// are nobody's.
 	Rehearsal bool `yaml:"-"`
@@ -57,7 +61,7 @@ func (o Options) Validate() error {
 	if err := o.Database.Validate(); err != nil {
 		return fmt.Errorf("database.%w", err)
 	}
-	return o.validateHashing()
+	return errors.Join(o.validateHashing(), o.Age.Validate(), strictyaml.Under("pepper", o.Pepper.Validate()))
 }
 
 func (o Options) validateHashing() error {

@@ -46,7 +46,7 @@ func TestFirstStartsAtOnceAgreeOnThePepper(t *testing.T) {
 	all.Wait()
 	for i := range peppers {
 		require.NoError(t, errs[i])
-		require.Equal(t, peppers[0], peppers[i])
+		require.Equal(t, peppers[0].keys, peppers[i].keys)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestPepperFilesThatAreRefused(t *testing.T) {
 func TestALostPepperIsNotPaperedOver(t *testing.T) {
 	o := cheapOptions(t.TempDir())
 	s := openStore(t, o)
-	kid := s.pepper.last
+	kid := s.ring.now.Load().last
 	a := add(t, s, mailbox.Account{Extension: "4001"}, conformance.Code(t, "482915"))
 	require.NoError(t, s.Close())
 	kept, err := os.ReadFile(o.pepperFile())
@@ -122,7 +122,7 @@ func TestASecondKeyServesNewCodes(t *testing.T) {
 	first, second := conformance.Code(t, "482915"), conformance.Code(t, "739164")
 	a := add(t, s, mailbox.Account{Extension: "4001"}, first)
 	b := add(t, s, mailbox.Account{Extension: "4002"}, first)
-	oldKid := s.pepper.last
+	oldKid := s.ring.now.Load().last
 	require.NoError(t, s.Close())
 
 	f, err := os.OpenFile(o.pepperFile(), os.O_APPEND|os.O_WRONLY, 0)

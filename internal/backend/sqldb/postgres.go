@@ -19,10 +19,12 @@ const PostgresName = "postgres"
 type PostgresOptions struct {
 	Server     sqlkit.PostgresOptions `yaml:"server"`      // where the database is
 	PepperFile string                 `yaml:"pepper_file"` // the same on every node, in the data folder if relative, default pepper; the first node makes it
-	Cost       Cost                   `yaml:"cost"`        // of new hashes; old ones keep theirs
+	Pepper     PepperSource           `yaml:"pepper"`      // where the pepper comes from instead of a file
+	Cost       Cost                   `yaml:"cost"`        // of new hashes; an old one is made anew at the next right code
 	Workers    int                    `yaml:"workers"`     // hashes at a time, 0-256; 0, the default: one a core
 	Queue      int                    `yaml:"queue"`       // callers that may wait for a worker, 0-10000, default 128
 	QueueWait  time.Duration          `yaml:"queue_wait"`  // longest wait for a worker, 10ms-1m, default 3s
+	Age        Age                    `yaml:",inline"`
 	// Rehearsal lets Cost be as low as argon2id allows: for simulations, whose codes
 	// are nobody's.
 	Rehearsal bool `yaml:"-"`
@@ -58,12 +60,13 @@ func (o PostgresOptions) File() string { return "" }
 
 // Validate tells what is out of its range.
 func (o PostgresOptions) Validate() error {
-	return errors.Join(strictyaml.Under("server", o.Server.Validate()), o.hashing().validateHashing())
+	return errors.Join(strictyaml.Under("server", o.Server.Validate()), o.hashing().validateHashing(),
+		o.Age.Validate(), strictyaml.Under("pepper", o.Pepper.Validate()))
 }
 
 // hashing is what the store shares with the embedded one.
 func (o PostgresOptions) hashing() Options {
-	return Options{Cost: o.Cost, Workers: o.Workers, Queue: o.Queue, QueueWait: o.QueueWait, Rehearsal: o.Rehearsal}
+	return Options{Cost: o.Cost, Workers: o.Workers, Queue: o.Queue, QueueWait: o.QueueWait, Age: o.Age, Rehearsal: o.Rehearsal}
 }
 
 // Open opens the store and, at the first start of the first node, makes its pepper file.
@@ -86,7 +89,7 @@ func (o PostgresOptions) open(ctx context.Context) (*Store, error) {
 	}
 	s := newStore(db, o.hashing())
 	s.name, s.traits = PostgresName, o.Declared()
-	return s.prepared(ctx, o.pepperFile())
+	return s.prepared(ctx, o.pepperFile(), o.Pepper)
 }
 
 func (o PostgresOptions) pepperFile() string {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"star97/internal/hashpool"
@@ -28,18 +29,20 @@ const Name = "sqlite"
 var migrations embed.FS
 
 // Store is a mailbox.Store on one SQLite file, or on a database of a PostgreSQL server
-// that several nodes share. It is also a mailbox.Lister, Resetter, Admin, Editor,
-// Flagger and Renumberer.
+// that several nodes share. It is also a mailbox.Lister, Resetter, Granter, Admin,
+// Editor, Flagger, Renumberer and Reassigner.
 type Store struct {
-	name    string // Account.Backend
-	traits  mailbox.Traits
-	db      *sqlkit.DB
-	pepper  *pepper
-	pool    *hashpool.Pool
-	cost    Cost
-	doubts  doubts
-	decoy   record // stands in for the code of a mailbox that has none
-	journal Journal
+	name     string // Account.Backend
+	traits   mailbox.Traits
+	db       *sqlkit.DB
+	ring     keyring
+	pool     *hashpool.Pool
+	cost     Cost
+	age      Age
+	remember atomic.Int32 // how many former codes are kept and refused
+	doubts   doubts
+	decoy    record // stands in for the code of a mailbox that has none
+	journal  Journal
 }
 
 // Journal records the end of a change within the transaction that makes it.
@@ -66,6 +69,8 @@ var (
 	_ mailbox.Editor     = (*Store)(nil)
 	_ mailbox.Flagger    = (*Store)(nil)
 	_ mailbox.Renumberer = (*Store)(nil)
+	_ mailbox.Granter    = (*Store)(nil)
+	_ mailbox.Reassigner = (*Store)(nil)
 )
 
 // Open opens or makes the database and, at the first start, its pepper file.
@@ -84,24 +89,24 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := newStore(db, o)
 	s.name, s.traits = Name, o.Declared()
-	return s.prepared(ctx, o.pepperFile())
+	return s.prepared(ctx, o.pepperFile(), o.Pepper)
 }
 
 // newStore takes what is not the database's from o.
 func newStore(db *sqlkit.DB, o Options) *Store {
-	return &Store{db: db, pool: hashpool.New(o.workers(), o.Queue, o.QueueWait), cost: o.Cost}
+	return &Store{db: db, pool: hashpool.New(o.workers(), o.Queue, o.QueueWait), cost: o.Cost, age: o.Age}
 }
 
 // prepared returns s ready for use, or closes it.
-func (s *Store) prepared(ctx context.Context, pepperFile string) (*Store, error) {
-	if err := s.prepare(ctx, pepperFile); err != nil {
+func (s *Store) prepared(ctx context.Context, pepperFile string, from PepperSource) (*Store, error) {
+	if err := s.prepare(ctx, pepperFile, from); err != nil {
 		s.db.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Store) prepare(ctx context.Context, pepperFile string) error {
+func (s *Store) prepare(ctx context.Context, pepperFile string, from PepperSource) error {
 	files, err := fs.Sub(migrations, "migrations/"+string(s.db.Dialect()))
 	if err != nil {
 		return err
@@ -109,46 +114,17 @@ func (s *Store) prepare(ctx context.Context, pepperFile string) error {
 	if err := s.db.Migrate(ctx, "mailbox", files); err != nil {
 		return err
 	}
-	if s.pepper, err = s.loadPepper(ctx, pepperFile); err != nil {
+	if err := s.openPepper(ctx, pepperFile, from); err != nil {
 		return err
 	}
-	if err := s.agree(ctx, s.pepper); err != nil {
-		return err
-	}
-	s.decoy = record{kid: s.pepper.last, salt: make([]byte, saltSize), hash: make([]byte, hashSize), cost: s.cost}
+	s.decoy = record{kid: s.ring.now.Load().last, salt: make([]byte, saltSize), hash: make([]byte, hashSize), cost: s.cost}
 	rand.Read(s.decoy.salt)
 	rand.Read(s.decoy.hash)
 	return nil
 }
 
-// loadPepper reads the pepper file and makes sure that it fits the stored codes.
-// It makes a new file only for a database without codes: a lost pepper is a lost
-// code for everybody, and must be said instead of papered over.
-func (s *Store) loadPepper(ctx context.Context, path string) (*pepper, error) {
-	kids, err := s.kids(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := readPepper(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if len(kids) > 0 {
-			return nil, fmt.Errorf("the database %s holds codes, but their pepper file %s is missing: %s", s.db.Path(), path, s.regain())
-		}
-		p, err = makePepper(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, kid := range kids {
-		if p.keys[kid] == nil {
-			return nil, s.lacks(path, kid)
-		}
-	}
-	return p, nil
-}
-
-func (s *Store) lacks(path, kid string) error {
-	return fmt.Errorf("the database %s holds codes made with pepper key %s, which the pepper file %s lacks: %s", s.db.Path(), kid, path, s.regain())
+func (s *Store) lacks(p *pepper, kid string) error {
+	return fmt.Errorf("the database %s holds codes made with pepper key %s, which %s lacks: %s", s.db.Path(), kid, p.title, s.regain())
 }
 
 // regain says where the right pepper file is.
@@ -161,8 +137,8 @@ func (s *Store) regain() string {
 
 // kidsOf finds the ids of the pepper keys that the codes need.
 var kidsOf = map[sqlkit.Dialect]string{
-	sqlkit.SQLite:     "SELECT DISTINCT kid FROM code",
-	sqlkit.PostgreSQL: "SELECT kid FROM code UNION SELECT kid FROM pepper",
+	sqlkit.SQLite:     "SELECT kid FROM code UNION SELECT kid FROM history",
+	sqlkit.PostgreSQL: "SELECT kid FROM code UNION SELECT kid FROM history UNION SELECT kid FROM pepper",
 }
 
 func (s *Store) kids(ctx context.Context) (kids []string, err error) {

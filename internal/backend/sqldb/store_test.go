@@ -62,7 +62,7 @@ func TestTheDatabaseHoldsNoCodeAndNoPepper(t *testing.T) {
 	for i := range len(codes) - 1 {
 		require.Equal(t, mailbox.Proved(), s.Change(t.Context(), a, conformance.Code(t, codes[i]), conformance.Code(t, codes[i+1]), at))
 	}
-	key := s.pepper.keys[s.pepper.last]
+	key := s.ring.now.Load().keys[s.ring.now.Load().last]
 	for range 2 { // with the write-ahead log, then after it was written back
 		files, err := filepath.Glob(o.Database.Path + "*")
 		require.NoError(t, err)
@@ -111,6 +111,7 @@ func TestReplaceAsksAgainInsideItsTransaction(t *testing.T) {
 		reason    mailbox.Code
 	}{
 		"disabled meanwhile":        {"UPDATE mailbox SET disabled = 1 WHERE id = ?", mailbox.Disabled},
+		"locked meanwhile":          {"UPDATE mailbox SET locked = 1 WHERE id = ?", mailbox.Locked},
 		"made unchangeable":         {"UPDATE mailbox SET cannot_change = 1 WHERE id = ?", mailbox.CannotChange},
 		"removed meanwhile":         {"DELETE FROM mailbox WHERE id = ?", mailbox.NotFound},
 		"code taken away meanwhile": {"DELETE FROM code WHERE mailbox_id = ?", mailbox.WrongPIN},
@@ -120,12 +121,12 @@ func TestReplaceAsksAgainInsideItsTransaction(t *testing.T) {
 			s := openStore(t, cheapOptions(t.TempDir()))
 			code, next := conformance.Code(t, "482915"), conformance.Code(t, "739164")
 			a := add(t, s, mailbox.Account{Extension: "4001"}, code)
-			old, _, denied, err := s.load(t.Context(), "change", a.ID)
-			require.NoError(t, errors.Join(denied, err))
-			fresh := s.pepper.seal(a.ID, &next, cheap)
+			old, err := s.load(t.Context(), "change", a.ID)
+			require.NoError(t, errors.Join(old.denied, err))
+			fresh := s.ring.now.Load().seal(a.ID, &next, cheap)
 			spoil(t, s, c.statement, a.ID)
 			r := result("change", s.db.Write(t.Context(), func(tx *sql.Tx) error {
-				return replace(t.Context(), tx, a.ID, &old, &fresh)
+				return s.replace(t.Context(), tx, renewal{op: "change", id: a.ID}, &old, &fresh)
 			}))
 			require.Equal(t, mailbox.Refused, r.Outcome)
 			require.Equal(t, c.reason, r.Reason, "a right code is not told as a wrong one")
