@@ -1,10 +1,10 @@
 package sqldb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -50,22 +50,27 @@ func (o PepperSource) read(ctx context.Context) (*pepper, error) {
 	words := strings.Fields(o.Command)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.WaitDelay = time.Second
-	var out bounded
-	cmd.Stdout = &out
-	if err := cmd.Run(); err != nil {
+	text, err := output(cmd, cancel)
+	if err != nil {
 		return nil, fmt.Errorf("the command %s, which is to print the pepper, failed: %w: run it by hand as star97's user", words[0], err)
 	}
-	return parsePepper("the output of "+words[0], words[0], out.Bytes())
+	return parsePepper("the output of "+words[0], words[0], text)
 }
 
-// bounded keeps what is needed to see that there is too much.
-type bounded struct{ bytes.Buffer }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxPepper+1 {
-		return 0, errors.New("it prints too much")
+// output is what a command prints; one that prints too much is stopped.
+func output(cmd *exec.Cmd, stop func()) ([]byte, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
 	}
-	return b.Buffer.Write(p)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(out, maxPepper+1))
+	if len(text) > maxPepper {
+		stop()
+	}
+	return text, errors.Join(err, cmd.Wait())
 }
 
 // keyring is the pepper of a running Store. A file that was replaced by one with more
