@@ -201,6 +201,7 @@ var because = [numActions][numStates]string{
 	askWhole:        {Leaving: tooOften},
 	sayInvalid:      {Leaving: tooOften},
 	bePatient:       {Leaving: "too long"},
+	explainClosed:   {AccessCode: "locked by wrong codes, help is offered"},
 	sayWrong:        {OneTimeCode: "one-time code", Leaving: "last try"},
 	mustChange:      {Leaving: "one-time code, not allowed"},
 	sayNoChoice:     {Leaving: "no menu, or must change"},

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"time"
+
 	"star97/internal/mailbox"
 	"star97/internal/prompt"
 )
@@ -46,9 +48,33 @@ func (m *machine) sendCode() StateID {
 // offersHelp tells whether an owner may have a one-time code instead of the code. Who
 // cannot change the code has no use for one.
 func (m *machine) offersHelp() bool {
-	a, after := m.account, min(forgottenAfter, m.layout.limits.WrongCodes-1)
-	return m.forgotten && !m.oneTime && m.door == mailbox.OwnDoor && m.wrong > 0 && int(m.wrong) >= after &&
+	a := m.account
+	return m.forgotten && !m.oneTime && m.door == mailbox.OwnDoor && m.wrong > 0 && m.wrong >= m.beforeHelp() &&
 		a != nil && !a.Flags.CannotChange
+}
+
+// beforeHelp is how many wrong codes come before the offer.
+func (m *machine) beforeHelp() uint8 {
+	return uint8(min(forgottenAfter, m.layout.limits.WrongCodes-1))
+}
+
+// mayUnlock tells whether an owner whom wrong codes have locked out is offered help now:
+// a one-time code opens the mailbox again. It counts as wrong codes enough for that.
+func (m *machine) mayUnlock() bool {
+	if m.at != Verifying || m.claim != mailbox.ByCode {
+		return false
+	}
+	m.wrong = max(m.wrong+1, m.beforeHelp())
+	return m.offersHelp() && int(m.wrong) < m.layout.limits.WrongCodes
+}
+
+func (m *machine) unlock(retry time.Duration) StateID {
+	m.current.Wipe()
+	m.dropAhead()
+	if when := callAgain(retry); when != "" {
+		return m.enter(AccessCode, prompt.Locked, when, prompt.ForgottenOffer)
+	}
+	return m.enter(AccessCode, prompt.Locked, prompt.ForgottenOffer)
 }
 
 // isForgotten tells what was typed from a code: exactly 1, after the offer.

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
@@ -32,7 +33,8 @@ type call struct {
 	due     []event
 	dials   stage.Transfers
 	said    []sentence
-	cursor  int // sentences before it were matched by hear
+	cursor  int    // sentences before it were matched by hear
+	chosen  string // spelled last
 }
 
 // event is due at a time. what tells which running thing it belongs to.
@@ -124,6 +126,14 @@ func (c *call) perform(fx flow.Effect) {
 			at = c.entered + beat(at-c.entered)
 		}
 		c.add(event{at, "store", e})
+	case flow.Choose:
+		code, err := c.state.Choose(rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		c.add(event{c.now, "store", flow.Event{Kind: flow.Chosen, Step: fx.Step, Choice: code}})
+	case flow.Send:
+		c.store.send()
 	case flow.Transfer:
 		c.transfer(fx)
 	case flow.Limit:
@@ -148,11 +158,22 @@ func (c *call) say(fx flow.Effect) {
 		if id == "" {
 			break
 		}
-		c.said = append(c.said, sentence{id: string(id), in: cmp.Or(fx.Language, "en-US"), from: at, to: at + sentenceTime})
-		at += sentenceTime
+		at = c.sentence(id, fx.Language, at)
+		if id == prompt.ChosenCode {
+			c.chosen = digits(fx.Spell)
+			for _, d := range []byte(c.chosen) {
+				at = c.sentence(prompt.Digit(d), fx.Language, at)
+			}
+		}
 	}
 	c.add(event{c.now, "phrase", flow.Event{Kind: flow.Started, Step: fx.Step}})
 	c.add(event{at, "phrase", flow.Event{Kind: flow.Spoken, Step: fx.Step}})
+}
+
+// sentence is said from then on; it returns when it ends.
+func (c *call) sentence(id prompt.ID, language string, at time.Duration) time.Duration {
+	c.said = append(c.said, sentence{id: string(id), in: cmp.Or(language, "en-US"), from: at, to: at + sentenceTime})
+	return at + sentenceTime
 }
 
 func (c *call) add(e event) { c.due = append(c.due, e) }

@@ -23,8 +23,11 @@ func (m *machine) closed(e *Event) StateID {
 	}
 	switch code {
 	case mailbox.Locked:
-		if flags.Locked {
+		switch {
+		case flags.Locked:
 			return m.leave(EndLocked, prompt.LockedByAdministrator, prompt.HelpDesk, prompt.Goodbye)
+		case m.mayUnlock():
+			return m.unlock(e.Retry)
 		}
 		return m.leaveUntil(EndLocked, prompt.Locked, e.Retry)
 	case mailbox.NoCode:

@@ -120,6 +120,12 @@ func (c *call) given(args []string) error {
 		c.start.Language = args[1]
 	case "slow":
 		c.start.Slow = true
+	case "forgotten":
+		c.start.Forgotten = true
+	case "first-use":
+		c.start.FirstUse = true
+	case "one-time":
+		c.start.OneTime = true
 	case "mailbox":
 		c.store.set(args[1], args[2:])
 	case "mailbox-language":
@@ -133,7 +139,7 @@ func (c *call) given(args []string) error {
 }
 
 func (c *call) press(args []string) error {
-	keys, err := script.Keys(args, stage.Value(c.store.account.Extension))
+	keys, err := script.Keys(args, c.value)
 	if c.gone || c.end != 0 {
 		return fmt.Errorf("the call is over")
 	}
@@ -142,6 +148,17 @@ func (c *call) press(args []string) error {
 		c.advance(c.now + keyTime)
 	}
 	return err
+}
+
+// value fills in a placeholder: what the caller knows of codes by now.
+func (c *call) value(name string) (string, bool) {
+	switch name {
+	case "chosen":
+		return c.chosen, c.chosen != ""
+	case "one-time":
+		return stage.Codes[name], c.store.sent
+	}
+	return stage.Value(c.store.account.Extension)(name)
 }
 
 func (c *call) hear(ids []string) error {

@@ -15,6 +15,8 @@ type fakeStore struct {
 	absent  bool
 	caller  string // asserted identity; empty: the mailbox's own
 	code    string
+	sent    bool // a one-time code
+	proved  bool // it was typed
 	answers stage.Answers
 	pending map[uint32]string // changes under way, by step: the code they set
 }
@@ -39,6 +41,12 @@ func (s *fakeStore) done(e flow.Event) {
 		delete(s.pending, e.Step)
 		s.code = next
 	}
+}
+
+// send counts a one-time code that was asked for.
+func (s *fakeStore) send() {
+	s.answers.Take("send")
+	s.sent = !s.absent
 }
 
 // answer is what the store says to an effect, and how long it takes.
@@ -131,6 +139,14 @@ func (s *fakeStore) verify(how []string, fx flow.Effect) mailbox.Code {
 		return mailbox.NotFound
 	case s.account.Flags.Disabled:
 		return mailbox.Disabled
+	case s.account.Flags.Locked:
+		return mailbox.Locked
+	case fx.Claim == mailbox.ByOneTime:
+		if s.proved = s.sent && digits(fx.Code) == stage.Codes["one-time"]; !s.proved {
+			return mailbox.WrongPIN
+		}
+		s.sent = false
+		return mailbox.OK
 	case s.account.Flags.NoCode:
 		return mailbox.NoCode
 	case digits(fx.Code) != s.code:
@@ -145,8 +161,16 @@ func (s *fakeStore) change(how []string, fx flow.Effect) mailbox.Result {
 		return mailbox.Result{Outcome: mailbox.Unknown, Reason: mailbox.OutcomeUnknown}
 	case how[0] == "refused":
 		return mailbox.Result{Outcome: mailbox.Refused, Reason: reason(how)}
-	case digits(fx.Code) != s.code:
-		return mailbox.Result{Outcome: mailbox.Refused, Reason: mailbox.WrongPIN}
+	}
+	right := digits(fx.Code) == s.code
+	switch fx.Claim {
+	case mailbox.ByOneTime:
+		right = s.proved
+	case mailbox.ByFirstUse:
+		right = s.account.Flags.NoCode
+	}
+	if !right {
+		return mailbox.Refuse(mailbox.WrongPIN)
 	}
 	return mailbox.Proved()
 }

@@ -144,7 +144,7 @@ var table = [numStates][numSignals]rule{
 		evRight:    {openMenu, to(MainMenu, NewCode, Leaving)},
 		evMust:     {mustChange, to(NewCode, Leaving)},
 		evWrong:    {sayWrong, to(AccessCode, OneTimeCode, Leaving)},
-		evClosed:   {explainClosed, to(Leaving)},
+		evClosed:   {explainClosed, to(AccessCode, Leaving)},
 		evFirst:    {beginCode, to(NewCode)},
 		evLimit:    {timeUp, to(Verifying)},
 		evGrace:    {sayTimeUp, to(Leaving)},
