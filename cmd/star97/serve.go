@@ -46,7 +46,7 @@ func serve(cmd *cobra.Command, c config.Config, s site, example bool) (err error
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP) // also while starting and draining, when nobody takes it: it ends no calls
 	log, level := newLogger(cmd.ErrOrStderr(), c.Log)
-	stores, err := app.OpenStores(ctx, c, s.data)
+	stores, err := app.OpenWith(ctx, c, s.data, app.Seams{Log: log})
 	if err != nil {
 		return exitError{1, err}
 	}

@@ -18,6 +18,7 @@ import (
 	"star97/internal/dialplan"
 	"star97/internal/ledger"
 	"star97/internal/lockout"
+	"star97/internal/mailbox"
 	"star97/internal/media"
 	"star97/internal/metrics"
 	"star97/internal/prompt"
@@ -116,7 +117,7 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) (err
 // serve is Serve once everything that is read at the start was read.
 func (s *service) serve(ctx context.Context) error {
 	c := *s.inForce.Load()
-	site, err := siteOf(c, s.Voice)
+	site, err := siteOf(c, s.Voice, s.stores)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (s *service) serve(ctx context.Context) error {
 	defer s.engine.Close()
 	store := watched{s.stores.Trail, s.count}
 	s.calls = call.New(call.Deps{
-		Store: store, Notes: store, Log: s.Log, Ended: func(end call.Record) { countCall(s.count, end) },
+		Store: store, Notes: store, Sender: s.sender(), Log: s.Log, Ended: s.callEnded,
 	}, c.Call)
 	s.server, err = uas.New(c.SIP, uas.Deps{
 		Media: s.engine, Plan: c.Plan, Calls: s.calls.With(site), Log: s.Log, Metrics: s.count, ListenPacket: s.ListenPacket,
@@ -143,10 +144,40 @@ func (s *service) serve(ctx context.Context) error {
 	return s.run(ctx)
 }
 
+// sender sends one-time codes; nil: there is no way for them.
+func (s *service) sender() mailbox.Sender {
+	if !s.stores.carries {
+		return nil
+	}
+	return s.stores.Trail
+}
+
+// callEnded counts a call, and has its owner told soon of what became of the code.
+func (s *service) callEnded(end call.Record) {
+	countCall(s.count, end)
+	if n := s.stores.Notifier; n != nil && end.Change != call.NoChange {
+		n.Wake()
+	}
+}
+
+// notify tells owners until the returned function is called, which waits for the last
+// notices.
+func (s *service) notify() (stop func()) {
+	if s.stores.Notifier == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	told := make(chan struct{})
+	// Started by run; stops when its function is called and what is due was tried.
+	go func() { defer close(told); s.stores.Notifier.Run(ctx) }()
+	return func() { cancel(); <-told }
+}
+
 // run serves until ctx ends; then new calls get 503 and those in progress have the
 // drain limit. However it ends, changes in flight are finished first: the stores
 // are closed next.
 func (s *service) run(ctx context.Context) (err error) {
+	defer s.notify()()
 	defer func() { err = errors.Join(err, settle(*s.inForce.Load(), s.calls)) }()
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()

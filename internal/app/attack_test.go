@@ -101,7 +101,7 @@ func besiege(t *testing.T, mailboxes int) *siege {
 	c := config.Default()
 	c.Store = rehearsed()
 	var err error
-	s.stores, err = OpenSimulated(t.Context(), c, furnished(t), Seams{Now: s.now, Wrap: func(backend mailbox.Store) mailbox.Store {
+	s.stores, err = OpenWith(t.Context(), c, furnished(t), Seams{Now: s.now, Wrap: func(backend mailbox.Store) mailbox.Store {
 		s.guesses.Store = settled(backend)
 		return &s.guesses
 	}})

@@ -102,6 +102,7 @@ func code(t testing.TB, digits string) pin.PIN {
 type house struct {
 	t         testing.TB
 	config    config.Config
+	data      string // folder
 	stores    *Stores
 	faults    stage.Answers
 	log       *journal
@@ -185,8 +186,8 @@ func openHouseWith(t testing.TB, alter func(*config.Config), with seams) *house 
 	c.Plan = dialplan.Default()
 	c.Plan.Timers = scaled()
 	alter(&c)
-	h := &house{t: t, config: c, log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
-	h.stores = openFaulty(t, c, &h.faults, with.over)
+	h := &house{t: t, config: c, data: furnished(t), log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
+	h.stores = openFaulty(t, c, h.data, &h.faults, with.over)
 	ctx, leave := context.WithCancel(context.Background())
 	h.leave = leave
 	ready := make(chan Ready, 1)
@@ -224,8 +225,8 @@ func (h *house) stop() {
 
 // openFaulty is OpenStores with the faults, and what a test has put there, between
 // lock-out and backend.
-func openFaulty(t testing.TB, c config.Config, f *stage.Answers, over func(mailbox.Store) mailbox.Store) *Stores {
-	s, err := OpenSimulated(t.Context(), c, furnished(t), Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
+func openFaulty(t testing.TB, c config.Config, dir string, f *stage.Answers, over func(mailbox.Store) mailbox.Store) *Stores {
+	s, err := OpenWith(t.Context(), c, dir, Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
 		if backend = f.Asked(settled(stage.Answering(backend))); over != nil {
 			return over(backend)
 		}

@@ -57,7 +57,7 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	if len(problems) > 0 {
 		return nil, nil, joined(problems)
 	}
-	site, err := siteOf(then, voice)
+	site, err := siteOf(then, voice, s.stores)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,7 +41,7 @@ func languages(p *dialplan.Plan) (tags []string) {
 }
 
 // siteOf is what calls need of the configuration and may be exchanged by a reload.
-func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
+func siteOf(c config.Config, voice call.Voice, stores *Stores) (*call.Site, error) {
 	layouts, err := Layouts(c)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func siteOf(c config.Config, voice call.Voice) (*call.Site, error) {
 		return nil, problems[0]
 	}
 	site := &call.Site{
-		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets,
+		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets, OneTime: stores.Backend.OneTime,
 		Policy: rulesName(c.Policy), Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
 	}
 	if v, ok := voice.(tongues); ok {

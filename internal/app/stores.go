@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,6 +23,8 @@ import (
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
+	"star97/internal/notify"
+	"star97/internal/onetime"
 	"star97/internal/probe"
 	"star97/internal/sqlkit"
 )
@@ -33,7 +36,11 @@ type Stores struct {
 	Guard   *lockout.Guard
 	Trail   *audit.Trail // the outermost layer: what calls use
 	Ledger  *ledger.Ledger
+	Desk    *onetime.Desk
+	// Notifier tells owners; nil: nobody does. It works while a service runs it.
+	Notifier *notify.Notifier
 
+	carries bool                            // there is a way for one-time codes
 	claim   func(ctx context.Context) error // takes the node's name, for a service
 	db      *sqlkit.DB                      // the ledger's, where it is not the default store's
 	reached atomic.Pointer[[]string]        // domains that calls reach, in lower case and order; empty is the default one
@@ -44,17 +51,26 @@ type Stores struct {
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
 // Errors are sentences with place and remedy.
 func OpenStores(ctx context.Context, c config.Config, dir string) (*Stores, error) {
-	return OpenSimulated(ctx, c, dir, Seams{Wrap: settled})
+	return OpenWith(ctx, c, dir, Seams{})
 }
 
-// Seams are where a simulation or a test steps in.
+// Seams are where the service, a simulation or a test steps in.
 type Seams struct {
-	Wrap func(backend mailbox.Store) mailbox.Store // what the lock-out asks; settling is part of it
-	Now  func() time.Time                          // the wall clock of lock-out, audit trail and ledger; nil: time.Now
+	Log  *slog.Logger                              // of what happens behind a call; nil: nobody is told
+	Wrap func(backend mailbox.Store) mailbox.Store // what the lock-out asks; nil: every change is settled
+	// Carrier takes one-time codes to their owners; nil: what the configuration names.
+	Carrier onetime.Carrier
+	Now     func() time.Time // the wall clock of lock-out, audit trail and ledger; nil: time.Now
 }
 
-// OpenSimulated is OpenStores with other things at its seams.
-func OpenSimulated(ctx context.Context, c config.Config, dir string, with Seams) (*Stores, error) {
+// OpenWith is OpenStores with something at its seams.
+func OpenWith(ctx context.Context, c config.Config, dir string, with Seams) (*Stores, error) {
+	if with.Wrap == nil {
+		with.Wrap = settled
+	}
+	if with.Log == nil {
+		with.Log = slog.New(slog.DiscardHandler)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
 	}
@@ -89,7 +105,9 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		own.Keep(s.Ledger)
 		c.Audit.Atomic = backend.Identity(c.Store.Driver, "")
 	}
-	s.asked.Store, s.asked.keeper = with.Wrap(s.Backend), s.Backend.Keeper
+	if err := s.openDesk(ctx, c, db, with); err != nil {
+		return err
+	}
 	if s.Guard, err = lockout.New(&s.asked, s.Ledger, c.Lockout, with.Now); err != nil {
 		return err
 	}
@@ -99,6 +117,25 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		return err
 	}
 	s.Guard.Tell(s.Trail)
+	return nil
+}
+
+// openDesk puts one-time codes before the stores, and with them whoever tells owners.
+func (s *Stores) openDesk(ctx context.Context, c config.Config, db *sqlkit.DB, with Seams) (err error) {
+	carrier := with.Carrier
+	if c.Notify.On() {
+		if s.Notifier, err = notify.New(ctx, db, s.Ledger, s.Backend, c.Notify, with.Log, with.Now); err != nil {
+			return err
+		}
+	}
+	if carrier == nil && c.Notify.Carries() {
+		carrier = s.Notifier
+	}
+	s.carries = carrier != nil
+	if s.Desk, err = onetime.New(ctx, db, s.Backend, carrier, c.OneTime, with.Now); err != nil {
+		return err
+	}
+	s.asked.Store, s.asked.sender, s.asked.keeper = with.Wrap(s.Desk), s.Desk, s.Backend.Keeper
 	return nil
 }
 

@@ -24,9 +24,9 @@ func newMetrics(version string) *metrics.Metrics {
 	w := metrics.Words{
 		Ends:       words(flow.EndReasons()...),
 		Doors:      words(0, mailbox.OwnDoor, mailbox.AnyDoor, mailbox.CheckDoor),
-		Transports: []string{"udp", "tcp"},
+		Transports: []string{"udp", "tcp", "tls"},
 		Sources:    words(dtmf.FromEvent, dtmf.FromInfo, dtmf.FromTone),
-		Operations: []string{opLookup, opVerify, opChange},
+		Operations: []string{opLookup, opVerify, opChange, opSend},
 		Answers:    words(mailbox.Codes()...),
 		Outcomes:   words(mailbox.Done, mailbox.Refused, mailbox.Unknown),
 		Refusals:   uas.Refusals(),
@@ -80,6 +80,7 @@ const (
 	opLookup = "lookup"
 	opVerify = "verify"
 	opChange = "change"
+	opSend   = "send"
 )
 
 // watched is the outermost store: it counts how callers' tries end.
@@ -135,6 +136,7 @@ func (w watched) judge(err error, door mailbox.Door) {
 // measured counts and times the answers of the voicemail systems, below the lock-out.
 type measured struct {
 	mailbox.Store
+	sender mailbox.Sender
 	keeper func(domain string) string // the name of the store that has a domain
 	count  atomic.Pointer[metrics.Metrics]
 }
@@ -165,6 +167,14 @@ func (s *measured) Change(ctx context.Context, a mailbox.Account, current, next 
 	r := s.Store.Change(ctx, a, current, next, at)
 	s.tell(opChange, s.of(a), r.Reason, began)
 	return r
+}
+
+// Send implements mailbox.Sender.
+func (s *measured) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
+	began := time.Now()
+	err := s.sender.Send(ctx, a, at)
+	s.tell(opSend, s.of(a), mailbox.CodeOf(err), began)
+	return err
 }
 
 // of is the store of an account; one of a mailbox that does not exist has none.

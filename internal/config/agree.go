@@ -8,12 +8,13 @@ import (
 
 	"star97/internal/backend"
 	"star97/internal/call"
+	"star97/internal/dialplan"
 	"star97/internal/strictyaml"
 )
 
 // agree checks what two owners have to agree on.
 func (c *Config) agree(file *strictyaml.File) []strictyaml.Problem {
-	all := append(c.patience(file), c.listenTwice(file)...)
+	all := slices.Concat(c.patience(file), c.listenTwice(file), c.carried(file))
 	if asked, kept := c.Plan.Limits.WrongCodes, c.Lockout.CallTries; asked > kept {
 		all = append(all, file.Problem("$.lockout.call_tries",
 			fmt.Sprintf("The dialplan gives a call %d tries, but lockout.call_tries closes the mailbox to it after %d.", asked, kept),
@@ -38,6 +39,27 @@ func (c *Config) patience(file *strictyaml.File) (all []strictyaml.Problem) {
 	check("store", c.Store)
 	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
 		check("stores."+name, c.Stores[name])
+	}
+	return all
+}
+
+// carried: one-time codes need a way to their owners.
+func (c *Config) carried(file *strictyaml.File) (all []strictyaml.Problem) {
+	if c.Notify.Carries() {
+		return nil
+	}
+	const text, remedy = "but there is no way for them to their owners.", "Name a mail server in notify.mail, or a service in notify.webhook with one_time."
+	check := func(key string, o backend.Options) {
+		if o.Verify.By == "otp" {
+			all = append(all, file.Problem("$."+key+".verify", "The callers of "+key+" show one-time codes, "+text, remedy))
+		}
+	}
+	check("store", c.Store)
+	for _, name := range slices.Sorted(maps.Keys(c.Stores)) {
+		check("stores."+name, c.Stores[name])
+	}
+	if slices.ContainsFunc(c.Plan.Routes, func(r dialplan.Route) bool { return r.Forgotten == dialplan.ForgottenOffer }) {
+		all = append(all, file.Problem("$.notify", "The dialplan offers one-time codes to who has forgotten a code, "+text, remedy))
 	}
 	return all
 }

@@ -34,6 +34,10 @@ func TestWhatTwoOwnersHaveToAgreeOn(t *testing.T) {
 		"an address that is none": {"sip: {listen: [{network: udp, address: here}, {network: udp, address: here}]}\n",
 			[]string{"sip: listen[0].address", "sip: listen[1].address"}},
 
+		"one-time codes without a way": {"store:\n  driver: sqlite\n  verify: {by: otp}\n",
+			[]string{"star97.yaml:3: The callers of store show one-time codes, but there is no way for them to their owners. Name a mail server in notify.mail"}},
+		"one-time codes by mail": {"store: {verify: {by: otp}}\nnotify: {mail: {host: mail.example.org, from: star97@example.org}}\n", nil},
+
 		"fewer tries than the dialplan gives": {"lockout:\n  call_tries: 2\n",
 			[]string{"star97.yaml:2: The dialplan gives a call 3 tries, but lockout.call_tries closes the mailbox to it after 2."}},
 	} {

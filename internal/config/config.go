@@ -23,6 +23,8 @@ import (
 	"star97/internal/ledger"
 	"star97/internal/lockout"
 	"star97/internal/media"
+	"star97/internal/notify"
+	"star97/internal/onetime"
 	"star97/internal/pin"
 	"star97/internal/probe"
 	"star97/internal/prompt"
@@ -53,6 +55,11 @@ type Config struct {
 	Ledger ledger.Options `yaml:"ledger"`
 	// The record of every decision.
 	Audit audit.Options `yaml:"audit"`
+	// How owners are told of changes, resets and locks.
+	Notify notify.Options `yaml:"notify"`
+	// Codes for one use, which are sent to owners who have forgotten theirs, and to those
+	// of stores that say verify: {by: otp}.
+	OneTime onetime.Options `yaml:"one_time"`
 	// What callers hear.
 	Prompts prompt.Options `yaml:"prompts"`
 	// Rules for new codes.
@@ -134,6 +141,7 @@ func Default() Config {
 		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{}, Probes: map[string]probe.Options{},
 		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
+		Notify: notify.DefaultOptions(), OneTime: onetime.DefaultOptions(),
 		Policy: Policy{Preset: pin.DefaultPreset, Policy: pin.DefaultPolicy()},
 		HTTP:   console.DefaultOptions(),
 		Log:    Log{Level: "info", Format: "text"},
@@ -209,6 +217,7 @@ func (c *Config) resolve(dir string) {
 		}
 	}
 	c.SIP.Resolve(dir)
+	c.Notify.Resolve(dir)
 	c.Store = c.Store.Resolve(dir)
 	for name, o := range c.Stores {
 		c.Stores[name] = o.Resolve(dir)
@@ -232,6 +241,8 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 		{"lockout", c.Lockout.Validate()},
 		{"ledger", c.Ledger.Validate()},
 		{"audit", c.Audit.Validate()},
+		{"notify", c.Notify.Validate()},
+		{"one_time", c.OneTime.Validate()},
 		{"prompts", c.Prompts.Validate()},
 		{"policy", errors.Join(c.Policy.validate(), c.Policy.readBlocklist())},
 		{"http", c.HTTP.Validate()},

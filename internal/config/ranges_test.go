@@ -82,12 +82,18 @@ func timed(value string) string {
 	return d.String()
 }
 
-// nested is a file that says nothing but one option, and chooses the driver whose it is:
-// the options of others are not looked at.
+// nested is a file that says nothing but one option, and chooses the driver or the way to
+// owners whose it is: the options of others are not looked at.
 func nested(path, value string) string {
 	keys := strings.Split(path, ".")
 	if keys[0] == "store" && slices.Contains(backend.Names(), keys[1]) {
 		keys[1] = "driver: " + keys[1] + ", " + keys[1]
+	}
+	switch last := len(keys) - 1; {
+	case strings.HasPrefix(path, "notify.mail."):
+		keys[last] = "host: mail.example.org, " + keys[last]
+	case strings.HasPrefix(path, "notify.webhook.api."):
+		keys[last] = "url: 'https://notices.example.org/', " + keys[last]
 	}
 	return strings.Join(keys, ": {") + ": " + value + strings.Repeat("}", len(keys)-1) + "\n"
 }

@@ -13,8 +13,9 @@ func TestTheTemplateForOneDriverHasItsOptionsAlone(t *testing.T) {
 	for _, chosen := range backend.Names() {
 		text, err := TemplateFor(chosen)
 		require.NoError(t, err)
+		stores, _, _ := strings.Cut(string(text), "\nlockout:")
 		for _, name := range backend.Names() {
-			require.Equal(t, name == chosen, strings.Contains(string(text), "\n  "+name+":\n"), "%s for %s", name, chosen)
+			require.Equal(t, name == chosen, strings.Contains(stores, "\n  "+name+":\n"), "%s for %s", name, chosen)
 		}
 		require.Contains(t, string(text), "\n#stores: {}")
 		require.Contains(t, string(text), "\nlockout:")

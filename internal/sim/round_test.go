@@ -111,7 +111,7 @@ func (r *round) run(dir string) {
 	if r.plant.program != nil {
 		r.plant.program(&c)
 	}
-	stores, err := app.OpenSimulated(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
+	stores, err := app.OpenWith(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
 		return r.behind(backend)
 	}})
 	if err != nil {
