@@ -219,9 +219,12 @@ func (c *call) expect(args []string) error {
 		}
 		return nil
 	}
-	got := c.dials.Asked()
-	if args[0] != "transfers" {
-		got = c.store.answers.Count(args[0])
+	got := c.store.answers.Count(args[0])
+	switch args[0] {
+	case "transfers":
+		got = c.dials.Asked()
+	case "sends":
+		got = c.store.sends
 	}
 	if n, err := strconv.Atoi(args[1]); err != nil || n != got {
 		return fmt.Errorf("it was asked for %d times", got)

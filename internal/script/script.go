@@ -64,7 +64,7 @@
 //	expect changed|unchanged      which code is in force afterwards
 //	expect verifies|changes N     how often the store was asked
 //	expect transfers N            how often a transfer was asked for
-//	expect sends N                how often a one-time code was
+//	expect sends N                how many one-time codes went out
 //
 // A TIMER is the name of one of the flow's timers (first-digit, between-digits,
 // menu, cleared, please-wait, one-time, transfer, line-check): the line lasts as long as that timer and a little

@@ -19,6 +19,7 @@ type Answers struct {
 	next  map[string][][]string
 	asked map[string]int
 	busy  int // questions without an answer
+	flags mailbox.Flags
 }
 
 // Queue adds the next answer to an operation: the words behind "store lookup", "store
@@ -52,7 +53,7 @@ func (a *Answers) take(op string) (how []string) {
 }
 
 // Count is how often an operation was asked for, also by the word that expect has for
-// it: verifies, changes, sends.
+// it: verifies, changes.
 func (a *Answers) Count(op string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -61,8 +62,6 @@ func (a *Answers) Count(op string) int {
 		op = "verify"
 	case "changes":
 		op = "change"
-	case "sends":
-		op = "send"
 	}
 	return a.asked[op]
 }
@@ -87,6 +86,25 @@ func (a *Answers) Unused() error {
 	return nil
 }
 
+// Age makes every mailbox that is found look as old as the flags say: expired or
+// expiring.
+func (a *Answers) Age(flags mailbox.Flags) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flags = flags
+}
+
+// aged are accounts with the flags of their age.
+func (a *Answers) aged(all []mailbox.Account) []mailbox.Account {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range all {
+		f := &all[i].Flags
+		f.Expired, f.Expiring = f.Expired || a.flags.Expired, f.Expiring || a.flags.Expiring
+	}
+	return all
+}
+
 // Asked stands where the lock-out asks: one question of a call is one question here. It
 // puts the answer into the question's context, where Answering finds it, so that the
 // questions by which a change is settled meet the same fate.
@@ -103,7 +121,8 @@ type asked struct {
 func (s asked) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	ctx, end := s.answers.begin(ctx, "lookup")
 	defer end()
-	return s.Store.Lookup(ctx, q)
+	found, err := s.Store.Lookup(ctx, q)
+	return s.answers.aged(found), err
 }
 
 func (s asked) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
