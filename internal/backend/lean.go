@@ -47,7 +47,7 @@ func (r *Router) verifyBy(ctx context.Context, s *store, v Verify, by Delegates)
 		return nil
 	case "otp":
 		s.oneTime = true
-		s.delegate = &delegated{Store: s.Backend, by: nobody{}}
+		s.delegate = &delegated{Store: s.Backend, by: nobody{}, proved: new(proofs)}
 		s.calls, s.checker = s.delegate, mailbox.Traits{Check: mailbox.Delegated}
 		return nil
 	}

@@ -143,9 +143,15 @@ func TestOneTimeCodesStandForAll(t *testing.T) {
 	require.Equal(t, mailbox.ServiceRefused, ask(t, r, a, hers, at))
 	require.Equal(t, mailbox.ServiceRefused, r.Change(t.Context(), a, conformance.Code(t, hers), conformance.Code(t, his), at).Reason)
 	claimed := at
-	claimed.Claim = mailbox.ByOneTime
+	claimed.Claim, claimed.Call = mailbox.ByOneTime, 7
 	require.Equal(t, mailbox.Done, r.Grant(t.Context(), a, conformance.Code(t, fresh), claimed).Outcome)
 	require.NoError(t, r.stores[0].Verify(t.Context(), a, conformance.Code(t, fresh), at), "by the store itself")
+
+	again := claimed
+	again.Claim = mailbox.ByCode
+	require.Equal(t, mailbox.ServiceRefused, r.Change(t.Context(), a, conformance.Code(t, hers), conformance.Code(t, his), again).Reason)
+	require.Equal(t, mailbox.Done, r.Change(t.Context(), a, conformance.Code(t, fresh), conformance.Code(t, his), again).Outcome,
+		"the call knows the code that it chose")
 }
 
 // What another store still calls right says nothing of a change in this one.

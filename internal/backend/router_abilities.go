@@ -104,10 +104,13 @@ func (r *Router) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mus
 
 // Grant has the account's store change a code whose owner was let in by another proof.
 // A system that cannot tell whether a code is right is not asked about the current one,
-// any other resets it.
+// any other resets it. What the call has chosen counts as its current code from then on.
 func (r *Router) Grant(ctx context.Context, a mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	s, own := r.keeping(a)
 	result := s.grant(ctx, own, next, at)
+	if s.delegate != nil && result.Outcome == mailbox.Done {
+		s.delegate.proved.keep(own, next, at)
+	}
 	result.Err = s.told(result.Err)
 	return result
 }
