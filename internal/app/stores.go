@@ -40,6 +40,7 @@ type Stores struct {
 	// Notifier tells owners; nil: nobody does. It works while a service runs it.
 	Notifier *notify.Notifier
 
+	oneTime func(domain string) bool        // whether a domain's callers show one-time codes
 	carries bool                            // there is a way for one-time codes
 	claim   func(ctx context.Context) error // takes the node's name, for a service
 	db      *sqlkit.DB                      // the ledger's, where it is not the default store's
@@ -60,6 +61,8 @@ type Seams struct {
 	Wrap func(backend mailbox.Store) mailbox.Store // what the lock-out asks; nil: every change is settled
 	// Carrier takes one-time codes to their owners; nil: what the configuration names.
 	Carrier onetime.Carrier
+	// OneTime tells whose mailboxes are opened by one-time codes; nil: as the stores say.
+	OneTime func(domain string) bool
 	Now     func() time.Time // the wall clock of lock-out, audit trail and ledger; nil: time.Now
 }
 
@@ -130,6 +133,9 @@ func (s *Stores) openDesk(ctx context.Context, c config.Config, db *sqlkit.DB, w
 	}
 	if carrier == nil && c.Notify.Carries() {
 		carrier = s.Notifier
+	}
+	if s.oneTime = with.OneTime; s.oneTime == nil {
+		s.oneTime = s.Backend.OneTime
 	}
 	s.carries = carrier != nil
 	if s.Desk, err = onetime.New(ctx, db, s.Backend, carrier, c.OneTime, with.Now); err != nil {
