@@ -17,6 +17,7 @@ type brain struct {
 	pending bool // an answer to the question is on its way
 	leaving bool
 	fresh   string // the new code it has in mind
+	lost    bool   // it may say that it has forgotten the code
 	menu    map[string]byte
 }
 
@@ -30,6 +31,9 @@ const (
 	menu
 	newCode
 	repeat
+	offer
+	chosen
+	oneTime
 )
 
 // questions are the sentences that ask, by the beginning of their name.
@@ -37,7 +41,9 @@ var questions = []struct {
 	prefix string
 	asks   question
 }{
-	{"enter-extension", extension}, {"enter-code", code}, {"wrong-code", code}, {"option-", menu}, {"menu", menu},
+	{"enter-extension", extension}, {"enter-code", code}, {"wrong-code", code}, {"forgotten-offer", code}, {"option-", menu}, {"menu", menu},
+	{"offer-choose", offer}, {"chosen-type-back", chosen}, {"enter-one-time", oneTime}, {"wrong-one-time", oneTime},
+	{"first-use", newCode}, {"code-expired", newCode},
 	{"enter-new-code", newCode}, {"must-change", newCode}, {"new-code-rules", newCode}, {"refused-", newCode}, {"repeat-new-code", repeat},
 }
 
@@ -119,7 +125,7 @@ func (b *brain) hurry() {
 func (b *brain) think() {
 	p := b.phone
 	b.fresh = digits(p.dice, 6+p.dice.IntN(4))
-	if chance(p.dice, 0.1) {
+	if chance(p.dice, max(0.1, p.plan.simple)) {
 		b.fresh = []string{"123456", "111111", "12", "987654", p.plan.mailbox, "0000000000000", p.owner().recall(p.dice)}[p.dice.IntN(7)]
 	}
 }
@@ -151,6 +157,7 @@ func (b *brain) began(id prompt.ID) {
 			b.menu[rest[:i]] = keyNamed(rest[i+1:])
 		}
 	}
+	b.lost = b.lost || id == prompt.ForgottenOffer
 	if q := asks(id); q != nothing {
 		b.asked = q
 		if chance(p.dice, p.plan.bargeIn) {
@@ -207,7 +214,14 @@ func (b *brain) act(q question) {
 	case extension:
 		p.keys.press(p.plan.mailbox + "#")
 	case code:
-		p.keys.press(p.owner().recall(p.dice) + "#")
+		p.keys.press(b.recall() + "#")
+	case oneTime:
+		p.keys.press(b.mail() + "#")
+	case offer:
+		p.keys.press(b.consider())
+	case chosen:
+		b.fresh = spelledTo(p.sentences())
+		p.keys.press(b.fresh + b.pound())
 	case menu:
 		p.keys.press(string(b.choose()))
 	case newCode:
@@ -220,6 +234,43 @@ func (b *brain) act(q question) {
 	case repeat:
 		p.keys.press(b.fresh + b.pound())
 	}
+}
+
+// recall is the code as the caller remembers it; whoever was offered help may take it.
+func (b *brain) recall() string {
+	p := b.phone
+	switch {
+	case b.lost && chance(p.dice, 0.7):
+		return "1"
+	case chance(p.dice, p.plan.forgets):
+		return digits(p.dice, 6)
+	}
+	return p.owner().recall(p.dice)
+}
+
+// mail is the one-time code that came last, if one did.
+func (b *brain) mail() string {
+	p := b.phone
+	all := p.round.post.All()
+	for i := len(all) - 1; i >= 0; i-- {
+		if to := all[i].To; to.Extension == p.plan.mailbox && to.Domain == p.plan.tenant && !chance(p.dice, 0.1) {
+			return plainOf(all[i].Code)
+		}
+	}
+	return digits(p.dice, 8)
+}
+
+// consider answers the offer of a code: yes, no, or with an own one.
+func (b *brain) consider() string {
+	p := b.phone
+	switch roll := p.dice.Float64(); {
+	case roll < 0.7:
+		return "1"
+	case roll < 0.8:
+		return "*"
+	}
+	b.think()
+	return b.fresh + "#"
 }
 
 // pound ends an entry; some leave it out.

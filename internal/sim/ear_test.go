@@ -19,6 +19,8 @@ type ear struct {
 
 	latest prompt.ID // of told
 	again  bool      // renegotiated since: early in a call that begins the sentence again
+
+	spelled []string // codes that were told digit by digit
 }
 
 // tell counts a sentence that begins. One that a renegotiation has started again was
@@ -27,10 +29,30 @@ func (e *ear) tell(id prompt.ID) {
 	if e.told == nil {
 		e.told = map[prompt.ID]int{}
 	}
+	if digit, ok := digitOf(id); ok && len(e.spelled) > 0 {
+		e.spelled[len(e.spelled)-1] += digit
+	} else if id == prompt.ChosenCode {
+		e.spelled = append(e.spelled, "")
+	}
 	if !e.again || id != e.latest {
 		e.told[id]++
 	}
 	e.latest, e.again = id, false
+}
+
+// digitOf is the digit that a sentence is.
+func digitOf(id prompt.ID) (string, bool) { return strings.CutPrefix(string(plainID(id)), "digit-") }
+
+// spelled is the code that a telephone heard digit by digit, the last one.
+func spelledTo(all []heard) (code string) {
+	for _, h := range all {
+		if plainID(h.id) == prompt.ChosenCode {
+			code = ""
+		} else if digit, ok := digitOf(h.id); ok {
+			code += digit
+		}
+	}
+	return code
 }
 
 // renegotiated: the service may rewind when the request arrives.

@@ -18,6 +18,9 @@ type site struct {
 	targets  []string
 	limit    time.Duration // of a call; 0: the dialplan's
 	tenants  []string
+
+	forgotten, firstUse bool // what its own doors have
+	oneTime             bool // nobody can check its codes
 }
 
 // layouts are what the shipped dialplan has besides the default one.
@@ -60,9 +63,22 @@ func (s site) settle(c *config.Config) {
 	for i := range c.Plan.Routes[:len(c.Plan.Routes)-1] {
 		r := &c.Plan.Routes[i]
 		r.Layout, r.Language, r.Slow = s.layout, s.language, s.slow
+		if r.Door == mailbox.OwnDoor {
+			s.help(r)
+		}
 		if len(s.tenants) > 0 && r.Door != mailbox.CheckDoor {
 			r.DomainFrom = dialplan.FromRequest
 		}
+	}
+}
+
+// help is what a route's own door has for owners who cannot show a code.
+func (s site) help(r *dialplan.Route) {
+	if s.forgotten {
+		r.Forgotten = dialplan.ForgottenOffer
+	}
+	if s.firstUse {
+		r.FirstUse = dialplan.FirstUseAllow
 	}
 }
 

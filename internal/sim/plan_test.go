@@ -60,7 +60,9 @@ type caller struct {
 	folly        float64
 	slowness     time.Duration
 	hasty        bool
-	changes      int // to make before goodbye
+	forgets      float64 // the current code
+	simple       float64 // has codes in mind that the rules refuse
+	changes      int     // to make before goodbye
 	keysToHangup int
 	hangAt       time.Duration
 	vanishAt     time.Duration
@@ -141,6 +143,24 @@ func (p *plan) furnish(r *rand.Rand) {
 	}
 	if chance(r, 0.15) {
 		p.share(r)
+	}
+	p.care(r)
+}
+
+// care is for owners who forgot their code, have none yet, or find none.
+func (p *plan) care(r *rand.Rand) {
+	p.site.forgotten, p.site.firstUse, p.site.oneTime = chance(r, 0.5), chance(r, 0.5), chance(r, 0.1)
+	for i := range p.callers {
+		c := &p.callers[i]
+		if chance(r, 0.2) {
+			c.simple = 0.8
+		}
+		if chance(r, 0.2) {
+			c.forgets = 0.9
+		}
+	}
+	for i := range p.boxes {
+		p.boxes[i].flags.Locked = chance(r, 0.02)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"star97/internal/call"
 	"star97/internal/config"
+	"star97/internal/dialplan"
 	"star97/internal/mailbox"
 	"star97/internal/media"
 	"star97/internal/pin"
@@ -67,8 +69,8 @@ func plants() []planted {
 			s.do(d)
 			return mailbox.Refuse(mailbox.Fail("change", mailbox.TooSoon, nil))
 		})}},
-		{"a store that takes any code for the current one", verifiedFirst, plant{backend: func(_ *round, s mailbox.Store) mailbox.Store {
-			return open{s}
+		{"a store that takes any code for the current one", verifiedFirst, plant{backend: func(r *round, s mailbox.Store) mailbox.Store {
+			return open{s, r}
 		}}},
 		{"a store that knows no tenants", ownTenant, plant{plan: func(p *plan) {
 			*p = quiet(quick())
@@ -101,6 +103,25 @@ func plants() []planted {
 				ack := withBody(p.head("ACK", "spoofed", header(msg, "To"), 1), "", "")
 				p.round.net.deliver(p.sip, program, []byte(ack), time.Now().Add(time.Millisecond))
 			}
+		}}},
+		{"help where the route offers none", whereAllowed, plant{plan: func(p *plan) {
+			*p = quiet(forgetting(quick()))
+		}, program: func(c *config.Config) { helpful(c, func(r *dialplan.Route) { r.Forgotten = dialplan.ForgottenOffer }) }}},
+		{"a first code where the route allows none", whereAllowed, plant{plan: func(p *plan) {
+			*p = quiet(quick())
+			p.boxes[0].code = ""
+		}, program: func(c *config.Config) { helpful(c, func(r *dialplan.Route) { r.FirstUse = dialplan.FirstUseAllow }) }}},
+		{"any one-time code will do", oneTimeOnce, plant{plan: func(p *plan) {
+			*p = quiet(forgetting(quick()))
+			p.site.forgotten = true
+			p.callers[0].folly = 0.3
+		}, backend: func(r *round, s mailbox.Store) mailbox.Store { return credulous{s, r} }}},
+		{"a code is chosen by other rules", chosenKeepsRules, plant{plan: func(p *plan) {
+			c := quick()
+			c.simple, c.changes, c.patience = 1, 9, longestCall
+			*p = quiet(c)
+		}, program: func(c *config.Config) {
+			c.Policy.Policy = pin.Policy{MinLen: 6, MaxLen: 6, Listed: c.Policy.Policy.Listed, MaxSameRun: 1}
 		}}},
 		{"an end record that is missing", oneRecord, plant{log: func(e *events) slog.Handler { return forgetful{e} }}},
 		{"a program error", noError, plant{called: func(r *round) { slog.New(r.log).Error("a panic was survived") }}},
@@ -185,12 +206,46 @@ func (s *store) Change(ctx context.Context, a mailbox.Account, current, next pin
 }
 
 // open takes any code for the current one.
-type open struct{ mailbox.Store }
+type open struct {
+	mailbox.Store
+	round *round
+}
 
 func (o open) Verify(context.Context, mailbox.Account, pin.PIN, mailbox.Attempt) error { return nil }
 
 func (o open) Change(ctx context.Context, a mailbox.Account, _, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
-	return o.Store.(mailbox.Resetter).Reset(ctx, a, next, false, "sim", "any code will do")
+	return o.round.stores.Backend.Reset(ctx, a, next, false, "sim", "any code will do")
+}
+
+// credulous takes anything for a one-time code.
+type credulous struct {
+	mailbox.Store
+	round *round
+}
+
+func (c credulous) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	if at.Claim == mailbox.ByOneTime {
+		return nil
+	}
+	return c.Store.Verify(ctx, a, code, at)
+}
+
+// helpful alters the own doors of a dialplan that the round does not know.
+func helpful(c *config.Config, help func(*dialplan.Route)) {
+	plan := *c.Plan
+	plan.Routes = slices.Clone(plan.Routes)
+	for i := range plan.Routes {
+		if plan.Routes[i].Door == mailbox.OwnDoor {
+			help(&plan.Routes[i])
+		}
+	}
+	c.Plan = &plan
+}
+
+// forgetting makes a caller one who knows no code.
+func forgetting(c caller) caller {
+	c.forgets = 1
+	return c
 }
 
 // borderless looks for everybody in one tenant.

@@ -2,11 +2,13 @@ package sim
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
 // judgeKeys looks whether every code that the store was asked about was typed: its
-// digits pressed in a row, no press used twice. A change needs its new code twice.
+// digits pressed in a row, no press used twice. A change needs its new code twice, or
+// once if it was spelled to this telephone.
 func (r *round) judgeKeys(p *phone) {
 	r.judgeVerified(p)
 	if p.undated() {
@@ -23,6 +25,9 @@ func (r *round) judgeKeys(p *phone) {
 		entries := []string{d.current}
 		if d.change {
 			entries = []string{d.next, d.next}
+			if slices.Contains(p.ear.spelled, d.next) {
+				entries = entries[:1]
+			}
 		}
 		for _, entry := range entries {
 			end := find(row, at, entry)

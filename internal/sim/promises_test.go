@@ -33,6 +33,9 @@ const (
 	toldTheTruth
 	sameWord
 	oneCode
+	whereAllowed
+	oneTimeOnce
+	chosenKeepsRules
 	chainWhole
 	noCodeInLogs
 	noError
@@ -40,23 +43,26 @@ const (
 )
 
 var promises = [...]string{
-	starts:         "the service starts",
-	stopsCleanly:   "the service stops cleanly",
-	finalAnswer:    "every INVITE gets a final answer",
-	repeatsAnswer:  "a 2xx is repeated until its ACK or given up with a BYE",
-	noRTPBeforeACK: "no RTP before the ACK",
-	endsInTime:     "every call ends in time",
-	oneRecord:      "every call has one end record",
-	keysOnce:       "what the store is asked was pressed, each press counted once",
-	verifiedFirst:  "no change without a verified current code",
-	ownTenant:      "no call reaches another tenant's mailbox",
-	toldTheTruth:   "changed is said only of a change that is done",
-	sameWord:       "the trail says of a change what its caller was told",
-	oneCode:        "exactly the code of the last change is in force",
-	chainWhole:     "the audit chain is whole and closed",
-	noCodeInLogs:   "no code in any log line",
-	noError:        "no program error",
-	nothingLeft:    "no port and no goroutine is left",
+	starts:           "the service starts",
+	stopsCleanly:     "the service stops cleanly",
+	finalAnswer:      "every INVITE gets a final answer",
+	repeatsAnswer:    "a 2xx is repeated until its ACK or given up with a BYE",
+	noRTPBeforeACK:   "no RTP before the ACK",
+	endsInTime:       "every call ends in time",
+	oneRecord:        "every call has one end record",
+	keysOnce:         "what the store is asked was pressed, each press counted once",
+	verifiedFirst:    "no change without a verified code, but a mailbox's first",
+	ownTenant:        "no call reaches another tenant's mailbox",
+	toldTheTruth:     "changed is said only of a change that is done",
+	sameWord:         "the trail says of a change what its caller was told",
+	oneCode:          "exactly the code of the last change is in force",
+	whereAllowed:     "one-time codes and first codes only where the route allows them",
+	oneTimeOnce:      "a one-time code opens the mailbox that it was sent for, once",
+	chosenKeepsRules: "a code that is chosen for a caller keeps the rules",
+	chainWhole:       "the audit chain is whole and closed",
+	noCodeInLogs:     "no code in any log line",
+	noError:          "no program error",
+	nothingLeft:      "no port and no goroutine is left",
 }
 
 func (p promise) String() string { return promises[p] }
@@ -133,7 +139,10 @@ func (r *round) judgeStores() {
 		}
 		r.judgeKeys(p)
 		r.judgeTenant(p)
+		r.judgeHelp(p)
+		r.judgeChosen(p)
 	}
+	r.judgeOneTime()
 	r.judgeLogs()
 }
 
@@ -173,6 +182,11 @@ func (r *round) judgeCode(ctx context.Context, b box, a mailbox.Account, done ma
 			// Settling found it in force, whoever made it so.
 			done[rec.CallID]++
 			possible = []string{d.next}
+		case d.claim == mailbox.ByOneTime && rec.Outcome == mailbox.Done:
+			done[rec.CallID]++
+			possible = []string{d.next}
+		case d.claim == mailbox.ByOneTime:
+			possible = append(possible, d.next)
 		case rec.Outcome == mailbox.Unknown && !slices.Contains(possible, d.current): // then it was not made
 		case !slices.Contains(possible, d.current):
 			r.broken(verifiedFirst, "%s was changed with the code %s, which was not in force", a.Extension, d.current)
@@ -192,11 +206,11 @@ func (r *round) judgeCode(ctx context.Context, b box, a mailbox.Account, done ma
 			inForce = append(inForce, code)
 		}
 	}
-	if b.code == "" || b.flags.Disabled {
-		if len(inForce) > 0 {
-			r.broken(oneCode, "%s has no code or is disabled, and %v verify", a.Extension, inForce)
-		}
-		return
+	if len(inForce) == 0 {
+		inForce = []string{""} // none
+	}
+	if b.flags.Disabled || b.flags.Locked {
+		possible = []string{""}
 	}
 	if len(inForce) != 1 || !slices.Contains(possible, inForce[0]) {
 		r.broken(oneCode, "%s: %v verify, the trail leads to %v", a.Extension, inForce, possible)
@@ -218,6 +232,14 @@ func (r *round) judgeLogs() {
 	}
 	for _, d := range r.deeds {
 		codes[d.current], codes[d.next] = true, true
+	}
+	for _, c := range r.post.All() {
+		codes[plainOf(c.Code)] = true
+	}
+	for _, p := range r.phones {
+		for _, code := range p.ear.spelled {
+			codes[code] = true
+		}
 	}
 	for i := range r.log.logs {
 		l := &r.log.logs[i]
@@ -261,7 +283,7 @@ func (r *round) judgeVerified(p *phone) {
 		}
 		known := d.current
 		if d.change {
-			if known = d.next; !right[d.box+" "+d.current] {
+			if known = d.next; !right[d.box+" "+d.current] && d.claim != mailbox.ByFirstUse {
 				r.broken(verifiedFirst, "call %c: a change of %s was asked for with a code that was not verified in the call", p.name(), d.box)
 			}
 		}

@@ -40,6 +40,7 @@ type round struct {
 	act    func(stop func()) // what the callers do
 
 	config config.Config
+	post   stage.Post // one-time codes go here
 
 	stores *app.Stores
 	boxes  []mailbox.Account
@@ -111,9 +112,10 @@ func (r *round) run(dir string) {
 	if r.plant.program != nil {
 		r.plant.program(&c)
 	}
-	stores, err := app.OpenWith(context.Background(), c, dir, app.Seams{Now: r.wall, Wrap: func(backend mailbox.Store) mailbox.Store {
-		return r.behind(backend)
-	}})
+	stores, err := app.OpenWith(context.Background(), c, dir, app.Seams{
+		Now: r.wall, Carrier: &r.post, OneTime: func(string) bool { return r.plan.site.oneTime },
+		Wrap: func(desk mailbox.Store) mailbox.Store { return r.behind(desk) },
+	})
 	if err != nil {
 		r.broken(starts, "%v", err)
 		return
@@ -157,7 +159,7 @@ func (r *round) run(dir string) {
 	r.leave()
 }
 
-// behind is what the lock-out asks: a witness, settling, moods, the backend.
+// behind is what the lock-out asks: a witness, settling, moods, one-time codes, the backend.
 func (r *round) behind(backend mailbox.Store) mailbox.Store {
 	if r.plant.backend != nil {
 		backend = r.plant.backend(r, backend)
@@ -307,7 +309,7 @@ func configOf(n *network) config.Config {
 	}
 	c.Media.Listen = n.listenRTP
 	c.Media.PortMin, c.Media.PortMax = 40000, 40014
-	c.Store.SQLite.Rehearsal = true
+	c.Store.SQLite.Rehearsal, c.OneTime.Rehearsal = true, true
 	c.Store.SQLite.Cost.Memory, c.Store.SQLite.Cost.Passes = 8, 1
 	c.Plan = dialplan.Default()
 	return c

@@ -96,9 +96,16 @@ func (s *scene) given(c *caller, args []string) {
 		b.domain = args[1]
 	case "mailbox-language":
 		b.language = args[1]
+	case "forgotten":
+		s.round.plan.site.forgotten = true
+	case "first-use":
+		s.round.plan.site.firstUse = true
+	case "one-time":
+		s.round.plan.site.oneTime = true
 	case "mailbox":
 		b.extension = args[1]
 		b.flags, b.absent = stage.Flags(args[2:])
+		s.answers.Age(b.flags)
 		if b.flags.NoCode {
 			b.flags.NoCode, b.code = false, ""
 		}
@@ -128,6 +135,9 @@ func (s *scene) furnish(c *config.Config) {
 				r.Language = l.Args[1]
 			case "slow":
 				r.Slow = true
+			}
+			if r.Door == mailbox.OwnDoor {
+				s.round.plan.site.help(r)
 			}
 		}
 	}
@@ -225,7 +235,10 @@ func (s *scene) until(what string, come func() bool) error {
 }
 
 func (s *scene) press(args []string) error {
-	keys, err := script.Keys(args, stage.Value(s.round.plan.boxes[0].extension))
+	if err := s.post(args); err != nil {
+		return err
+	}
+	keys, err := script.Keys(args, s.value)
 	if err != nil {
 		return err
 	}
@@ -242,6 +255,28 @@ func (s *scene) press(args []string) error {
 		return fmt.Errorf("the service hung up")
 	}
 	return nil
+}
+
+// post waits until a one-time code is there, if one is to be typed.
+func (s *scene) post(args []string) error {
+	if !slices.Contains(args, "{one-time}#") {
+		return nil
+	}
+	return s.until("the one-time code", func() bool { return s.round.post.Latest() != "" })
+}
+
+// value fills in a placeholder: what the caller knows of codes by now.
+func (s *scene) value(name string) (string, bool) {
+	code := ""
+	switch name {
+	case "chosen":
+		code = spelledTo(s.phone.sentences())
+	case "one-time":
+		code = s.round.post.Latest()
+	default:
+		return stage.Value(s.round.plan.boxes[0].extension)(name)
+	}
+	return code, code != ""
 }
 
 func (s *scene) hear(id prompt.ID) error {
@@ -294,9 +329,12 @@ func (s *scene) expect(args []string) error {
 		}
 		return nil
 	}
-	got := s.dials.Asked()
-	if args[0] != "transfers" {
-		got = s.answers.Count(args[0])
+	got := s.answers.Count(args[0])
+	switch args[0] {
+	case "transfers":
+		got = s.dials.Asked()
+	case "sends":
+		got = len(s.round.post.All())
 	}
 	if n, err := strconv.Atoi(args[1]); err != nil || n != got {
 		return fmt.Errorf("it happened %d times", got)

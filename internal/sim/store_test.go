@@ -136,12 +136,12 @@ type witness struct {
 
 func (w witness) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	err := w.Store.Verify(ctx, a, code, at)
-	w.round.saw(&deed{call: at.CallID, box: a.ID, current: plainOf(code), right: err == nil})
+	w.round.saw(&deed{call: at.CallID, box: a.ID, claim: at.Claim, door: at.Door, current: plainOf(code), right: err == nil})
 	return err
 }
 
 func (w witness) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
-	d := &deed{call: at.CallID, box: a.ID, current: plainOf(current), next: plainOf(next), change: true, intent: at.Intent}
+	d := &deed{call: at.CallID, box: a.ID, claim: at.Claim, door: at.Door, current: plainOf(current), next: plainOf(next), change: true, intent: at.Intent}
 	w.round.saw(d)
 	result := w.Store.Change(ctx, a, current, next, at)
 	w.round.mu.Lock()
@@ -158,6 +158,8 @@ func plainOf(code pin.PIN) (plain string) {
 // deed is one thing asked of the store.
 type deed struct {
 	call, box     string
+	claim         mailbox.Claim // what current is
+	door          mailbox.Door
 	current, next string
 	change        bool
 	right         bool // verified, or changed
