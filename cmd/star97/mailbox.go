@@ -45,14 +45,19 @@ func mailboxCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	m.siteFlags(cmd.PersistentFlags())
-	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.renumber(), m.setCode(), m.unlock(), m.remove(), m.importCSV())
+	cmd.AddCommand(m.add(), m.list(), m.show(), m.set(), m.renumber(), m.setCode(), m.lock(), m.unlock(), m.reassign(), m.remove(), m.importCSV())
 	return cmd
 }
 
 func (m *mailboxes) siteFlags(f *pflag.FlagSet) {
+	m.dataFlags(f)
+	f.StringVar(&m.domain, "domain", "", "tenant, which is kept in the store that the dialplan's domains name; empty: the default one")
+}
+
+// dataFlags are those of a command about all tenants.
+func (m *mailboxes) dataFlags(f *pflag.FlagSet) {
 	f.StringVar(&m.config, "config", "", "configuration file (YAML); none: the built-in defaults")
 	f.StringVar(&m.data, "data", defaultData, "folder for the databases and the pepper")
-	f.StringVar(&m.domain, "domain", "", "tenant, which is kept in the store that the dialplan's domains name; empty: the default one")
 	f.BoolVar(&m.json, "json", false, "print JSON")
 }
 
@@ -173,6 +178,9 @@ func (m *mailboxes) show() *cobra.Command {
 					return err
 				}
 				v := detailOf(a, state)
+				if v.LastChange, err = lastChange(cmd.Context(), s, a); err != nil {
+					return err
+				}
 				if m.json {
 					return printJSON(cmd.OutOrStdout(), v)
 				}
@@ -181,23 +189,6 @@ func (m *mailboxes) show() *cobra.Command {
 			})
 		},
 	}
-}
-
-func (m *mailboxes) unlock() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "unlock EXTENSION", Short: "Open a mailbox that wrong codes have closed", Args: cobra.ExactArgs(1),
-		Example: "  star97 mailbox unlock 4001 --reason 'owner called, identity checked'",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
-				if err := s.Trail.Unlock(cmd.Context(), a, actor(), m.reason); err != nil {
-					return err
-				}
-				return m.done(cmd.OutOrStdout(), a, "Mailbox %s is open at both doors.", a.Extension)
-			})
-		},
-	}
-	m.reasonFlag(cmd)
-	return cmd
 }
 
 func (m *mailboxes) remove() *cobra.Command {
@@ -244,7 +235,7 @@ func (f *codeFrom) flags(cmd *cobra.Command) {
 }
 
 func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) (pin.PIN, error) {
-	about := pin.Context{Extension: a.Extension, Numbers: a.Numbers}
+	about := pin.Context{Extension: a.Extension, Numbers: a.Numbers, Names: namesOf(a)}
 	if f.generate {
 		return pin.Generate(c.Policy.Policy, about, rand.Reader)
 	}
@@ -256,6 +247,14 @@ func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) 
 		return pin.PIN{}, fmt.Errorf("the code breaks the rule %q for new codes; choose another one, or say --force", rule)
 	}
 	return code, nil
+}
+
+// namesOf is the owner's name for the rules.
+func namesOf(a mailbox.Account) []string {
+	if a.Name == "" {
+		return nil
+	}
+	return []string{a.Name}
 }
 
 // reveal shows a generated code, this once, unless it is certain that it is not in

@@ -24,10 +24,10 @@ import (
 	"star97/internal/pin"
 )
 
-// importHeader are the columns of an import file; one that has no slow leaves it out.
-var importHeader = []string{"mailbox", "domain", "name", "language", "code", "slow"}
+// importHeader are the columns of an import file; from optional on each can be left out.
+var importHeader = []string{"mailbox", "domain", "name", "language", "code", "slow", "mail"}
 
-const slowColumn = 5
+const optional = 5
 
 // row is one mailbox of an import file.
 type row struct {
@@ -41,8 +41,8 @@ func (m *mailboxes) importCSV() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "import FILE|-", Short: "Add mailboxes from a CSV file", Args: cobra.ExactArgs(1),
 		Long: "The first line is " + strings.Join(importHeader, ",") + ", or the same without\n" +
-			"slow: yes there gives the owner twice the time. An empty code leaves the mailbox\n" +
-			"without one. The whole file is checked before the first mailbox is added; every\n" +
+			"slow, mail or both. slow: yes there gives the owner twice the time. mail: where\n" +
+			"notices and one-time codes go. An empty code leaves the mailbox without one. The whole file is checked before the first mailbox is added; every\n" +
 			"problem is printed with its line. Mailboxes that are there already are left as they\n" +
 			"are, so an import can be repeated.",
 		Example: "  star97 mailbox import mailboxes.csv",
@@ -91,6 +91,7 @@ type reader struct {
 	force    bool
 	check    func(mailbox.Account) error
 	rows     []row
+	columns  []string           // as the first line has them
 	seen     map[mailboxKey]int // line
 	problems []error
 }
@@ -110,8 +111,8 @@ func (r *reader) wrong(line int, err error) {
 func (r *reader) read(in io.Reader) ([]row, error) {
 	file := csv.NewReader(withoutMark(in))
 	header, err := file.Read() // each line has as many fields from then on
-	if err != nil || !isHeader(header) {
-		return nil, fmt.Errorf("%s:1: the first line must be %s, or the same without slow", r.name, strings.Join(importHeader, ","))
+	if r.columns = columnsOf(header); err != nil || r.columns == nil {
+		return nil, fmt.Errorf("%s:1: the first line must be %s, or the same without slow, mail or both", r.name, strings.Join(importHeader, ","))
 	}
 	r.seen = map[mailboxKey]int{}
 	for {
@@ -134,11 +135,22 @@ func (r *reader) read(in io.Reader) ([]row, error) {
 	}
 }
 
-func isHeader(written []string) bool {
-	return slices.EqualFunc(written, importHeader, isColumn) || slices.EqualFunc(written, importHeader[:slowColumn], isColumn)
+// columnsOf names the columns of a first line; nil if it is none.
+func columnsOf(header []string) []string {
+	left := importHeader
+	var found []string
+	for _, written := range header {
+		i := slices.Index(left, strings.ToLower(strings.TrimSpace(written)))
+		if i < 0 || i > 0 && len(found) < optional {
+			return nil
+		}
+		found, left = append(found, left[i]), left[i+1:]
+	}
+	if len(found) < optional {
+		return nil
+	}
+	return found
 }
-
-func isColumn(written, name string) bool { return strings.EqualFold(strings.TrimSpace(written), name) }
 
 // row takes one mailbox, or notes everything that is wrong with it.
 func (r *reader) row(line int, fields []string) {
@@ -150,9 +162,14 @@ func (r *reader) row(line int, fields []string) {
 	}}
 	before := len(r.problems)
 	var err error
-	if len(fields) > slowColumn {
-		if one.account.Flags.Slow, err = yes(fields[slowColumn]); err != nil {
-			r.wrong(line, err)
+	for i := optional; i < len(fields); i++ {
+		switch r.columns[i] {
+		case "slow":
+			if one.account.Flags.Slow, err = yes(fields[i]); err != nil {
+				r.wrong(line, err)
+			}
+		case "mail":
+			one.account.Mail = fields[i]
 		}
 	}
 	if err := r.check(one.account); err != nil {
@@ -161,7 +178,7 @@ func (r *reader) row(line int, fields []string) {
 	if one.code, err = pin.Parse(fields[4]); err != nil {
 		r.wrong(line, err)
 	} else if !one.code.Empty() && !r.force {
-		if broken := r.rules.Check(one.code, pin.Context{Extension: one.account.Extension}); broken != pin.Pass {
+		if broken := r.rules.Check(one.code, pin.Context{Extension: one.account.Extension, Names: namesOf(one.account)}); broken != pin.Pass {
 			r.wrong(line, fmt.Errorf("its code breaks the rule %q for new codes; choose another one, or say --force", broken))
 		}
 	}

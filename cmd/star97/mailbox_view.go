@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"star97/internal/app"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
 )
@@ -20,23 +22,33 @@ type view struct {
 	Name      string   `json:"name,omitempty"`
 	Language  string   `json:"language,omitempty"`
 	Numbers   []string `json:"numbers,omitempty"`
+	Mail      string   `json:"mail,omitempty"`
 	Slow      bool     `json:"slow,omitempty"`
 	State     []string `json:"state"`
+
+	Set *time.Time `json:"code_set,omitempty"` // when the code in force was
 }
 
 func viewOf(a mailbox.Account) view {
 	v := view{
 		ID: a.ID, Backend: a.Backend, Extension: a.Extension, Domain: a.Domain,
-		Name: a.Name, Language: a.Language, Numbers: a.Numbers, Slow: a.Flags.Slow,
+		Name: a.Name, Language: a.Language, Numbers: a.Numbers, Mail: a.Mail, Slow: a.Flags.Slow,
+	}
+	if !a.Set.IsZero() {
+		set := a.Set.UTC().Truncate(time.Second)
+		v.Set = &set
 	}
 	for _, f := range []struct {
 		on   bool
 		word string
 	}{
 		{a.Flags.Disabled, "disabled"},
+		{a.Flags.Locked, "locked"},
 		{a.Flags.NoCode, "no code"},
 		{a.Flags.MustChange, "must change"},
 		{a.Flags.CannotChange, "cannot change"},
+		{a.Flags.Expired, "expired"},
+		{a.Flags.Expiring, "expires soon"},
 	} {
 		if f.on {
 			v.State = append(v.State, f.word)
@@ -89,6 +101,47 @@ type detail struct {
 	OwnDoor doorView `json:"own_door"`
 	AnyDoor doorView `json:"any_door"`
 	Stopped bool     `json:"stopped"`
+
+	LastChange *changeView `json:"last_change,omitempty"`
+}
+
+// changeView is the last time that another code was put in force, as the audit trail
+// tells it.
+type changeView struct {
+	Time time.Time `json:"time"`
+	Door string    `json:"door,omitempty"` // of a call
+	From string    `json:"from,omitempty"` // address, and the caller as believed
+	By   string    `json:"by,omitempty"`   // the administrator
+}
+
+func lastChange(ctx context.Context, s *app.Stores, a mailbox.Account) (*changeView, error) {
+	r, found, err := s.Ledger.LastChange(ctx, a.Backend, a.ID)
+	if err != nil || !found {
+		return nil, err
+	}
+	v := &changeView{Time: r.Time.UTC().Truncate(time.Second), From: r.Source, By: r.Actor}
+	if r.Door != 0 {
+		v.Door = r.Door.String()
+	}
+	return v, nil
+}
+
+// String is "2026-11-22T10:00:00Z, own door, from 192.0.2.7 4001".
+func (v *changeView) String() string {
+	if v == nil {
+		return "-"
+	}
+	s := v.Time.Format(time.RFC3339)
+	if v.Door != "" {
+		s += ", " + v.Door + " door"
+	}
+	if v.From != "" {
+		s += ", from " + v.From
+	}
+	if v.By != "" {
+		s += ", by " + v.By
+	}
+	return s
 }
 
 type doorView struct {
@@ -118,10 +171,13 @@ func (d detail) print(w io.Writer) {
 		{"name", dash(d.Name)},
 		{"language", dash(d.Language)},
 		{"numbers", dash(strings.Join(d.Numbers, ", "))},
+		{"mail", dash(d.Mail)},
 		{"pace", d.pace()},
 		{"state", strings.Join(d.State, ", ")},
 		{"own door", d.OwnDoor.String()},
 		{"any door", d.AnyDoor.String()},
+		{"code set", d.age()},
+		{"changed", d.LastChange.String()},
 		{"id", d.Backend + " " + d.ID},
 	} {
 		fmt.Fprintf(w, "%-10s %s\n", row[0], row[1])
@@ -129,6 +185,14 @@ func (d detail) print(w io.Writer) {
 	if d.Stopped {
 		fmt.Fprintf(w, "\nToo many wrong codes in a row: closed until `star97 mailbox unlock %s`.\n", d.Extension)
 	}
+}
+
+// age is when the code was set, by whatever way, a dash if nobody knows.
+func (v view) age() string {
+	if v.Set == nil {
+		return "-"
+	}
+	return v.Set.Format(time.RFC3339)
 }
 
 func (v view) pace() string {

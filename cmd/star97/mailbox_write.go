@@ -52,6 +52,7 @@ func (m *mailboxes) add() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&a.Name, "name", "", "the owner's name")
 	f.StringVar(&a.Language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
+	f.StringVar(&a.Mail, "mail", "", "the owner's mail address, for notices and one-time codes")
 	f.BoolVar(&a.Flags.Slow, "slow", false, "give the owner twice the time")
 	f.StringSliceVar(&a.Numbers, "number", nil, "a number of the owner, digits only: who calls with it comes in by this mailbox's own door; may be repeated")
 	f.BoolVar(&a.Flags.MustChange, "must-change", false, "the owner has to choose another code at the first call")
@@ -64,7 +65,7 @@ func (m *mailboxes) add() *cobra.Command {
 }
 
 func (m *mailboxes) set() *cobra.Command {
-	var name, language string
+	var name, language, mail string
 	var slow, disabled, must, cannot bool
 	cmd := &cobra.Command{
 		Use: "set EXTENSION", Short: "Change what a mailbox is like, or close it", Args: cobra.ExactArgs(1),
@@ -79,10 +80,11 @@ func (m *mailboxes) set() *cobra.Command {
 			var flags mailbox.FlagEdit
 			changed := cmd.Flags().Changed
 			e.Name, e.Language = pick(changed("name"), &name), pick(changed("language"), &language)
+			e.Mail = pick(changed("mail"), &mail)
 			e.Slow, e.Disabled = pick(changed("slow"), &slow), pick(changed("disabled"), &disabled)
 			flags.MustChange, flags.CannotChange = pick(changed("must-change"), &must), pick(changed("cannot-change"), &cannot)
 			if e == (mailbox.Edit{}) && flags == (mailbox.FlagEdit{}) {
-				return failed("nothing is to be changed; name what: --name, --language, --slow, --disabled, --must-change or --cannot-change")
+				return failed("nothing is to be changed; name what: --name, --language, --mail, --slow, --disabled, --must-change or --cannot-change")
 			}
 			return m.on(cmd.Context(), args[0], func(s *app.Stores, c config.Config, a mailbox.Account) error {
 				a, err := m.alter(cmd.Context(), s, a, e, flags)
@@ -99,6 +101,7 @@ func (m *mailboxes) set() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "the owner's name")
 	f.StringVar(&language, "language", "", "BCP 47 tag, as en-US; empty: the service's own")
+	f.StringVar(&mail, "mail", "", "the owner's mail address, for notices and one-time codes; empty: none")
 	f.BoolVar(&slow, "slow", false, "give the owner twice the time; --slow=false: no longer")
 	f.BoolVar(&disabled, "disabled", false, "take no code for this mailbox; --disabled=false: take it again")
 	f.BoolVar(&must, "must-change", false, "the owner has to choose another code at the next call; --must-change=false: no longer")

@@ -86,7 +86,7 @@ func (s *Stores) list(ctx context.Context, p mailbox.Page, use func(mailbox.Acco
 // Unfinished is the error of an action that was carried out, or may have been,
 // and after which something else went wrong.
 type Unfinished struct {
-	Action  audit.Action    // Add, Reset, Remove or Edit
+	Action  audit.Action    // one of unfinished
 	Outcome mailbox.Outcome // Done or Unknown
 	Err     error
 }
@@ -105,6 +105,14 @@ var unfinished = map[audit.Action]struct{ done, unknown string }{
 	audit.Reset:  {"this code is in force", "this code may be in force"},
 	audit.Remove: {"the mailbox is removed", "the mailbox may be removed"},
 	audit.Edit:   {"the mailbox is altered", "the mailbox may be altered"},
+	audit.Lock:   {"the mailbox is locked", "the mailbox may be locked"},
+	audit.Unlock: {"the mailbox is open", "the mailbox may be open"},
+
+	audit.Renumber: {"the mailbox has the new extension", "the mailbox may have the new extension"},
+	audit.Reassign: {"the mailbox is the new person's", "the mailbox may be the new person's"},
+	audit.Pepper:   {"the pepper file is altered", "the pepper file may be altered"},
+	audit.Backup:   {"the backup is complete", "the backup may be complete"},
+	audit.Restore:  {"the backup is restored", "the backup may be restored"},
 }
 
 // Error says first what is in force, then what went wrong.
@@ -113,7 +121,7 @@ func (u *Unfinished) Error() string { return u.Told() + "; but: " + u.Err.Error(
 // Unwrap leads to what went wrong.
 func (u *Unfinished) Unwrap() error { return u.Err }
 
-// OutcomeOf tells from the error of Add, SetCode, Remove, Edit or Renumber what became of it.
+// OutcomeOf tells from the error of Add, SetCode, Remove and the like what became of it.
 func OutcomeOf(err error) mailbox.Outcome {
 	var u *Unfinished
 	switch {
@@ -220,7 +228,7 @@ func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor
 
 // Edit alters a mailbox and records it. The account is as far as it is known.
 func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return s.alter(ctx, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return s.alter(ctx, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Edit(ctx, a, e, by)
 	})
 }
@@ -228,27 +236,83 @@ func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 // SetFlags alters whether a mailbox's owner may and must change the code, and records it
 // as Edit is recorded. The account is as far as it is known.
 func (s *Stores) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return s.alter(ctx, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return s.alter(ctx, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.SetFlags(ctx, a, e, by, reason)
 	})
 }
 
 // Renumber gives a mailbox another extension, leaves its code as it is, and records it
-// as an edit of the one that it had, with the new one in front of the reason. The account
+// under the one that it had, with the new one in front of the reason. The account
 // is as far as it is known.
 func (s *Stores) Renumber(ctx context.Context, a mailbox.Account, extension string, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	told := strings.TrimSuffix("to "+extension+": "+reason, ": ")
-	return s.alter(ctx, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
+	told := because("to "+extension, reason)
+	return s.alter(ctx, audit.Renumber, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Renumber(ctx, a, extension, by, reason)
 	})
 }
 
-// alter records a deed as an edit and returns the mailbox as it is then.
-func (s *Stores) alter(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string,
+// Lock closes a mailbox until Unlock opens it, and records it.
+func (s *Stores) Lock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	return s.alter(ctx, audit.Lock, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+		return s.setLock(ctx, a, true, by)
+	})
+}
+
+// setLock sets an administrator's lock where the store has one.
+func (s *Stores) setLock(ctx context.Context, a mailbox.Account, locked bool, by mailbox.Actor) (mailbox.Account, error) {
+	is, err := s.Backend.Edit(ctx, a, mailbox.Edit{Locked: &locked}, by)
+	if err == nil && is.Flags.Locked != locked {
+		err = mailbox.Fail("edit", mailbox.CannotChange, fmt.Errorf("the store of mailbox %s knows no such lock; set it in the voicemail system", a.Extension))
+	}
+	return is, err
+}
+
+// Unlock opens a mailbox whoever closed it: an administrator, wrong codes here, or wrong
+// codes at a system that can be told. It records it.
+func (s *Stores) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
+	can := s.Backend.Traits(a).Can
+	return s.administer(ctx, audit.Unlock, a, by, reason, func(ctx context.Context) error {
+		if a.Flags.Locked && slices.Contains(can, mailbox.CanEdit) {
+			if _, err := s.setLock(ctx, a, false, by); err != nil {
+				return err
+			}
+		}
+		if slices.Contains(can, mailbox.CanUnlock) {
+			if err := s.Backend.Unlock(ctx, a, by, reason); err != nil {
+				return err
+			}
+		}
+		return s.Guard.Unlock(ctx, a, by, reason)
+	}, nothing)
+}
+
+// Reassign gives a mailbox to another person: its code and those before it, its states,
+// own numbers, wrong codes and one-time codes go, and what next says of the new person
+// takes their place. It records it. The account is as far as it is known.
+func (s *Stores) Reassign(ctx context.Context, a, next mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	next.ID, next.Backend, next.Extension, next.Domain = a.ID, a.Backend, a.Extension, a.Domain
+	is := a
+	err := s.administer(ctx, audit.Reassign, a, by, reason, func(ctx context.Context) error {
+		if err := s.Desk.Forget(ctx, a); err != nil { // before, since it would let the one who left set a code
+			return err
+		}
+		altered, err := s.Backend.Reassign(ctx, next, by, reason)
+		if err == nil {
+			is = altered
+		}
+		return err
+	}, func(ctx context.Context) error {
+		return errors.Join(s.Desk.Forget(ctx, a), s.Guard.Unlock(ctx, a, by, reason))
+	})
+	return is, err
+}
+
+// alter records a deed and returns the mailbox as it is then.
+func (s *Stores) alter(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
 	deed func(context.Context) (mailbox.Account, error),
 ) (mailbox.Account, error) {
 	is := a
-	err := s.administer(ctx, audit.Edit, a, by, reason, func(ctx context.Context) error {
+	err := s.administer(ctx, action, a, by, reason, func(ctx context.Context) error {
 		altered, err := deed(ctx)
 		if err == nil {
 			is = altered

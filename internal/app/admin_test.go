@@ -134,12 +134,12 @@ func TestAlteringIsRecorded(t *testing.T) {
 	require.Equal(t, mailbox.Refused, OutcomeOf(err))
 	ended := []string{}
 	for _, r := range records(t, s)[before:] {
-		require.Equal(t, []any{audit.Edit, "test", "4001", a.ID}, []any{r.Action, r.Actor, r.Extension, r.Mailbox})
+		require.Equal(t, []any{"test", "4001", a.ID}, []any{r.Actor, r.Extension, r.Mailbox})
 		if r.Stage == audit.Ended {
-			ended = append(ended, r.Reason+", "+r.Outcome.String())
+			ended = append(ended, r.Action.String()+": "+r.Reason+", "+r.Outcome.String())
 		}
 	}
-	require.Equal(t, []string{"asked for, done", "to 4101, done", "to 41x1: mistyped, refused"}, ended)
+	require.Equal(t, []string{"edit: asked for, done", "renumber: to 4101, done", "renumber: to 41x1: mistyped, refused"}, ended)
 }
 
 func TestAFailedRemovalOpensNoLockedMailbox(t *testing.T) {
