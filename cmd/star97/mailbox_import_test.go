@@ -57,7 +57,7 @@ func TestAnImportMayTellWhoNeedsTime(t *testing.T) {
 	require.Contains(t, errs, "standard input:2: slow must be yes or no, or empty for no")
 	require.NotContains(t, errs, "739164", "a code in the wrong column")
 	_, errs = c.run(1, "mailbox,domain,name,language,code,pace\n", "import", "-")
-	require.Contains(t, errs, "standard input:1: the first line must be mailbox,domain,name,language,code,slow, or the same without slow")
+	require.Contains(t, errs, "standard input:1: the first line must be mailbox,domain,name,language,code,slow,mail, or the same without slow, mail or both")
 	c.run(0, "mailbox,domain,name,language,code,Slow\n4001,,Ann,,,Yes\n4002,,Bob,,,no\n4003,,Cem,,,\n", "import", "-")
 	out, _ = c.run(0, "", "list")
 	require.Regexp(t, `4001 .* no code, slow\n4002 .* no code\n4003 .* no code\n`, out)

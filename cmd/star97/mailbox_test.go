@@ -181,7 +181,7 @@ func TestMailboxIsSet(t *testing.T) {
 	require.Equal(t, []any{"Ann Sample", nil, []any{"ok"}}, []any{v["name"], v["language"], v["state"]})
 
 	_, errs := c.run(1, "", "set", "4001")
-	require.Contains(t, errs, "nothing is to be changed; name what: --name, --language, --slow, --disabled, --must-change or --cannot-change")
+	require.Contains(t, errs, "nothing is to be changed; name what: --name, --language, --mail, --slow, --disabled, --must-change or --cannot-change")
 	_, errs = c.run(1, "", "set", "4001", "--language", "739164")
 	require.Contains(t, errs, "the language of mailbox 4001 is no BCP 47 tag")
 	_, errs = c.run(1, "", "set", "4009", "--slow")

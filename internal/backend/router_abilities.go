@@ -23,6 +23,7 @@ var (
 	_ mailbox.Lagging    = (*Router)(nil)
 	_ mailbox.Flagger    = (*Router)(nil)
 	_ mailbox.Renumberer = (*Router)(nil)
+	_ mailbox.Reassigner = (*Router)(nil)
 	_ mailbox.Declarer   = (*Router)(nil)
 	_ mailbox.Granter    = (*Router)(nil)
 )
@@ -204,6 +205,16 @@ func (r *Router) Renumber(ctx context.Context, a mailbox.Account, extension stri
 		return mailbox.Account{}, err
 	}
 	return s.back(renumberer.Renumber(ctx, own, extension, by, reason))
+}
+
+// Reassign has the account's store give it to another person.
+func (r *Router) Reassign(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
+	s, own := r.keeping(a)
+	reassigner, err := able[mailbox.Reassigner](s, "reassign", "give a mailbox to another person")
+	if err != nil {
+		return mailbox.Account{}, err
+	}
+	return s.back(reassigner.Reassign(ctx, own, by, reason))
 }
 
 // back is an account as the Router's callers know it.
