@@ -92,7 +92,7 @@ func settled(backend mailbox.Store) mailbox.Store {
 // our own. A change in another store is recorded as for a foreign system: its intent
 // before, its end after.
 func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Seams) error {
-	first, err := s.openBackends(ctx, c, dir)
+	first, err := s.openBackends(ctx, c, dir, with.Log)
 	if err != nil {
 		return err
 	}
@@ -146,9 +146,11 @@ func (s *Stores) openDesk(ctx context.Context, c config.Config, db *sqlkit.DB, w
 }
 
 // openBackends returns the default store.
-func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string) (first backend.Backend, err error) {
+func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string, log *slog.Logger) (first backend.Backend, err error) {
 	more := map[string]backend.Options{}
+	c.Store.Log = log
 	for name, o := range c.Stores {
+		o.Log = log.With(slog.String("store", name))
 		more[name] = o.In(dir)
 	}
 	if s.Backend, err = backend.OpenAll(ctx, c.Store.In(dir), more, s.delegate(c)); err != nil {

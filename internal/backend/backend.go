@@ -19,6 +19,9 @@ func Open(ctx context.Context, o Options) (Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	if told, ok := s.(logging); ok && o.Log != nil {
+		told.LogTo(o.Log)
+	}
 	b, err := s.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Driver, err)

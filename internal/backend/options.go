@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ type section interface {
 	Declared() mailbox.Traits
 	Open(ctx context.Context) (Backend, error)
 }
+
+// logging is a section whose driver has something to tell a log.
+type logging interface{ LogTo(log *slog.Logger) }
 
 // filed is a section whose driver keeps everything in one file of this machine.
 type filed interface {

@@ -1,6 +1,8 @@
 package backend
 
 import (
+	"log/slog"
+
 	"star97/internal/backend/axl"
 	"star97/internal/backend/broadworks"
 	"star97/internal/backend/cue"
@@ -17,8 +19,9 @@ import (
 type Options struct {
 	Driver string `yaml:"driver"` // one of the sections below, default sqlite; star97 backend list explains them
 	// who checks the current code where the system cannot
-	Verify Verify `yaml:"verify"`
-	Find   string `yaml:"find"` // name of another store in which callers are found first, by extension; empty: in this one
+	Verify Verify       `yaml:"verify"`
+	Find   string       `yaml:"find"` // name of another store in which callers are found first, by extension; empty: in this one
+	Log    *slog.Logger `yaml:"-"`    // told by the driver of what it asks; nil: of nothing
 
 	SQLite     sqldb.Options         `yaml:"sqlite"`     // the embedded store
 	Postgres   sqldb.PostgresOptions `yaml:"postgres"`   // star97's own store on a PostgreSQL server, for several nodes

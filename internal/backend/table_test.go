@@ -5,10 +5,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance"
+	"star97/internal/backend/httpapi"
+	"star97/internal/backend/webhook/fake"
 	"star97/internal/mailbox"
+	"star97/internal/secret"
 )
 
 func TestTheDefaultDriverOpensWithItsDefaults(t *testing.T) {
@@ -25,7 +30,7 @@ func TestTheDefaultDriverOpensWithItsDefaults(t *testing.T) {
 // A field of Options that is a driver's section has all that a row of the table needs; the
 // compiler cannot tell, since what lacks a method is only another field.
 func TestEveryFieldOfOptionsIsADriver(t *testing.T) {
-	known := []string{"driver", "verify", "find"}
+	known := []string{"driver", "verify", "find", "-"}
 	fields := reflect.TypeFor[Options]()
 	for i := range fields.NumField() {
 		if name := fields.Field(i).Tag.Get("yaml"); !slices.Contains(known, name) {
@@ -74,4 +79,27 @@ func TestWhatIsWrongIsNamedWithItsDriver(t *testing.T) {
 	o.SQLite = DefaultOptions().SQLite
 	o.SQLite.Database.Path = ""
 	require.ErrorContains(t, o.Validate(), "sqlite.database.path is empty")
+}
+
+// A driver that asks a server tells the log of its store of it, from the configuration's
+// Log on.
+func TestDriversThatAskTellTheLog(t *testing.T) {
+	for _, f := range drivers {
+		o := DefaultOptions()
+		_, own := o.at(f).(filed)
+		_, tells := o.at(f).(logging)
+		require.Equal(t, !own && f.name != "postgres", tells, "%s: a driver of a foreign system has a method LogTo", f.name)
+	}
+	f := fake.New(t)
+	var said conformance.Log
+	o := DefaultOptions()
+	o.Driver, o.Log = "webhook", said.Logger().With("store", "west")
+	o.Webhook.API.URL, o.Webhook.API.TLS.CAFile, o.Webhook.API.Timeout = f.URL, f.CAFile, 10*time.Second
+	o.Webhook.Keys = httpapi.Keys{{ID: fake.KeyID, Secret: secret.Source{File: f.KeyFile}}}
+	b, err := Open(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	_, err = b.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Regexp(t, `level=DEBUG msg="backend asked" store=west host=\S+ op=lookup status=200 size=\d+`, said.String())
 }

@@ -41,6 +41,18 @@ func Uncheckable(ctx context.Context, a mailbox.Account) error {
 	return mailbox.Fail(op, mailbox.ServiceRefused, errNoCheck)
 }
 
+// Known is nil for a current code that can be asked about. That none is the current one
+// needs no question.
+func Known(op string, a mailbox.Account, current pin.PIN) error {
+	switch {
+	case !current.Empty():
+		return nil
+	case a.Flags.NoCode:
+		return mailbox.Fail(op, mailbox.NoCode, nil)
+	}
+	return mailbox.Fail(op, mailbox.WrongPIN, nil)
+}
+
 // Unwritten is the error of a question before anything was written: whatever came of it,
 // nothing was changed.
 func Unwritten(op string, err error) error {

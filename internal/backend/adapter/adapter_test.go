@@ -112,6 +112,12 @@ func TestResultsOfWrites(t *testing.T) {
 	require.NoError(t, Unwritten("change", nil))
 }
 
+func TestNoCodeIsNotTheCurrentOne(t *testing.T) {
+	require.NoError(t, Known("change", mailbox.Account{}, code(t, "482915")))
+	require.Equal(t, mailbox.WrongPIN, mailbox.CodeOf(Known("change", mailbox.Account{}, pin.PIN{})))
+	require.Equal(t, mailbox.NoCode, mailbox.CodeOf(Known("change", mailbox.Account{Flags: mailbox.Flags{NoCode: true}}, pin.PIN{})))
+}
+
 func TestASystemThatCannotCheckSaysSo(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

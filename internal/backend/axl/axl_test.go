@@ -81,7 +81,7 @@ func TestConformance(t *testing.T) {
 		o := reach(f)
 		o.Lag = 250 * time.Millisecond
 		said := &conformance.Log{}
-		o.API.Log = said.Logger()
+		o.LogTo(said.Logger())
 		s := openTo(t, o)
 		return conformance.Harness{
 			Store: s,

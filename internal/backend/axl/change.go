@@ -22,6 +22,9 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	case a.ID == "":
 		return mailbox.Refuse(adapter.Unwritten(op, s.Verify(ctx, a, current, at))) // never nil
 	}
+	if err := adapter.Known(op, a, current); err != nil {
+		return mailbox.Refuse(err)
+	}
 	turn, err := s.turns.Take(ctx, op, a.ID, current)
 	if err != nil {
 		return mailbox.Refuse(err)

@@ -42,7 +42,7 @@ func TestMustChangeThatCannotBeClearedIsLogged(t *testing.T) {
 	f := fake.New(t)
 	f.SetsMustChange = true
 	o := reach(f)
-	o.API.Log = said.Logger()
+	o.LogTo(said.Logger())
 	s := openTo(t, o)
 	f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")
@@ -275,7 +275,7 @@ func TestCodesAreInBodiesOnly(t *testing.T) {
 	f := fake.New(t)
 	o := reach(f)
 	var log conformance.Log
-	o.API.Log = log.Logger()
+	o.LogTo(log.Logger())
 	s := openTo(t, o)
 	f.Put(fake.Person{ID: "jdoe", Extension: "2041", Status: 1}, code(t, hers))
 	a := found(t, s, "2041")

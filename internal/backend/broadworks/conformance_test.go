@@ -42,7 +42,7 @@ func suite(t *testing.T, settings fake.Settings, way Verify, lacks map[string]st
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		f, said := fake.New(t, settings, good), &conformance.Log{}
 		rules, o := mapped(), quick(t, f)
-		o.API.Log = said.Logger()
+		o.LogTo(said.Logger())
 		h := conformance.Harness{
 			Store: openStore(t, o), Said: said.String, OtherDomain: fake.OtherDomain, Orders: f.Orders(), NoHTTP: !settings.SOAP,
 			Ops:     conformance.Ops{Lookup: fake.OpFind, Verify: fake.OpVerify, Change: fake.OpWrite, Login: fake.OpLogin},

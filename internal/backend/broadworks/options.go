@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"regexp"
 	"strconv"
@@ -125,6 +126,9 @@ func DefaultOptions() Options {
 		RulesFor:      5 * time.Minute, Lag: 2 * time.Second, Errors: defaultErrors(),
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.API.Log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
 )
@@ -243,13 +244,17 @@ func sign(nonce string, password secret.Secret) string {
 
 // send sends one document on a dialogue and reads what answers it. An ErrorResponse is a
 // bare fault; other errors are mailbox's, and end the dialogue.
-func (p *pool) send(ctx context.Context, op string, d *dialogue, name string, fill func(*message), safe bool) (*node, error) {
+func (p *pool) send(ctx context.Context, op string, d *dialogue, name string, fill func(*message), safe bool) (n *node, err error) {
 	doc := document(d.session, name, fill)
 	defer clear(doc[:cap(doc)])
 	try, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("it took longer than %v", p.timeout))
 	defer cancel()
+	began, size := time.Now(), 0
+	if p.o.Transport != OverSOAP { // httpapi tells of its own
+		defer func() { adapter.Note(p.o.API.Log, p.o.Line.Server, op+" by "+name, size, began, err) }()
+	}
 	text, err := d.exchange(try, op, doc, safe)
-	if err != nil {
+	if size = len(text); err != nil {
 		if ctx.Err() == nil {
 			p.rest.failed(errors.Unwrap(err))
 		}
@@ -257,7 +262,7 @@ func (p *pool) send(ctx context.Context, op string, d *dialogue, name string, fi
 	}
 	p.rest.worked()
 	defer clear(text)
-	n, err := answer(text, d.session, d.decoded())
+	n, err = answer(text, d.session, d.decoded())
 	switch {
 	case err == nil && n.kind == "ErrorResponse":
 		return nil, p.o.faultOf(n)

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/backend/conformance/trouble"
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 )
 
 func lookup(t *testing.T, s *suite) {
@@ -169,6 +172,36 @@ func changeWrong(t *testing.T, s *suite) {
 	s.inForce(t, a, s.First, s.Second)
 }
 
+// A caller who was let in by another proof than the current code has none to show. Where
+// nobody but the system can tell whether a code is right it writes without one; any other
+// backend refuses, without a question.
+func changeClaimed(t *testing.T, s *suite) {
+	a, at := s.put(t, "4001", s.First), s.at
+	at.Claim = mailbox.ByOneTime
+	asked := func() int {
+		if s.Orders == nil {
+			return 0
+		}
+		return s.Orders.Seen(trouble.Any)
+	}
+	before := asked()
+	r := s.raw.Change(s.ctx(t), a, pin.PIN{}, Code(t, s.Second), at)
+	s.heard(r.Err)
+	if s.traits().Check == mailbox.NoCheck {
+		require.Equal(t, mailbox.Done, r.Outcome, "%v", r.Err)
+		require.True(t, s.has(t, a, s.Second))
+		r = s.raw.Change(s.ctx(t), a, pin.PIN{}, pin.PIN{}, at)
+		s.heard(r.Err)
+		require.Equal(t, mailbox.TooShort, r.Reason, "the rules hold all the same")
+		require.True(t, s.has(t, a, s.Second))
+		return
+	}
+	require.Equal(t, mailbox.Refused, r.Outcome)
+	require.Equal(t, mailbox.WrongPIN, r.Reason)
+	require.Equal(t, before, asked(), "that no code is not the current one needs no question")
+	s.inForce(t, a, s.First, s.Second)
+}
+
 func changeDenied(t *testing.T, s *suite) {
 	a := s.Put(t, mailbox.Account{Extension: "4001", Flags: mailbox.Flags{CannotChange: true}}, Code(t, s.First))
 	if s.traits().Flags {
@@ -304,4 +337,29 @@ func silence(t *testing.T, s *suite) {
 	s.change(t, a, s.First, "")
 	ended(t, s, a)
 	require.NotEmpty(t, s.errs)
+}
+
+var (
+	// named are the attributes that a log may have of an exchange: sizes, states and ids
+	// that the system gives to requests.
+	named = []string{"time", "level", "msg", "host", "op", "status", "size", "took", "tracking", "code", "error", "for"}
+	// attribute is one of a line, with its value.
+	attribute = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*"|\S*)`)
+)
+
+// Every exchange is told at debug, and nothing of it that a code could be in: silent looks
+// for the codes themselves.
+func logged(t *testing.T, s *suite) {
+	a := s.put(t, "4001", s.First)
+	s.lookup(t, "4001", "")
+	s.change(t, a, s.Third, s.Second)
+	require.Equal(t, mailbox.Done, s.change(t, a, s.First, s.Second).Outcome)
+	said := s.Said()
+	require.Regexp(t, `op="?lookup\b`, said)
+	require.Regexp(t, `op="?change\b`, said)
+	for line := range strings.Lines(said) {
+		for _, found := range attribute.FindAllStringSubmatch(line, -1) {
+			require.Contains(t, named, found[1], line)
+		}
+	}
 }

@@ -47,7 +47,7 @@ type Harness struct {
 	// and trusts the CAFile that comes with it. It returns nil where there is no such thing.
 	// Nil: the system proves nothing.
 	Behind func(t *testing.T, k trouble.Trust) mailbox.Store
-	// Said is all that the adapter has logged; nil: it has no log.
+	// Said is all that the adapter has logged, at debug; nil: it has no log.
 	Said func() string
 }
 
@@ -96,12 +96,14 @@ var cases = []suiteCase{
 	{name: "Change clears must-change", run: changeObeyed, needs: states},
 	{name: "Change keeps leading zeros and every length", run: changeShapes},
 	{name: "Change with a wrong current code", run: changeWrong},
+	{name: "Change without the current code", run: changeClaimed},
 	{name: "Change refused by the mailbox's state", run: changeDenied},
 	{name: "Change from several calls at once", run: changeRace},
 	{name: "Callers of several mailboxes at once", run: crowd},
 	{name: "Change back", run: changeBack},
 	{name: "An ended context", run: endedContext},
 	{name: "Nothing said holds a digit of a code", run: silence},
+	{name: "The log tells of every exchange", run: logged, needs: outspoken},
 	{name: "The declared traits are true", run: traits, needs: declarer},
 	{name: "The system's own lock-out", run: lockOut, needs: limit},
 	{name: "Lookup in trouble", run: lookupTrouble, needs: troubled(forLookup), parts: true},

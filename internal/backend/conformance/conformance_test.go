@@ -36,8 +36,9 @@ func openToy(kind, wrong string) func(t *testing.T) Harness {
 func toyHarness(t *testing.T, kind, wrong string) (Harness, *toySystem) {
 	tr := kinds[kind]
 	s := newToySystem(t, trouble.Good, tr.Limit)
+	store := newToy(t, s.Server, s.Addr, tr, wrong)
 	h := Harness{
-		Store: newToy(t, s.Server, s.Addr, tr, wrong), Put: s.put, OtherDomain: "tenant.example", NoCode: true, Doubles: true,
+		Store: store, Said: store.said.String, Put: s.put, OtherDomain: "tenant.example", NoCode: true, Doubles: true,
 		Has: s.has, Orders: &s.orders, Ops: Ops{Lookup: "find", Verify: "check", Change: "write", Login: "token"},
 		Behind: func(t *testing.T, k trouble.Trust) mailbox.Store {
 			s := newToySystem(t, k, tr.Limit)
@@ -80,6 +81,9 @@ func TestEachMistakeIsFound(t *testing.T) {
 		"native: code in the address":  "Verify_right_and_wrong",
 		"native: everybody signs in":   "Callers_of_several_mailboxes_at_once",
 		"compare: no look again":       "A_system_that_says_yes_and_does_nothing",
+
+		"native: logs the request":   "The_log_tells_of_every_exchange",
+		"native: asks about no code": "Change_without_the_current_code",
 
 		"native: sets every state":           "SetFlags",
 		"native: reset refused by no answer": "Reset_in_trouble/cut_after",

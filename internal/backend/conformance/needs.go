@@ -45,6 +45,8 @@ func certified(s *suite) string {
 	return unless(s.Behind != nil, "no fake with a certificate here")
 }
 
+func outspoken(s *suite) string { return unless(s.Said != nil, "the store asks nobody") }
+
 func states(s *suite) string {
 	return unless(s.traits().Flags, "the system tells no states of a mailbox")
 }

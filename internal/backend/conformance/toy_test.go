@@ -175,6 +175,7 @@ type toy struct {
 	http       *http.Client
 	traits     mailbox.Traits
 	changing   sync.Mutex
+	said       Log
 
 	mu    sync.Mutex
 	token string
@@ -233,6 +234,10 @@ func (s *toy) send(ctx context.Context, name, path, token string, q, into any) (
 		return 0, mailbox.Fail(name, mailbox.Unavailable, err)
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
+	s.said.Logger().Debug("backend asked", "op", name, "size", len(body))
+	if s.wrong == "logs the request" {
+		s.said.Logger().Debug("backend asked", "op", name, "number", "4001")
+	}
 	answer, err := s.http.Do(r)
 	if err != nil {
 		var cert *tls.CertificateVerificationError
@@ -328,6 +333,9 @@ func (s *toy) Change(ctx context.Context, a mailbox.Account, current, next pin.P
 	const op = "change"
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if current.Empty() && s.traits.Check != mailbox.NoCheck && s.wrong != "asks about no code" {
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
+	}
 	if next.Empty() {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}

@@ -14,8 +14,10 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		f := fake.New(t, fake.Settings{Banner: "Authorized use only\n"})
+		o, said := settings(t, f), &conformance.Log{}
+		o.LogTo(said.Logger())
 		return conformance.Harness{
-			Store: openStore(t, settings(t, f)), Orders: f.Orders(), NoHTTP: true, NoCode: true,
+			Store: openStore(t, o), Said: said.String, Orders: f.Orders(), NoHTTP: true, NoCode: true,
 			Ops: conformance.Ops{Lookup: fake.OpDetail, Change: fake.OpPIN, Login: fake.OpLogin},
 			Lacks: map[string]string{
 				"Verify of a disabled mailbox":          "the system tells no states of a mailbox",

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -182,8 +183,9 @@ func (s *Store) with(ctx context.Context, op string, use func(*shell) error) err
 		if err != nil {
 			return err
 		}
-		waited := h.used
+		waited, before, began := h.used, h.told, time.Now()
 		err = use(h)
+		adapter.Note(s.o.log, s.o.Address, op, h.told-before, began, err)
 		again := waited && h.dead && ctx.Err() == nil && !errors.Is(err, errLate)
 		s.pool.give(h)
 		var told *mailbox.Error

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -54,6 +55,8 @@ type Options struct {
 
 	Rules   Rules    `yaml:"rules"`   // the system's rules for codes, which star97 cannot read
 	Answers []Answer `yaml:"answers"` // what the words of an answer to a new code mean; the first one that fits counts
+
+	log *slog.Logger // told of each exchange at debug; nil: of nothing
 }
 
 // Module is an account of a module that is reached through its router.
@@ -94,6 +97,9 @@ func DefaultOptions() Options {
 		Rules: Rules{MinLength: 3, History: true}, Answers: defaultAnswers(),
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

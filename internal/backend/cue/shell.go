@@ -61,6 +61,7 @@ type shell struct {
 	used   bool      // has waited in the pool
 	dead   bool      // out of step, or ended
 	last   time.Time // of its last use
+	told   int       // bytes of answers so far
 }
 
 // newShell begins to read from r. end closes the connection of both, as often as it is
@@ -209,7 +210,7 @@ func (h *shell) run(ctx context.Context, line []byte, open int, use func(answer 
 	if !ok {
 		return true, errStep
 	}
-	h.last = time.Now()
+	h.last, h.told = time.Now(), h.told+len(answer)
 	if use != nil {
 		use(answer)
 	}

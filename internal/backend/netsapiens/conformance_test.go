@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		f, said := fake.NewWith(t, settings, good), &conformance.Log{}
 		o := quick(t, f)
-		o.API.Log = said.Logger()
+		o.LogTo(said.Logger())
 		return conformance.Harness{
 			Store: openStore(t, o), OtherDomain: otherDomain, Orders: f.Orders(),
 			Ops:   conformance.Ops{Lookup: fake.OpRead, Verify: fake.OpRead, Change: fake.OpWrite, Login: fake.OpToken},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -69,6 +70,9 @@ func DefaultOptions() Options {
 		Domains: []string{}, MustChange: []string{}, NumbersKeep: 5 * time.Minute, ReadBack: 4 * time.Second, Lag: 3 * time.Second,
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.API.Log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

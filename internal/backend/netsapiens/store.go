@@ -89,6 +89,9 @@ func (s *Store) check(op string, p *person, code pin.PIN) error {
 // Change verifies current, writes next and reads it back.
 func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, _ mailbox.Attempt) mailbox.Result {
 	const op = "change"
+	if err := adapter.Known(op, a, current); err != nil {
+		return mailbox.Refuse(err)
+	}
 	return s.replace(ctx, op, a, next, func(p *person) error { return s.check(op, p, current) })
 }
 

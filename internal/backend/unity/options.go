@@ -3,6 +3,7 @@ package unity
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -81,6 +82,9 @@ func DefaultOptions() Options {
 		Refusals:        adapter.DefaultRefusals(),
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.API.Log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

@@ -106,7 +106,7 @@ func TestConformance(t *testing.T) {
 		said := &conformance.Log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
 			o.Alternates = Find
-			o.API.Log = said.Logger()
+			o.LogTo(said.Logger())
 		}).harness(t, said)
 	})
 }

@@ -124,7 +124,7 @@ func TestWhatTheStatusesOfAWriteMean(t *testing.T) {
 			t.Parallel()
 			said := &conformance.Log{}
 			b := makeBed(t, func(o *Options, _ *fake.Server) {
-				o.API.Log = said.Logger()
+				o.LogTo(said.Logger())
 				o.Refusals = append([]Refusal{{25042, "", "too-long"}, {25043, "new words", "locked"}}, o.Refusals...)
 			})
 			a := b.withRules(t, mailbox.Account{Extension: "4001"})
@@ -162,7 +162,7 @@ func TestTheTrackingIDIsLogged(t *testing.T) {
 	t.Parallel()
 	said := &conformance.Log{}
 	b := makeBed(t, func(o *Options, _ *fake.Server) {
-		o.API.Log = said.Logger()
+		o.LogTo(said.Logger())
 	})
 	a := b.withRules(t, mailbox.Account{Extension: "4001"})
 	require.Equal(t, mailbox.Proved(), b.change(t, a, "482915", "739164"))

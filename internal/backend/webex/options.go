@@ -3,6 +3,7 @@ package webex
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"time"
@@ -92,6 +93,9 @@ func defaultRefusals() []Refusal {
 		{0, "numeric", "not-digits"},
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.API.Log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

@@ -79,7 +79,7 @@ func bySearch(t *testing.T) {
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
 		said := &conformance.Log{}
 		return makeBed(t, func(o *Options, _ *fake.Server) {
-			o.API.Log = said.Logger()
+			o.LogTo(said.Logger())
 		}).harness(t, said)
 	})
 }
@@ -87,9 +87,11 @@ func bySearch(t *testing.T) {
 func byList(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
+		said := &conformance.Log{}
 		h := makeBed(t, func(o *Options, f *fake.Server) {
 			o.Find, o.Rules, f.PageSize = byPeople, rulesLocation, 3
-		}).harness(t, &conformance.Log{})
+			o.LogTo(said.Logger())
+		}).harness(t, said)
 		h.Ops.Lookup = fake.OpPeople
 		return h
 	})

@@ -19,6 +19,9 @@ func (s *Store) Change(ctx context.Context, a mailbox.Account, current, next pin
 	if a.ID == "" {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, nil))
 	}
+	if err := adapter.Known(op, a, current); err != nil && !s.o.NoVerify { // else the service ignores it
+		return mailbox.Refuse(err)
+	}
 	q := question{Operation: "set", ID: newID(), Domain: &a.Domain, Account: &a.ID}
 	return s.carryOut(ctx, op, s.o.Paths.Set, q, field{"current", current}, field{"next", next})
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -52,6 +53,9 @@ func DefaultOptions() Options {
 		PolicyFor: 5 * time.Minute, Repeat: 4 * time.Second, Lag: 2 * time.Second,
 	}
 }
+
+// LogTo tells log of every exchange.
+func (o *Options) LogTo(log *slog.Logger) { o.API.Log = log }
 
 // Resolve takes relative paths from dir.
 func (o *Options) Resolve(dir string) {

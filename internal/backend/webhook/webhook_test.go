@@ -55,7 +55,7 @@ func withVerify(t *testing.T) {
 		f.Limit = 5
 		o := optionsFor(f)
 		o.Limit, o.Window = f.Limit, 10*time.Minute
-		o.API.Log = said.Logger()
+		o.LogTo(said.Logger())
 		h := harness(openOn(t, o), f)
 		h.Said = said.String
 		h.Forgive = func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) }
@@ -68,11 +68,13 @@ func withoutVerify(t *testing.T) {
 	t.Parallel()
 	good := trouble.NewCert(t, trouble.Good)
 	conformance.Run(t, func(t *testing.T) conformance.Harness {
-		f := fake.NewWith(t, good)
-		f.Rules = map[string]any{"min_length": 4, "max_length": 30, "own_number": "equal"}
+		f, said := fake.NewWith(t, good), &conformance.Log{}
+		f.Blind, f.Rules = true, map[string]any{"min_length": 4, "max_length": 30, "own_number": "equal"}
 		o := optionsFor(f)
 		o.NoVerify, o.Paths.Policy = true, "/policy"
+		o.LogTo(said.Logger())
 		h := harness(openOn(t, o), f)
+		h.Said = said.String
 		h.Ops.Verify, h.NoCode = "", true
 		h.Put = func(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account {
 			if code.Empty() {

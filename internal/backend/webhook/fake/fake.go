@@ -51,6 +51,7 @@ type Server struct {
 	Limit   int    // wrong codes in a row that lock a mailbox; 0: any number
 	// Forgetful lets it forget ids, as a service that breaks the contract.
 	Forgetful bool
+	Blind     bool          // it cannot verify codes, and ignores the current one of a change
 	Skew      time.Duration // how wrong its clock is
 	Rules     map[string]any
 	Seen      func(path string, request, answer []byte, status int) // told of each exchange

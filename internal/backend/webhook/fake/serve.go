@@ -158,7 +158,11 @@ func (s *Server) carryOut(q *request) map[string]any {
 		return result(s.try(s.box(*q.Account), &q.Code.PIN))
 	case OpSet:
 		b := s.box(*q.Account)
-		code := s.try(b, &q.Current.PIN)
+		current := &q.Current.PIN
+		if s.Blind && b != nil {
+			current = b.code.Shown()
+		}
+		code := s.try(b, current)
 		if code == mailbox.OK && b.Flags.CannotChange {
 			code = mailbox.CannotChange
 		}
@@ -172,6 +176,9 @@ func (s *Server) carryOut(q *request) map[string]any {
 	}
 	out := result(mailbox.OK)
 	out["system"], out["verify"], out["limit"], out["window"] = "Harbor PBX 3.1", "native", s.Limit, 600
+	if s.Blind {
+		out["verify"] = "none"
+	}
 	if s.Rules != nil {
 		out["rules"] = s.Rules
 	}
