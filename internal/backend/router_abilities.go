@@ -23,9 +23,9 @@ var (
 	_ mailbox.Lagging    = (*Router)(nil)
 	_ mailbox.Flagger    = (*Router)(nil)
 	_ mailbox.Renumberer = (*Router)(nil)
-	_ mailbox.Reassigner = (*Router)(nil)
 	_ mailbox.Declarer   = (*Router)(nil)
 	_ mailbox.Granter    = (*Router)(nil)
+	_ mailbox.Reassigner = (*Router)(nil)
 )
 
 // able finds a store's ability, or the error of op for lack of it.
