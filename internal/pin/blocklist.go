@@ -1,9 +1,132 @@
 package pin
 
-// isLikely tells whether digits are one of the first k of the ranked list of their length.
-func isLikely(digits []byte, k int) bool {
-	return false
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// ranked are the lists of likely codes by length, each made when it is first needed.
+var ranked struct {
+	lists  [MaxDigits + 1]atomic.Pointer[table]
+	making sync.Mutex
 }
 
-// Prepare makes ready the lists that Check would make when it first needs them.
-func (p Policy) Prepare() {}
+// isLikely tells whether digits are one of the first k of the ranked list of their length.
+func isLikely(digits []byte, k int) bool {
+	if len(digits) == 0 {
+		return false
+	}
+	t := likely(len(digits))
+	at := t.find(digits)
+	return at >= 0 && int(t.ranks[at]) < k
+}
+
+// Prepare makes the lists that Check will need, so that no caller waits for them.
+func (p Policy) Prepare() {
+	if p.Blocklist == 0 {
+		return
+	}
+	longest := p.MaxLen
+	if longest == 0 {
+		longest = MaxDigits
+	}
+	for size := max(p.MinLen, 1); size <= longest; size++ {
+		likely(size)
+	}
+}
+
+// likely is the ranked list of one length.
+func likely(size int) *table {
+	at := &ranked.lists[size]
+	if t := at.Load(); t != nil {
+		return t
+	}
+	ranked.making.Lock()
+	defer ranked.making.Unlock()
+	if at.Load() == nil {
+		at.Store(newTable(size, rank(size)))
+	}
+	return at.Load()
+}
+
+// listed is how many codes of a length can be on its list: a tenth of all, so that
+// the rule leaves a choice where codes are short.
+func listed(size int) int {
+	most := maxBlocklist
+	for all, n := 1, 1; n <= size && n <= 6; n++ {
+		if all *= 10; n == size {
+			most = min(most, all/10)
+		}
+	}
+	return most
+}
+
+// rank makes the list of one length, the likeliest code first.
+func rank(size int) []string {
+	r := ranking{size: size, most: listed(size), seen: make(map[string]bool, listed(size))}
+	for _, c := range classes() {
+		c.write(&r)
+	}
+	return r.codes
+}
+
+// ranking is a list while it is made.
+type ranking struct {
+	size  int
+	most  int
+	codes []string
+	seen  map[string]bool
+}
+
+// add puts a code behind the others, if it has the right length and is new.
+func (r *ranking) add(code string) {
+	if len(code) == r.size && len(r.codes) < r.most && !r.seen[code] {
+		r.seen[code] = true
+		r.codes = append(r.codes, code)
+	}
+}
+
+func (r *ranking) full() bool { return len(r.codes) == r.most }
+
+// table holds codes of one length, sorted, without anything between them.
+type table struct {
+	digits []byte
+	ranks  []uint32 // of each code, from 0
+}
+
+// newTable sorts ranked codes of one length.
+func newTable(size int, codes []string) *table {
+	order := make([]uint32, len(codes))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return bytes.Compare([]byte(codes[a]), []byte(codes[b])) })
+	t := &table{make([]byte, 0, size*len(codes)), order}
+	for _, at := range order {
+		t.digits = append(t.digits, codes[at]...)
+	}
+	return t
+}
+
+// find is where a code stands; -1: nowhere.
+func (t *table) find(digits []byte) int {
+	size := len(digits)
+	if size == 0 {
+		return -1
+	}
+	low, high := 0, len(t.digits)/size
+	for low < high {
+		mid := (low + high) / 2
+		switch bytes.Compare(t.digits[mid*size:(mid+1)*size], digits) {
+		case 0:
+			return mid
+		case -1:
+			low = mid + 1
+		default:
+			high = mid
+		}
+	}
+	return -1
+}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"slices"
 )
 
 const (
@@ -16,7 +15,7 @@ const (
 
 // List is a site's own list of codes to refuse.
 type List struct {
-	codes [MaxDigits + 1]table // by length
+	codes [MaxDigits + 1]*table // by length; nil: none
 	count int
 	name  string
 }
@@ -25,6 +24,7 @@ type List struct {
 // with # are skipped. Errors name the line and quote none.
 func ReadList(r io.Reader) (*List, error) {
 	l := &List{}
+	var found [MaxDigits + 1][]string
 	sum := sha256.New()
 	lines := bufio.NewScanner(io.TeeReader(r, sum))
 	lines.Buffer(make([]byte, 0, maxLine), maxLine)
@@ -43,7 +43,7 @@ func ReadList(r io.Reader) (*List, error) {
 		case l.count == maxListed:
 			return nil, fmt.Errorf("line %d is too many: a list has at most %d codes", n, maxListed)
 		}
-		l.codes[len(line)].digits = append(l.codes[len(line)].digits, line...)
+		found[len(line)] = append(found[len(line)], string(line))
 		l.count++
 	}
 	if err := lines.Err(); err == bufio.ErrTooLong {
@@ -51,8 +51,10 @@ func ReadList(r io.Reader) (*List, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	for size := range l.codes {
-		l.codes[size].sort(size)
+	for size, codes := range found {
+		if codes != nil {
+			l.codes[size] = newTable(size, codes)
+		}
 	}
 	l.name = fmt.Sprintf("%d codes, sha256 %x", l.count, sum.Sum(nil)[:4])
 	return l, nil
@@ -65,41 +67,5 @@ func (l *List) String() string { return l.name }
 func (l *List) Len() int { return l.count }
 
 func (l *List) has(digits []byte) bool {
-	return l != nil && l.codes[len(digits)].find(digits) >= 0
-}
-
-// table holds codes of one length, sorted, without anything between them.
-type table struct {
-	digits []byte
-}
-
-// sort brings the codes, each of size digits, into order.
-func (t *table) sort(size int) {
-	if len(t.digits) == 0 {
-		return
-	}
-	codes := slices.Collect(slices.Chunk(slices.Clone(t.digits), size))
-	slices.SortFunc(codes, bytes.Compare)
-	t.digits = bytes.Join(codes, nil)
-}
-
-// find is where a code stands; -1: nowhere.
-func (t *table) find(digits []byte) int {
-	size := len(digits)
-	if size == 0 {
-		return -1
-	}
-	low, high := 0, len(t.digits)/size
-	for low < high {
-		mid := (low + high) / 2
-		switch bytes.Compare(t.digits[mid*size:(mid+1)*size], digits) {
-		case 0:
-			return mid
-		case -1:
-			low = mid + 1
-		default:
-			high = mid
-		}
-	}
-	return -1
+	return l != nil && l.codes[len(digits)] != nil && l.codes[len(digits)].find(digits) >= 0
 }

@@ -67,26 +67,3 @@ func distinct(digits []byte) (n int) {
 	}
 	return n
 }
-
-// keypadLines are the straight lines of three and four keys; each is pressed in
-// either direction.
-//
-//	1 2 3
-//	4 5 6
-//	7 8 9
-//	  0
-var keypadLines = [...]string{"123", "456", "789", "147", "258", "369", "580", "2580", "159", "357"}
-
-// isKeypadLines tells whether the digits split into keypad lines without a rest.
-func isKeypadLines(digits []byte) bool {
-	var splits [MaxDigits + 1]bool // up to here
-	splits[0] = true
-	for i := range digits {
-		for _, line := range keypadLines {
-			if end := i + len(line); splits[i] && end <= len(digits) && equals(digits[i:end], line) {
-				splits[end] = true
-			}
-		}
-	}
-	return len(digits) > 0 && splits[len(digits)]
-}
