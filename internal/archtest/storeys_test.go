@@ -18,7 +18,7 @@ const storeys = `
 6  config probe caller/callertest
 5  uas caller register console
 4  call backend
-3  ledger notify onetime backend/*
+3  ledger notify onetime syslog backend/*
 2  flow media lockout audit hashpool backend/adapter backend/conformance backend/httpapi prompt/ear script/stage
 1  sdp dialplan prompt mailbox sqlkit/sqlkittest
 0  pin dtmf codec srtp metrics secret sqlkit strictyaml script prompts dialplans backend/conformance/trouble

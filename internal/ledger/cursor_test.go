@@ -1,13 +1,19 @@
 package ledger
 
 import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/audit"
 	"star97/internal/mailbox"
 	"star97/internal/sqlkit"
+	"star97/internal/sqlkit/sqlkittest"
 )
 
 // Whoever follows the chain for the first time does not tell of what is long past.
@@ -61,4 +67,47 @@ func TestTheLastChange(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, found, "no mailbox is none")
 	})
+}
+
+// Of several nodes one follows, and another one when it was not heard of for a minute.
+func TestOneNodeLeads(t *testing.T) {
+	o := sqlkittest.Postgres(t).Database(t)
+	var clock atomic.Int64
+	now := func() time.Time { return time.Unix(1_800_000_000+clock.Load(), 0) }
+	one, two := openOn(t, postgres(t, o), now), openOn(t, postgres(t, o), now)
+	leads := func(l *Ledger, node string) bool {
+		is, err := l.Lead(t.Context(), "syslog", node)
+		require.NoError(t, err)
+		return is
+	}
+	require.True(t, leads(one, "north"))
+	require.False(t, leads(two, "south"))
+	clock.Add(45)
+	require.True(t, leads(one, "north"), "it is heard of")
+	clock.Add(45)
+	require.False(t, leads(two, "south"), "less than a minute ago")
+	clock.Add(20)
+	require.True(t, leads(two, "south"), "then the other one")
+	require.False(t, leads(one, "north"), "for good")
+	is, err := one.Lead(t.Context(), "another name", "north")
+	require.NoError(t, err)
+	require.True(t, is)
+
+	clock.Add(120)
+	var leading atomic.Int64
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			if is, err := []*Ledger{one, two}[i%2].Lead(context.Background(), "syslog", fmt.Sprint(i)); err != nil {
+				t.Error(err)
+			} else if is {
+				leading.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 1, leading.Load(), "of those who ask at once")
+	is, err = open(t).Lead(t.Context(), "syslog", "north")
+	require.NoError(t, err)
+	require.True(t, is, "a file has one service")
 }

@@ -17,7 +17,15 @@ CREATE TABLE cursors (
     seq  BIGINT NOT NULL
 );
 
+-- Which node follows, until when (Unix microseconds).
+CREATE TABLE leaders (
+    name   TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  BIGINT NOT NULL
+);
+
 -- +goose Down
+DROP TABLE leaders;
 DROP TABLE cursors;
 DROP INDEX audit_at;
 DROP INDEX audit_extension;

@@ -17,7 +17,15 @@ CREATE TABLE cursors (
     seq  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Which node follows, until when (Unix microseconds).
+CREATE TABLE leaders (
+    name   TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- +goose Down
+DROP TABLE leaders;
 DROP TABLE cursors;
 DROP INDEX audit_at;
 DROP INDEX audit_extension;
