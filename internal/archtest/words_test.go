@@ -156,7 +156,7 @@ var foreignHomes = []string{"internal/backend/", "internal/archtest/"}
 
 // foreignGuests are single files that may name a foreign system, each with its reason.
 var foreignGuests = excused{
-	"internal/pin/policy.go": "presets are named after the published rules that they follow",
+	"internal/pin/presets.go": "presets are named after the published rules that they follow",
 }
 
 var foreignRule = rule{

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
-// ranked are the lists of likely codes by length, each made when it is first needed.
-var ranked struct {
-	lists  [MaxDigits + 1]atomic.Pointer[table]
-	making sync.Mutex
+// likely are the ranked lists by length, each made when it is first needed.
+var likely = onDemand()
+
+func onDemand() (lists [MaxDigits + 1]func() *table) {
+	for size := range lists {
+		lists[size] = sync.OnceValue(func() *table { return newTable(size, rank(size)) })
+	}
+	return lists
 }
 
 // isLikely tells whether digits are one of the first k of the ranked list of their length.
@@ -18,7 +21,7 @@ func isLikely(digits []byte, k int) bool {
 	if len(digits) == 0 {
 		return false
 	}
-	t := likely(len(digits))
+	t := likely[len(digits)]()
 	at := t.find(digits)
 	return at >= 0 && int(t.ranks[at]) < k
 }
@@ -33,34 +36,18 @@ func (p Policy) Prepare() {
 		longest = MaxDigits
 	}
 	for size := max(p.MinLen, 1); size <= longest; size++ {
-		likely(size)
+		likely[size]()
 	}
-}
-
-// likely is the ranked list of one length.
-func likely(size int) *table {
-	at := &ranked.lists[size]
-	if t := at.Load(); t != nil {
-		return t
-	}
-	ranked.making.Lock()
-	defer ranked.making.Unlock()
-	if at.Load() == nil {
-		at.Store(newTable(size, rank(size)))
-	}
-	return at.Load()
 }
 
 // listed is how many codes of a length can be on its list: a tenth of all, so that
 // the rule leaves a choice where codes are short.
 func listed(size int) int {
-	most := maxBlocklist
-	for all, n := 1, 1; n <= size && n <= 6; n++ {
-		if all *= 10; n == size {
-			most = min(most, all/10)
-		}
+	tenth := 1
+	for range min(size, 8) - 1 {
+		tenth *= 10
 	}
-	return most
+	return min(tenth, maxBlocklist)
 }
 
 // rank makes the list of one length, the likeliest code first.
@@ -69,31 +56,31 @@ func rank(size int) []string {
 	for _, c := range classes() {
 		c.write(&r)
 	}
-	return r.codes
+	return r.list
 }
 
 // ranking is a list while it is made.
 type ranking struct {
-	size  int
-	most  int
-	codes []string
-	seen  map[string]bool
+	size int
+	most int
+	list []string
+	seen map[string]bool
 }
 
 // add puts a code behind the others, if it has the right length and is new.
 func (r *ranking) add(code string) {
-	if len(code) == r.size && len(r.codes) < r.most && !r.seen[code] {
+	if len(code) == r.size && len(r.list) < r.most && !r.seen[code] {
 		r.seen[code] = true
-		r.codes = append(r.codes, code)
+		r.list = append(r.list, code)
 	}
 }
 
-func (r *ranking) full() bool { return len(r.codes) == r.most }
+func (r *ranking) full() bool { return len(r.list) == r.most }
 
 // table holds codes of one length, sorted, without anything between them.
 type table struct {
-	digits []byte
-	ranks  []uint32 // of each code, from 0
+	text  []byte
+	ranks []uint32 // of each code, from 0
 }
 
 // newTable sorts ranked codes of one length.
@@ -105,7 +92,7 @@ func newTable(size int, codes []string) *table {
 	slices.SortFunc(order, func(a, b uint32) int { return bytes.Compare([]byte(codes[a]), []byte(codes[b])) })
 	t := &table{make([]byte, 0, size*len(codes)), order}
 	for _, at := range order {
-		t.digits = append(t.digits, codes[at]...)
+		t.text = append(t.text, codes[at]...)
 	}
 	return t
 }
@@ -116,10 +103,10 @@ func (t *table) find(digits []byte) int {
 	if size == 0 {
 		return -1
 	}
-	low, high := 0, len(t.digits)/size
+	low, high := 0, len(t.text)/size
 	for low < high {
 		mid := (low + high) / 2
-		switch bytes.Compare(t.digits[mid*size:(mid+1)*size], digits) {
+		switch bytes.Compare(t.text[mid*size:(mid+1)*size], digits) {
 		case 0:
 			return mid
 		case -1:

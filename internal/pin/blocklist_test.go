@@ -73,8 +73,8 @@ func TestNoDateThatDoesNotExistIsOnAList(t *testing.T) {
 	r := ranking{size: 8, most: 1 << 20, seen: map[string]bool{}}
 	dates(&r)
 	otherDates(&r)
-	require.NotEmpty(t, r.codes)
-	for _, code := range r.codes {
+	require.NotEmpty(t, r.list)
+	for _, code := range r.list {
 		valid := false
 		for _, layout := range []string{"02012006", "01022006", "20060102"} {
 			_, err := time.Parse(layout, code)
@@ -106,7 +106,7 @@ func TestListsAreMadeOnceByManyAtOnce(t *testing.T) {
 	for i := range made {
 		all.Go(func() {
 			p.Prepare()
-			made[i] = likely(7)
+			made[i] = likely[7]()
 		})
 	}
 	all.Wait()

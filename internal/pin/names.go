@@ -24,7 +24,7 @@ func spellsName(digits []byte, names []string) bool {
 
 // spelling is a name as digits, without what stands between its words.
 type spelling struct {
-	digits [maxName + 1]byte
+	keys   [maxName + 1]byte
 	begins [maxName + 1]bool // a word, or the end
 	n      int
 }
@@ -38,8 +38,8 @@ func isIn(digits []byte, name spelling) bool {
 		for !name.begins[end] {
 			end++
 		}
-		if word := name.digits[i:end]; len(word) >= minNamePart && bytes.Contains(digits, word) ||
-			len(digits) >= minNamePart && bytes.HasPrefix(name.digits[i:name.n], digits) {
+		if word := name.keys[i:end]; len(word) >= minNamePart && bytes.Contains(digits, word) ||
+			len(digits) >= minNamePart && bytes.HasPrefix(name.keys[i:name.n], digits) {
 			return true
 		}
 	}
@@ -61,7 +61,7 @@ func spell(name string, umlauts bool) (s spelling) {
 				continue
 			}
 			s.begins[s.n] = !word
-			s.digits[s.n] = keyOf(c)
+			s.keys[s.n] = keyOf(c)
 			s.n++
 			word = true
 		}

@@ -19,6 +19,6 @@ iloveyou loveyou teamo tiamo jetaime ichliebedich mylove qwerty asdfgh
 func words(r *ranking) {
 	for _, word := range strings.Fields(common) {
 		s := spell(word, false)
-		r.add(string(s.digits[:s.n]))
+		r.add(string(s.keys[:s.n]))
 	}
 }
