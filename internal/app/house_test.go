@@ -86,7 +86,7 @@ var sounds = sync.OnceValues(func() (Voice, *ear.Ear) {
 // the beat of the any door, and a line check long enough to hear what it tells.
 func scaled() dialplan.Timers {
 	t := dialplan.Default().Timers
-	t.Transfer, t.LineCheck = 5*time.Second, 25*time.Second
+	t.Transfer, t.LineCheck, t.OneTime = 5*time.Second, 25*time.Second, 4*time.Second
 	t.FirstDigit, t.BetweenDigits, t.Menu, t.Cleared = 1500*time.Millisecond, 2*time.Second, 1500*time.Millisecond, 4*time.Second
 	return t
 }
@@ -105,6 +105,7 @@ type house struct {
 	data      string // folder
 	stores    *Stores
 	faults    stage.Answers
+	post      stage.Post // one-time codes go here
 	log       *journal
 	addr      string // of SIP over UDP, the first that it listens on
 	leave     context.CancelFunc
@@ -171,6 +172,8 @@ func newHouse(t testing.TB) *house { return openHouse(t, func(*config.Config) {}
 type seams struct {
 	over   func(backend mailbox.Store) mailbox.Store                                  // what the lock-out asks, in place of it; nil: it
 	listen func(ctx context.Context, network, address string) (uas.PacketConn, error) // for SIP; nil: a socket of the system
+
+	oneTime func(domain string) bool // whose mailboxes are opened by one-time codes; nil: as the stores say
 }
 
 // openHouse starts the service and stops it at the test's end.
@@ -183,11 +186,12 @@ func openHouseWith(t testing.TB, alter func(*config.Config), with seams) *house 
 	c.SIP.Listen = []uas.Listen{{Network: "udp", Address: "127.0.0.1:0"}}
 	c.Media.PortMin, c.Media.PortMax = reserve(portPairs)
 	c.Store = rehearsed()
+	c.OneTime.Rehearsal = true
 	c.Plan = dialplan.Default()
 	c.Plan.Timers = scaled()
 	alter(&c)
 	h := &house{t: t, config: c, data: furnished(t), log: &journal{more: make(chan struct{})}, ended: make(chan struct{}), reloads: make(chan os.Signal, 1)}
-	h.stores = openFaulty(t, c, h.data, &h.faults, with.over)
+	h.stores = openSeams(t, c, h.data, &h.faults, with, &h.post)
 	ctx, leave := context.WithCancel(context.Background())
 	h.leave = leave
 	ready := make(chan Ready, 1)
@@ -226,9 +230,13 @@ func (h *house) stop() {
 // openFaulty is OpenStores with the faults, and what a test has put there, between
 // lock-out and backend.
 func openFaulty(t testing.TB, c config.Config, dir string, f *stage.Answers, over func(mailbox.Store) mailbox.Store) *Stores {
-	s, err := OpenWith(t.Context(), c, dir, Seams{Wrap: func(backend mailbox.Store) mailbox.Store {
-		if backend = f.Asked(settled(stage.Answering(backend))); over != nil {
-			return over(backend)
+	return openSeams(t, c, dir, f, seams{over: over}, new(stage.Post))
+}
+
+func openSeams(t testing.TB, c config.Config, dir string, f *stage.Answers, with seams, post *stage.Post) *Stores {
+	s, err := OpenWith(t.Context(), c, dir, Seams{Carrier: post, OneTime: with.oneTime, Wrap: func(backend mailbox.Store) mailbox.Store {
+		if backend = f.Asked(settled(stage.Answering(backend))); with.over != nil {
+			return with.over(backend)
 		}
 		return backend
 	}})

@@ -80,7 +80,9 @@ type scenario struct {
 	number   string // dialled
 	from     string // asserted identity; empty: the mailbox's own number
 	flags    mailbox.Flags
+	age      mailbox.Flags // which of the flags that the age of its code brings it has
 	absent   bool
+	oneTime  bool // one-time codes open it
 	call     *caller.Call
 	player   *caller.Player
 	dials    stage.Transfers
@@ -193,6 +195,9 @@ func (s *scenario) given(plan *dialplan.Plan, args []string) {
 	case "mailbox":
 		s.account.Extension = args[1]
 		s.flags, s.absent = stage.Flags(args[2:])
+		s.age, s.flags.Expired, s.flags.Expiring = s.flags, false, false
+	case "one-time":
+		s.oneTime = true
 	case "mailbox-language":
 		s.language = args[1]
 	}
@@ -208,6 +213,12 @@ func (s *scenario) given(plan *dialplan.Plan, args []string) {
 		case "slow":
 			r.Slow = true
 		}
+		switch own := r.Door == mailbox.OwnDoor; {
+		case own && args[0] == "forgotten":
+			r.Forgotten = dialplan.ForgottenOffer
+		case own && args[0] == "first-use":
+			r.FirstUse = dialplan.FirstUseAllow
+		}
 	}
 }
 
@@ -217,7 +228,8 @@ func (s *scenario) move(ctx context.Context) error {
 		s.house = s.open(s.furnish)
 		return nil
 	}
-	s.house = openHouse(s.t, s.furnish)
+	s.house = openHouseWith(s.t, s.furnish, seams{oneTime: func(string) bool { return s.oneTime }})
+	s.faults.Age(s.age)
 	for _, f := range s.facts {
 		if f.Verb == "store" {
 			s.faults.Queue(f.Args[0], f.Args[1:]...)
@@ -260,10 +272,22 @@ func (s *scenario) begin(ctx context.Context) error {
 	s.call = c
 	s.player = &caller.Player{
 		Call: c, Patience: s.patience, Timeline: &caller.Timeline{W: s.timeline}, Timer: s.config.Plan.Timers.Named, Other: s.expect,
-		Value: stage.Value(s.account.Extension),
+		Value: s.value,
 	}
 	s.player.Begin()
 	return nil
+}
+
+// value fills in a placeholder. A one-time code is waited for: it comes by mail.
+func (s *scenario) value(name string) (string, bool) {
+	if name != "one-time" {
+		return stage.Value(s.account.Extension)(name)
+	}
+	for end := time.Now().Add(s.patience); s.post.Latest() == "" && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	code := s.post.Latest()
+	return code, code != ""
 }
 
 // endsWith reads the end record.
@@ -294,9 +318,12 @@ func (s *scenario) expect(_ context.Context, l script.Line) error {
 		}
 		return nil
 	}
-	got := s.dials.Asked()
-	if l.Args[0] != "transfers" {
-		got = s.faults.Count(l.Args[0])
+	got := s.faults.Count(l.Args[0])
+	switch l.Args[0] {
+	case "transfers":
+		got = s.dials.Asked()
+	case "sends":
+		got = len(s.post.All())
 	}
 	if n, err := strconv.Atoi(l.Args[1]); err != nil || n != got {
 		return fmt.Errorf("it was asked for %d times", got)

@@ -11,7 +11,7 @@ import (
 
 // onTheWay are sentences that may come before the one that a change waits for, as the
 // options of a menu may; any other means that the road was left.
-var onTheWay = []prompt.ID{prompt.Welcome, prompt.AttendantWelcome, prompt.PleaseWait, prompt.MustChange, prompt.NoCodeYet}
+var onTheWay = []prompt.ID{prompt.Welcome, prompt.AttendantWelcome, prompt.PleaseWait, prompt.MustChange, prompt.CodeExpired, prompt.CodeExpiresSoon, prompt.NoCodeYet}
 
 // The options that lead on end with their key: option-change-2.
 const (

@@ -25,7 +25,7 @@ const (
 // Player runs a script on a call. Only Call is needed.
 type Player struct {
 	Call     *Call
-	Value    func(name string) (keys string, ok bool)          // fills {old}, {new}, ...
+	Value    func(name string) (keys string, ok bool)          // fills {old}, {new}, ..., but not {chosen}, which is heard
 	Timer    func(name string) (length time.Duration, ok bool) // the flow's timers
 	Patience time.Duration                                     // longest wait for one sentence; 0: DefaultPatience
 	Timeline *Timeline                                         // nil: none
@@ -164,11 +164,7 @@ func (p *Player) step(ctx context.Context, line script.Line) error {
 }
 
 func (p *Player) press(ctx context.Context, line script.Line) error {
-	value := p.Value
-	if value == nil {
-		value = func(string) (string, bool) { return "", false }
-	}
-	keys, err := script.Keys(line.Args, value)
+	keys, err := script.Keys(line.Args, p.value)
 	if err != nil {
 		return fmt.Errorf("%w: line %d: %w", ErrScript, line.Number, err)
 	}
@@ -256,9 +252,14 @@ func (p *Player) missed(line int, id prompt.ID, sounds []Heard) error {
 // namesOf lists what was heard; only the last sound can be going on still.
 func namesOf(sounds []Heard) (names []string) {
 	for i, s := range sounds {
-		if s.Ended {
+		switch {
+		case s.isDigit():
+			if n := len(names); n == 0 || names[n-1] != aDigit {
+				names = append(names, aDigit)
+			}
+		case s.Ended:
 			names = append(names, nameOf(s))
-		} else if i == len(sounds)-1 {
+		case i == len(sounds)-1:
 			names = append(names, nameOf(s)+" (begun)")
 		}
 	}
@@ -268,6 +269,8 @@ func namesOf(sounds []Heard) (names []string) {
 // nameOf says what was heard, in words.
 func nameOf(h Heard) string {
 	switch {
+	case h.isDigit():
+		return aDigit
 	case h.ID == "" && len(h.Among) == 0:
 		return "something that is no sentence of ours"
 	case h.ID == "":

@@ -90,8 +90,11 @@ func (l *Timeline) Pressed(at time.Time, n int) { l.add(at, Entry{Event: "presse
 
 // Heard adds the end of a sound. A sentence may be known before its last packet has
 // played, and a sound that a key cut be told after that key: what stands in the line is
-// then the time of its telling, or that of the key.
+// then the time of its telling, or that of the key. Digits are left out: they are a code.
 func (l *Timeline) Heard(h Heard) {
+	if h.isDigit() {
+		return
+	}
 	if h.ID == "" {
 		l.Say(h.At.Add(h.Sound.Heard), "heard-other", "heard %s", nameOf(h))
 		return
