@@ -30,7 +30,7 @@ func TestAChangeInFlightIsFinishedHoweverTheServiceEnds(t *testing.T) {
 		c.Store = rehearsed()
 		c.Plan = dialplan.Default()
 		f := new(stage.Answers)
-		s := openFaulty(t, c, f, nil)
+		s := openFaulty(t, c, furnished(t), f, nil)
 		a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001"}, code(t, "482915"), "test")
 		require.NoError(t, err)
 		f.Queue("change", "slow", "2s")
