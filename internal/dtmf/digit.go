@@ -102,7 +102,8 @@ type Report struct {
 	Digit  Digit
 	At     time.Duration
 	// Held is how long before At the key of a Down went down by its sender's word, up
-	// to heldMost: the first packet that comes of a press can be its end, or late.
+	// to heldMost: the first packet that comes of a press can be its end, or late. For
+	// tones, which are certain only after a while, it says so of an Up too.
 	Held time.Duration
 }
 

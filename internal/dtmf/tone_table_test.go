@@ -1,0 +1,158 @@
+package dtmf
+
+import (
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/dtmf/tonetest"
+)
+
+// The table: each series beside the anchor, on seeds that nothing was tuned on. CI
+// plays a small part of it; STAR97_LONG=1 all of it.
+func long() bool { return os.Getenv("STAR97_LONG") != "" }
+
+const presented = 58000 // presses about which the limit of repeats is told
+
+func TestInBandSeries(t *testing.T) {
+	seeds, share := []uint64{101}, 0.1
+	if long() {
+		seeds, share = []uint64{101, 102}, 1.0
+	}
+	fresh := func() hearer { return new(ours) }
+	var classes [open + 1]tally
+	var all tally
+	t.Logf("%-30s %7s %28s %28s", "series", "presses", "accepted  twice  p50  p95 ms", "the anchor")
+	for _, s := range allSeries() {
+		var mine, other tally
+		for _, seed := range seeds {
+			mine.add(s.run(seed, share, fresh))
+			if long() {
+				other.add(s.run(seed, share, func() hearer { return new(anchored) }))
+			}
+		}
+		t.Logf("%-30s %7d %7.2f %% %6d %5.1f %5.1f %9.2f %% %6d %5.1f %5.1f", s.name, mine.presses,
+			mine.rate(), mine.repeats, mine.delay(0.5), mine.delay(0.95), other.rate(), other.repeats, other.delay(0.5), other.delay(0.95))
+		classes[s.class].add(mine)
+		all.add(mine)
+	}
+	t.Logf("must %.3f %% of %d, want %.3f %% of %d, must not %.3f %% of %d", classes[must].rate(), classes[must].presses,
+		classes[want].rate(), classes[want].presses, classes[mustNot].rate(), classes[mustNot].presses)
+	t.Logf("%d presses, %d told twice, %d as another key, key-down to report p50 %.1f ms, p95 %.1f ms, worst %.1f ms",
+		all.presses, all.repeats, all.wrong, all.delay(0.5), all.delay(0.95), all.delay(1))
+
+	require.GreaterOrEqual(t, classes[must].rate(), 99.8)
+	require.GreaterOrEqual(t, classes[want].rate(), 99.0)
+	require.LessOrEqual(t, classes[mustNot].rate(), 0.5)
+	require.LessOrEqual(t, all.repeats, max(2, 20*all.presses/presented))
+	require.LessOrEqual(t, all.wrong, all.presses/presented)
+	require.LessOrEqual(t, all.delay(0.5), 40.0)
+	require.LessOrEqual(t, all.delay(0.95), 52.0)
+}
+
+// What is no key must not become one: the seconds of all of it, and the most hits in them.
+func TestWhatIsNoKey(t *testing.T) {
+	minute := 60.0
+	for i, k := range []struct {
+		name  string
+		make  func(*rand.Rand, float64) []int16
+		hours float64
+		most  float64
+	}{
+		{"voices", tonetest.Grown, 1.5, 0}, {"noise", tonetest.Noise, 0.3, 0}, {"music", tonetest.Music, 1.6, 2},
+		{"a singing child", tonetest.Child, 0.75, 150}, {"whistles of two partials", tonetest.Whistle, 0.75, 1100},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			minutes, share := 1, 1/(60*k.hours)
+			if long() {
+				minutes, share = int(60*k.hours), 1
+			}
+			var mine, other int
+			for m := range minutes {
+				pcm := k.make(rand.New(rand.NewPCG(uint64(201+i), uint64(m))), minute)
+				mine += len(downsOf(listen(new(ours), pcm, nil)))
+				if long() {
+					other += len(downsOf(listen(new(anchored), pcm, nil)))
+				}
+			}
+			t.Logf("%d minutes: %d hits, the anchor has %d", minutes, mine, other)
+			require.LessOrEqual(t, float64(mine), k.most*max(share, 3*share*(1-share)))
+		})
+	}
+}
+
+// Our own prompts, in six languages and at many speeds and pitches.
+func TestPromptsAreNoKeys(t *testing.T) {
+	speeds, languages := []float64{1}, masters()[:1]
+	if long() {
+		speeds, languages = nil, masters()
+		for s := 0.6; s < 1.9; s *= 1.035 {
+			speeds = append(speeds, s)
+		}
+	}
+	var seconds float64
+	for _, pcm := range languages {
+		for _, speed := range speeds {
+			speech := pcm
+			if speed != 1 {
+				speech = faster(pcm, speed)
+			}
+			seconds += float64(len(speech)) / toneRate
+			require.Empty(t, downsOf(listen(new(ours), speech, nil)), "at speed %.2f", speed)
+		}
+	}
+	t.Logf("%.2f hours of speech: no hit", seconds/3600)
+}
+
+func downsOf(reports []Report) (out []Report) {
+	for _, r := range reports {
+		if r.Kind == Down {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// A second of sound must not cost more than 80 us on an idle machine; what a busy one
+// shows is its own affair.
+func BenchmarkToneDetector(b *testing.B) {
+	keys := new(tonetest.Take)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range tonetest.Keys {
+		keys.Press(r, tonetest.Press{Key: tonetest.Keys[i], On: 50 * ms, Off: 12500 * time.Microsecond, Level: -10})
+	}
+	for _, c := range []struct {
+		name string
+		pcm  []int16
+		rate int
+	}{
+		{"keys", keys.PCM(), 8000}, {"speech", masters()[0][80000:160000], 8000},
+		{"silence", make([]int16, 8000), 8000}, {"speech at 16 kHz", faster(masters()[0][80000:160000], 0.5), 16000},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var d ToneDetector
+			d.Set(c.rate)
+			out := make([]Report, 0, MaxReports)
+			frame, at := c.rate/50, 0
+			second := func() {
+				for range 50 {
+					out = d.Decode(c.pcm[at:at+frame], 0, out[:0])
+					if at += frame; at+frame > len(c.pcm) {
+						at = 0
+					}
+				}
+			}
+			if n := testing.AllocsPerRun(10, second); n != 0 {
+				b.Fatalf("%v allocations in a second of sound", n)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				second()
+			}
+		})
+	}
+}

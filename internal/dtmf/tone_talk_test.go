@@ -1,0 +1,71 @@
+package dtmf
+
+import (
+	"io/fs"
+	"math"
+	"strings"
+	"sync"
+
+	"star97/internal/prompt"
+	"star97/prompts"
+)
+
+// masters are our own prompts, language by language, at 8000 Hz.
+var masters = sync.OnceValue(func() (out [][]int16) {
+	var language string
+	_ = fs.WalkDir(prompts.FS, ".", func(path string, _ fs.DirEntry, _ error) error {
+		if !strings.HasSuffix(path, ".wav") {
+			return nil
+		}
+		data, err := fs.ReadFile(prompts.FS, path)
+		if err != nil {
+			return err
+		}
+		rate, pcm, err := prompt.ReadWAV(data, nil)
+		if err != nil {
+			return err
+		}
+		if dir, _, _ := strings.Cut(path, "/"); dir != language {
+			language, out = dir, append(out, nil)
+		}
+		last := len(out) - 1
+		out[last] = append(out[last], faster(pcm, float64(rate)/toneRate)...)
+		return nil
+	})
+	return out
+})
+
+// faster resamples by a step of input samples for each of the output: the pitch rises
+// with the speed.
+func faster(pcm []int16, step float64) []int16 {
+	const reach = 12
+	cut := min(1, 1/step)
+	const phases = 64
+	var table [phases + 1][2 * reach]float64
+	for p := range table {
+		var sum float64
+		for k := range table[p] {
+			x := float64(k-reach+1) - float64(p)/phases
+			w := cut
+			if x != 0 {
+				w = math.Sin(math.Pi*cut*x) / (math.Pi * x)
+			}
+			table[p][k] = w * (0.5 + 0.5*math.Cos(math.Pi*x/(reach+1)))
+			sum += table[p][k]
+		}
+		for k := range table[p] {
+			table[p][k] /= sum
+		}
+	}
+	out := make([]int16, 0, int(float64(len(pcm))/step))
+	for at := float64(reach); at < float64(len(pcm)-reach-1); at += step {
+		i := int(at)
+		taps := &table[int((at-float64(i))*phases+0.5)]
+		var v float64
+		for k, w := range taps {
+			v += w * float64(pcm[i-reach+1+k])
+		}
+		out = append(out, int16(max(-32768, min(32767, v))))
+	}
+	return out
+}
