@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
 	"star97/internal/script"
+	"star97/internal/sdp"
 	"star97/internal/strictyaml"
 	"star97/prompts"
 )
@@ -50,11 +54,13 @@ Exit codes:
 
 const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.txt
   printf 'hear enter-code\npress {old}#\nhear option-change-2\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.txt
-  star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav`
+  star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav
+  star97 call sips:*97@pbx.example --srtp required --ca-file ca.pem --from 4001 --script change --codes codes.txt`
 
 // callFlags are what the command line says.
 type callFlags struct {
 	script, codes, record, transport, language string
+	srtp, authorities                          string
 	json, info                                 bool
 	timeout                                    time.Duration
 	sentences                                  []prompt.ID // of the language
@@ -80,7 +86,9 @@ func callCommand() *cobra.Command {
 	flags.StringVar(&f.codes, "codes", "", "file with lines like \"old: DIGITS\"; readable by you alone")
 	flags.StringVar(&f.From, "from", "caller", "who calls: a user name, or a whole SIP URI")
 	flags.StringVar(&f.PAI, "pai", "", "URI for P-Asserted-Identity")
-	flags.StringVar(&f.transport, "transport", "", "udp or tcp (default: as the URI says, else udp)")
+	flags.StringVar(&f.transport, "transport", "", "udp, tcp or tls (default: as the URI says, else udp)")
+	flags.StringVar(&f.authorities, "ca-file", "", "CA certificates in PEM that the far end's is checked against (default: the system's)")
+	flags.StringVar(&f.srtp, "srtp", "off", "protect the audio: off, offered or required")
 	flags.BoolVar(&f.info, "info", false, "send keys by SIP INFO instead of RFC 4733 events")
 	flags.BoolVar(&f.Delayed, "delayed-offer", false, "send the INVITE without a session description")
 	flags.StringVar(&f.Listen, "listen", "", "local address, with or without port (default: the one that leads to the far end)")
@@ -119,9 +127,34 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	return nil
 }
 
+// secure reads what is about the protection of the call.
+func (f *callFlags) secure() error {
+	settings := []string{sdp.Plain: "off", sdp.Either: "offered", sdp.Required: "required"}
+	i := slices.Index(settings, f.srtp)
+	if i < 0 {
+		return fmt.Errorf("--srtp is %q; write off, offered or required", f.srtp)
+	}
+	f.SRTP = sdp.Security(i)
+	if f.authorities == "" {
+		return nil
+	}
+	text, err := os.ReadFile(f.authorities)
+	if err != nil {
+		return fmt.Errorf("--ca-file: %w", err)
+	}
+	f.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
+	if !f.TLS.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("--ca-file %s holds no certificate in PEM", f.authorities)
+	}
+	return nil
+}
+
 // player reads script and codes before anything is dialled.
 func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Player) error, error) {
 	f.Transport = caller.Transport(f.transport)
+	if err := f.secure(); err != nil {
+		return nil, err
+	}
 	if f.info {
 		f.Keys = caller.Info
 	}

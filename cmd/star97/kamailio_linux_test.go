@@ -186,7 +186,7 @@ func TestKeyOneTransfersAPhoneToItsMessages(t *testing.T) {
 				require.NoError(t, os.WriteFile(plan, fmt.Appendf(nil, "targets: {messages: \"sip:777@%s\"}\ntimers: {transfer: 8s}\n", at), 0o600))
 				v := behindKamailio(t, map[string]string{"dialplan": plan})
 				k := startKamailio(t, at, v.UDP, startTarget(t, set.status))
-				phone := startBaresip(t, &service{UDP: k.addr}, "PCMU", "udp")
+				phone := startBaresip(t, &service{UDP: k.addr}, baresipSetup{codec: "PCMU", transport: "udp"})
 				c := call(t, phone, "*97")
 				c.enter(ownDoor)
 				phone.press(t, oldCode+"#")

@@ -33,11 +33,30 @@ func TestBaresipChangesACode(t *testing.T) {
 			t.Parallel()
 			callertest.InTime(t, func(t testing.TB) {
 				v := startService(t, setup{Race: set.race, Codes: map[string]string{extension: oldCode}})
-				phone := startBaresip(t, v, set.codec, set.transport)
+				phone := startBaresip(t, v, baresipSetup{codec: set.codec, transport: set.transport})
 				changesTheCode(t, v, phone, set.door, "events")
 			})
 		})
 	}
+}
+
+// TestBaresipChangesACodeUnderTLS checks our certificate and gives up a call whose audio is
+// not protected.
+func TestBaresipChangesACodeUnderTLS(t *testing.T) {
+	t.Parallel()
+	callertest.InTime(t, func(t testing.TB) {
+		s, certificate := secured(t)
+		v := startService(t, s)
+		phone := startBaresip(t, v, baresipSetup{codec: "PCMU", transport: "tls", authorities: certificate})
+		changesTheCode(t, v, phone, ownDoor, "events")
+		require.Contains(t, phone.trace(t), "RTP/SAVP")
+	})
+}
+
+// baresipSetup is what differs between runs.
+type baresipSetup struct {
+	codec, transport string
+	authorities      string // for tls: a file
 }
 
 // baresip is a running baresip, driven through its module ctrl_tcp.
@@ -70,18 +89,23 @@ ctrl_tcp_listen 127.0.0.1:%[3]d
 snd_path %[1]s
 `
 
-func startBaresip(t testing.TB, v *service, codec, transport string) *baresip {
+func startBaresip(t testing.TB, v *service, s baresipSetup) *baresip {
 	t.Helper()
 	path := requireProgram(t, "baresip", "baresip-core")
 	b := &baresip{dir: t.TempDir(), said: new(transcript), host: fmt.Sprintf("%s;transport=udp", v.UDP)}
-	if transport == "tcp" {
+	media, more := "", ""
+	switch s.transport {
+	case "tcp":
 		b.host = fmt.Sprintf("%s;transport=tcp", v.TCP)
+	case "tls":
+		b.host = fmt.Sprintf("%s;transport=tls", v.TLS)
+		media, more = ";mediaenc=srtp-mand", "module srtp.so\nsip_verify_server yes\nsip_cafile "+s.authorities+"\n"
 	}
 	port := freeTCPPort(t)
 	silence(t, filepath.Join(b.dir, "silence.wav"), 600)
-	b.write(t, "config", fmt.Sprintf(baresipConfig, b.dir, moduleFolder(t), port))
-	b.write(t, "accounts", fmt.Sprintf("<sip:%s@127.0.0.1;transport=%s>;regint=0;answermode=manual;audio_codecs=%s/8000/1\n",
-		extension, transport, codec))
+	b.write(t, "config", fmt.Sprintf(baresipConfig, b.dir, moduleFolder(t), port)+more)
+	b.write(t, "accounts", fmt.Sprintf("<sip:%s@127.0.0.1;transport=%s>;regint=0;answermode=manual;audio_codecs=%s/8000/1%s\n",
+		extension, s.transport, s.codec, media))
 	cmd := exec.Command(path, "-s", "-f", b.dir)
 	cmd.Stdout, cmd.Stderr = b.said, b.said
 	startProgram(t, cmd, b.said)

@@ -35,16 +35,30 @@ func TestLinphoneChangesACode(t *testing.T) {
 	}
 }
 
+// TestLinphoneChangesACodeUnderTLS checks our certificate and gives up a call whose audio is
+// not protected.
+func TestLinphoneChangesACodeUnderTLS(t *testing.T) {
+	t.Parallel()
+	callertest.InTime(t, func(t testing.TB) {
+		s, certificate := secured(t)
+		v := startService(t, s)
+		phone := startLinphone(t, v, linphoneSetup{codec: "PCMA", other: "PCMU", events: 1, authorities: certificate})
+		changesTheCode(t, v, phone, anyDoor, "events")
+		require.Contains(t, phone.trace(t), "RTP/SAVP")
+	})
+}
+
 // linphoneSetup is what differs between runs.
 type linphoneSetup struct {
 	codec, other string // the other one is off
 	events, info int    // 1: keys are sent that way
+	authorities  string // for TLS, with SRTP: a file; empty: UDP
 }
 
 // linphone is a running linphonec in file mode, driven by its standard input. It
 // presses one key a second.
 type linphone struct {
-	v       *service
+	host    string // what follows the number in a URI
 	dir     string
 	said    *transcript
 	in      io.Writer
@@ -54,15 +68,20 @@ type linphone struct {
 	sound   *recording
 }
 
-// linphoneConfig keeps SIP and RTP on loopback, without a sound card.
+// linphoneConfig keeps SIP and RTP on loopback, without a sound card. It looks for no name in
+// a certificate: it knows none that is an address.
 const linphoneConfig = `[sip]
 bind_address=127.0.0.1
 sip_port=-1
 sip_tcp_port=0
-sip_tls_port=0
+sip_tls_port=%[6]d
 contact=sip:%[1]s@127.0.0.1
 guess_hostname=0
-media_encryption=none
+verify_server_certs=1
+verify_server_cn=0
+root_ca=%[7]s
+media_encryption=%[8]s
+media_encryption_mandatory=%[9]d
 use_rfc2833=%[4]d
 use_info=%[5]d
 [rtp]
@@ -86,10 +105,16 @@ enabled=0
 func startLinphone(t testing.TB, v *service, s linphoneSetup) *linphone {
 	t.Helper()
 	path := requireProgram(t, "linphonec", "linphone-cli")
-	l := &linphone{v: v, info: s.info == 1, dir: t.TempDir(), said: new(transcript)}
+	l := &linphone{info: s.info == 1, dir: t.TempDir(), said: new(transcript)}
 	// Without a folder for its database linphonec opens no SIP port.
 	require.NoError(t, os.MkdirAll(filepath.Join(l.dir, ".local", "share", "linphone"), 0o700))
-	config := fmt.Sprintf(linphoneConfig, extension, s.codec, s.other, s.events, s.info)
+	port, media, mandatory := 0, "none", 0
+	l.host = v.UDP.String()
+	if s.authorities != "" {
+		port, media, mandatory = -1, "srtp", 1
+		l.host = v.TLS.String() + ";transport=tls"
+	}
+	config := fmt.Sprintf(linphoneConfig, extension, s.codec, s.other, s.events, s.info, port, s.authorities, media, mandatory)
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir, "config"), []byte(config), 0o600))
 	silence(t, filepath.Join(l.dir, "silence.wav"), 600)
 	cmd := exec.Command(path, "-c", filepath.Join(l.dir, "config"), "-d", "6", "-l", filepath.Join(l.dir, "log"))
@@ -124,7 +149,7 @@ func (l *linphone) dial(t testing.TB, number string) {
 	name := filepath.Join(l.dir, fmt.Sprintf("call%d.wav", l.calls))
 	l.sound = &recording{name: name}
 	l.command(t, "record "+name)
-	l.command(t, fmt.Sprintf("call sip:%s@%s", number, l.v.UDP))
+	l.command(t, fmt.Sprintf("call sip:%s@%s", number, l.host))
 	l.await(t, "Media streams established", l.calls)
 }
 

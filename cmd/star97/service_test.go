@@ -129,6 +129,7 @@ type service struct {
 	Config string         // file
 	UDP    netip.AddrPort // the first of each network; zero if there is none
 	TCP    netip.AddrPort
+	TLS    netip.AddrPort
 	HTTP   string // the URL of health and metrics, without a path
 	Stdout *transcript
 	Stderr *transcript
@@ -233,7 +234,7 @@ func (v *service) start(s setup) {
 	t.Cleanup(v.end)
 	select {
 	case words := <-ready:
-		v.UDP, v.TCP = listening(words, "udp"), listening(words, "tcp")
+		v.UDP, v.TCP, v.TLS = listening(words, "udp"), listening(words, "tcp"), listening(words, "tls")
 		_, page, _ := strings.Cut(words, ", metrics on ")
 		v.HTTP, _, _ = strings.Cut(page, "/metrics")
 	case <-v.exited:

@@ -36,9 +36,12 @@ func routeTo(far netip.AddrPort) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.Addr(), 0), nil
 }
 
-// transportOf is the option, else the URI's parameter, else UDP.
+// transportOf is the option, else the URI's parameter, else UDP; TLS for sips.
 func transportOf(o Options, uri *sip.Uri) Transport {
-	if o.Transport != "" {
+	switch {
+	case uri.Scheme == "sips":
+		return TLS
+	case o.Transport != "":
 		return o.Transport
 	}
 	if t, ok := uri.UriParams.Get("transport"); ok {
@@ -74,8 +77,12 @@ func literal(uri *sip.Uri) (netip.AddrPort, error) {
 }
 
 func portOf(uri *sip.Uri) uint16 {
-	if uri.Port > 0 {
+	t, _ := uri.UriParams.Get("transport")
+	switch {
+	case uri.Port > 0:
 		return uint16(uri.Port)
+	case uri.Scheme == "sips" || strings.EqualFold(t, string(TLS)):
+		return 5061
 	}
 	return 5060
 }

@@ -114,7 +114,7 @@ func newCall(ctx context.Context, o Options) (*Call, error) {
 				return nil, err
 			}
 		}
-		if line, err = openLine(transportOf(o, &uri), local); err != nil {
+		if line, err = openLine(transportOf(o, &uri), local, o.TLS); err != nil {
 			return nil, err
 		}
 		own = true
@@ -122,7 +122,7 @@ func newCall(ctx context.Context, o Options) (*Call, error) {
 	c := &Call{o: o, line: line, ownLine: own, uri: o.URI,
 		transactions: map[string]chan *sip.Response{}, acks: map[uint32][]byte{}, answers: map[string][]byte{},
 		done: make(chan struct{}), failed: make(chan struct{}), notes: make(chan Note, maxNotes)}
-	if err := c.prepare(ctx, far); err != nil {
+	if err := c.prepare(ctx, far, strings.Trim(uri.Host, "[]")); err != nil {
 		if own {
 			line.Close()
 		}
@@ -132,7 +132,7 @@ func newCall(ctx context.Context, o Options) (*Call, error) {
 }
 
 // prepare opens the media ports, finds the first hop and joins the line.
-func (c *Call) prepare(ctx context.Context, far netip.AddrPort) error {
+func (c *Call) prepare(ctx context.Context, far netip.AddrPort, host string) error {
 	ip := c.line.local.Addr()
 	if ip.IsUnspecified() {
 		a, err := routeTo(far)
@@ -154,7 +154,7 @@ func (c *Call) prepare(ctx context.Context, far netip.AddrPort) error {
 	c.toHeader = "<" + c.o.URI + ">"
 	c.cseq, c.direction = 1, c.o.Direction
 	c.local = sdp.Local{Addr: c.rtp.LocalAddr(), Codecs: c.o.Codecs, SessionID: uint64(time.Now().UnixNano()), Version: 1}
-	to, err := c.line.route(ctx, far)
+	to, err := c.line.route(ctx, far, host)
 	if err == nil {
 		c.to = to
 		err = c.line.add(c)
@@ -280,8 +280,8 @@ func (c *Call) reachable() netip.AddrPort {
 
 func (c *Call) contact() string {
 	s := "<sip:caller@" + c.reachable().String()
-	if c.line.transport == TCP {
-		s += ";transport=tcp"
+	if c.line.transport != UDP {
+		s += ";transport=" + string(c.line.transport)
 	}
 	return s + ">"
 }

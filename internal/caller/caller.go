@@ -11,6 +11,7 @@ package caller
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/prompt/ear"
+	"star97/internal/sdp"
 )
 
 // Transport is what carries the SIP messages.
@@ -30,6 +32,7 @@ type Transport string
 const (
 	UDP Transport = "udp"
 	TCP Transport = "tcp"
+	TLS Transport = "tls"
 )
 
 // Talk is what the telephone sends while no key is down.
@@ -63,14 +66,16 @@ type Ack struct {
 
 // Options are one call. Only URI is needed.
 type Options struct {
-	URI       string    // sip:*97@192.0.2.1:5060;transport=tcp
-	From      string    // user, or a whole SIP URI; default "caller"
-	PAI       string    // P-Asserted-Identity (RFC 3325), a URI; empty: none
-	Headers   []Header  // added to the INVITE as they are
-	Transport Transport // empty: the URI's transport parameter, else UDP
-	Listen    string    // local address, with or without port; empty: the one that the route to the far end uses
-	Line      *Line     // share this SIP end with other calls; it stays open after the call
-	Delayed   bool      // INVITE without an offer (RFC 3261 section 13.2.1): ours is the answer in the ACK
+	URI       string       // sip:*97@192.0.2.1:5060;transport=tcp, sips:*97@pbx.example.org
+	From      string       // user, or a whole SIP URI; default "caller"
+	PAI       string       // P-Asserted-Identity (RFC 3325), a URI; empty: none
+	Headers   []Header     // added to the INVITE as they are
+	Transport Transport    // empty: the URI's transport parameter, else UDP; TLS for sips
+	TLS       *tls.Config  // whom a far end has to prove to be, and who we are; nil: the system's authorities
+	SRTP      sdp.Security // whether our offers protect the audio
+	Listen    string       // local address, with or without port; empty: the one that the route to the far end uses
+	Line      *Line        // share this SIP end with other calls; it stays open after the call
+	Delayed   bool         // INVITE without an offer (RFC 3261 section 13.2.1): ours is the answer in the ACK
 	Codecs    []codec.ID
 	Direction Direction     // of the first description; zero: SendRecv
 	NoEvents  bool          // telephone-event is not offered
@@ -126,16 +131,15 @@ func (o Options) Validate() error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
 	}
 	var uri sip.Uri
-	if err := sip.ParseUri(o.URI, &uri); err != nil || uri.Host == "" || uri.Scheme != "sip" {
+	if err := sip.ParseUri(o.URI, &uri); err != nil || uri.Host == "" || uri.Scheme != "sip" && uri.Scheme != "sips" {
 		return bad("%q is no SIP URI; write it like sip:*97@127.0.0.1:5060", o.URI)
 	}
-	switch o.Transport {
-	case "", UDP, TCP:
-	default:
-		return bad("transport %q is unknown; use udp or tcp", string(o.Transport))
+	known := []Transport{UDP, TCP, TLS}
+	if o.Transport != "" && !slices.Contains(known, o.Transport) {
+		return bad("transport %q is unknown; use udp, tcp or tls", string(o.Transport))
 	}
-	if t, ok := uri.UriParams.Get("transport"); ok && o.Transport == "" && Transport(strings.ToLower(t)) != UDP && Transport(strings.ToLower(t)) != TCP {
-		return bad("the URI asks for transport %q; this telephone speaks udp and tcp", t)
+	if t, ok := uri.UriParams.Get("transport"); ok && o.Transport == "" && !slices.Contains(known, Transport(strings.ToLower(t))) {
+		return bad("the URI asks for transport %q; this telephone speaks udp, tcp and tls", t)
 	}
 	if o.Answer < time.Second || o.Answer > 5*time.Minute {
 		return bad("the wait for an answer is %v; it must be 1s to 5m", o.Answer)

@@ -26,6 +26,7 @@ func (c *Call) describe() sdp.Local {
 	defer c.mu.Unlock()
 	local := c.local
 	local.Direction, local.NoEvents = directions[c.direction], c.o.NoEvents
+	local.Security, local.Key = c.o.SRTP, c.agreed.OurKey
 	return local
 }
 

@@ -2,6 +2,7 @@ package caller
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,11 +23,13 @@ const (
 )
 
 // Line is the SIP end of one or many calls: one UDP socket, or one TCP listener
-// and the connections made from it. It finds the call of each message by
+// and the connections made from it, with TLS on them if that is wanted; then nobody else
+// connects to it. It finds the call of each message by
 // Call-ID and hands messages over in the order of arrival. The zero value is not
 // usable; openLine makes one.
 type Line struct {
 	transport Transport
+	secure    *tls.Config // TLS: of the connections that are made
 	local     netip.AddrPort
 	udp       *net.UDPConn
 	listener  net.Listener
@@ -53,14 +56,17 @@ type hop struct {
 
 // openLine opens a SIP end at local; port 0 picks one. Errors are the system's,
 // with the address.
-func openLine(transport Transport, local netip.AddrPort) (*Line, error) {
-	l := &Line{transport: transport, calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}}
-	if transport == TCP {
+func openLine(transport Transport, local netip.AddrPort, secure *tls.Config) (*Line, error) {
+	l := &Line{transport: transport, secure: secure, calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}}
+	if transport != UDP {
 		ln, err := net.Listen("tcp", local.String())
 		if err != nil {
 			return nil, fmt.Errorf("opening the SIP port: %w", err)
 		}
 		l.listener, l.local = ln, unmap(ln.Addr().(*net.TCPAddr).AddrPort())
+		if transport == TLS {
+			return l, nil // it only keeps the port that we name
+		}
 		l.wg.Add(1)
 		go l.accept()
 		return l, nil
@@ -233,8 +239,9 @@ func (l *Line) send(to hop, raw []byte) error {
 	return err
 }
 
-// route makes the hop to an address; over TCP it connects unless that was done.
-func (l *Line) route(ctx context.Context, far netip.AddrPort) (hop, error) {
+// route makes the hop to an address; over TCP it connects unless that was done. host is
+// whom the far end of a TLS connection has to prove to be.
+func (l *Line) route(ctx context.Context, far netip.AddrPort, host string) (hop, error) {
 	if l.transport == UDP {
 		return hop{addr: far}, nil
 	}
@@ -249,10 +256,34 @@ func (l *Line) route(ctx context.Context, far netip.AddrPort) (hop, error) {
 	if err != nil {
 		return hop{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
+	if l.transport == TLS {
+		if conn, err = l.encrypt(ctx, conn, host); err != nil {
+			return hop{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+	}
 	if s = l.adopt(conn); s == nil {
 		return hop{}, ErrEnded
 	}
 	return hop{addr: far, stream: s}, nil
+}
+
+// encrypt shakes hands, in the time of a connection.
+func (l *Line) encrypt(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
+	config := &tls.Config{}
+	if l.secure != nil {
+		config = l.secure.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 // fail tells every call that still waits for its first answer.

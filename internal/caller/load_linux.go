@@ -87,7 +87,7 @@ func (l *load) open(ctx context.Context) error {
 		}
 	}
 	l.from = local.Addr()
-	if l.line, err = openLine(transportOf(Options{Transport: l.o.Transport}, &uri), local); err != nil {
+	if l.line, err = openLine(transportOf(Options{Transport: l.o.Transport}, &uri), local, nil); err != nil {
 		return err
 	}
 	l.deck, err = newDeck(l.o)

@@ -35,6 +35,7 @@ type Media struct {
 	started bool
 	closed  bool
 	sender  *sender
+	guard   guard
 	readers sync.WaitGroup
 	wg      sync.WaitGroup // the others
 	quit    chan struct{}
@@ -54,7 +55,7 @@ func openMedia(ip netip.Addr, o Options) (*Media, error) {
 	m := &Media{o: o, quit: make(chan struct{})}
 	m.stats = newArrivals()
 	m.ears = newEars(o.Ear)
-	m.sender = newSender(o)
+	m.sender = newSender(o, m.guard.seal)
 	pair, err := openPair(ip)
 	if err != nil {
 		return nil, err
@@ -104,6 +105,7 @@ func (m *Media) Set(a sdp.Agreed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.agreed = a
+	m.guard.set(a)
 	m.sender.set(a)
 }
 
@@ -193,7 +195,7 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 		}
 		from = unmap(from)
 		agreed, ours := m.listensTo(from, at)
-		p, ok := m.stats.packet(buf[:n], at, from, port, agreed)
+		p, ok := m.stats.packet(buf[:m.guard.open(buf, n)], at, from, port, agreed)
 		if !ok || !p.audio {
 			continue
 		}
@@ -237,6 +239,6 @@ func (m *Media) readRTCP(conn *net.UDPConn) {
 			}
 			continue
 		}
-		m.stats.report(buf[:n])
+		m.stats.report(buf[:m.guard.openControl(buf, n)])
 	}
 }

@@ -24,6 +24,7 @@ const (
 // in its place.
 type sender struct {
 	talk   Talk
+	seal   func(packet []byte) []byte
 	wake   chan struct{} // cap 1
 	silent chan struct{} // closed by hush
 
@@ -49,10 +50,10 @@ type pressing struct {
 	up    chan struct{}
 }
 
-func newSender(o Options) *sender {
+func newSender(o Options, seal func(packet []byte) []byte) *sender {
 	var seed [10]byte
 	_, _ = rand.Read(seed[:]) // never fails (crypto/rand)
-	return &sender{talk: o.Talk, wake: make(chan struct{}, 1), silent: make(chan struct{}),
+	return &sender{talk: o.Talk, seal: seal, wake: make(chan struct{}, 1), silent: make(chan struct{}),
 		header: rtp.Header{Version: 2, SSRC: binary.BigEndian.Uint32(seed[:]), SequenceNumber: binary.BigEndian.Uint16(seed[4:])},
 		base:   binary.BigEndian.Uint32(seed[6:]), buf: make([]byte, maxPayload)}
 }
@@ -221,7 +222,11 @@ func (s *sender) send(conn *net.UDPConn, to netip.AddrPort, payload []byte, lost
 		return
 	}
 	n += copy(s.buf[n:], payload)
-	if _, err := conn.WriteToUDPAddrPort(s.buf[:n], to); err == nil {
+	packet := s.seal(s.buf[:n])
+	if packet == nil {
+		return
+	}
+	if _, err := conn.WriteToUDPAddrPort(packet, to); err == nil {
 		s.mu.Lock()
 		s.sent++
 		s.mu.Unlock()

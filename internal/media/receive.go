@@ -108,7 +108,7 @@ func (s *session) wellFormed(data []byte, now time.Duration) bool {
 	if len(data) < headerSize || data[0]>>6 != 2 {
 		return false
 	}
-	if data = s.guard.open(data); data == nil || p.Unmarshal(data) != nil {
+	if data = s.guard.Open(data); data == nil || p.Unmarshal(data) != nil {
 		return false
 	}
 	switch p.PayloadType {

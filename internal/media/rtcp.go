@@ -92,7 +92,7 @@ func (s *session) sendRTCP(packets []rtcp.Packet) {
 	if err != nil || !to.IsValid() {
 		return
 	}
-	if data = s.guard.sealControl(data); data == nil {
+	if data = s.guard.SealControl(data); data == nil {
 		return
 	}
 	if _, err := s.ports.rtcp.WriteToUDPAddrPort(data, to); err == nil {
@@ -131,7 +131,7 @@ func (s *session) receiveRTCP(data []byte, from netip.AddrPort, now time.Duratio
 	if s.closed {
 		return
 	}
-	if data = s.guard.openControl(data); data == nil || !s.guard.proves() && !s.rtcpFrom(from) || !validCompound(data) {
+	if data = s.guard.OpenControl(data); data == nil || !s.guard.Proves() && !s.rtcpFrom(from) || !validCompound(data) {
 		s.dropped++
 		return
 	}

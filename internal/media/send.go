@@ -37,7 +37,7 @@ func (s *session) transmit(now time.Duration) {
 	payload := s.packet[headerSize:]
 	started, finished := s.player.fill(payload)
 	s.out.put(s.packet)
-	if sealed := s.guard.seal(s.packet); sealed != nil {
+	if sealed := s.guard.Seal(s.packet); sealed != nil {
 		if _, err := s.ports.rtp.WriteToUDPAddrPort(sealed, s.latch.target()); err == nil {
 			s.stats.PacketsOut++
 		}

@@ -9,6 +9,7 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
+	"star97/internal/srtp"
 )
 
 // restartWithin is how much audio may have been sent when a change of address or
@@ -42,7 +43,7 @@ type session struct {
 	packet  []byte // header and payload of one frame
 	queue   queue
 	receiver
-	guard protection
+	guard srtp.Session
 	rtcp  reporter
 	alarm alarm
 	stats Stats
@@ -89,7 +90,7 @@ func (s *session) Set(stream Stream) {
 	s.stream, s.frame = stream, frameTime(stream.PTime)
 	s.setReceive(before, now)
 	s.setCodec(audio)
-	s.guard.rekey(stream.OurKey, stream.TheirKey)
+	s.guard.Rekey(stream.OurKey, stream.TheirKey)
 	s.latch.signaller = stream.Signaller
 	s.admitHosts()
 	moved := stream.Remote.IsValid() && stream.Remote != s.latch.signalled
@@ -106,7 +107,7 @@ func (s *session) Set(stream Stream) {
 
 // admitHosts lets any host be the caller's where that is wanted, from Start on, or where
 // each packet proves whose it is.
-func (s *session) admitHosts() { s.latch.anyHost = s.stream.AnyHost && s.started || s.guard.proves() }
+func (s *session) admitHosts() { s.latch.anyHost = s.stream.AnyHost && s.started || s.guard.Proves() }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
