@@ -82,7 +82,7 @@ func (t *trail) list() *cobra.Command {
 				return err
 			}
 			if limit < 1 || limit > maxListed {
-				return fmt.Errorf("--limit is %d: use 1 to %d", limit, maxListed)
+				return errors.New("--limit is out of its range: use 1 to 1 million")
 			}
 			return t.open(cmd.Context(), func(l *ledger.Ledger) error {
 				return t.printList(cmd, l, filter, limit)
@@ -90,7 +90,7 @@ func (t *trail) list() *cobra.Command {
 		},
 	}
 	f.flags(cmd.Flags())
-	cmd.Flags().IntVar(&limit, "limit", 50, fmt.Sprintf("the newest so many, 1 to %d", maxListed))
+	cmd.Flags().IntVar(&limit, "limit", 50, "the newest so many, 1 to 1 million")
 	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON, one record a line")
 	return cmd
 }

@@ -141,8 +141,7 @@ func (l *Ledger) prune() {
 	ctx, cancel := context.WithTimeout(context.Background(), WriteWithin)
 	defer cancel()
 	_ = l.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
-			(SELECT key FROM counters WHERE expires <= $1 ORDER BY expires LIMIT $2`+l.unlocked()+`)`, now.UnixMicro(), prunedRows)
+		_, err := tx.ExecContext(ctx, l.forget("expires <= $2"), prunedRows, now.UnixMicro())
 		if err != nil {
 			return err
 		}
@@ -151,16 +150,19 @@ func (l *Ledger) prune() {
 		if err != nil || expiring <= l.opts.MaxSources {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM counters WHERE key IN
-			(SELECT key FROM counters WHERE expires IS NOT NULL ORDER BY expires LIMIT $1`+l.unlocked()+`)`, expiring-l.opts.MaxSources)
+		_, err = tx.ExecContext(ctx, l.forget("expires IS NOT NULL"), expiring-l.opts.MaxSources)
 		return err
 	})
 }
 
-// unlocked ends a query that leaves out the rows which another node holds.
-func (l *Ledger) unlocked() string {
+// forget deletes the first $1 counters of a condition, but those that another node holds.
+// They are chosen once: a subquery that leaves rows out chooses others each time that
+// PostgreSQL runs it.
+func (l *Ledger) forget(condition string) string {
+	unlocked := ""
 	if l.db.Dialect() == sqlkit.PostgreSQL {
-		return " FOR UPDATE SKIP LOCKED"
+		unlocked = " FOR UPDATE SKIP LOCKED"
 	}
-	return ""
+	return "WITH old AS MATERIALIZED (SELECT key FROM counters WHERE " + condition + " ORDER BY expires LIMIT $1" + unlocked + `)
+		DELETE FROM counters WHERE key IN (SELECT key FROM old)`
 }
