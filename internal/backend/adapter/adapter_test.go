@@ -222,3 +222,26 @@ func TestWhatIsSaidOfEarlierCodes(t *testing.T) {
 func TestTheLowerOfTwoLimits(t *testing.T) {
 	require.Equal(t, []int{0, 3, 3, 2}, []int{Lower(0, 0), Lower(0, 3), Lower(3, 0), Lower(4, 2)})
 }
+
+func TestPagesAreCutInOrder(t *testing.T) {
+	all := []mailbox.Account{
+		{ID: "d", Extension: "4002", Name: "Dana"}, {ID: "b", Domain: "west", Extension: "4001"},
+		{ID: "c", Extension: "4001", Numbers: []string{"12015550143"}}, {ID: "a", Extension: "4001", Name: "Ada Example"},
+	}
+	ids := func(p mailbox.Page) (got string) {
+		for _, a := range PageOf(all, p) {
+			got += a.ID
+		}
+		return got
+	}
+	require.Equal(t, "acdb", ids(mailbox.Page{}))
+	require.Equal(t, "ac", ids(mailbox.Page{Limit: 2}))
+	require.Equal(t, "db", ids(mailbox.Page{Limit: 2, After: &all[2]}))
+	require.Equal(t, "", ids(mailbox.Page{After: &all[1]}))
+	require.Equal(t, "cdb", ids(mailbox.Page{After: &mailbox.Account{ID: "b", Extension: "4001"}}), "the one before is there no more")
+	require.Equal(t, "a", ids(mailbox.Page{Search: "EXAMPLE"}))
+	require.Equal(t, "c", ids(mailbox.Page{Search: "5550143"}))
+	require.Equal(t, "d", ids(mailbox.Page{Search: "4002"}))
+	many := make([]mailbox.Account, 2*maxPage)
+	require.Len(t, PageOf(many, mailbox.Page{Limit: 3 * maxPage}), maxPage)
+}

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"net/mail"
 	"regexp"
 	"strings"
 	"unicode"
@@ -29,6 +30,24 @@ func Shown(text string, most int) string {
 		}
 	}
 	return string(kept)
+}
+
+// longestMail bounds an address, in bytes (RFC 5321 section 4.5.3.1.3, without the
+// brackets).
+const longestMail = 254
+
+// Mail is the first of the addresses in a text of a system, which may name several with
+// commas or semicolons; empty if that is none that mail can be sent to.
+func Mail(text string) string {
+	if i := strings.IndexAny(text, ",;"); i >= 0 {
+		text = text[:i]
+	}
+	first := strings.TrimSpace(text)
+	a, err := mail.ParseAddress(first)
+	if err != nil || a.Name != "" || a.Address != first || len(first) > longestMail {
+		return ""
+	}
+	return first
 }
 
 // tagShape is a language tag as far as languages of prompts need it (RFC 5646 section 2.1).

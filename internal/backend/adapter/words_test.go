@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -56,6 +57,16 @@ func TestTags(t *testing.T) {
 		"en_us": "en-US", "EN": "en", "de-DE": "de-DE", "zh_hans_cn": "zh-Hans-CN", "": "", "x": "", "en us": "", "system default": "",
 	} {
 		require.Equal(t, want, Tag(locale), locale)
+	}
+}
+
+func TestMail(t *testing.T) {
+	for text, want := range map[string]string{
+		"ada@mail.example": "ada@mail.example", " ada@mail.example ": "ada@mail.example", "ada@mail.example;bea@mail.example": "ada@mail.example",
+		"": "", ",": "", "ada": "", "Ada <ada@mail.example>": "", "<ada@mail.example>": "", "ada@mail.example\r\nBcc: x@y.example": "",
+		strings.Repeat("a", 250) + "@mail.example": "",
+	} {
+		require.Equal(t, want, Mail(text), text)
 	}
 }
 

@@ -125,7 +125,7 @@ func put(t *testing.T, f *fake.Server, s *Store, a mailbox.Account, first pin.PI
 	}
 	name, last, _ := strings.Cut(a.Name, " ")
 	p := fake.Person{
-		ID: a.User, First: name, Last: last, Extension: a.Extension, Status: 1,
+		ID: a.User, First: name, Last: last, Mail: a.Mail, Extension: a.Extension, Status: 1,
 		CantChange: a.Flags.CannotChange, MustChange: a.Flags.MustChange,
 	}
 	if a.Language == "en-US" {

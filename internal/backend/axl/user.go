@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -25,6 +26,7 @@ func isUser(id string) bool {
 type user struct {
 	id         string
 	name       string
+	mail       string
 	locale     string // as "English United States"
 	extension  string // the primary one, digits; empty if there is none
 	partition  string
@@ -60,6 +62,7 @@ func (s *Store) user(ctx context.Context, op, id string) (user, error) {
 	return user{
 		id:         n.child("userid").text(),
 		name:       strings.TrimSpace(n.child("firstName").text() + " " + n.child("lastName").text()),
+		mail:       adapter.Mail(n.child("mailid").text()),
 		locale:     n.child("userLocale").text(),
 		extension:  digits(strings.TrimPrefix(n.at("primaryExtension", "pattern").text(), `\`)),
 		partition:  n.at("primaryExtension", "routePartitionName").text(),
@@ -82,7 +85,7 @@ func early(version string) bool { return len(version) < len("10.0") }
 // telephone number elsewhere.
 func (s *Store) tags(m *message) {
 	early := early(s.o.Version)
-	for _, name := range []string{"firstName", "lastName", "userid"} {
+	for _, name := range []string{"firstName", "lastName", "userid", "mailid"} {
 		m.put(name, "")
 	}
 	if early {
@@ -132,7 +135,7 @@ func (u user) age() (passed time.Duration, ok bool) {
 // account completes a user with the rules.
 func (s *Store) account(ctx context.Context, op string, u user) (mailbox.Account, error) {
 	a := mailbox.Account{
-		ID: u.id, Backend: Name, Extension: u.extension, Domain: s.o.Domain, Name: u.name, User: u.id, Language: language(u.locale),
+		ID: u.id, Backend: Name, Extension: u.extension, Domain: s.o.Domain, Name: u.name, Mail: u.mail, User: u.id, Language: language(u.locale),
 		Flags: mailbox.Flags{Disabled: u.inactive, MustChange: u.mustChange, CannotChange: u.cantChange},
 	}
 	if u.telephone != "" && u.telephone != u.extension {

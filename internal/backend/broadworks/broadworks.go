@@ -9,7 +9,7 @@
 // The account that star97 uses can set, and on most systems read, every code of its group
 // or service provider: give it no more than that.
 //
-// Account.ID is the user's id. It does not use the Xsi interface, and does not list users.
+// Account.ID is the user's id. It does not use the Xsi interface.
 package broadworks
 
 import (
@@ -29,8 +29,8 @@ import (
 // Name is what Account.Backend says of this store's mailboxes.
 const Name = "broadworks"
 
-// Store is a mailbox.Store on one system. It is also a mailbox.Declarer, ByUser,
-// Resetter, Lagging and Prober.
+// Store is a mailbox.Store on one system. It is also a mailbox.Declarer, Lister,
+// ByUser, Resetter, Lagging and Prober.
 type Store struct {
 	o       Options
 	pool    *pool
@@ -47,6 +47,7 @@ type Store struct {
 var (
 	_ mailbox.Backend  = (*Store)(nil)
 	_ mailbox.Declarer = (*Store)(nil)
+	_ mailbox.Lister   = (*Store)(nil)
 	_ mailbox.ByUser   = (*Store)(nil)
 	_ mailbox.Resetter = (*Store)(nil)
 	_ mailbox.Lagging  = (*Store)(nil)
@@ -157,6 +158,8 @@ func (o Options) Declared() mailbox.Traits {
 			"what expirationDays is of a code that has expired, and whether a change by an administrator's account must be followed by the owner's",
 			"the ports 2208 and 2209, and the name of the element in SOAP (line.server, parameter)",
 			"what the rules count as repeated digits and as sequences",
+			"that a list without a criterion is one of all users, and what it is where there are more than it may have",
+			"that the tables of users have a column Email Address",
 			"how soon a changed code is in force in servers that are kept in step (lag)",
 		},
 	}

@@ -2,12 +2,14 @@ package broadworks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
 
@@ -15,6 +17,7 @@ import (
 type person struct {
 	id        string
 	name      string
+	mail      string
 	extension string
 	dn        string // telephone number as the system writes it, as +1-2015550143
 }
@@ -40,9 +43,10 @@ func (p person) has(number string) bool {
 
 // criterion says which users to find.
 type criterion struct {
-	element string // in the order of the schema there is only one
+	element string // in the order of the schema there is only one; empty: everybody
 	mode    string
 	value   string
+	most    int               // users of an answer; 0: mostFound
 	fits    func(person) bool // the system's word is not enough
 }
 
@@ -52,11 +56,11 @@ const (
 )
 
 func byExtension(number string) criterion {
-	return criterion{"searchCriteriaExtension", equal, number, func(p person) bool { return p.extension == number }}
+	return criterion{element: "searchCriteriaExtension", mode: equal, value: number, fits: func(p person) bool { return p.extension == number }}
 }
 
 func byID(id string) criterion {
-	return criterion{"searchCriteriaUserId", equal, id, func(p person) bool { return strings.EqualFold(p.id, id) }}
+	return criterion{element: "searchCriteriaUserId", mode: equal, value: id, fits: func(p person) bool { return strings.EqualFold(p.id, id) }}
 }
 
 const (
@@ -70,7 +74,7 @@ const (
 )
 
 func byNumber(number string) criterion {
-	return criterion{"searchCriteriaDn", contains, number[len(number)-leastNumber:], func(p person) bool { return p.has(number) }}
+	return criterion{element: "searchCriteriaDn", mode: contains, value: number[len(number)-leastNumber:], fits: func(p person) bool { return p.has(number) }}
 }
 
 // find returns the users of a domain that c fits; nobody where the domain is not served.
@@ -93,7 +97,10 @@ func (s *Store) find(ctx context.Context, op, domain string, c criterion) ([]per
 		if t.Group != "" {
 			m.put("GroupId", t.Group) // the schema's own capital
 		}
-		m.put("responseSizeLimit", strconv.Itoa(mostFound))
+		m.put("responseSizeLimit", strconv.Itoa(cmp.Or(c.most, mostFound)))
+		if c.element == "" {
+			return
+		}
 		m.in(c.element, func() {
 			m.put("mode", c.mode)
 			m.put("value", c.value)
@@ -149,7 +156,8 @@ func readPeople(table *node) ([]person, error) {
 				return ""
 			}
 			p := person{
-				id: cell("User Id"), extension: cell("Extension"), dn: cell("Phone Number"),
+				mail: adapter.Mail(cell("Email Address")),
+				id:   cell("User Id"), extension: cell("Extension"), dn: cell("Phone Number"),
 				name: strings.TrimSpace(cell("First Name") + " " + cell("Last Name")),
 			}
 			if !isName(p.id) {
@@ -220,12 +228,7 @@ func (s *Store) ByUser(ctx context.Context, user, domain string) ([]mailbox.Acco
 func (s *Store) accounts(ctx context.Context, op, domain string, people []person) ([]mailbox.Account, error) {
 	var all []mailbox.Account
 	for _, p := range people {
-		a := mailbox.Account{
-			ID: p.id, Backend: Name, Extension: p.extension, Domain: domain, Name: p.name, User: p.id,
-		}
-		if number := p.digits(); number != "" {
-			a.Numbers = []string{number}
-		}
+		a := p.account(domain)
 		if !s.o.NoStates {
 			i, err := s.states(ctx, op, p.id)
 			if errors.Is(err, mailbox.NotFound) {
@@ -248,6 +251,17 @@ func (s *Store) accounts(ctx context.Context, op, domain string, people []person
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// account is what a table of users tells of p.
+func (p person) account(domain string) mailbox.Account {
+	a := mailbox.Account{
+		ID: p.id, Backend: Name, Extension: p.extension, Domain: domain, Name: p.name, Mail: p.mail, User: p.id,
+	}
+	if number := p.digits(); number != "" {
+		a.Numbers = []string{number}
+	}
+	return a
 }
 
 // hidden tells whether star97's own account is not let see something that others do

@@ -20,7 +20,7 @@ import (
 func lookup(t *testing.T, s *suite) {
 	require.Empty(t, s.lookup(t, "4001", ""))
 	want := s.Put(t, mailbox.Account{
-		Extension: "4001", Name: "Ada Example", Language: "en-US", Numbers: []string{"12015550143"},
+		Extension: "4001", Name: "Ada Example", Mail: "ada@mail.example", Language: "en-US", Numbers: []string{"12015550143"},
 	}, Code(t, s.First))
 	require.NotEmpty(t, want.ID)
 	require.NotEmpty(t, want.Backend)

@@ -44,6 +44,7 @@ func TestConformance(t *testing.T) {
 
 // put makes a mailbox as Lookup shall find it, with the rules of the settings.
 func put(f *fake.Server, a mailbox.Account, digits string) mailbox.Account {
+	a.Mail = "" // the system tells none
 	a = f.Put(a, digits)
 	policy := DefaultOptions().Rules.policy()
 	a.Rules = &policy

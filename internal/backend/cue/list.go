@@ -2,16 +2,11 @@ package cue
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 )
-
-// maxPage bounds a page.
-const maxPage = 1000
 
 // List returns the mailboxes in the order of their extensions, as they were read within
 // miss_pause.
@@ -34,30 +29,5 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 			return nil, err
 		}
 	}
-	found := s.accounts(all, func(who person) bool {
-		return adapter.Like(who.extension, p.Search) || adapter.Like(who.name, p.Search) || adapter.Like(who.number, p.Search)
-	})
-	slices.SortStableFunc(found, inOrder)
-	if p.After != nil {
-		i, _ := slices.BinarySearchFunc(found, *p.After, func(a, after mailbox.Account) int {
-			if inOrder(a, after) <= 0 {
-				return -1
-			}
-			return 1
-		})
-		found = found[i:]
-	}
-	most := maxPage
-	if p.Limit > 0 {
-		most = min(most, p.Limit)
-	}
-	return found[:min(len(found), most)], nil
-}
-
-// inOrder is the order of a list.
-func inOrder(a, b mailbox.Account) int {
-	if c := strings.Compare(a.Extension, b.Extension); c != 0 {
-		return c
-	}
-	return strings.Compare(a.ID, b.ID)
+	return adapter.PageOf(s.accounts(all, func(person) bool { return true }), p), nil
 }

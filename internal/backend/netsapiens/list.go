@@ -54,7 +54,7 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 			return nil, err
 		}
 		for _, a := range all {
-			if after(a, p.After) && matches(a, p.Search) {
+			if after(a, p.After) && adapter.Matches(a, p.Search) {
 				if found = append(found, a); len(found) == limit {
 					return found, nil
 				}
@@ -74,13 +74,6 @@ func (s *Store) names() []string {
 
 func after(a mailbox.Account, last *mailbox.Account) bool {
 	return last == nil || a.Domain > last.Domain || a.Domain == last.Domain && a.Extension > last.Extension
-}
-
-func matches(a mailbox.Account, search string) bool {
-	if adapter.Like(a.Extension, search) || adapter.Like(a.Name, search) {
-		return true
-	}
-	return slices.ContainsFunc(a.Numbers, func(n string) bool { return strings.Contains(n, search) })
 }
 
 // everybody is who has an extension of digits in a domain, in order.

@@ -15,7 +15,7 @@ import (
 // person is one user of the system, who is the same as an extension there.
 type person struct {
 	user, domain string
-	name         string
+	name, mail   string
 	language     string
 	status       string // account-status
 	off          bool   // no voicemail
@@ -132,6 +132,7 @@ type wirePerson struct {
 	First1    text  `json:"first_name"`
 	Last1     text  `json:"last_name"`
 	Language1 text  `json:"language"`
+	Address1  text  `json:"email"`
 	Enabled1  text  `json:"vmail_enabled"`
 	Made1     text  `json:"vmail_provisioned"`
 	Status1   text  `json:"account_status"`
@@ -143,6 +144,7 @@ func (w *wirePerson) person() person {
 		user: string(w.User), domain: strings.ToLower(string(w.Domain)),
 		name:     strings.TrimSpace(plain(w.First) + string(w.First1) + " " + plain(w.Last) + string(w.Last1)),
 		language: adapter.Tag(string(w.Language + w.Language1)),
+		mail:     adapter.Mail(plain(w.Address) + string(w.Address1)),
 		status:   string(w.Status + w.Status1),
 		off:      no(w.Enabled) || no(w.Enabled1) || no(w.Made1),
 		given:    w.Given,
@@ -197,7 +199,7 @@ func fromJSON(body []byte) ([]person, error) {
 // account is p as a caller of Lookup sees it.
 func (s *Store) account(p *person, at address, domain string) mailbox.Account {
 	return mailbox.Account{
-		ID: at.id(), Backend: Name, Extension: at.user, Domain: domain, Name: p.name, Language: p.language,
+		ID: at.id(), Backend: Name, Extension: at.user, Domain: domain, Name: p.name, Mail: p.mail, Language: p.language,
 		Flags: mailbox.Flags{
 			Disabled: p.off, NoCode: p.given.form == formNone,
 			MustChange: slices.ContainsFunc(s.options.MustChange, func(at string) bool { return at != "" && strings.EqualFold(at, p.status) }),

@@ -59,7 +59,7 @@ func fromXML(body []byte) ([]person, error) {
 // set takes one field of API v1.
 func (w *wirePerson) set(name string, value []byte) {
 	for known, field := range map[string]*text{
-		"user": &w.User, "domain": &w.Domain, "first_name": &w.First1, "last_name": &w.Last1, "language": &w.Language1,
+		"user": &w.User, "domain": &w.Domain, "first_name": &w.First1, "last_name": &w.Last1, "language": &w.Language1, "email": &w.Address1,
 		"vmail_enabled": &w.Enabled1, "vmail_provisioned": &w.Made1, "account_status": &w.Status1,
 	} {
 		if name == known {

@@ -85,7 +85,7 @@ func (b bed) put(t *testing.T, a mailbox.Account, code pin.PIN) mailbox.Account 
 		t.Skip("the system has one domain, and every mailbox a code")
 	}
 	m := fake.Mailbox{
-		Extension: a.Extension, Name: a.Name, Alias: a.User, Alternates: a.Numbers, Inactive: a.Flags.Disabled,
+		Extension: a.Extension, Name: a.Name, Mail: a.Mail, Alias: a.User, Alternates: a.Numbers, Inactive: a.Flags.Disabled,
 		CantChange: a.Flags.CannotChange, MustChange: a.Flags.MustChange,
 	}
 	if m.Alias == "" {

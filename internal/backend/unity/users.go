@@ -174,6 +174,7 @@ func (s *Store) account(u record) mailbox.Account {
 	a := mailbox.Account{
 		ID: strings.ToLower(u.text("ObjectId")), Backend: Name, Extension: u.text("DtmfAccessId"), Domain: s.o.Domain,
 		Name: u.text("DisplayName"), User: u.text("LdapCcmUserId"), Language: language(u.number("Language")),
+		Mail:  adapter.Mail(u.text("EmailAddress")),
 		Flags: mailbox.Flags{Disabled: u.flag("Inactive")},
 	}
 	if a.Name == "" {

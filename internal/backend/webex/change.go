@@ -93,16 +93,6 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	return s.set(ctx, op, a.ID, next)
 }
 
-// ResetToDefault puts the organisation's default code in force, which the owner has to
-// change at the next call. The system refuses where there is no such code.
-func (s *Store) ResetToDefault(ctx context.Context, a mailbox.Account, _ mailbox.Actor, _ string) mailbox.Result {
-	const op = "reset"
-	if !isID(a.ID) {
-		return mailbox.Refuse(mailbox.Fail(op, mailbox.NotFound, nil))
-	}
-	return s.write(ctx, op, http.MethodPost, "/people/"+url.PathEscape(a.ID)+"/features/voicemail/actions/resetPin/invoke", nil)
-}
-
 // set writes a code once.
 func (s *Store) set(ctx context.Context, op, id string, next pin.PIN) mailbox.Result {
 	if next.Empty() {
@@ -114,13 +104,13 @@ func (s *Store) set(ctx context.Context, op, id string, next pin.PIN) mailbox.Re
 	next.Reveal(func(digits []byte) { body = append(body, digits...) })
 	body = append(body, behind...)
 	defer clear(body)
-	return s.write(ctx, op, http.MethodPut, "/telephony/config/people/"+url.PathEscape(id)+"/voicemail/passcode", body)
+	return s.write(ctx, op, "/telephony/config/people/"+url.PathEscape(id)+"/voicemail/passcode", body)
 }
 
 // write asks once. 204 proves it; any other success is none that is described.
-func (s *Store) write(ctx context.Context, op, method, path string, body []byte) mailbox.Result {
+func (s *Store) write(ctx context.Context, op, path string, body []byte) mailbox.Result {
 	a, err := s.api.Do(ctx, httpapi.Request{
-		Op: op, Method: method, Path: path, Query: s.inOrganisation(nil), Body: body, Want: "json",
+		Op: op, Method: http.MethodPut, Path: path, Query: s.inOrganisation(nil), Body: body, Want: "json",
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 	})
 	if err != nil {

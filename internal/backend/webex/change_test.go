@@ -182,17 +182,3 @@ func TestReset(t *testing.T) {
 	require.Equal(t, 1, b.fake.Orders().Seen(fake.OpWrite))
 	require.Equal(t, mailbox.NotFound, b.Reset(t.Context(), mailbox.Account{ID: "a/b"}, codeOf(t, "739164"), false, "admin", "forgotten").Reason)
 }
-
-func TestResetToDefault(t *testing.T) {
-	t.Parallel()
-	b := makeBed(t, nil)
-	a := b.withRules(t, mailbox.Account{Extension: "4001"})
-	r := b.ResetToDefault(t.Context(), a, "admin", "forgotten")
-	require.Equal(t, mailbox.Refused, r.Outcome, "there is no default code")
-	b.fake.Set(func(f *fake.Server) { f.Default = codeOf(t, "739164") })
-	require.Equal(t, mailbox.Proved(), b.ResetToDefault(t.Context(), a, "admin", "forgotten"))
-	require.True(t, b.fake.Has(a.ID, codeOf(t, "739164")))
-	require.Equal(t, mailbox.NotFound, b.ResetToDefault(t.Context(), mailbox.Account{}, "admin", "forgotten").Reason)
-	b.fake.Orders().Give(fake.OpReset, trouble.Order{Kind: trouble.CutAfter})
-	require.Equal(t, mailbox.Unknown, b.ResetToDefault(t.Context(), a, "admin", "forgotten").Outcome)
-}

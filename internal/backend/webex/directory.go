@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,32 +77,75 @@ func (d *directory) set(by map[string][]person) {
 	d.by, d.made = by, time.Now()
 }
 
-// inDirectory finds a number in the list of everybody. One that is older than people_for
-// serves as long again, while the next one is read.
+// inDirectory finds a number in the list of everybody.
 func (s *Store) inDirectory(ctx context.Context, op, number string) ([]person, error) {
+	by, err := s.everyone(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	return few(op, by[number])
+}
+
+// everyone is the list of everybody. One that is older than people_for serves as long
+// again, while the next one is read.
+func (s *Store) everyone(ctx context.Context, op string) (map[string][]person, error) {
 	if ctx.Err() != nil {
 		return nil, mailbox.Expired(ctx, op)
 	}
 	d := s.people
 	by, age := d.get()
 	if by != nil && age < s.o.PeopleFor {
-		return few(op, by[number])
+		return by, nil
 	}
 	// The reading is started by the first who wants it and stops when it is done, after
 	// readingLimit, or when the store is closed. It owns the new list.
 	got := d.one.DoChan("", func() (any, error) { return s.readDirectory(op) })
 	if by != nil && age < 2*s.o.PeopleFor {
-		return few(op, by[number])
+		return by, nil
 	}
 	select {
 	case r := <-got:
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		return few(op, r.Val.(map[string][]person)[number])
+		return r.Val.(map[string][]person), nil
 	case <-ctx.Done():
 		return nil, mailbox.Fail(op, mailbox.Unavailable, fmt.Errorf("the list of everybody is still being read: %w", context.Cause(ctx)))
 	}
+}
+
+// usualPage is List's own limit: each mailbox of a page takes some requests more.
+const usualPage = 100
+
+// List returns one page of the people who have an extension, out of the list of
+// everybody, with what Lookup tells of them.
+func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, error) {
+	const op = "list"
+	if !p.AllDomains && !strings.EqualFold(p.Domain, s.o.Domain) {
+		return nil, nil
+	}
+	by, err := s.everyone(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	var all []mailbox.Account
+	who := map[string]person{}
+	for number, people := range by {
+		for _, one := range people {
+			if _, twice := who[one.ID]; one.Extension == number && !twice {
+				who[one.ID] = one
+				all = append(all, s.told(&one))
+			}
+		}
+	}
+	if p.Limit <= 0 {
+		p.Limit = usualPage
+	}
+	var people []person
+	for _, a := range adapter.PageOf(all, p) {
+		people = append(people, who[a.ID])
+	}
+	return s.accounts(ctx, op, people)
 }
 
 func (s *Store) readDirectory(op string) (map[string][]person, error) {

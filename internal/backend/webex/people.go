@@ -197,13 +197,19 @@ func (s *Store) accounts(ctx context.Context, op string, people []person) ([]mai
 	return all, nil
 }
 
-func (s *Store) account(ctx context.Context, op string, p *person) (mailbox.Account, error) {
+// told is what the list of everybody tells of one.
+func (s *Store) told(p *person) mailbox.Account {
 	a := mailbox.Account{
 		ID: p.ID, Backend: Name, Extension: p.Extension, Domain: s.o.Domain, Name: p.name(), Numbers: p.numbers(),
 	}
 	if len(p.Emails) > 0 {
-		a.User = strings.ToLower(adapter.Shown(p.Emails[0], maxShown))
+		a.User, a.Mail = strings.ToLower(adapter.Shown(p.Emails[0], maxShown)), adapter.Mail(p.Emails[0])
 	}
+	return a
+}
+
+func (s *Store) account(ctx context.Context, op string, p *person) (mailbox.Account, error) {
+	a := s.told(p)
 	var err error
 	if a.Flags.Disabled, err = s.off(ctx, op, p.ID); err != nil {
 		return a, err

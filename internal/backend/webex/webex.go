@@ -29,8 +29,8 @@ import (
 // Name is what Account.Backend says of this store's mailboxes.
 const Name = "webex"
 
-// Store is a mailbox.Store on one organisation. It is also a mailbox.Declarer, ByUser,
-// Resetter, Lagging and Prober.
+// Store is a mailbox.Store on one organisation. It is also a mailbox.Declarer, Lister,
+// ByUser, Resetter, Lagging and Prober.
 type Store struct {
 	o       Options
 	clients []*httpapi.Client
@@ -47,6 +47,7 @@ type Store struct {
 var (
 	_ mailbox.Backend  = (*Store)(nil)
 	_ mailbox.Declarer = (*Store)(nil)
+	_ mailbox.Lister   = (*Store)(nil)
 	_ mailbox.ByUser   = (*Store)(nil)
 	_ mailbox.Resetter = (*Store)(nil)
 	_ mailbox.Lagging  = (*Store)(nil)

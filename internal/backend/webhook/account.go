@@ -22,6 +22,7 @@ type account struct {
 	Extension string   `json:"extension"`
 	Name      string   `json:"name"`
 	User      string   `json:"user"`
+	Mail      string   `json:"mail"`
 	Language  string   `json:"language"`
 	Numbers   []string `json:"numbers"`
 	Flags     struct {
@@ -58,7 +59,7 @@ func accounts(from []account, domain string) ([]mailbox.Account, error) {
 		seen[a.Account] = true
 		m := mailbox.Account{
 			ID: a.Account, Backend: Name, Extension: a.Extension, Domain: domain, Name: adapter.Shown(a.Name, maxText), User: adapter.Shown(a.User, maxText),
-			Language: adapter.Tag(a.Language), Numbers: numbers(a.Numbers),
+			Mail: adapter.Mail(a.Mail), Language: adapter.Tag(a.Language), Numbers: numbers(a.Numbers),
 			Flags: mailbox.Flags{
 				Disabled: a.Flags.Disabled, NoCode: a.Flags.NoCode, MustChange: a.Flags.MustChange,
 				CannotChange: a.Flags.CannotChange, Slow: a.Flags.Slow,

@@ -60,6 +60,7 @@ type Person struct {
 	Extension     string // pattern of the primary one; empty: none
 	Partition     string // its route partition
 	Telephone     string // in the directory
+	Mail          string // mailid
 	Mobile        string // in the directory
 	Status        int
 	LDAP          string // name of the directory that the user is synchronised with

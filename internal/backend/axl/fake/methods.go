@@ -52,7 +52,7 @@ func (s *Server) named(q request, code int) (*person, *fault) {
 
 // tags are the elements of a user that this server tells, in the order of the schema.
 func tags(version string) []string {
-	order := []string{"firstName", "lastName", "userid"}
+	order := []string{"firstName", "lastName", "userid", "mailid"}
 	if newer("10.0", version) {
 		order = append(order, "telephoneNumber")
 	}
@@ -108,6 +108,8 @@ func (p *person) tell(name string) (r returned) {
 		return text("%s", p.Last)
 	case "userid":
 		return text("%s", p.ID)
+	case "mailid":
+		return text("%s", p.Mail)
 	case "userLocale":
 		return text("%s", p.Locale)
 	case "telephoneNumber":

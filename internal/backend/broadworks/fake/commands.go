@@ -262,7 +262,7 @@ func table(name string, found []*record) string {
 	}
 	for _, r := range found {
 		cells := map[string]string{
-			"User Id": r.id, "Last Name": r.last, "First Name": r.first, "Phone Number": r.dn, "Extension": r.extension,
+			"User Id": r.id, "Last Name": r.last, "First Name": r.first, "Phone Number": r.dn, "Extension": r.extension, "Email Address": r.mail,
 			"Group Id": r.group, "Service Provider Id": ServiceProvider, "In Trunk Group": "false",
 		}
 		b.WriteString("<row>")

@@ -104,13 +104,13 @@ type session struct {
 
 // record is one user.
 type record struct {
-	id, extension, dn, first, last string
-	group                          string
-	wrong                          int
-	disabled                       bool
-	days                           int // until the code expires
-	code                           trouble.Kept[string]
-	history                        []string // the newest last
+	id, extension, dn, first, last, mail string
+	group                                string
+	wrong                                int
+	disabled                             bool
+	days                                 int // until the code expires
+	code                                 trouble.Kept[string]
+	history                              []string // the newest last
 }
 
 // New starts a server with a certificate, or without TLS if that is nil; the test's end
@@ -146,6 +146,7 @@ func (f *Server) Put(a mailbox.Account, code string) mailbox.Account {
 	a.Domain = strings.ToLower(a.Domain)
 	r := &record{extension: a.Extension, group: Group, days: f.rules.ExpiresDays, disabled: a.Flags.Disabled, code: trouble.Kept[string]{Last: code}}
 	r.first, r.last, _ = strings.Cut(a.Name, " ")
+	r.mail = a.Mail
 	host := "example.test"
 	if a.Domain == OtherDomain {
 		r.group, host = OtherGroup, OtherDomain

@@ -146,7 +146,10 @@ func (f *Server) Put(a mailbox.Account, code string) mailbox.Account {
 	if a.Flags.MustChange {
 		r.status = "new"
 	}
-	a.ID, a.Backend = r.user+"@"+r.domain, backendName
+	if a.Mail != "" {
+		r.mail = a.Mail
+	}
+	a.ID, a.Backend, a.Mail = r.user+"@"+r.domain, backendName, r.mail
 	a.Flags.NoCode = code == ""
 	f.users[a.ID] = r
 	for _, n := range a.Numbers {

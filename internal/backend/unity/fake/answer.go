@@ -32,7 +32,7 @@ func (u *user) object() object {
 	base := "/vmrest/users/" + u.id
 	o := object{
 		{"URI", base}, {"ObjectId", u.id}, {"FirstName", u.First}, {"LastName", u.Last}, {"Alias", u.Alias},
-		{"DisplayName", u.Name}, {"TimeZone", 4}, {"Language", u.Language}, {"IsVmEnrolled", false},
+		{"DisplayName", u.Name}, {"EmailAddress", u.Mail}, {"TimeZone", 4}, {"Language", u.Language}, {"IsVmEnrolled", false},
 		{"DtmfAccessId", u.Extension}, {"PartitionObjectId", u.Partition}, {"Inactive", u.Inactive},
 		{"AlternateExtensionsURI", base + "/alternateextensions"}, {"UserVoicePinURI", base + "/credential/pin"},
 		{"UserWebPasswordURI", base + "/credential/password"},

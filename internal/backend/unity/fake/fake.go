@@ -47,6 +47,7 @@ type Mailbox struct {
 	Extension  string
 	Alias      string // empty: user and the extension
 	Name       string // DisplayName
+	Mail       string // EmailAddress
 	First      string
 	Last       string
 	LDAPUser   string // LdapCcmUserId

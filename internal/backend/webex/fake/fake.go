@@ -47,7 +47,6 @@ const (
 	OpRules    = "rules"
 	OpLocation = "location"
 	OpWrite    = "write"
-	OpReset    = "reset"
 )
 
 // Rules are the organisation's or a location's. The zero value has none but the lengths.
@@ -73,7 +72,6 @@ type Server struct {
 	NoRules   bool          // nor the rules
 	Accepts   bool          // a change is answered by 202, as the described list of answers has it
 	Language  string        // of announcements, as en_us
-	Default   pin.PIN       // the organisation's code for new people
 	// ErrorNumber and ErrorWords are what a refused code is answered with (invented).
 	ErrorNumber int
 	ErrorWords  string
@@ -138,7 +136,7 @@ func (f *Server) PutAt(a mailbox.Account, location string, code pin.PIN) mailbox
 	if !strings.Contains(a.User, "@") {
 		a.User += "@mail.example"
 	}
-	a.Language = "en-US"
+	a.Language, a.Mail = "en-US", a.User
 	f.people = append(f.people, &record{Account: a, location: location, code: trouble.Kept[pin.PIN]{Last: code}, history: []pin.PIN{code}})
 	return a
 }
@@ -206,8 +204,6 @@ func op(r *http.Request) string {
 		return OpNumbers
 	case strings.HasSuffix(path, "/voicemail/passcode"):
 		return OpWrite
-	case strings.HasSuffix(path, "/resetPin/invoke"):
-		return OpReset
 	case strings.HasSuffix(path, "/features/voicemail"):
 		return OpState
 	case strings.HasSuffix(path, "ules"):

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"star97/internal/backend/conformance/trouble"
-	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
 
@@ -24,7 +23,6 @@ func (f *Server) routes() http.Handler {
 	m.HandleFunc("GET /v1/people", f.allowed(f.list))
 	m.HandleFunc("GET /v1/people/{person}", f.allowed(f.read))
 	m.HandleFunc("GET /v1/people/{person}/features/voicemail", f.allowed(f.state))
-	m.HandleFunc("POST /v1/people/{person}/features/voicemail/actions/resetPin/invoke", f.allowed(f.reset))
 	m.HandleFunc("GET /v1/telephony/config/numbers", f.allowed(f.numbers))
 	m.HandleFunc("GET /v1/telephony/config/voicemail/rules", f.allowed(f.organisationRules))
 	m.HandleFunc("GET /v1/telephony/config/locations/{location}", f.allowed(f.location))
@@ -313,21 +311,6 @@ func (f *Server) write(w http.ResponseWriter, r *http.Request) {
 func (f *Server) set(p *record, code pin.PIN) {
 	p.code.Set(code, f.orders.Lateness(OpWrite))
 	p.history = append(p.history, code)
-}
-
-func (f *Server) reset(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.found(w, r)
-	switch {
-	case p == nil:
-	case f.Default.Empty(): // invented: what the system does without a default code
-		fail(w, http.StatusConflict, "Default passcode is not enabled", 0)
-	default:
-		f.set(p, f.Default)
-		p.Flags = mailbox.Flags{Disabled: p.Flags.Disabled}
-		w.WriteHeader(http.StatusNoContent)
-	}
 }
 
 func contains(all []pin.PIN, one pin.PIN) bool {

@@ -193,7 +193,7 @@ func (s *Server) find(domain, number string) map[string]any {
 			continue
 		}
 		found = append(found, map[string]any{
-			"account": b.ID, "extension": b.Extension, "name": b.Name, "user": b.User, "language": b.Language, "numbers": b.Numbers,
+			"account": b.ID, "extension": b.Extension, "name": b.Name, "user": b.User, "mail": b.Mail, "language": b.Language, "numbers": b.Numbers,
 			"flags": map[string]bool{
 				"disabled": b.Flags.Disabled, "no_code": b.Flags.NoCode, "must_change": b.Flags.MustChange, "cannot_change": b.Flags.CannotChange,
 			},
