@@ -95,7 +95,7 @@ func (n *Notifier) carryDue(work context.Context, all bool) time.Duration {
 // carried logs what became of a parcel and tells whether it is to be carried again.
 func (n *Notifier) carried(p *parcel, err error, last bool) (again bool) {
 	log := n.log.With("one_time", p.id, "extension", p.to.Extension, "domain", p.to.Domain)
-	var t *trouble
+	var t *failure
 	p.due = n.now().Add(p.wait)
 	switch {
 	case err == nil:

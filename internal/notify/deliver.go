@@ -33,15 +33,15 @@ func newChannel(name string, tell func(context.Context, *notice) error) *channel
 	return &channel{name: name, tell: tell, stirred: make(chan struct{}, 1)}
 }
 
-// trouble is why a notice was not delivered.
-type trouble struct {
+// failure is why a notice was not delivered.
+type failure struct {
 	detail error
 	final  bool // another try would be of no use
 	server bool // others would fare no better now
 }
 
-func (t *trouble) Error() string { return t.detail.Error() }
-func (t *trouble) Unwrap() error { return t.detail }
+func (t *failure) Error() string { return t.detail.Error() }
+func (t *failure) Unwrap() error { return t.detail }
 
 // errNoAddress says that there is nothing to be told by this channel.
 var errNoAddress = errors.New("the mailbox is gone, or has no address on file")
@@ -80,7 +80,7 @@ func (n *Notifier) pass(ctx context.Context, c *channel) (rest time.Duration, er
 		if err := n.became(ctx, &one, failed); err != nil {
 			return 0, err
 		}
-		var t *trouble
+		var t *failure
 		if errors.As(failed, &t) && t.server {
 			return n.pace.rest, nil
 		}
@@ -91,7 +91,7 @@ func (n *Notifier) pass(ctx context.Context, c *channel) (rest time.Duration, er
 // became notes what became of a delivery.
 func (n *Notifier) became(ctx context.Context, c *claimed, failed error) error {
 	log := n.log.With("notice", c.id, "channel", c.channel, "tries", c.tries)
-	var t *trouble
+	var t *failure
 	now := n.now()
 	switch {
 	case failed == nil:
@@ -129,7 +129,7 @@ func (n *Notifier) restAfter(tries int) time.Duration {
 func (n *Notifier) ownerOf(ctx context.Context, one *notice) (mailbox.Account, error) {
 	found, err := n.boxes.Lookup(ctx, mailbox.Query{Number: one.extension, Domain: one.domain})
 	if err != nil {
-		return mailbox.Account{}, &trouble{detail: err}
+		return mailbox.Account{}, &failure{detail: err}
 	}
 	for i := range found {
 		if one.isOf(&found[i]) && found[i].Mail != "" {

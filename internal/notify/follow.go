@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
-
-	"star97/internal/sqlkit"
 )
 
 // batch is how many records are followed in one transaction.
@@ -151,7 +149,7 @@ func (n *Notifier) toldLately(ctx context.Context, tx *sql.Tx, one *notice) (boo
 // bound forgets what is of no use any more, and of what waits in a channel the oldest
 // beyond MaxWaiting.
 func (n *Notifier) bound(ctx context.Context, tx *sql.Tx) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE told < $1", n.now().Add(-2*n.opts.LockEvery).UnixMicro()); err != nil {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE told < $1", n.now().Add(-n.opts.GiveUp-n.opts.LockEvery).UnixMicro()); err != nil {
 		return err
 	}
 	for _, c := range n.channels {
@@ -162,12 +160,8 @@ func (n *Notifier) bound(ctx context.Context, tx *sql.Tx) error {
 		if waiting <= n.opts.MaxWaiting {
 			continue
 		}
-		unlocked := ""
-		if n.db.Dialect() == sqlkit.PostgreSQL {
-			unlocked = " FOR UPDATE SKIP LOCKED"
-		}
 		_, err := tx.ExecContext(ctx, `DELETE FROM notice WHERE channel = $1 AND id IN
-			(SELECT id FROM notice WHERE channel = $1 ORDER BY at LIMIT $2`+unlocked+`)`, c.name, waiting-n.opts.MaxWaiting)
+			(SELECT id FROM notice WHERE channel = $1 ORDER BY at LIMIT $2)`, c.name, waiting-n.opts.MaxWaiting)
 		if err != nil {
 			return err
 		}

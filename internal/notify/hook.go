@@ -66,7 +66,7 @@ func (h *hook) tell(ctx context.Context, n *notice) error {
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
-		return &trouble{detail: err, final: true}
+		return &failure{detail: err, final: true}
 	}
 	return h.post(ctx, body)
 }
@@ -79,9 +79,9 @@ func (h *hook) post(ctx context.Context, body []byte) error {
 	})
 	switch {
 	case err != nil:
-		return &trouble{detail: err, server: true}
+		return &failure{detail: err, server: true}
 	case a.Status < 200 || a.Status > 299:
-		return &trouble{detail: fmt.Errorf("the web service answers %d", a.Status)}
+		return &failure{detail: fmt.Errorf("the web service answers %d", a.Status)}
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (h *hook) carry(ctx context.Context, id string, a *mailbox.Account, code *p
 		Extension: a.Extension, Name: a.Name, Language: a.Language, Mail: a.Mail, Numbers: a.Numbers,
 	})
 	if err != nil {
-		return &trouble{detail: err, final: true}
+		return &failure{detail: err, final: true}
 	}
 	// The body is made at once, so that no part of the code stays behind where it grew.
 	const before, after = `,"code":"`, `"}`

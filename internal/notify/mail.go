@@ -17,12 +17,12 @@ import (
 type mailer struct{ o Mail }
 
 // send brings a letter to one address. The id stands in Message-ID, so that who got a
-// letter twice can see it. The error is a *trouble whose text holds nothing that the
+// letter twice can see it. The error is a *failure whose text holds nothing that the
 // server said but its codes: it may have repeated the mail.
 func (m *mailer) send(ctx context.Context, to, id string, l letter) error {
 	msg, err := m.message(to, id, l)
 	if err != nil {
-		return &trouble{detail: err, final: true}
+		return &failure{detail: err, final: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.o.Timeout)
 	defer cancel()
@@ -30,7 +30,7 @@ func (m *mailer) send(ctx context.Context, to, id string, l letter) error {
 	defer line.close()
 	client, err := m.client(line)
 	if err != nil {
-		return &trouble{detail: err, server: true}
+		return &failure{detail: err, server: true}
 	}
 	// The hang-up: started when ctx ends; stops at once; owns nothing.
 	hangUp := context.AfterFunc(ctx, line.close)
@@ -100,21 +100,21 @@ func (m *mailer) judge(ctx context.Context, err error) error {
 	var cert *tls.CertificateVerificationError
 	switch {
 	case ctx.Err() != nil:
-		return &trouble{detail: fmt.Errorf("the mail server %s did not take the mail in the time there was", place), server: true}
+		return &failure{detail: fmt.Errorf("the mail server %s did not take the mail in the time there was", place), server: true}
 	case errors.As(err, &said) && said.ErrorCode() != 0:
 		ofMail := said.Reason == mail.ErrSMTPRcptTo || said.Reason == mail.ErrSMTPData || said.Reason == mail.ErrSMTPDataClose
-		return &trouble{
+		return &failure{
 			detail: fmt.Errorf("the mail server %s answers %s (%s)", place, strings.TrimSpace(fmt.Sprint(said.ErrorCode(), " ", said.EnhancedStatusCode())), said.Reason),
 			final:  ofMail && said.ErrorCode() >= 500, server: !ofMail,
 		}
 	case errors.As(err, &answer):
-		return &trouble{detail: fmt.Errorf("the mail server %s answers %d before it takes a mail: check mail.user, mail.password and mail.security", place, answer.Code), server: true}
+		return &failure{detail: fmt.Errorf("the mail server %s answers %d before it takes a mail: check mail.user, mail.password and mail.security", place, answer.Code), server: true}
 	case errors.As(err, &cert):
-		return &trouble{detail: fmt.Errorf("the certificate of the mail server %s does not prove it: %w", place, cert), server: true}
+		return &failure{detail: fmt.Errorf("the certificate of the mail server %s does not prove it: %w", place, cert), server: true}
 	case errors.As(err, &op):
-		return &trouble{detail: fmt.Errorf("the mail server %s cannot be used: %w", place, op), server: true}
+		return &failure{detail: fmt.Errorf("the mail server %s cannot be used: %w", place, op), server: true}
 	}
-	return &trouble{detail: fmt.Errorf("the mail server %s ended the connection, or does not offer what mail.security and mail.user need", place), server: true}
+	return &failure{detail: fmt.Errorf("the mail server %s ended the connection, or does not offer what mail.security and mail.user need", place), server: true}
 }
 
 // line is the connection of one mail, which is closed whatever becomes of the mail.

@@ -40,17 +40,15 @@ type Finder interface {
 	Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error)
 }
 
-// drainWithin bounds what is still delivered at the end.
-const drainWithin = 5 * time.Second
-
 // pace is how often things are done.
 type pace struct {
 	look time.Duration // at the chain and the outbox, unasked: other nodes and administrators' commands write to them too
 	rest time.Duration // the first one of a notice, and of a server, that failed; up to longestRest
 	wait time.Duration // the first one of a one-time code that was not delivered; up to longestWait
+	end  time.Duration // in which things are still delivered when Run shall end
 }
 
-var usual = pace{look: 5 * time.Second, rest: 30 * time.Second, wait: 5 * time.Second}
+var usual = pace{look: 5 * time.Second, rest: 30 * time.Second, wait: 5 * time.Second, end: 5 * time.Second}
 
 // Notifier is made by New and works while Run runs. It is safe for concurrent use.
 type Notifier struct {
@@ -135,7 +133,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	// The bound: started when ctx ends; stops at once; owns nothing.
-	ending := context.AfterFunc(ctx, func() { time.AfterFunc(drainWithin, stop) })
+	ending := context.AfterFunc(ctx, func() { time.AfterFunc(n.pace.end, stop) })
 	defer ending()
 	followed := make(chan struct{})
 	var all sync.WaitGroup

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(sqlkittest.Main{M: m}) }
 // onEach runs a test for each dialect. again opens the one new database, each time as
 // another process would.
 func onEach(t *testing.T, test func(t *testing.T, again func() *sqlkit.DB)) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		o := sqlkit.DefaultOptions()

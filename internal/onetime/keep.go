@@ -80,8 +80,10 @@ func (d *Desk) prune(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	if d.db.Dialect() == sqlkit.PostgreSQL {
 		unlocked = " FOR UPDATE SKIP LOCKED"
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM one_time WHERE owner IN
-		(SELECT owner FROM one_time WHERE forget <= $1 ORDER BY forget LIMIT $2`+unlocked+`)`, now.UnixMilli(), prunedRows)
+	// Materialized: a query that skips locked rows finds others each time it is run.
+	_, err := tx.ExecContext(ctx, `WITH old AS MATERIALIZED
+		(SELECT owner FROM one_time WHERE forget <= $1 ORDER BY forget LIMIT $2`+unlocked+`)
+		DELETE FROM one_time WHERE owner IN (SELECT owner FROM old)`, now.UnixMilli(), prunedRows)
 	return err
 }
 
