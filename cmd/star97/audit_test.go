@@ -180,7 +180,7 @@ func TestAuditVerifyNamesTheFirstBadRecord(t *testing.T) {
 	require.Equal(t, map[string]any{"whole": true, "records": 0.0, "head": strings.Fields(head)[0], "kept_heads": 0.0}, object(t, out))
 
 	// The newest records are cut off, and the note of the last one is made to fit.
-	c.harm(fmt.Sprintf("DELETE FROM audit WHERE seq > 6; UPDATE audit_head SET seq = 6, hash = (SELECT hash FROM audit WHERE seq = 6)"))
+	c.harm("DELETE FROM audit WHERE seq > 6; UPDATE audit_head SET seq = 6, hash = (SELECT hash FROM audit WHERE seq = 6)")
 	out, _ = c.audit(0, "", "verify")
 	require.Contains(t, out, "whole: 6 records", "that is why heads are kept elsewhere")
 	_, errs = c.audit(1, "", "verify", "--head", heads)
@@ -265,8 +265,8 @@ func TestAuditRefusesWhatItCannotRead(t *testing.T) {
 	}{
 		{"list", 1, "there is no audit trail in"},
 		{"list --limit 0", 2, "--limit is out of its range: use 1 to 1 million"},
-		{"list --since yesterday", 2, "--since is no time: write one as in RFC 3339 (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d"},
-		{"list --until -2h", 2, "--until is no time"},
+		{"list --since yesterday", 2, "--since is none: give a time (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d"},
+		{"list --until -2h", 2, "--until is none"},
 		{"list --action sing", 2, `--action "sing" is not known: use some of find, login, change`},
 		{"list --result good", 2, `--result "good" is not known: use some of done, refused, unknown, ok`},
 		{"list --door back", 2, `--door "back" is not known: use some of own, any`},
