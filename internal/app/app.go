@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"star97/internal/metrics"
 	"star97/internal/prompt"
 	"star97/internal/strictyaml"
+	"star97/internal/syslog"
 	"star97/internal/uas"
 	"star97/prompts"
 )
@@ -160,24 +162,42 @@ func (s *service) callEnded(end call.Record) {
 	}
 }
 
-// notify tells owners until the returned function is called, which waits for the last
-// notices.
-func (s *service) notify() (stop func()) {
-	if s.stores.Notifier == nil {
-		return func() {}
+// follower is somebody who reads the audit trail behind the calls. Run returns when ctx
+// has ended and what is due was tried once more.
+type follower interface{ Run(ctx context.Context) }
+
+// followed starts who reads the trail; the returned function stops them and waits for
+// them. It is called when the last call has written its records.
+func (s *service) followed() (stop func(), err error) {
+	var all []follower
+	if n := s.stores.Notifier; n != nil {
+		all = append(all, n)
+	}
+	if c := s.inForce.Load().Audit; c.Syslog.On() {
+		f, err := syslog.New(s.stores.Ledger, c.Syslog, c.Node, s.Version, s.Log)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	told := make(chan struct{})
-	// Started by run; stops when its function is called and what is due was tried.
-	go func() { defer close(told); s.stores.Notifier.Run(ctx) }()
-	return func() { cancel(); <-told }
+	var running sync.WaitGroup
+	for _, f := range all {
+		// Each started here; stops when the returned function is called; owns what it reads.
+		running.Go(func() { f.Run(ctx) })
+	}
+	return func() { cancel(); running.Wait() }, nil
 }
 
 // run serves until ctx ends; then new calls get 503 and those in progress have the
 // drain limit. However it ends, changes in flight are finished first: the stores
 // are closed next.
 func (s *service) run(ctx context.Context) (err error) {
-	defer s.notify()()
+	leave, err := s.followed()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	defer func() { err = errors.Join(err, settle(*s.inForce.Load(), s.calls)) }()
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()

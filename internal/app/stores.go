@@ -116,11 +116,21 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 	}
 	s.Guard.Heed(s.Backend)
 	c.Audit.Policy = rulesName(c.Policy)
-	if s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit, with.Now); err != nil {
+	if s.Trail, err = audit.New(s.Guard, s.Ledger, c.Audit.Options, with.Now); err != nil {
 		return err
 	}
 	s.Guard.Tell(s.Trail)
+	s.remember(c.Policy.History)
 	return nil
+}
+
+// remember makes the stores of our own refuse the codes of before that the rules name.
+func (s *Stores) remember(codes int) {
+	for _, n := range s.Backend.All() {
+		if own, ok := n.Backend.(interface{ Remember(int) }); ok {
+			own.Remember(codes)
+		}
+	}
 }
 
 // openDesk puts one-time codes before the stores, and with them whoever tells owners.

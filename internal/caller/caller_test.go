@@ -285,7 +285,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for name, spoil := range map[string]func(*Options){
 		"no URI":               func(o *Options) { o.URI = "" },
 		"tel URI":              func(o *Options) { o.URI = "tel:97" },
-		"TLS":                  func(o *Options) { o.URI += ";transport=tls" },
+		"SCTP":                 func(o *Options) { o.URI += ";transport=sctp" },
 		"unknown transport":    func(o *Options) { o.Transport = "sctp" },
 		"header injection":     func(o *Options) { o.From = "4001\r\nEvil: yes" },
 		"injection in header":  func(o *Options) { o.Headers = []Header{{"X", "1\nVia: x"}} },

@@ -29,6 +29,7 @@ import (
 	"star97/internal/probe"
 	"star97/internal/prompt"
 	"star97/internal/strictyaml"
+	"star97/internal/syslog"
 	"star97/internal/uas"
 )
 
@@ -54,7 +55,7 @@ type Config struct {
 	// Where the counters of the lock-out and the audit trail are kept.
 	Ledger ledger.Options `yaml:"ledger"`
 	// The record of every decision.
-	Audit audit.Options `yaml:"audit"`
+	Audit Audit `yaml:"audit"`
 	// How owners are told of changes, resets and locks.
 	Notify notify.Options `yaml:"notify"`
 	// Codes for one use, which are sent to owners who have forgotten theirs, and to those
@@ -82,6 +83,12 @@ type Config struct {
 
 // sources say where in the files something stands; nil: there is no such file.
 type sources struct{ config, plan *strictyaml.File }
+
+// Audit is the audit trail and where else its records go.
+type Audit struct {
+	audit.Options `yaml:",inline"`
+	Syslog        syslog.Options `yaml:"syslog"` // a collector that every record is sent to
+}
 
 // Policy is a preset and what differs from it.
 type Policy struct {
@@ -140,7 +147,7 @@ func Default() Config {
 		SIP: uas.DefaultOptions(), Media: media.DefaultOptions(), Call: call.DefaultOptions(),
 		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{}, Probes: map[string]probe.Options{},
 		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
-		Audit: audit.DefaultOptions(), Prompts: prompt.DefaultOptions(),
+		Audit: Audit{audit.DefaultOptions(), syslog.DefaultOptions()}, Prompts: prompt.DefaultOptions(),
 		Notify: notify.DefaultOptions(), OneTime: onetime.DefaultOptions(),
 		Policy: Policy{Preset: pin.DefaultPreset, Policy: pin.DefaultPolicy()},
 		HTTP:   console.DefaultOptions(),
@@ -218,6 +225,7 @@ func (c *Config) resolve(dir string) {
 	}
 	c.SIP.Resolve(dir)
 	c.Notify.Resolve(dir)
+	c.Audit.Syslog = c.Audit.Syslog.In(dir)
 	c.Store = c.Store.Resolve(dir)
 	for name, o := range c.Stores {
 		c.Stores[name] = o.Resolve(dir)
@@ -240,7 +248,7 @@ func (c *Config) check(file *strictyaml.File) []strictyaml.Problem {
 		{"store", c.Store.Validate()},
 		{"lockout", c.Lockout.Validate()},
 		{"ledger", c.Ledger.Validate()},
-		{"audit", c.Audit.Validate()},
+		{"audit", errors.Join(c.Audit.Validate(), strictyaml.Under("syslog", c.Audit.Syslog.Validate()))},
 		{"notify", c.Notify.Validate()},
 		{"one_time", c.OneTime.Validate()},
 		{"prompts", c.Prompts.Validate()},

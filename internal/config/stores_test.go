@@ -69,7 +69,7 @@ func TestWhatIsWrongWithStores(t *testing.T) {
 		"a name that is none": {"stores:\n  north: {}\n  west: {}\n  'sqlite:x': {}\n", threeDomains, []string{
 			`star97.yaml:3: The store "sqlite:x" is no name. Use 1 to 32 small letters, digits and hyphens.`}},
 		"an unknown key": {"stores:\n  north:\n    sqlite: {cots: {}}\n  west: {}\n", threeDomains, []string{
-			`star97.yaml:4: The key "cots" is not known here. Known keys here are: cost, database, pepper_file, queue, queue_wait, workers.`}},
+			`star97.yaml:4: The key "cots" is not known here. Known keys here are: cost, database, expiry_notice, max_age, min_age, pepper, pepper_file, queue, queue_wait, workers.`}},
 		"a value out of its range": {"stores:\n  west: {}\n  north:\n    sqlite:\n      queue: 1\n      cost: {memory: 1}\n", threeDomains, []string{
 			`star97.yaml:7: stores.north: sqlite.cost.memory is 1: use 19456 to 1048576.`}},
 		"an unknown driver": {"stores:\n  west: {}\n  north:\n    driver: aliens\n", threeDomains, []string{
