@@ -72,6 +72,45 @@ func TestStepAllocatesNothing(t *testing.T) {
 	l, a, keys := layout(t), walkAccount(), walkKeys()
 	require.Zero(t, testing.AllocsPerRun(100, func() { walk(l, a, keys) }))
 	require.Zero(t, testing.AllocsPerRun(100, func() { typeAhead(l, keys) }), "keys that wait")
+	named := *a
+	named.Name = "Ada Lovelace"
+	require.Zero(t, testing.AllocsPerRun(100, func() { helpedWalk(l, &named) }), "a one-time code, and a code that is chosen")
+}
+
+// helpedWalk forgets the code, types a one-time code and three simple new ones, and has
+// a code chosen.
+func helpedWalk(l *Layout, a *mailbox.Account) {
+	s := New(l, Start{Door: mailbox.OwnDoor, Forgotten: true})
+	do := func(e Event) { s, _ = Step(s, e) }
+	press := func(keys string) {
+		for i := range len(keys) {
+			do(Event{Kind: Key, Digit: digitOf(rune(keys[i]))})
+		}
+	}
+	do(Event{Kind: Answered})
+	do(Event{Kind: Found, Step: s.asking, Account: a})
+	for range 2 {
+		press("268413#")
+		do(Event{Kind: Verified, Step: s.asking, Code: mailbox.WrongPIN})
+		do(Event{Kind: Spoken, Step: s.saying})
+	}
+	press("1#")
+	do(Event{Kind: Spoken, Step: s.saying})
+	press("50718264#")
+	do(Event{Kind: Verified, Step: s.asking, Account: a})
+	do(Event{Kind: Spoken, Step: s.saying})
+	for range 3 {
+		press("111111#")
+		do(Event{Kind: Spoken, Step: s.saying})
+	}
+	press("1")
+	do(Event{Kind: Chosen, Step: s.asking, Choice: eightChoice})
+	do(Event{Kind: Spoken, Step: s.saying})
+	press(chosenKeys)
+	do(Event{Kind: ChangeDone, Step: s.asking, Result: mailbox.Proved()})
+	if s.at != Announcing {
+		panic("the walk did not reach its end but " + s.at.String())
+	}
 }
 
 // typeAhead presses every key before the ACK.

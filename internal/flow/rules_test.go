@@ -345,12 +345,18 @@ func kinds(list []Effect) (k []EffectKind) {
 func FuzzCall(f *testing.F) {
 	f.Add([]byte{0, 14, 8, 4, 10, 6, 3, 12, 18, 3, 5, 9, 3, 10, 2, 6, 12})
 	f.Add([]byte{1, 14, 5, 1, 1, 2, 12, 18, 19, 20, 21, 13, 15, 16, 17, 22, 23})
+	f.Add([]byte{9, 14, 133, 2, 11, 158, 131, 2, 11, 158, 131, 1, 11, 131, 5, 11, 133, 131, 1, 11, 131, 1, 11, 131, 1, 11, 131, 1, 190, 131, 1, 1, 11, 170})
+	f.Add([]byte{18, 14, 160, 131, 1, 1, 11, 1, 1, 11, 175, 131})
+	f.Add([]byte{37, 14, 4, 11, 150, 131, 1, 11, 158, 131, 2, 11, 150, 131})
 	layouts := []*Layout{layout(f), small(f, "tree", "messages", "operator"), made(f, "express")}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) == 0 || len(data) > 400 {
 			return
 		}
-		n := node{state: New(layouts[data[0]/3%3], Start{Door: mailbox.OwnDoor + mailbox.Door(data[0]%3), Slow: data[0] >= 128})}
+		n := node{state: New(layouts[data[0]/3%3], Start{
+			Door: mailbox.OwnDoor + mailbox.Door(data[0]%3), Slow: data[0] >= 128,
+			Forgotten: data[0]/9%2 == 1, FirstUse: data[0]/18%2 == 1, OneTime: data[0]/36%3 == 1,
+		})}
 		for _, b := range data[1:] {
 			e := wild(&n.state, b)
 			next, out := Step(n.state, e)
@@ -367,6 +373,6 @@ func wild(s *State, b byte) Event {
 	if b < 128 {
 		return Event{Kind: Key, Digit: dtmf.Digit(b % 16)}
 	}
-	list := scope{ahead: true, limit: true, boxes: []*mailbox.Account{plainBox, mustBox, fixedBox, closedBox, dearBox}}.events(s)
+	list := scope{ahead: true, limit: true, boxes: []*mailbox.Account{plainBox, mustBox, fixedBox, closedBox, dearBox, lateBox, soonBox, shutBox, newBox}}.events(s)
 	return list[int(b-128)%len(list)]
 }
