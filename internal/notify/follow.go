@@ -25,7 +25,7 @@ func (n *Notifier) begin(ctx context.Context) error {
 // follow makes notices of new records until ctx has ended, the last ones then.
 func (n *Notifier) follow(ctx, work context.Context) {
 	troubled := false
-	for going := true; going; going = pause(n.pace.look, n.wake, ctx.Done()) {
+	for going := true; going; going = pause(n.pace.gap, nil, ctx.Done()) && pause(n.pace.look, n.wake, ctx.Done()) {
 		err := n.catchUp(work)
 		n.complain(&troubled, "the audit trail cannot be followed: owners are told later what happens", err)
 	}

@@ -153,7 +153,7 @@ func rigOn(t testing.TB, db *sqlkit.DB, o Options) *rig {
 	t.Cleanup(func() { require.NoError(t, r.chain.Close()) })
 	r.Notifier, err = New(context.Background(), db, r.chain, r.people, o, slog.New(slog.NewTextHandler(r.said, &slog.HandlerOptions{Level: slog.LevelDebug})), r.clock.Now)
 	require.NoError(t, err)
-	r.pace = pace{look: 10 * time.Millisecond, rest: 20 * time.Millisecond, wait: 20 * time.Millisecond, end: 5 * time.Second}
+	r.pace = pace{gap: time.Millisecond, look: 10 * time.Millisecond, rest: 20 * time.Millisecond, wait: 20 * time.Millisecond, end: 5 * time.Second}
 	return r
 }
 

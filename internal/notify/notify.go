@@ -42,13 +42,14 @@ type Finder interface {
 
 // pace is how often things are done.
 type pace struct {
+	gap  time.Duration // between two looks at the chain, however often it is woken: each costs a commit
 	look time.Duration // at the chain and the outbox, unasked: other nodes and administrators' commands write to them too
 	rest time.Duration // the first one of a notice, and of a server, that failed; up to longestRest
 	wait time.Duration // the first one of a one-time code that was not delivered; up to longestWait
 	end  time.Duration // in which things are still delivered when Run shall end
 }
 
-var usual = pace{look: 5 * time.Second, rest: 30 * time.Second, wait: 5 * time.Second, end: 5 * time.Second}
+var usual = pace{gap: time.Second, look: 5 * time.Second, rest: 30 * time.Second, wait: 5 * time.Second, end: 5 * time.Second}
 
 // Notifier is made by New and works while Run runs. It is safe for concurrent use.
 type Notifier struct {
@@ -114,7 +115,7 @@ func (n *Notifier) openChannels() (err error) {
 	return nil
 }
 
-// Wake has the chain looked at soon. It never blocks.
+// Wake has the chain looked at within a second. It never blocks.
 func (n *Notifier) Wake() { stir(n.wake) }
 
 // stir sends a signal where none is waiting yet.

@@ -41,7 +41,7 @@ type Mail struct {
 	Timeout  time.Duration `yaml:"timeout"`  // of one mail from the connection to the end, 1s to 1m, default 15s
 }
 
-// Webhook is a web service that is told, as internal/notify/README.md describes.
+// Webhook is a web service that is told, by the contract of internal/notify/README.md.
 type Webhook struct {
 	API     httpapi.Options `yaml:"api"`      // the service, url is the whole address; http only to this machine; empty, the default: none
 	Keys    httpapi.Keys    `yaml:"keys"`     // shared keys that sign each request, at least one
