@@ -265,8 +265,8 @@ func TestAuditRefusesWhatItCannotRead(t *testing.T) {
 	}{
 		{"list", 1, "there is no audit trail in"},
 		{"list --limit 0", 2, "--limit is out of its range: use 1 to 1 million"},
-		{"list --since yesterday", 2, "--since is none: give a time (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d"},
-		{"list --until -2h", 2, "--until is none"},
+		{"list --since yesterday", 2, "--since is no time: give one (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d"},
+		{"list --until -2h", 2, "--until is no time"},
 		{"list --action sing", 2, `--action "sing" is not known: use some of find, login, change`},
 		{"list --result good", 2, `--result "good" is not known: use some of done, refused, unknown, ok`},
 		{"list --door back", 2, `--door "back" is not known: use some of own, any`},

@@ -107,7 +107,7 @@ func timeFrom(flag, text string, now time.Time) (time.Time, error) {
 		age = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || age < 0 {
-		return time.Time{}, fmt.Errorf("%s is none: give a time (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d", flag)
+		return time.Time{}, fmt.Errorf("%s is no time: give one (2026-11-22T15:00:00Z), or an age like 90m, 2h or 7d", flag)
 	}
 	return now.Add(-age), nil
 }

@@ -354,6 +354,43 @@ func TestTheTrailAroundTheGuard(t *testing.T) {
 	require.ErrorIs(t, h.Unlock(t.Context(), anna, "root", ""), mailbox.CannotChange, "a store that cannot unlock says so")
 }
 
+// What the Guard closes and opens stands behind the try that did it.
+func TestTheTrailTellsWhatTheGuardCloses(t *testing.T) {
+	h := open(t)
+	h.sys.verify = mailbox.Fail("verify", mailbox.WrongPIN, nil)
+	now := noon
+	clock := func() time.Time { return now }
+	guard, err := lockout.New(h.sys, h.ledger, lockout.DefaultOptions(), clock)
+	require.NoError(t, err)
+	trail, err := audit.New(guard, h.ledger, audit.DefaultOptions(), clock)
+	require.NoError(t, err)
+	guard.Tell(trail)
+	at := call
+	try := func(door mailbox.Door) error {
+		at.Call++
+		at.Door = door
+		return trail.Verify(t.Context(), anna, code(t, "482915"), at)
+	}
+	for range 6 { // the fifth closes the door, the sixth finds it closed
+		require.Error(t, try(mailbox.AnyDoor))
+		now = now.Add(2 * time.Second)
+	}
+	h.sys.verify = nil
+	require.NoError(t, try(mailbox.OwnDoor))
+	var told []string
+	for _, r := range h.records(t) {
+		told = append(told, strings.Join([]string{r.Action.String(), r.Door.String(), r.Result.String()}, " "))
+		if r.Action == audit.Lock {
+			require.Equal(t, "a1", r.Mailbox)
+			require.Equal(t, 30*time.Second, r.Until.Sub(r.Time))
+		}
+	}
+	require.Equal(t, []string{
+		"login any wrong-pin", "login any wrong-pin", "login any wrong-pin", "login any wrong-pin",
+		"login any wrong-pin", "lock any ok", "login any locked", "login own ok", "unlock any ok",
+	}, told)
+}
+
 // Random codes go through every road; none of them stands in any record, nor
 // reversed.
 func TestNoCodeInTheTrail(t *testing.T) {

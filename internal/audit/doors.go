@@ -31,16 +31,17 @@ func (d *doors) moved() []Record {
 // maxMoves bounds the records beside that of a try.
 const maxMoves = 8
 
-// Closed tells, from within a try (its ctx), that the try closed the any or own door of
-// a mailbox to everybody, or all mailboxes to its source if a is without ID. A zero
-// until is that of a closure which somebody has to end.
+// Closed tells, from within a try (its ctx), that the try closed a door (at.Door) of a
+// mailbox to everybody, or all mailboxes to its source if a is without ID. A zero until
+// is that of a closure which somebody has to end.
 func (t *Trail) Closed(ctx context.Context, a mailbox.Account, at mailbox.Attempt, until time.Time, why string) {
 	r := about(Lock, a, at)
 	r.Until, r.Reason = until, why
 	tell(ctx, r)
 }
 
-// Opened tells, from within a try (its ctx), that the try ended a closure.
+// Opened tells, from within a try (its ctx), that the try opened a door (at.Door) which
+// was closed.
 func (t *Trail) Opened(ctx context.Context, a mailbox.Account, at mailbox.Attempt, why string) {
 	r := about(Unlock, a, at)
 	r.Reason = why
