@@ -21,7 +21,7 @@ const storeys = `
 3  ledger notify onetime syslog backend/*
 2  flow media lockout audit hashpool backend/adapter backend/conformance backend/httpapi prompt/ear script/stage
 1  sdp dialplan prompt mailbox sqlkit/sqlkittest
-0  pin dtmf dtmf/tonetest codec srtp metrics secret sqlkit strictyaml script prompts dialplans backend/conformance/trouble
+0  pin dtmf dtmf/tonetest codec srtp metrics secret sqlkit backup strictyaml script prompts dialplans backend/conformance/trouble
 `
 
 // topOfTests is the lowest storey that no test imports: tests of a room may look

@@ -247,6 +247,31 @@ func (d *DB) transact(ctx context.Context, use func(tx *sql.Tx) error) error {
 	return errors.Join(ErrCommit, d.explain(err))
 }
 
+// Snapshot writes the file's database as it is at one moment into the new file path,
+// readable by its owner only; reading and writing go on meanwhile.
+func (d *DB) Snapshot(ctx context.Context, path string) error {
+	if d.server != nil {
+		return fmt.Errorf("the database %s is on a server, whose own tools back it up", d.Path())
+	}
+	if err := d.there(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fileError(path, err)
+	}
+	if err := f.Close(); err != nil {
+		return fileError(path, err)
+	}
+	// A connection of its own: writers of this process shall not wait for it.
+	db, err := connect(d.path, d.opt, "_txlock=deferred", 1)
+	if err != nil {
+		return d.explain(err)
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO $1", path)
+	return d.explain(errors.Join(err, db.Close()))
+}
+
 // Alone makes everybody else who asks for the same name wait until tx has ended, on
 // every node. In a file each transaction is alone anyway.
 func (d *DB) Alone(ctx context.Context, tx *sql.Tx, name string) error {

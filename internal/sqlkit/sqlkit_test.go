@@ -226,3 +226,44 @@ func TestFirstStartsAtOnceMigrateOnce(t *testing.T) {
 		require.NoError(t, write(d, t.Context(), "x"))
 	}
 }
+
+// A snapshot is the database at one moment, whoever writes meanwhile.
+func TestSnapshot(t *testing.T) {
+	d := openNotes(t)
+	stop := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			err := d.Write(context.Background(), func(tx *sql.Tx) error { // two notes or none
+				_, err := tx.Exec("INSERT INTO note (text) VALUES (?), (?)", fmt.Sprint("a", n), fmt.Sprint("b", n))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for n := range 5 {
+		before := len(notes(t, d))
+		path := filepath.Join(t.TempDir(), fmt.Sprint(n, ".db"))
+		require.NoError(t, d.Snapshot(t.Context(), path))
+		after := len(notes(t, d))
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+		got := len(notes(t, openAt(t, path)))
+		require.Zero(t, got%2, "half a transaction")
+		require.GreaterOrEqual(t, got, before)
+		require.LessOrEqual(t, got, after)
+		require.ErrorIs(t, d.Snapshot(t.Context(), path), fs.ErrExist, "it overwrites nothing")
+	}
+	close(stop)
+	writer.Wait()
+	require.NoError(t, os.Remove(d.Path()))
+	require.ErrorIs(t, d.Snapshot(t.Context(), filepath.Join(t.TempDir(), "x.db")), ErrGone)
+}

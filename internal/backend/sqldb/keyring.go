@@ -118,6 +118,9 @@ func same(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
+// PepperFile is the file with the keys; empty if they come from elsewhere.
+func (s *Store) PepperFile() string { return s.ring.path }
+
 // openPepper reads the pepper and makes sure that it fits the stored codes. It makes a
 // new file only for a database without codes: a lost pepper is a lost code for
 // everybody, and must be said instead of papered over.

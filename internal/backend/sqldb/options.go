@@ -89,6 +89,14 @@ func (o Options) validateHashing() error {
 	return nil
 }
 
+// Keys is the pepper file; empty if the pepper comes from elsewhere.
+func (o Options) Keys() string {
+	if o.Pepper.elsewhere() {
+		return ""
+	}
+	return o.pepperFile()
+}
+
 func (o Options) pepperFile() string {
 	if o.PepperFile != "" {
 		return o.PepperFile

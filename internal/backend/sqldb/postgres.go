@@ -92,6 +92,14 @@ func (o PostgresOptions) open(ctx context.Context) (*Store, error) {
 	return s.prepared(ctx, o.pepperFile(), o.Pepper)
 }
 
+// Keys is the pepper file; empty if the pepper comes from elsewhere.
+func (o PostgresOptions) Keys() string {
+	if o.Pepper.elsewhere() {
+		return ""
+	}
+	return o.pepperFile()
+}
+
 func (o PostgresOptions) pepperFile() string {
 	if o.PepperFile == "" {
 		return "pepper"

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"star97/internal/app"
+	"star97/internal/backup"
+	"star97/internal/config"
+)
+
+func backupCommand() *cobra.Command {
+	m := new(mailboxes)
+	var rest bool
+	cmd := &cobra.Command{
+		Use: "backup FILE", Short: "Copy everything that star97 has stored into one file", Args: cobra.ExactArgs(1),
+		Long: "Copies the databases of the data folder as they are at one moment, also while the\n" +
+			"service runs, and the pepper, with a checksum of each. A file that is there already is\n" +
+			"left alone. The configuration, the dialplan and recordings of your own are not in it.\n" +
+			"Codes are in it as hashes only, but with the pepper beside them: keep it as secret as\n" +
+			"the codes. A database on a PostgreSQL server is not copied: run pg_dump first, then\n" +
+			"this with --rest.",
+		Example: "  star97 backup /srv/backup/star97-$(date +%F).tar",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return m.existing(cmd.Context(), func(s *app.Stores, c config.Config) error {
+				made, err := s.Backup(cmd.Context(), app.Copying{
+					File: args[0], Node: c.Audit.Node, Version: version, By: actor(), Reason: m.reason, Rest: rest,
+				})
+				if err != nil {
+					return err
+				}
+				if m.json {
+					return printJSON(cmd.OutOrStdout(), made)
+				}
+				return printBackup(cmd.OutOrStdout(), args[0], made)
+			})
+		},
+	}
+	m.dataFlags(cmd.Flags())
+	m.reasonFlag(cmd)
+	cmd.Flags().BoolVar(&rest, "rest", false, "leave out databases on servers, of which you have made a dump")
+	return cmd
+}
+
+func printBackup(w io.Writer, name string, m backup.Manifest) error {
+	var size int64
+	for _, f := range m.Files {
+		size += f.Size
+	}
+	fmt.Fprintf(w, "%s holds %d files, %d kB, as of %s. Whoever has it can compute codes: keep it where nobody else reads it.\n",
+		name, len(m.Files), (size+999)/1000, m.Made.Format(time.RFC3339))
+	for _, what := range m.Missing {
+		fmt.Fprintf(w, "Note: %s.\n", what)
+	}
+	return nil
+}
+
+func restoreCommand() *cobra.Command {
+	m := new(mailboxes)
+	var force bool
+	cmd := &cobra.Command{
+		Use: "restore FILE", Short: "Put a backup in the place of what star97 has stored", Args: cobra.ExactArgs(1),
+		Long: "Refuses while a service runs on the folder, and where something is there already.\n" +
+			"Before it touches anything it checks the checksums, opens each database with its\n" +
+			"pepper and verifies the audit trail. Codes that were changed after the backup are the\n" +
+			"old ones again.",
+		Example: "  star97 restore /srv/backup/star97-2026-11-22.tar --data /var/lib/star97",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := m.load()
+			if err != nil {
+				return err
+			}
+			r, err := app.Restore(cmd.Context(), c, app.Restoring{File: args[0], Data: m.data, By: actor(), Reason: m.reason, Force: force})
+			if err != nil {
+				return failed("%s", plainly(err))
+			}
+			if m.json {
+				return printJSON(cmd.OutOrStdout(), restoredView(r))
+			}
+			return printRestored(cmd.OutOrStdout(), r)
+		},
+	}
+	m.dataFlags(cmd.Flags())
+	m.reasonFlag(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "move aside what is there; nothing is deleted")
+	return cmd
+}
+
+func restoredView(r app.Restored) map[string]any {
+	stores := map[string]int{}
+	for name, n := range r.Mailboxes {
+		if name == "" {
+			name = "default"
+		}
+		stores[name] = n
+	}
+	return map[string]any{
+		"made": r.Made, "version": r.Version, "mailboxes": stores, "audit_records": r.Trail.Seq, "audit_head": r.Trail.Hash,
+		"moved_aside": r.Aside, "missing": r.Missing,
+	}
+}
+
+func printRestored(w io.Writer, r app.Restored) error {
+	n := 0
+	for _, boxes := range r.Mailboxes {
+		n += boxes
+	}
+	fmt.Fprintf(w, "The backup of %s is restored: mailboxes: %d; audit trail: %d records, whole, head %s.\n", r.Made.Format(time.RFC3339), n, r.Trail.Seq, r.Trail.Hash)
+	for _, name := range r.Aside {
+		fmt.Fprintf(w, "Moved aside: %s\n", name)
+	}
+	for _, what := range r.Missing {
+		fmt.Fprintf(w, "Note: %s.\n", what)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"star97/internal/audit"
+	"star97/internal/backend"
+	"star97/internal/backup"
+	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
+)
+
+// Copying is what a Backup is told.
+type Copying struct {
+	File    string // the new backup
+	Node    string
+	Version string // of the program
+	By      mailbox.Actor
+	Reason  string
+	// Rest says that databases on servers are left to the tools of those.
+	Rest bool
+}
+
+// kept is a store of our own.
+type kept interface {
+	DB() *sqlkit.DB
+	PepperFile() string
+}
+
+// Backup writes every database that is a file, and every pepper file, into one new file,
+// and records it. Changes go on meanwhile; those that it has are those that were
+// confirmed before. Where several databases are copied, the one with the audit trail
+// waits for the others, so that no change is without its intent.
+func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err error) {
+	stage, err := os.MkdirTemp(filepath.Dir(o.File), "."+filepath.Base(o.File)+"-*") // mode 0700
+	if err != nil {
+		return m, fmt.Errorf("the backup cannot be written to %s: %w; choose a folder that is there and writable", filepath.Dir(o.File), err)
+	}
+	defer os.RemoveAll(stage)
+	m = backup.Manifest{Version: o.Version, Node: o.Node}
+	if err := s.gather(ctx, &m, stage); err != nil {
+		return m, err
+	}
+	if len(m.Missing) > 0 && !o.Rest {
+		return m, fmt.Errorf("%s: back it up with pg_dump first, then say --rest for everything else", m.Missing[0])
+	}
+	m.Made = time.Now().UTC().Truncate(time.Second)
+	err = s.administer(ctx, audit.Backup, mailbox.Account{}, o.By, o.Reason, func(context.Context) error {
+		m, err = backup.Write(o.File, m)
+		return err
+	}, nothing)
+	return m, err
+}
+
+// gather copies databases and then peppers into the folder stage: a pepper has every key
+// before a code can need it.
+func (s *Stores) gather(ctx context.Context, m *backup.Manifest, stage string) error {
+	if err := s.alone(ctx, func() error { return s.databases(ctx, m, stage) }); err != nil {
+		return err
+	}
+	for _, n := range s.Backend.All() {
+		own, ok := n.Backend.(kept)
+		switch {
+		case !ok:
+		case own.PepperFile() == "":
+			m.Missing = append(m.Missing, "the pepper of store "+storeName(n.Name)+" is kept elsewhere and not in this backup")
+		default:
+			text, err := os.ReadFile(own.PepperFile())
+			if err != nil {
+				return fmt.Errorf("the pepper file cannot be read: %w", err)
+			}
+			path := add(m, stage, n.Name, backup.Pepper)
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func storeName(name string) string {
+	if name == "" {
+		return backend.DefaultName
+	}
+	return name
+}
+
+// add names one more file of a backup and returns where it has to be.
+func add(m *backup.Manifest, stage, store string, kind backup.Kind) string {
+	name := strconv.Itoa(len(m.Files)) + "-" + string(kind)
+	path := filepath.Join(stage, name)
+	m.Files = append(m.Files, backup.File{Name: name, Store: store, Kind: kind, Path: path})
+	return path
+}
+
+func (s *Stores) databases(ctx context.Context, m *backup.Manifest, stage string) error {
+	for _, n := range s.Backend.All() {
+		own, ok := n.Backend.(kept)
+		if !ok {
+			continue
+		}
+		if own.DB().Dialect() != sqlkit.SQLite {
+			m.Missing = append(m.Missing, fmt.Sprintf("the database %s is on a server and not in this backup", own.DB().Path()))
+			continue
+		}
+		if err := own.DB().Snapshot(ctx, add(m, stage, n.Name, backup.Database)); err != nil {
+			return err
+		}
+	}
+	if s.db != nil {
+		return s.db.Snapshot(ctx, add(m, stage, "", backup.Ledger))
+	}
+	return nil
+}
+
+// errCopied undoes the transaction of alone, in which nothing was written.
+var errCopied = errors.New("the databases are copied")
+
+// alone runs use while nothing is written to the audit trail, if use is to see several
+// databases.
+func (s *Stores) alone(ctx context.Context, use func() error) error {
+	trail, files := s.db, 0
+	for _, n := range s.Backend.All() {
+		own, ok := n.Backend.(kept)
+		if !ok {
+			continue
+		}
+		files++
+		if n.Name == "" {
+			trail = own.DB()
+		}
+	}
+	if s.db != nil {
+		files++
+	}
+	if files < 2 || trail.Dialect() != sqlkit.SQLite {
+		return use()
+	}
+	err := trail.Write(ctx, func(*sql.Tx) error {
+		if err := use(); err != nil {
+			return err
+		}
+		return errCopied
+	})
+	if errors.Is(err, errCopied) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,267 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"star97/internal/audit"
+	"star97/internal/backend"
+	"star97/internal/backend/sqldb"
+	"star97/internal/backup"
+	"star97/internal/config"
+	"star97/internal/ledger"
+	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
+)
+
+// Restoring is what Restore is told.
+type Restoring struct {
+	File   string // the backup
+	Data   string // folder
+	By     mailbox.Actor
+	Reason string
+	Force  bool // what is there is moved aside
+}
+
+// Restored is what came of a Restore.
+type Restored struct {
+	backup.Manifest
+	Mailboxes map[string]int // by store
+	Trail     audit.Head     // of the audit trail in the backup, which is whole; zero if it is not in it
+	Aside     []string       // where what was there is now
+}
+
+// Restore puts a backup in the place of what a configuration's stores keep in files.
+// Before it touches anything it makes sure that no service runs there, that every file is
+// as it was written, that each database opens with its pepper and that the audit trail is
+// whole. What is there already is refused, or with Force moved aside and never deleted.
+func Restore(ctx context.Context, c config.Config, o Restoring) (r Restored, err error) {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return r, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", o.Data, err)
+	}
+	unlock, err := lockFolder(o.Data)
+	if err != nil {
+		return r, err
+	}
+	defer unlock()
+	stage, err := os.MkdirTemp(o.Data, ".restore-*") // mode 0700
+	if err != nil {
+		return r, fmt.Errorf("the data folder %s cannot be written to: %w; run this as the user that star97 runs as", o.Data, err)
+	}
+	defer os.RemoveAll(stage)
+	if r.Manifest, err = backup.Extract(o.File, stage); err != nil {
+		return r, err
+	}
+	places, err := placesOf(c, o.Data, r.Manifest)
+	if err != nil {
+		return r, err
+	}
+	if err := r.prove(ctx, c, places); err != nil {
+		return r, fmt.Errorf("the backup %s cannot be used: %w", o.File, err)
+	}
+	if r.Aside, err = clearPlaces(places, o.Force); err != nil {
+		return r, err
+	}
+	if err := settleIn(places, o.Data); err != nil {
+		return r, err
+	}
+	return r, r.record(ctx, c, o)
+}
+
+// place is one file of a backup and where it belongs.
+type place struct {
+	backup.File
+	goes string
+	opts sqldb.Options // of a store's database: the configuration's
+}
+
+// placesOf finds the place of each file; stores that share a pepper have it once.
+func placesOf(c config.Config, dir string, m backup.Manifest) (all []place, err error) {
+	for _, f := range m.Files {
+		p := place{File: f, goes: filepath.Join(dir, ledgerName)}
+		if f.Kind != backup.Ledger {
+			o, known := c.Stores[f.Store]
+			if f.Store == "" {
+				o, known = c.Store, true
+			}
+			o = o.In(dir)
+			if err := p.find(o, known); err != nil {
+				return nil, err
+			}
+		}
+		if !slices.ContainsFunc(all, func(q place) bool { return q.goes == p.goes && q.SHA256 == p.SHA256 }) {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+func (p *place) find(o backend.Options, known bool) error {
+	p.opts, p.goes = o.SQLite, ""
+	switch {
+	case known && o.Driver == sqldb.Name && p.Kind == backup.Database:
+		p.goes = o.File()
+	case known && o.Driver == sqldb.Name:
+		p.goes = o.SQLite.Keys()
+	case known && o.Driver == sqldb.PostgresName && p.Kind == backup.Pepper:
+		p.goes = o.Postgres.Keys()
+	}
+	if p.goes == "" {
+		return fmt.Errorf("the backup has a %s of store %s, for which the configuration has no place: name the configuration of that time with --config", p.Kind, storeName(p.Store))
+	}
+	return nil
+}
+
+// prove opens what was unpacked, where it is.
+func (r *Restored) prove(ctx context.Context, c config.Config, places []place) error {
+	r.Mailboxes = map[string]int{}
+	for _, p := range places {
+		switch p.Kind {
+		case backup.Ledger:
+			o := sqlkit.DefaultOptions()
+			o.Path = p.Path
+			db, err := sqlkit.Open(ctx, o)
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(r.proveTrail(ctx, c, db), db.Close()); err != nil {
+				return err
+			}
+		case backup.Database:
+			if err := r.proveStore(ctx, c, p, places); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Restored) proveStore(ctx context.Context, c config.Config, p place, places []place) (err error) {
+	o := p.opts
+	o.Database.Path = p.Path
+	for _, q := range places {
+		if q.Kind == backup.Pepper && q.goes == p.opts.Keys() {
+			o.PepperFile = q.Path
+		}
+	}
+	s, err := sqldb.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if p.Store == "" {
+		if err := r.proveTrail(ctx, c, s.DB()); err != nil {
+			return err
+		}
+	}
+	page := mailbox.Page{AllDomains: true}
+	for {
+		found, err := s.List(ctx, page)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		r.Mailboxes[p.Store] += len(found)
+		page.After = &found[len(found)-1]
+	}
+}
+
+func (r *Restored) proveTrail(ctx context.Context, c config.Config, db *sqlkit.DB) error {
+	l, err := ledger.New(ctx, db, c.Ledger, nil)
+	if err != nil {
+		return err
+	}
+	r.Trail, err = l.Verify(ctx)
+	return errors.Join(err, l.Close())
+}
+
+// besides are the ends of the names of what SQLite keeps beside a database.
+var besides = []string{"", "-wal", "-shm", "-journal"}
+
+// clearPlaces makes room: nothing is there, or it is moved aside.
+func clearPlaces(places []place, force bool) (aside []string, err error) {
+	var there []string
+	for _, p := range places {
+		for _, end := range besides {
+			if _, err := os.Lstat(p.goes + end); err == nil {
+				there = append(there, p.goes+end)
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("whether something is at %s cannot be told: %w", p.goes+end, err)
+			}
+		}
+	}
+	if len(there) > 0 && !force {
+		return nil, fmt.Errorf("there is something already: %s; say --force to move it aside, or restore into an empty folder with --data", strings.Join(there, ", "))
+	}
+	mark := ".before-restore-" + time.Now().UTC().Format("20060102T150405.000")
+	for _, name := range there {
+		if err := os.Rename(name, name+mark); err != nil {
+			return aside, fmt.Errorf("%s cannot be moved aside: %w; what was moved already ends in %s", name, err, mark)
+		}
+		aside = append(aside, name+mark)
+	}
+	return aside, nil
+}
+
+// settleIn moves the files to their places, peppers first, for the owner of the folder.
+func settleIn(places []place, dir string) error {
+	slices.SortStableFunc(places, func(a, b place) int { return order(a.Kind) - order(b.Kind) })
+	for _, p := range places {
+		if err := moveIn(p, dir); err != nil {
+			return fmt.Errorf("%s cannot be put in its place: %w; nothing of the backup is lost: mend that and restore again with --force", p.goes, err)
+		}
+	}
+	return nil
+}
+
+func order(k backup.Kind) int {
+	return slices.Index([]backup.Kind{backup.Pepper, backup.Database, backup.Ledger}, k)
+}
+
+func moveIn(p place, dir string) error {
+	owner, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.goes), 0o700); err != nil {
+		return err
+	}
+	if is, ok := owner.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		if err := os.Chown(p.Path, int(is.Uid), int(is.Gid)); err != nil {
+			return err
+		}
+	}
+	err = os.Rename(p.Path, p.goes)
+	if errors.Is(err, syscall.EXDEV) {
+		return errors.New("it is on another file system than the data folder: restore with a configuration that has it there, then move it")
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(p.goes))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// record puts the restoration into the restored audit trail.
+func (r *Restored) record(ctx context.Context, c config.Config, o Restoring) error {
+	s, err := OpenStores(ctx, c, o.Data)
+	if err != nil {
+		return &Unfinished{Action: audit.Restore, Outcome: mailbox.Done, Err: err}
+	}
+	why := because("backup of "+r.Made.Format(time.RFC3339), o.Reason)
+	err = s.administer(ctx, audit.Restore, mailbox.Account{}, o.By, why, nothing, nothing)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return &Unfinished{Action: audit.Restore, Outcome: mailbox.Done, Err: err}
+	}
+	return nil
+}

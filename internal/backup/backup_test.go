@@ -1,0 +1,110 @@
+package backup
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// packed is a backup of two files.
+func packed(t *testing.T) (name string, m Manifest, contents [][]byte) {
+	t.Helper()
+	dir := t.TempDir()
+	m = Manifest{Made: time.Unix(1700000000, 0).UTC(), Version: "1", Node: "n", Missing: []string{"a server"}}
+	for i, kind := range []Kind{Database, Pepper} {
+		path := filepath.Join(dir, string(kind))
+		content := make([]byte, 3000+i)
+		rand.Read(content)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		contents = append(contents, content)
+		m.Files = append(m.Files, File{Name: string(kind) + "-0", Kind: kind, Path: path})
+	}
+	name = filepath.Join(t.TempDir(), "b.tar")
+	m, err := Write(name, m)
+	require.NoError(t, err)
+	return name, m, contents
+}
+
+func TestABackupComesBackAsItWas(t *testing.T) {
+	name, m, contents := packed(t)
+	info, err := os.Stat(name)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+	left, err := os.ReadDir(filepath.Dir(name))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing half made stays")
+	dir := t.TempDir()
+	got, err := Extract(name, dir)
+	require.NoError(t, err)
+	for i, f := range got.Files {
+		content, err := os.ReadFile(f.Path)
+		require.NoError(t, err)
+		require.Equal(t, contents[i], content)
+		info, err := os.Stat(f.Path)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+		require.Equal(t, dir, filepath.Dir(f.Path))
+		m.Files[i].Path = f.Path
+	}
+	require.Equal(t, m, got)
+}
+
+func TestABackupOverwritesNothing(t *testing.T) {
+	name, m, _ := packed(t)
+	before, err := os.ReadFile(name)
+	require.NoError(t, err)
+	_, err = Write(name, m)
+	require.ErrorContains(t, err, name+" is there already; a backup overwrites nothing")
+	after, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	_, err = Write(filepath.Join(t.TempDir(), "none", "b.tar"), m)
+	require.ErrorContains(t, err, "choose a folder that is there and writable")
+	m.Files[0].Path = "/no/such/file"
+	gone := filepath.Join(t.TempDir(), "b.tar")
+	_, err = Write(gone, m)
+	require.ErrorContains(t, err, "nothing is there now")
+	require.NoFileExists(t, gone)
+}
+
+// Whatever byte is another one, and wherever it was cut off, it is refused; what lies
+// between the entries, and says nothing, may be anything.
+func TestADamagedBackupIsRefused(t *testing.T) {
+	name, m, contents := packed(t)
+	whole, err := os.ReadFile(name)
+	require.NoError(t, err)
+	bad := filepath.Join(t.TempDir(), "bad.tar")
+	extract := func(content []byte) (Manifest, error) {
+		require.NoError(t, os.WriteFile(bad, content, 0o600))
+		return Extract(bad, t.TempDir())
+	}
+	for at := 0; at < len(whole); at += 89 {
+		altered := bytes.Clone(whole)
+		altered[at] ^= 0x10
+		got, err := extract(altered)
+		if err != nil {
+			require.ErrorContains(t, err, bad+" is no whole backup: ")
+			continue
+		}
+		for i, f := range got.Files {
+			content, err := os.ReadFile(f.Path)
+			require.NoError(t, err)
+			require.Equal(t, contents[i], content, "byte %d", at)
+			require.Equal(t, m.Files[i].SHA256, f.SHA256)
+		}
+		require.Equal(t, m.Made, got.Made)
+	}
+	end := bytes.Index(whole, []byte(sealName)) + 512
+	for cut := 0; cut < end; cut += 509 {
+		_, err := extract(whole[:cut])
+		require.Error(t, err, "cut off at %d", cut)
+	}
+	_, err = extract(append(append([]byte{}, whole[:512]...), whole...))
+	require.Error(t, err)
+}
