@@ -28,8 +28,8 @@ type Copying struct {
 	Rest bool
 }
 
-// kept is a store of our own.
-type kept interface {
+// filed is a store of our own.
+type filed interface {
 	DB() *sqlkit.DB
 	PepperFile() string
 }
@@ -65,13 +65,15 @@ func (s *Stores) gather(ctx context.Context, m *backup.Manifest, stage string) e
 	if err := s.alone(ctx, func() error { return s.databases(ctx, m, stage) }); err != nil {
 		return err
 	}
+	copied := map[string]bool{}
 	for _, n := range s.Backend.All() {
-		own, ok := n.Backend.(kept)
+		own, ok := n.Backend.(filed)
 		switch {
-		case !ok:
+		case !ok || copied[own.PepperFile()]:
 		case own.PepperFile() == "":
 			m.Missing = append(m.Missing, "the pepper of store "+storeName(n.Name)+" is kept elsewhere and not in this backup")
 		default:
+			copied[own.PepperFile()] = true
 			text, err := os.ReadFile(own.PepperFile())
 			if err != nil {
 				return fmt.Errorf("the pepper file cannot be read: %w", err)
@@ -102,7 +104,7 @@ func add(m *backup.Manifest, stage, store string, kind backup.Kind) string {
 
 func (s *Stores) databases(ctx context.Context, m *backup.Manifest, stage string) error {
 	for _, n := range s.Backend.All() {
-		own, ok := n.Backend.(kept)
+		own, ok := n.Backend.(filed)
 		if !ok {
 			continue
 		}
@@ -128,7 +130,7 @@ var errCopied = errors.New("the databases are copied")
 func (s *Stores) alone(ctx context.Context, use func() error) error {
 	trail, files := s.db, 0
 	for _, n := range s.Backend.All() {
-		own, ok := n.Backend.(kept)
+		own, ok := n.Backend.(filed)
 		if !ok {
 			continue
 		}

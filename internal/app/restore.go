@@ -83,7 +83,7 @@ type place struct {
 	opts sqldb.Options // of a store's database: the configuration's
 }
 
-// placesOf finds the place of each file; stores that share a pepper have it once.
+// placesOf finds the place of each file.
 func placesOf(c config.Config, dir string, m backup.Manifest) (all []place, err error) {
 	for _, f := range m.Files {
 		p := place{File: f, goes: filepath.Join(dir, ledgerName)}
@@ -97,9 +97,10 @@ func placesOf(c config.Config, dir string, m backup.Manifest) (all []place, err 
 				return nil, err
 			}
 		}
-		if !slices.ContainsFunc(all, func(q place) bool { return q.goes == p.goes && q.SHA256 == p.SHA256 }) {
-			all = append(all, p)
+		if slices.ContainsFunc(all, func(q place) bool { return q.goes == p.goes }) {
+			return nil, fmt.Errorf("the configuration has one place, %s, for two files of the backup: name the configuration of that time with --config", p.goes)
 		}
+		all = append(all, p)
 	}
 	return all, nil
 }
