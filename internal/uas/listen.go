@@ -79,8 +79,9 @@ func (s *Server) listen(ctx context.Context) error {
 			<-l.known
 		}
 	}
-	// Each started by Serve; stops with its dialled; owns taking its connections.
+	// Started by Serve; stops with dialled; owns taking its connections.
 	s.dialling.Go(func() { _ = s.transport.ServeTCP(s.dialled) })
+	// Started by Serve; stops with dialledTLS; owns taking its connections.
 	s.dialling.Go(func() { _ = s.transport.ServeTLS(s.dialledTLS) })
 	return nil
 }
