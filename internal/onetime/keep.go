@@ -41,8 +41,8 @@ func (d *Desk) keep(ctx context.Context, o owner, fresh *record, until time.Time
 		now := d.now()
 		// The row is made if need be, and locked.
 		var times []byte
-		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, forget)
-			VALUES ($1, $2, $2, 0, 0, 0, 0, $2, $3)
+		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
+			VALUES ($1, $2, $2, 0, 0, 0, 0, $2, 0, $3)
 			ON CONFLICT (owner) DO UPDATE SET forget = CASE WHEN one_time.forget < excluded.forget THEN excluded.forget ELSE one_time.forget END
 			RETURNING sent`, o[:], none, until.UnixMilli()).Scan(&times)
 		if err != nil {
@@ -94,8 +94,8 @@ func (d *Desk) count(ctx context.Context, o owner) (r record, good bool, err err
 		now := d.now()
 		var until int64
 		var tried int
-		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, forget)
-			VALUES ($1, $2, $2, 0, 0, 0, 1, $2, $3)
+		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
+			VALUES ($1, $2, $2, 0, 0, 0, 1, $2, 0, $3)
 			ON CONFLICT (owner) DO UPDATE SET tried = one_time.tried + 1
 			RETURNING salt, hash, memory, passes, until, tried`, o[:], none, now.Add(d.opts.Life).UnixMilli()).
 			Scan(&r.salt, &r.hash, &r.cost.memory, &r.cost.passes, &until, &tried)
@@ -116,18 +116,26 @@ func (d *Desk) giveBack(ctx context.Context, o owner, r *record) error {
 	})
 }
 
-// use makes the code r worth nothing and tells whether it was still worth something.
-func (d *Desk) use(ctx context.Context, o owner, r *record) (first bool, err error) {
+// use makes the code r worth nothing and tells whether it was still worth something, and
+// how often all was voided before.
+func (d *Desk) use(ctx context.Context, o owner, r *record) (voided int64, first bool, err error) {
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "UPDATE one_time SET salt = $3, hash = $3 WHERE owner = $1 AND salt = $2", o[:], r.salt, none)
-		if err != nil {
-			return err
+		err := tx.QueryRowContext(ctx, "UPDATE one_time SET salt = $3, hash = $3 WHERE owner = $1 AND salt = $2 RETURNING voided",
+			o[:], r.salt, none).Scan(&voided)
+		if first = err == nil; errors.Is(err, sql.ErrNoRows) {
+			return nil
 		}
-		n, err := done.RowsAffected()
-		first = n == 1
 		return err
 	})
-	return first && err == nil, err
+	return voided, first && err == nil, err
+}
+
+// voided tells how often all of a mailbox was voided.
+func (d *Desk) voided(ctx context.Context, o owner) (times int64, err error) {
+	err = d.db.Read(ctx, func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, "SELECT voided FROM one_time WHERE owner = $1", o[:]).Scan(&times)
+	})
+	return times, err
 }
 
 // withdraw makes the code r as if it had never been, but for the one before it, which is
@@ -148,10 +156,14 @@ func (d *Desk) withdraw(ctx context.Context, o owner, r *record) error {
 	})
 }
 
-// clear makes the mailbox's code worth nothing, whichever it is.
-func (d *Desk) clear(ctx context.Context, o owner) error {
+// void makes the mailbox's code worth nothing, whichever it is, and what calls have
+// proved by one.
+func (d *Desk) void(ctx context.Context, o owner) error {
 	return d.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE one_time SET salt = $2, hash = $2 WHERE owner = $1", o[:], none)
+		_, err := tx.ExecContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
+			VALUES ($1, $2, $2, 0, 0, 0, 0, $2, 1, $3)
+			ON CONFLICT (owner) DO UPDATE SET salt = excluded.salt, hash = excluded.hash, voided = one_time.voided + 1`,
+			o[:], none, d.now().Add(day).UnixMilli())
 		return err
 	})
 }

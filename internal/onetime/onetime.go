@@ -202,13 +202,14 @@ func (d *Desk) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at m
 	if !right || !good {
 		return mailbox.Fail(op, mailbox.WrongPIN, nil)
 	}
-	switch first, err := d.use(ctx, owner, &r); {
+	voided, first, err := d.use(ctx, owner, &r)
+	switch {
 	case err != nil:
 		return fail(op, err)
 	case !first:
 		return mailbox.Fail(op, mailbox.WrongPIN, errors.New("another call was faster, or a newer code was sent"))
 	}
-	d.proofs.keep(at.Call, owner, d.now().Add(d.opts.Life))
+	d.proofs.keep(at.Call, proof{owner, voided, d.now().Add(d.opts.Life)})
 	return nil
 }
 
@@ -228,17 +229,29 @@ func (d *Desk) Change(ctx context.Context, a mailbox.Account, current, next pin.
 	if !ok {
 		return mailbox.Refuse(mailbox.Fail("change", mailbox.WrongPIN, errUnproved))
 	}
-	r := d.store.Grant(ctx, a, next, at)
+	r := d.grant(ctx, a, next, at, p)
 	if r.Outcome == mailbox.Refused {
-		d.proofs.keep(at.Call, p.owner, p.until)
+		d.proofs.keep(at.Call, p)
 	}
 	return r
 }
 
-// Forget makes the code that a was sent worth nothing: for a mailbox that was given to
-// somebody else, or whose address was altered.
+// grant has the change made if what p proves was not voided since.
+func (d *Desk) grant(ctx context.Context, a mailbox.Account, next pin.PIN, at mailbox.Attempt, p proof) mailbox.Result {
+	const op = "change"
+	switch voided, err := d.voided(ctx, p.owner); {
+	case err != nil:
+		return mailbox.Refuse(fail(op, err))
+	case voided != p.voided:
+		return mailbox.Refuse(mailbox.Fail(op, mailbox.WrongPIN, errUnproved))
+	}
+	return d.store.Grant(ctx, a, next, at)
+}
+
+// Forget makes the code that a was sent worth nothing, and what calls have proved by it:
+// for a mailbox that was given to somebody else, or whose address was altered.
 func (d *Desk) Forget(ctx context.Context, a mailbox.Account) error {
-	return fail("forget", d.clear(ctx, ownerOf(a)))
+	return fail("forget", d.void(ctx, ownerOf(a)))
 }
 
 // fail gives a database's error its code.

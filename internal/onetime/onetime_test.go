@@ -150,6 +150,24 @@ func TestARefusedChangeMayBeTriedAgain(t *testing.T) {
 	})
 }
 
+// Who has proved the code and has lost the mailbox since changes nothing.
+func TestWhatWasProvedIsForgottenToo(t *testing.T) {
+	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+		d := deskOn(t, again())
+		admin := deskWith(t, again(), d.vault, d.post, d.clock)
+		for range 2 {
+			code := d.sent(t, ada)
+			require.Equal(t, mailbox.OK, d.verify(ada, code, oneTime))
+			require.NoError(t, admin.Forget(t.Context(), ada))
+			require.NoError(t, admin.Forget(t.Context(), bob), "one of whom nothing is known")
+			require.Equal(t, mailbox.WrongPIN, d.Change(t.Context(), ada, code, code, oneTime).Reason)
+		}
+		require.Zero(t, d.vault.granted)
+		require.Equal(t, mailbox.OK, d.verify(ada, d.sent(t, ada), oneTime))
+		require.Equal(t, mailbox.Proved(), d.Change(t.Context(), ada, codeOf(t, "1"), codeOf(t, "739164"), oneTime))
+	})
+}
+
 func TestAProofEndsWithTheLifeOfACode(t *testing.T) {
 	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
 		d := deskOn(t, again())
@@ -177,7 +195,7 @@ func TestProofsAreBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for i := range maxProofs {
 		require.True(t, p.room(now))
-		p.keep(uint64(i+1), owner{}, now.Add(time.Minute))
+		p.keep(uint64(i+1), proof{until: now.Add(time.Minute)})
 	}
 	require.False(t, p.room(now))
 	require.True(t, p.room(now.Add(time.Minute)))

@@ -17,8 +17,9 @@ type proofs struct {
 }
 
 type proof struct {
-	owner owner
-	until time.Time
+	owner  owner
+	voided int64 // as it was then
+	until  time.Time
 }
 
 // room tells whether one more can be kept, after it has forgotten those whose time is over.
@@ -30,7 +31,7 @@ func (p *proofs) room(now time.Time) bool {
 }
 
 // keep remembers a call. The call 0 is none.
-func (p *proofs) keep(call uint64, o owner, until time.Time) {
+func (p *proofs) keep(call uint64, one proof) {
 	if call == 0 {
 		return
 	}
@@ -39,7 +40,7 @@ func (p *proofs) keep(call uint64, o owner, until time.Time) {
 	if p.kept == nil {
 		p.kept = map[uint64]proof{}
 	}
-	p.kept[call] = proof{o, until}
+	p.kept[call] = one
 }
 
 // take forgets a call and tells whether it had a proof for a mailbox.

@@ -9,6 +9,7 @@ CREATE TABLE one_time (
     until  BIGINT  NOT NULL,
     tried  BIGINT  NOT NULL,
     sent   BYTEA   NOT NULL,
+    voided BIGINT  NOT NULL,
     forget BIGINT  NOT NULL
 );
 CREATE INDEX one_time_forget ON one_time (forget);

@@ -9,6 +9,7 @@ CREATE TABLE one_time (
     until  INTEGER NOT NULL,    -- Unix milliseconds; from then on the code is worth nothing
     tried  INTEGER NOT NULL,    -- how often, since the code was sent
     sent   BLOB    NOT NULL,    -- when codes were sent: Unix milliseconds, eight bytes each, big endian, oldest first
+    voided INTEGER NOT NULL,    -- how often all that was sent and proved was made worth nothing
     forget INTEGER NOT NULL     -- Unix milliseconds; from then on the row tells nothing
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX one_time_forget ON one_time (forget);
