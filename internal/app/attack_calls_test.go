@@ -66,7 +66,7 @@ func guessOn(t testing.TB, p *callertest.Phone, digits string) error {
 		}
 		select {
 		case <-p.Done():
-		case <-time.After(1500 * time.Millisecond):
+		case <-time.After(time.Second + breath): // the beat, and what comes too soon after it is no try
 		case <-t.Context().Done():
 			return t.Context().Err()
 		}
