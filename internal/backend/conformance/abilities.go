@@ -124,7 +124,7 @@ func edit(t *testing.T, s *suite) {
 	editor := s.raw.(mailbox.Editor)
 	a := s.Put(t, mailbox.Account{Extension: "4001", Name: "Ada Example", Language: "en-US", Flags: mailbox.Flags{MustChange: true}}, Code(t, s.First))
 	other := s.put(t, "4002", s.Second)
-	name, language, empty, yes, no := "Ada Sample", "es-ES", "", true, false
+	name, language, mail, empty, yes, no := "Ada Sample", "es-ES", "ada@example.com", "", true, false
 	for _, step := range []struct {
 		edit  mailbox.Edit
 		alter func(*mailbox.Account)
@@ -134,6 +134,9 @@ func edit(t *testing.T, s *suite) {
 		{mailbox.Edit{Language: &language, Slow: &yes}, func(a *mailbox.Account) { a.Language, a.Flags.Slow = language, true }},
 		{mailbox.Edit{Disabled: &yes, Slow: &no}, func(a *mailbox.Account) { a.Flags.Disabled, a.Flags.Slow = true, false }},
 		{mailbox.Edit{Disabled: &no, Language: &empty}, func(a *mailbox.Account) { a.Flags.Disabled, a.Language = false, "" }},
+		{mailbox.Edit{Mail: &mail, Locked: &yes}, func(a *mailbox.Account) { a.Mail, a.Flags.Locked = mail, true }},
+		{mailbox.Edit{Mail: &empty}, func(a *mailbox.Account) { a.Mail = "" }},
+		{mailbox.Edit{Locked: &no}, func(a *mailbox.Account) { a.Flags.Locked = false }},
 	} {
 		before := a
 		step.alter(&a)
@@ -154,4 +157,26 @@ func edit(t *testing.T, s *suite) {
 		require.Equal(t, code, mailbox.CodeOf(err))
 	}
 	require.Equal(t, []mailbox.Account{a}, s.lookup(t, "4001", ""), "refused as a whole")
+}
+
+// reassign: the mailbox is another person's, who has nothing of the one before.
+func reassign(t *testing.T, s *suite) {
+	r := s.raw.(mailbox.Reassigner)
+	a := s.Put(t, mailbox.Account{
+		Extension: "4001", Name: "Ada Example", Language: "en-US", Numbers: []string{"12015550143"},
+		Flags: mailbox.Flags{MustChange: true, Slow: true},
+	}, Code(t, s.First))
+	other := s.put(t, "4002", s.Second)
+	next := mailbox.Account{ID: a.ID, Backend: a.Backend, Extension: "4001", Name: "Bob Example"}
+	b, err := r.Reassign(s.ctx(t), next, "conformance", "left")
+	require.NoError(t, err)
+	next.Domain, next.Flags = a.Domain, mailbox.Flags{NoCode: true}
+	require.Equal(t, next, b)
+	require.Equal(t, []mailbox.Account{b}, s.lookup(t, "4001", ""))
+	require.Empty(t, s.lookup(t, "12015550143", ""))
+	require.False(t, s.has(t, b, s.First), "the code went with its owner")
+	require.Equal(t, []mailbox.Account{other}, s.lookup(t, "4002", ""))
+	s.inForce(t, other, s.Second, s.First)
+	_, err = r.Reassign(s.ctx(t), gone(a.Backend), "conformance", "left")
+	require.Equal(t, mailbox.NotFound, mailbox.CodeOf(err), "%v", err)
 }

@@ -128,6 +128,7 @@ var cases = []suiteCase{
 	{name: "Probe", run: probe, needs: ability[mailbox.Prober]},
 	{name: "Add and Remove", run: addRemove, needs: ability[mailbox.Admin]},
 	{name: "Edit", run: edit, needs: ability[mailbox.Editor]},
+	{name: "Reassign", run: reassign, needs: ability[mailbox.Reassigner]},
 }
 
 // Run passes open's Store through every case, a fresh Harness for each, two or more
