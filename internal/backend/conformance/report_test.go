@@ -16,7 +16,7 @@ func recorded(why string) *record {
 		r.lines[c.name] = Line{c.name, "pass", ""}
 	}
 	if why != "" {
-		r.lines["Edit"] = Line{"Edit", "skip", why}
+		r.lines["Reassign"] = Line{"Reassign", "skip", why}
 	}
 	return r
 }
@@ -35,7 +35,7 @@ func TestARunKeepsItsReport(t *testing.T) {
 	lines, err := readReport(os.DirFS(dir), kept)
 	require.NoError(t, err)
 	require.Len(t, lines, len(cases))
-	require.Equal(t, Line{"Edit", "skip", "one reason"}, lines[len(lines)-1])
+	require.Equal(t, Line{"Reassign", "skip", "one reason"}, lines[len(lines)-1])
 
 	before, err := os.ReadFile(kept)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestAReportThatTellsOtherwiseFailsTheRun(t *testing.T) {
 	kept := filepath.Join(dir, "kept.tsv")
 	require.NoError(t, os.WriteFile(kept, recorded("a reason").bytes(), 0o644))
 	require.NoError(t, recorded("a reason").differs(kept))
-	require.ErrorContains(t, recorded("").differs(kept), "Edit")
+	require.ErrorContains(t, recorded("").differs(kept), "Reassign")
 	require.NoError(t, recorded("").differs(filepath.Join(dir, "none")))
 }
 
@@ -84,7 +84,7 @@ func TestACaseIsNotedAsItEnded(t *testing.T) {
 func TestMatrix(t *testing.T) {
 	m, err := ReadMatrix(fstest.MapFS{
 		"b/" + reportFile("TestConformance/over TCP"): {Data: recorded("one reason").bytes()},
-		"a/" + reportFile("TestConformance"):          {Data: []byte("Edit\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\nProbe\tpass\twithout a part\n")},
+		"a/" + reportFile("TestConformance"):          {Data: []byte("Reassign\tskip\tone reason\nList\tskip\tanother reason\nReset\tpass\t\nProbe\tpass\twithout a part\n")},
 		"c/other.tsv":                                 {Data: []byte("x")},
 	})
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestMatrix(t *testing.T) {
 	require.Contains(t, text, "| case | a | b over TCP |\n|---|---|---|\n")
 	require.Contains(t, text, "| List | 1 | + |\n")
 	require.Contains(t, text, "| Reset | + | + |\n")
-	require.Contains(t, text, "| Edit | 3 | 3 |\n\n1. another reason\n2. without a part\n3. one reason\n")
+	require.Contains(t, text, "| Reassign | 3 | 3 |\n\n1. another reason\n2. without a part\n3. one reason\n")
 	require.Contains(t, text, "| Probe | + 2 | + |\n")
 	require.Contains(t, text, "| Change back | not run | + |\n")
 
