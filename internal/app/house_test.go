@@ -27,6 +27,7 @@ import (
 	"star97/internal/pin"
 	"star97/internal/prompt/ear"
 	"star97/internal/script/stage"
+	"star97/internal/sqlkit/sqlkittest"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
@@ -70,7 +71,7 @@ func TestMain(m *testing.M) {
 	if !given {
 		_ = flag.Set("test.parallel", testsAtOnce)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(sqlkittest.Main{M: m})
 }
 
 // sounds are the recordings and the ear that knows them, made once.
