@@ -81,29 +81,39 @@ func (d *ToneDetector) Expire(now time.Duration, out []Report) []Report {
 // before now the key of a Down went down, and that of an Up came up.
 func (d *ToneDetector) Decode(pcm []int16, now time.Duration, out []Report) []Report {
 	d.heard = now
-	if !d.wide {
-		for len(pcm) > 0 {
-			n := min(len(pcm), d.ear.room())
-			d.ear.take(pcm[:n])
-			pcm = pcm[n:]
-			if d.ear.room() == 0 {
-				d.tail = span8k(len(pcm))
-				out = d.hop(now, out)
-			}
-		}
-		return out
-	}
-	for i, x := range pcm {
-		y, ok := d.halver.take(float32(x))
-		if !ok {
-			continue
-		}
-		if d.ear.add(y); d.ear.room() == 0 {
-			d.tail = span8k((len(pcm) - i) / 2)
+	for len(pcm) > 0 {
+		pcm = pcm[d.take(pcm):]
+		if d.ear.room() == 0 {
+			d.tail = d.span(len(pcm))
 			out = d.hop(now, out)
 		}
 	}
 	return out
+}
+
+// take hears samples until the next measurement is due, and returns how many.
+func (d *ToneDetector) take(pcm []int16) int {
+	var x [toneHop]float32
+	room := d.ear.room()
+	if d.wide {
+		read, made := d.halver.take(pcm, x[:room])
+		d.ear.filter(x[:made])
+		return read
+	}
+	n := min(len(pcm), room)
+	for i, v := range pcm[:n] {
+		x[i] = float32(v)
+	}
+	d.ear.filter(x[:n])
+	return n
+}
+
+// span is the time of n samples as they come in.
+func (d *ToneDetector) span(n int) time.Duration {
+	if d.wide {
+		return span8k(n) / 2
+	}
+	return span8k(n)
 }
 
 // Lose says that so many samples, at the rate of Set, are lost before the next ones:
@@ -128,7 +138,15 @@ func span8k(n int) time.Duration { return time.Duration(n) * time.Second / toneR
 
 // hop measures and tells what follows from it.
 func (d *ToneDetector) hop(now time.Duration, out []Report) []Report {
-	m := d.ear.measure()
+	measured := d.ear.measure(!d.open && d.run.length == 0)
+	for i := range measured {
+		out = d.weigh(&measured[i], now, out)
+	}
+	return out
+}
+
+// weigh tells what follows from a measurement.
+func (d *ToneDetector) weigh(m *measure, now time.Duration, out []Report) []Report {
 	if !d.open && !m.good && !m.spoiled {
 		d.ear.remember(m)
 	}

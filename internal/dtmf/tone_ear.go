@@ -74,14 +74,13 @@ func (p phasor) tuned(i uint8) bool {
 // nearest is the tone of a group that p is nearest to; false if it is near none. Every
 // 500 Hz the phase advances alike: 1170 Hz and 1670 Hz are told apart by judge.
 func (p phasor) nearest(group uint8) (best uint8, ok bool) {
-	least := float32(1)
-	for i := group; i < group+4; i++ {
-		q := p.since(tones[i].back)
-		if off := max(q.im, -q.im); q.re > 0 && off < least*tones[i].wide*q.re {
-			best, ok, least = i-group, true, off/(tones[i].wide*q.re)
+	var near phasor
+	for i := range uint8(4) {
+		if q := p.since(tones[group+i].back); q.re > near.re {
+			best, near = i, q
 		}
 	}
-	return best, ok
+	return best, max(near.im, -near.im) < tones[group+best].wide*near.re
 }
 
 // measure is one look at the last 10 ms.
@@ -148,49 +147,44 @@ type ear struct {
 	x1, dc, dc1    float32               // of the DC filter: input, outputs
 	p1, p2, q1, q2 float32               // outputs of the notches
 	y              [8 * toneTaps]float32 // filtered samples
+	x              [8 * toneTaps]float32 // the same before the notches
 	n              int
 	fresh          int     // of y, since the hop before
 	energy         float32 // of the fresh ones
 	raw            float32 // the same before the notches
 	energies       window
 	raws           window
-	floors         [2]floor // of everything behind and before the notches
-	pos            int64    // samples so far
-	hole           int      // samples from now on in which lost ones spoil a measurement
-	now            measure
+	floors         [2]floor   // of everything behind and before the notches
+	pos            int64      // samples so far
+	hole           int        // samples from now on in which lost ones spoil a measurement
+	measured       [2]measure // the latest at the end
+	passed         bool       // the hop before was passed over
+	over           measure    // it
 }
 
 // room is how many samples are missing until the next measurement.
 func (e *ear) room() int { return toneHop - e.fresh }
 
-func (e *ear) add(x float32) {
-	v := [1]float32{x}
-	e.filter(v[:])
-}
-
 // lose takes silence for a lost sample.
 func (e *ear) lose() {
-	e.add(0)
+	var silence [1]float32
+	e.filter(silence[:])
 	e.hole = toneTaps + toneHop - 1
 }
 
-// take filters samples, room at most.
-func (e *ear) take(pcm []int16) {
-	var x [toneHop]float32
-	for i, v := range pcm {
-		x[i] = float32(v)
-	}
-	e.filter(x[:len(pcm)])
-}
+// inaudible is the energy at which the filters are emptied: what goes on to fade in
+// them would end in numbers that cost a processor a hundred times as much.
+const inaudible = 1e-9
 
 // filter takes the DC and the dial tones out of samples. The filters' states are
 // variables of their own because the compiler keeps no array in registers.
 func (e *ear) filter(x []float32) {
 	if e.n+len(x) > len(e.y) {
 		copy(e.y[:toneKeep], e.y[e.n-toneKeep:e.n])
+		copy(e.x[:toneKeep], e.x[e.n-toneKeep:e.n])
 		e.n = toneKeep
 	}
-	out := e.y[e.n:][:len(x)]
+	out, plain := e.y[e.n:][:len(x)], e.x[e.n:][:len(x)]
 	x1, dc, raw, energy := e.x1, e.dc, e.raw, e.energy
 	p1, p2, q1, q2, dc1 := e.p1, e.p2, e.q1, e.q2, e.dc1
 	lowB, lowA, highB, highA := notchLow.b1, notchLow.a1, notchHigh.b1, notchHigh.a1
@@ -202,9 +196,12 @@ func (e *ear) filter(x []float32) {
 		x1, dc1, dc = v, dc, now
 		p2, p1 = p1, p
 		q2, q1 = q1, q
-		out[i] = q
+		plain[i], out[i] = now, q
 		raw += now * now
 		energy += q * q
+	}
+	if energy+raw < inaudible {
+		dc, dc1, p1, p2, q1, q2 = 0, 0, 0, 0, 0, 0
 	}
 	e.x1, e.dc, e.raw, e.energy = x1, dc, raw, energy
 	e.p1, e.p2, e.q1, e.q2, e.dc1 = p1, p2, q1, q2, dc1
@@ -222,29 +219,57 @@ func (e *ear) remember(m *measure) {
 	}
 }
 
-// measure looks at the last 10 ms; the next call overwrites what it returns.
-func (e *ear) measure() *measure {
-	m, before := &e.now, e.now
-	*m = measure{end: e.pos, spoiled: e.hole > 0, total: e.energies.add(e.energy), raw: e.raws.add(e.raw)}
+// measure looks at the last 10 ms; the next call overwrites what it returns. An idle ear
+// measures each second time only, and goes back if there may be a key.
+func (e *ear) measure(idle bool) []measure {
+	m := measure{end: e.pos, spoiled: e.hole > 0, total: e.energies.add(e.energy), raw: e.raws.add(e.raw)}
 	e.fresh, e.energy, e.raw = 0, 0, 0
-	if m.total < leastTotal || e.n < toneTaps {
-		return m
+	before, passed := e.measured[1], e.passed
+	e.passed = false
+	switch {
+	case m.total < leastTotal || e.n < toneTaps:
+	case idle && !passed:
+		e.passed, e.over = true, m
+		e.measured[0] = m
+		return e.measured[:1]
+	default:
+		m.listen(e.y[:e.n])
+		if passed && m.plausible() {
+			between := &e.over
+			between.listen(e.y[:e.n-toneHop])
+			between.follow(&before)
+			m.follow(between)
+			e.measured = [2]measure{*between, m}
+			return e.measured[:]
+		}
+		if !passed {
+			m.follow(&before)
+		}
 	}
+	e.measured[1] = m
+	return e.measured[1:]
+}
+
+// listen takes the amplitudes of both groups at the end of y.
+func (m *measure) listen(y []float32) {
 	m.heard = true
-	m.low, m.high = bands((*[toneTaps]float32)(e.y[e.n-toneTaps : e.n]))
-	if before.heard {
-		m.follow(&before)
-	}
-	return m
+	m.low, m.high = bands((*[toneTaps]float32)(y[len(y)-toneTaps:]))
+}
+
+// plausible says whether the powers can be those of a key.
+func (m *measure) plausible() bool {
+	p := m.powers()
+	return min(p[0], p[1]) >= leastTone/2 && p[0]+p[1] >= loosePure*m.total && p[1] <= looseHigh*p[0] && p[0] <= looseLow*p[1]
 }
 
 // follow compares m with the measurement before and finds out whether it is good.
 func (m *measure) follow(before *measure) {
+	if !before.heard {
+		return
+	}
 	m.follows = true
 	m.turns = [2]phasor{m.low.since(before.low), m.high.since(before.high)}
-	p := m.powers()
-	switch {
-	case min(p[0], p[1]) < leastTone/2, p[0]+p[1] < loosePure*m.total, p[1] > looseHigh*p[0], p[0] > looseLow*p[1]:
+	if !m.plausible() {
 		return
 	}
 	row, inRow := m.turns[0].nearest(0)

@@ -157,18 +157,20 @@ func (p phasor) since(q phasor) phasor {
 
 func (p phasor) plus(q phasor) phasor { return phasor{p.re + q.re, p.im + q.im} }
 
-// halver brings 16 kHz to 8 kHz: a half-band filter, 40 dB down from 5.5 kHz on, so
-// that nothing folds back onto the tones.
+// halver brings 16 kHz to 8 kHz by a half-band filter of 15 taps, 40 dB down from 5.5 kHz
+// on: what it lets through above 4 kHz folds back to over 2.5 kHz, away from the tones.
 type halver struct {
-	past [16]float32
-	at   int
-	odd  bool
+	buf [halfTaps + 2*toneHop]float32
+	n   int
 }
 
-var halfTaps = newHalfTaps()
+const halfTaps = 15
 
-// newHalfTaps holds the taps at the odd distances 1, 3, 5, 7 from the middle, whose own is 1/2.
-func newHalfTaps() (t [4]float32) {
+var halfShape = newHalfShape()
+
+// newHalfShape holds the taps at the odd distances 1, 3, 5, 7 from the middle, whose own is
+// 1/2; those at the even ones are 0.
+func newHalfShape() (t [4]float32) {
 	for i := range t {
 		x := float64(2*i + 1)
 		r := x / 8
@@ -177,19 +179,21 @@ func newHalfTaps() (t [4]float32) {
 	return t
 }
 
-// take adds a sample; each second one yields one.
-func (h *halver) take(x float32) (float32, bool) {
-	h.at = (h.at + 1) % len(h.past)
-	h.past[h.at] = x
-	if h.odd = !h.odd; h.odd {
-		return 0, false
+// take reads samples, 2*len(out) at most, and returns how many it has read and made.
+func (h *halver) take(pcm []int16, out []float32) (read, made int) {
+	h.n = max(h.n, halfTaps-2) // silence before the first one
+	for read < len(pcm) && read < 2*len(out) {
+		h.buf[h.n] = float32(pcm[read])
+		h.n++
+		read++
 	}
-	y := h.back(7) / 2
-	for i, t := range halfTaps {
-		d := 2*i + 1
-		y += t * (h.back(7-d) + h.back(7+d))
+	at := 0
+	for ; at+halfTaps <= h.n; at += 2 {
+		v := (*[halfTaps]float32)(h.buf[at:])
+		out[made] = v[7]/2 + halfShape[0]*(v[6]+v[8]) + halfShape[1]*(v[4]+v[10]) +
+			halfShape[2]*(v[2]+v[12]) + halfShape[3]*(v[0]+v[14])
+		made++
 	}
-	return y, true
+	h.n = copy(h.buf[:], h.buf[at:h.n])
+	return read, made
 }
-
-func (h *halver) back(n int) float32 { return h.past[(h.at-n+2*len(h.past))%len(h.past)] }

@@ -25,6 +25,10 @@ const (
 	purity   = 0.87  // least share of both tones in everything
 	calm     = 0.10  // most variance of both powers, in squares of their means
 	still    = 0.4   // least power of the last 4 ms, in that of before
+
+	// Of tones that are cut off on the way less can be asked.
+	clippedPurity = 0.75
+	clippedCalm   = 0.25
 )
 
 var (
@@ -124,15 +128,14 @@ func (r *toneRun) judge(e *ear) bool {
 		off[g] = detune(sum.turns[g], i)
 		coherent = min(coherent, sqrt(sum.turns[g].power())/sum.length[g])
 		sum.power[g] *= tones[i].gain
+		sum.front[g] = sum.power[g] * tones[i].front
 	}
 	if most := max(off[0], off[1]); most > tune || math.Hypot(off[0], off[1]) > tuneBoth || coherent < steady {
 		r.fault = untuned
 		r.dead = r.dead || most > astray && coherent > clean
 		return false
 	}
-	power := sum.power
-	low, high := power[0]*tones[group[0]].front, power[1]*tones[group[1]].front
-	noise, dial := e.background(sum.total / toneCount)
+	low, high := sum.front[0], sum.front[1]
 	switch {
 	case r.dead:
 		return false
@@ -140,11 +143,7 @@ func (r *toneRun) judge(e *ear) bool {
 		r.fault = tooShort
 	case high > highOver*low || low > lowOver*high:
 		r.fault = twisted
-	case power[0]+power[1] < purity*(sum.total-noise*toneCount):
-		r.fault = impure
-	case low+high < purity*(sum.raw-2.5*dial*toneCount):
-		r.fault = impure
-	case r.unrest() > calm+0.8*noise*toneCount/sum.total:
+	case !r.pure(&sum, e, purity, calm) && !(e.clipped() && r.pure(&sum, e, clippedPurity, clippedCalm)):
 		r.fault = impure
 	case e.energies[0]+e.energies[1] < still*sum.total/toneCount*2*toneHop:
 		r.fault = tooShort
@@ -154,6 +153,15 @@ func (r *toneRun) judge(e *ear) bool {
 		return true
 	}
 	return false
+}
+
+// pure says whether the tones are at least a share of what there is, behind the notches
+// and before them, and whether their powers vary no more than a limit.
+func (r *toneRun) pure(s *toneSum, e *ear, share, limit float32) bool {
+	noise, dial := e.background(s.total / toneCount)
+	return s.power[0]+s.power[1] >= share*(s.total-noise*toneCount) &&
+		s.front[0]+s.front[1] >= share*(s.raw-2.5*dial*toneCount) &&
+		r.unrest() <= limit+0.8*noise*toneCount/s.total
 }
 
 // background is what is not held against a press of a power, because it was there
@@ -170,10 +178,22 @@ func (e *ear) background(power float32) (noise, dial float32) {
 	return min(noise, power/10), dial
 }
 
+// clipped says whether the peaks of the last 20 ms were cut off: of two tones within the
+// limits of twist they reach 3.3 times the power at least.
+func (e *ear) clipped() bool {
+	var peak, sum float32
+	for _, v := range e.x[e.n-2*toneTaps : e.n] {
+		peak = max(peak, v*v)
+		sum += v * v
+	}
+	return peak*2*toneTaps < 2.5*sum
+}
+
 // toneSum adds up what a run has measured, by groups.
 type toneSum struct {
 	turns         [2]phasor
 	power, length [2]float32
+	front         [2]float32 // power before the notches
 	total, raw    float32
 }
 
