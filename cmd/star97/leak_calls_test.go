@@ -133,7 +133,10 @@ func refusals(v *service, b *book, extension, current string, rules ...pin.Rule)
 			p.Press(next + "#")
 			p.Hear(prompt.ID("refused-" + string(rule)))
 		}
-		p.Hear(prompt.OldCodeWorks)
+		p.Hear(prompt.OfferOwn)
+		p.Press("1")
+		p.Press(b.note(p.Spelled()) + "#")
+		p.Hear(prompt.Changed)
 		p.Hangup()
 	}
 }

@@ -30,19 +30,22 @@ func (h Heard) isDigit() bool {
 	return yes || slices.ContainsFunc(h.Among, func(id prompt.ID) bool { _, yes := digitOf(id); return yes })
 }
 
+// Spelled is the code that was spelled last, for who types it back: it goes into no
+// output. False: none was, or not all of it was understood.
+func (p *Player) Spelled() (code string, ok bool) { return spelled(p.Call.media.Heard()) }
+
 // value fills in a placeholder.
 func (p *Player) value(name string) (keys string, ok bool) {
 	switch {
 	case name == "chosen":
-		return spelled(p.Call.media.Heard())
+		return p.Spelled()
 	case p.Value == nil:
 		return "", false
 	}
 	return p.Value(name)
 }
 
-// spelled is the code that was spelled last; false: none was, or not all of it was
-// understood.
+// spelled is the code that stands behind the last sentence about one.
 func spelled(all []Heard) (code string, ok bool) {
 	last := -1
 	for i, h := range all {

@@ -103,6 +103,15 @@ func (p *Phone) Hear(ids ...prompt.ID) {
 	p.do("hear", ids)
 }
 
+// Spelled hears the code that the service has chosen.
+func (p *Phone) Spelled() string {
+	p.t.Helper()
+	p.Hear(prompt.ChosenCode, prompt.ChosenTypeBack)
+	code, ok := p.Player.Spelled()
+	require.True(p.t, ok, "no code was spelled")
+	return code
+}
+
 // HearNot fails if one of these was heard so far.
 func (p *Phone) HearNot(ids ...prompt.ID) {
 	p.t.Helper()
