@@ -99,7 +99,10 @@ func TestLockedByAnAdministrator(t *testing.T) {
 				require.True(t, closed.Until.IsZero())
 				verified, spent := h.sys.asked()
 				require.Zero(t, verified)
-				require.Equal(t, before+1, spent)
+				if door == mailbox.AnyDoor {
+					before++
+				}
+				require.Equal(t, before, spent)
 			}
 		}
 		r := h.Change(t.Context(), locked, code(t, rightCode), code(t, "605172"), h.call(door))

@@ -70,11 +70,11 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 }
 
 // Verify counts the try, then asks the wrapped store. While a limit is reached
-// the answer is Locked whatever the code, after the work of a verification of
-// an Account without ID, so that the time taken tells nothing; where that work could
-// not be done, the any door's answer is that of a try which was let in. At the own
-// door a limit of the call or its source is Throttled: the mailbox is not locked. A
-// ledger that cannot count makes the answer Unavailable: an uncounted try is not made.
+// the answer is Locked whatever the code; at the any door, where the limit is the
+// mailbox's, after the work of a verification of an Account without ID, so that the time
+// taken tells nothing, and where that work could not be done the answer is that of a try
+// which was let in. At the own door a limit of the call or its source is Throttled: the
+// mailbox is not locked. A ledger that cannot count makes the answer Unavailable: an uncounted try is not made.
 //
 // A claim (Attempt.Claim) is counted where it comes from alone and is possible while
 // wrong codes have closed a door; a right one opens both doors as Unlock does, but for
@@ -141,23 +141,24 @@ func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt)
 	return err
 }
 
-// turnAway answers a try that a limit forbids, after the work of a verification
-// whose answer is not wanted. At the any door trouble with that work is the answer,
-// as it is for a try that was let in: a busy service must not tell which mailboxes
-// are closed.
+// turnAway answers a try that a limit forbids. Where the limit is the mailbox's, at the any
+// door, it does the work of a verification, whose answer is not wanted: the time must not
+// tell which mailboxes are closed, and trouble with that work is the answer, as it is for
+// a try that was let in. What is closed to the source is closed whatever the mailbox, and
+// the own door tells that it is closed: a flood there costs no work.
 func (g *Guard) turnAway(ctx context.Context, a mailbox.Account, t *try, code pin.PIN, at mailbox.Attempt) error {
-	if at.Claim == mailbox.ByFirstUse { // at the own door, and without a code to judge
-		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
-	}
-	err := g.store.Verify(ctx, mailbox.Account{Backend: a.Backend, Domain: a.Domain}, code, at)
 	switch {
 	case at.Door == mailbox.OwnDoor && t.throttled:
 		return mailbox.Fail("reserve", mailbox.Throttled, t.closed)
-	case at.Door == mailbox.OwnDoor || inService(mailbox.CodeOf(err)):
+	case at.Door == mailbox.OwnDoor || t.bySource:
 		return mailbox.Fail("reserve", mailbox.Locked, t.closed)
 	}
+	err := g.store.Verify(ctx, mailbox.Account{Backend: a.Backend, Domain: a.Domain}, code, at)
 	// As in Verify: the answer stands, whatever becomes of the count.
 	_ = g.settle(ctx, a, at, t, verdictOf(ctx, err))
+	if inService(mailbox.CodeOf(err)) {
+		err = mailbox.Fail("reserve", mailbox.Locked, t.closed)
+	}
 	return err
 }
 

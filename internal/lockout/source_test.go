@@ -237,3 +237,29 @@ func TestAllCallersTogetherAreBounded(t *testing.T) {
 	h.pass(time.Hour + time.Minute)
 	require.Equal(t, mailbox.OK, try("a", rightCode), "an hour later, to the minute")
 }
+
+// What is closed to a source is so whatever the mailbox: a flood that goes on costs no work.
+func TestAFloodBeyondItsBudgetCostsNoWork(t *testing.T) {
+	h := open(t)
+	closed := bert
+	closed.ID = "closed"
+	at := h.call(mailbox.AnyDoor)
+	try := func(a mailbox.Account) mailbox.Code {
+		at.Call++
+		return h.verifyAs(at, a, wrongCode)
+	}
+	for range 5 {
+		require.Equal(t, mailbox.WrongPIN, try(closed))
+	}
+	for range 25 {
+		require.Equal(t, mailbox.WrongPIN, try(nobody))
+	}
+	verified, spent := h.sys.asked()
+	for range 10 {
+		for _, a := range []mailbox.Account{closed, anna, nobody} {
+			require.Equal(t, mailbox.Locked, try(a))
+		}
+	}
+	again, more := h.sys.asked()
+	require.Equal(t, [2]int{verified, spent}, [2]int{again, more})
+}

@@ -18,6 +18,7 @@ type try struct {
 	keys      []string // where it is counted: all, those of where it comes from, or none
 	closed    *Closed  // the limit that forbids it; nil if none does
 	throttled bool     // that limit is of the call or its source, not of the mailbox
+	bySource  bool     // such a limit forbids it too
 	entry     int64    // in the lists
 	number    [numBox]uint64
 	before    [numBox]time.Time // Last as it was; at the other door number is the last try's
@@ -74,7 +75,8 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 		t.call = 0
 	}
 	if !g.calls.take(t.call, g.now()) {
-		t.closed, t.throttled = &Closed{Until: g.now().Add(nextCall), Why: "the call has used up its tries"}, true
+		t.closed = &Closed{Until: g.now().Add(nextCall), Why: "the call has used up its tries"}
+		t.throttled, t.bySource = true, true
 		return t, nil
 	}
 	own := g.systems(a)
@@ -89,6 +91,7 @@ func (g *Guard) reserve(ctx context.Context, a mailbox.Account, at mailbox.Attem
 		t.shut = g.shut(c[t.from:], at, own, now)
 		t.closed = g.closedMailbox(a, at, c[t.from:], own, now)
 		from := g.closedSource(c[:t.from], at, mark, now)
+		t.bySource = from != nil
 		switch {
 		case from == nil && t.closed == nil:
 			t.keys = t.all

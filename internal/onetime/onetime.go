@@ -191,7 +191,7 @@ func (d *Desk) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at m
 		return fail(op, err)
 	}
 	right := false
-	if err := d.pool.Do(ctx, op, func() { right = r.matches(&code) }); err != nil {
+	if err := d.pool.Do(hashpool.For(ctx, at), op, func() { right = r.matches(&code) }); err != nil {
 		if good && mailbox.CodeOf(err) == mailbox.Busy {
 			// The try was not looked at, and not for the caller's doing. A count that
 			// stays too high is no harm.

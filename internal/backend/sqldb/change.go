@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"star97/internal/hashpool"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
@@ -65,7 +66,7 @@ func (s *Store) renewOnce(ctx context.Context, r renewal) error {
 	keys := s.ring.current(ctx)
 	right, used := !r.known, false
 	var fresh record
-	err = s.pool.Do(ctx, r.op, func() {
+	err = s.pool.Do(hashpool.For(ctx, r.at), r.op, func() {
 		if r.known {
 			right = keys.matches(&c.record, r.id, &r.current)
 		}

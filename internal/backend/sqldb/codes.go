@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"star97/internal/hashpool"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/sqlkit"
@@ -80,7 +81,7 @@ func deniedBy(op string, f mailbox.Flags) error {
 
 // Verify computes one hash, whether the mailbox exists or not. A right code whose hash
 // was made with another cost or pepper key than new ones gets a new hash.
-func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
+func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	const op = "verify"
 	c, err := s.load(ctx, op, a.ID)
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	keys := s.ring.current(ctx)
 	right := false
 	var fresh record
-	err = s.pool.Do(ctx, op, func() {
+	err = s.pool.Do(hashpool.For(ctx, at), op, func() {
 		right = keys.matches(&c.record, a.ID, &code)
 		if right && c.denied == nil && (c.kid != keys.last || c.cost != s.cost) {
 			fresh = keys.seal(a.ID, &code, s.cost)
