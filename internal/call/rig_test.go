@@ -51,6 +51,11 @@ var (
 func in(t *testing.T, door mailbox.Door, test func(r *rig)) { walk(t, door, "default", test) }
 
 func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
+	with(t, door, layout, func(*Deps, *Site, *Arrival) {}, test)
+}
+
+// with is walk with something altered before the call comes in.
+func with(t *testing.T, door mailbox.Door, layout string, alter func(*Deps, *Site, *Arrival), test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		site := &Site{Voice: voice{}, Layouts: map[string]*flow.Layout{}, Targets: targets, Limit: 10 * time.Minute, TransfersPerHour: 2}
 		for name, to := range map[string]map[string]string{"default": nil, "transfers": targets} {
@@ -64,14 +69,16 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
 		defer cancel()
-		r.service = New(Deps{
+		deps := Deps{
 			Store: r.store, Notes: r.store, Log: slog.New(slog.NewTextHandler(r.log, nil)),
 			Ended: func(end Record) { r.end = end },
-		}, DefaultOptions())
+		}
 		arrival := Arrival{Door: door, Layout: layout, Language: "fr-FR", Domain: "north", Peer: "test", CallID: "one"}
 		if door == mailbox.OwnDoor {
 			arrival.Number = "4001"
 		}
+		alter(&deps, site, &arrival)
+		r.service = New(deps, DefaultOptions())
 		go func() {
 			defer close(r.done)
 			r.service.With(site).Run(ctx, r.leg, r.session, arrival)
@@ -204,7 +211,12 @@ type store struct {
 	verify func(context.Context) error
 	change func(context.Context) mailbox.Result
 
+	next func(pin.PIN) // told of each new code
+
+	flags    mailbox.Flags
 	language string // of the mailbox
+	asked    []mailbox.Claim
+	mu       sync.Mutex
 	refused  atomic.Pointer[pin.Rule]
 }
 
@@ -215,10 +227,26 @@ func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, e
 	if q.Number != "4001" {
 		return nil, nil
 	}
-	return []mailbox.Account{{ID: "one", Extension: "4001", Language: s.language}}, nil
+	return []mailbox.Account{{ID: "one", Extension: "4001", Language: s.language, Flags: s.flags}}, nil
 }
 
-func (s *store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
+// claims has a look at what the claims of questions were.
+func (s *store) claims() func() []mailbox.Claim {
+	return func() []mailbox.Claim {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.asked
+	}
+}
+
+func (s *store) note(at mailbox.Attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, at.Claim)
+}
+
+func (s *store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	s.note(at)
 	if s.verify != nil {
 		return s.verify(ctx)
 	}
@@ -228,7 +256,11 @@ func (s *store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	return nil
 }
 
-func (s *store) Change(ctx context.Context, _ mailbox.Account, _, _ pin.PIN, _ mailbox.Attempt) mailbox.Result {
+func (s *store) Change(ctx context.Context, _ mailbox.Account, _, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	s.note(at)
+	if s.next != nil {
+		s.next(next)
+	}
 	if s.change != nil {
 		return s.change(ctx)
 	}
