@@ -172,7 +172,7 @@ func (e *ear) lose() {
 	e.hole = toneTaps + toneHop - 1
 }
 
-// inaudible is the energy at which the filters are emptied: what goes on to fade in
+// inaudible is the energy of a hop at which the filters are emptied: what goes on to fade in
 // them would end in numbers that cost a processor a hundred times as much.
 const inaudible = 1e-9
 
@@ -200,9 +200,6 @@ func (e *ear) filter(x []float32) {
 		raw += now * now
 		energy += q * q
 	}
-	if energy+raw < inaudible {
-		dc, dc1, p1, p2, q1, q2 = 0, 0, 0, 0, 0, 0
-	}
 	e.x1, e.dc, e.raw, e.energy = x1, dc, raw, energy
 	e.p1, e.p2, e.q1, e.q2, e.dc1 = p1, p2, q1, q2, dc1
 	e.n += len(x)
@@ -223,6 +220,9 @@ func (e *ear) remember(m *measure) {
 // measures each second time only, and goes back if there may be a key.
 func (e *ear) measure(idle bool) []measure {
 	m := measure{end: e.pos, spoiled: e.hole > 0, total: e.energies.add(e.energy), raw: e.raws.add(e.raw)}
+	if e.energy+e.raw < inaudible {
+		e.dc, e.dc1, e.p1, e.p2, e.q1, e.q2 = 0, 0, 0, 0, 0, 0
+	}
 	e.fresh, e.energy, e.raw = 0, 0, 0
 	before, passed := e.measured[1], e.passed
 	e.passed = false

@@ -236,8 +236,8 @@ func dialled(ratio float64, hz ...float64) func(*rand.Rand, *tonetest.Take) {
 	return func(r *rand.Rand, t *tonetest.Take) { t.Hum(r, -20-ratio, hz...) }
 }
 
-// allSeries is the table: 33 series and more, in the order in which they are shown.
-func allSeries() []series {
+// allSeries is the table, other what echoes: 33 series and more, in the order in which they are shown.
+func allSeries(other []int16) []series {
 	all := []series{
 		{name: "plain 50/50 ms", class: must, reps: 40},
 		{name: "plain 40/40 ms", class: must, reps: 40, vary: timed(40*ms, 40*ms)},
@@ -322,7 +322,7 @@ func allSeries() []series {
 	}
 	for _, loss := range []float64{30, 20, 12, 6} {
 		all = append(all, series{name: fmt.Sprintf("echo of a prompt, %.0f dB", loss), class: want, reps: 20,
-			bend: func(r *rand.Rand, t *tonetest.Take) { t.Echo(r, masters()[0], loss) }})
+			bend: func(r *rand.Rand, t *tonetest.Take) { t.Echo(r, other, loss) }})
 	}
 	bounce := func(_ *rand.Rand, p *tonetest.Press) {
 		p.On, p.Off = 80*ms, 60*ms

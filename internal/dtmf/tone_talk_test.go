@@ -3,37 +3,34 @@ package dtmf
 import (
 	"io/fs"
 	"math"
-	"strings"
 	"sync"
 
 	"star97/internal/prompt"
 	"star97/prompts"
 )
 
-// masters are our own prompts, language by language, at 8000 Hz.
-var masters = sync.OnceValue(func() (out [][]int16) {
-	var language string
-	_ = fs.WalkDir(prompts.FS, ".", func(path string, _ fs.DirEntry, _ error) error {
-		if !strings.HasSuffix(path, ".wav") {
-			return nil
-		}
+// english are our prompts in English: 7 minutes of speech.
+var english = sync.OnceValues(func() ([]int16, error) { return speech("en-US") })
+
+// speech is all that is said in a language, at 8000 Hz.
+func speech(language string) (out []int16, err error) {
+	files, err := fs.Glob(prompts.FS, language+"/*.wav")
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range files {
 		data, err := fs.ReadFile(prompts.FS, path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rate, pcm, err := prompt.ReadWAV(data, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if dir, _, _ := strings.Cut(path, "/"); dir != language {
-			language, out = dir, append(out, nil)
-		}
-		last := len(out) - 1
-		out[last] = append(out[last], faster(pcm, float64(rate)/toneRate)...)
-		return nil
-	})
-	return out
-})
+		out = append(out, faster(pcm, float64(rate)/toneRate)...)
+	}
+	return out, nil
+}
 
 // faster resamples by a step of input samples for each of the output: the pitch rises
 // with the speed.
