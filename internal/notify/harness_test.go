@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -39,7 +40,7 @@ func onEach(t *testing.T, test func(t *testing.T, again func() *sqlkit.DB)) {
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		path := filepath.Join(t.TempDir(), "star97.db")
+		path := newFile(t)
 		test(t, func() *sqlkit.DB { return database(t, path) })
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
@@ -66,7 +67,34 @@ func database(t testing.TB, path string) *sqlkit.DB {
 }
 
 func newDatabase(t testing.TB) *sqlkit.DB {
-	return database(t, filepath.Join(t.TempDir(), "star97.db"))
+	t.Helper()
+	return database(t, newFile(t))
+}
+
+// prepared is a database with all tables and nothing in them, which takes its time to make.
+var prepared struct {
+	once sync.Once
+	data []byte
+}
+
+func newFile(t testing.TB) string {
+	t.Helper()
+	prepared.once.Do(func() {
+		o := sqlkit.DefaultOptions()
+		o.Path = filepath.Join(t.TempDir(), "star97.db")
+		db, err := sqlkit.Open(context.Background(), o)
+		require.NoError(t, err)
+		chain, err := ledger.New(context.Background(), db, ledger.DefaultOptions(), nil)
+		require.NoError(t, err)
+		_, err = New(context.Background(), db, chain, nil, DefaultOptions(), nil, nil)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(chain.Close(), db.Close()))
+		prepared.data, err = os.ReadFile(o.Path)
+		require.NoError(t, err)
+	})
+	file := filepath.Join(t.TempDir(), "star97.db")
+	require.NoError(t, os.WriteFile(file, prepared.data, 0o600))
+	return file
 }
 
 // clock is a wall clock that tests move.

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/mail"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -269,7 +268,7 @@ func TestADeadServerIsGivenUpAfterADay(t *testing.T) {
 func TestTheWebhookIsToldAgainUntilItSays2xx(t *testing.T) {
 	t.Parallel()
 	s := receiverOn(t)
-	for _, status := range []int{500, 503, 404, 302, 429, 401} {
+	for _, status := range []int{500, 404, 302, 401} {
 		s.orders.Give("told", trouble.Order{Kind: trouble.Status, Status: status})
 	}
 	s.orders.Give("told", trouble.Order{Kind: trouble.CutAfter})
@@ -278,7 +277,7 @@ func TestTheWebhookIsToldAgainUntilItSays2xx(t *testing.T) {
 	r.happened(changeOf(ada))
 	require.Eventually(t, func() bool { r.clock.pass(10 * time.Millisecond); return r.waiting() == 0 && len(s.told()) == 2 }, patience, lookAgain, "%s", r.said)
 	require.Equal(t, s.told()[0], s.told()[1], "the one whose answer was lost came again, with its id")
-	require.Equal(t, 8, s.orders.Seen("told"))
+	require.Equal(t, 6, s.orders.Seen("told"))
 }
 
 func TestADirectoryThatIsAwayIsAskedAgain(t *testing.T) {
@@ -452,7 +451,7 @@ func TestAKillAfterTheDeliveryTellsTwice(t *testing.T) {
 	}
 	t.Parallel()
 	s := receiverOn(t)
-	file := filepath.Join(t.TempDir(), "star97.db")
+	file := newFile(t)
 	r := rigOn(t, database(t, file), hookOnly(s))
 	r.happened(changeOf(ada))
 	require.Error(t, again(t, "TestAKillAfterTheDeliveryTellsTwice", "STAR97_NOTIFY_KILLED="+file, "STAR97_NOTIFY_URL="+s.URL,
