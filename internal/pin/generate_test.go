@@ -25,6 +25,20 @@ func TestGeneratedCodesPass(t *testing.T) {
 	}
 }
 
+func TestGenerateKeepsThePresetsRulesAtEveryLength(t *testing.T) {
+	c := Context{Extension: "435", Numbers: []string{"12015550143"}, Names: []string{"Ann Example"}, Current: parse(t, "606172")}
+	for _, name := range Presets() {
+		for size := 4; size <= MaxDigits; size++ {
+			p := preset(t, name)
+			p.MinLen, p.MaxLen = size, size
+			code, err := Generate(p, c, rand.Reader)
+			require.NoError(t, err, "%s, %d digits", name, size)
+			require.Equal(t, size, code.Len())
+			require.Empty(t, p.Broken(code, c))
+		}
+	}
+}
+
 func TestGenerateTakesTheNearestLegalLength(t *testing.T) {
 	for want, p := range map[int]Policy{6: {}, 8: {MinLen: 8}, 4: {MaxLen: 4}, 30: {MinLen: 30}} {
 		code, err := Generate(p, Context{}, rand.Reader)

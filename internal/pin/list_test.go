@@ -52,3 +52,33 @@ func TestBrokenListsAreToldByTheirLine(t *testing.T) {
 	_, err = ReadList(strings.NewReader(strings.Repeat("4829\n", maxListed+1)))
 	require.ErrorContains(t, err, fmt.Sprintf("at most %d codes", maxListed))
 }
+
+// A list that is read refuses each of its lines and no other code; one that is not
+// read is told by a line that it has.
+func FuzzReadList(f *testing.F) {
+	for _, s := range []string{"", "482915\n", "# a\n\n1\r\n22 \n", "48a\n", strings.Repeat("7", 31), "\ufeff4829", "4829\n# 606172\n\x00"} {
+		f.Add(s, "606172")
+	}
+	f.Fuzz(func(t *testing.T, text, other string) {
+		lines := strings.Split(text, "\n")
+		l, err := ReadList(strings.NewReader(text))
+		if err != nil {
+			var at int
+			_, scanned := fmt.Sscanf(err.Error(), "line %d ", &at)
+			require.NoError(t, scanned, err)
+			require.LessOrEqual(t, at, len(lines))
+			return
+		}
+		listed := map[string]bool{}
+		for _, line := range lines {
+			line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
+			if line != "" && line[0] != '#' {
+				listed[line] = true
+				require.Equal(t, Blocklisted, Policy{Listed: l}.Check(parse(t, line), Context{}))
+			}
+		}
+		if code, err := Parse(other); err == nil {
+			require.Equal(t, listed[other] && other != "", Policy{Listed: l}.Check(code, Context{}) == Blocklisted)
+		}
+	})
+}

@@ -1,6 +1,6 @@
 // Package pin holds an access code so that it cannot leak: the secret type, the
-// policy rules and their presets, and the generator. It does no I/O, logs
-// nothing and knows nothing of mailboxes or telephones.
+// policy rules and their presets, the lists of likely codes, and the generator. It
+// opens no file, logs nothing and knows nothing of mailboxes or telephones.
 package pin
 
 import "crypto/subtle"
