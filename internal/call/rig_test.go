@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -205,6 +206,21 @@ func (s *store) Refused(_ context.Context, _ mailbox.Account, _ mailbox.Attempt,
 	return nil
 }
 
+// Transferred implements Notes.
+func (s *store) Transferred(_ context.Context, a mailbox.Account, _ mailbox.Attempt, target string, result mailbox.Code) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.transfers = append(s.transfers, fmt.Sprintf("%s to %s: %s", a.ID, target, result))
+	return nil
+}
+
+// recorded are the transfers that were recorded.
+func (s *store) recorded() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transfers
+}
+
 // store knows mailbox 4001 with code 482915; each operation can be replaced.
 type store struct {
 	lookup func()
@@ -215,9 +231,11 @@ type store struct {
 
 	flags    mailbox.Flags
 	language string // of the mailbox
-	asked    []mailbox.Claim
-	mu       sync.Mutex
-	refused  atomic.Pointer[pin.Rule]
+
+	mu        sync.Mutex
+	asked     []mailbox.Claim
+	transfers []string
+	refused   atomic.Pointer[pin.Rule]
 }
 
 func (s *store) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {

@@ -39,7 +39,7 @@ type run struct {
 	pounded   time.Time          // when the current code was entered whole
 	jobs      int                // store calls without an answer
 	verified  bool               // the code of account was right
-	referring uint32             // the step of the last Transfer
+	referred  map[uint32]string  // transfers without an outcome: their targets by step
 	next      flow.Event         // an answer that is known at once; no kind: there is none
 	sends     int                // one-time codes that were asked for
 	anonymous int                // transfers of a caller whom nobody knows
@@ -69,8 +69,10 @@ func newRun(s *Service, site *Site, leg Leg, session media.Session, a Arrival) *
 		account: new(mailbox.Account),
 		forsake: func() {},
 		change:  NoChange,
-		over:    make(chan struct{}),
-		answers: make(chan answer, answersMax),
+
+		referred: map[uint32]string{},
+		over:     make(chan struct{}),
+		answers:  make(chan answer, answersMax),
 	}
 }
 

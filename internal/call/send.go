@@ -34,17 +34,8 @@ func (r *run) send(e *flow.Effect) {
 	r.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
 		defer cancel()
-		if err := r.sent(ctx, account, attempt); err != nil {
+		if err := surviving(ctx, func(ctx context.Context) error { return r.deps.Sender.Send(ctx, account, attempt) }); err != nil {
 			r.deps.Log.Log(ctx, levelOf(mailbox.CodeOf(err)), "no one-time code was sent", "call", attempt.CallID, "mailbox", account.ID, "error", err)
 		}
 	})
-}
-
-func (r *run) sent(ctx context.Context, a mailbox.Account, at mailbox.Attempt) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = Survived(cause)
-		}
-	}()
-	return r.deps.Sender.Send(ctx, a, at)
 }

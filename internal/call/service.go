@@ -25,6 +25,8 @@ type Voice interface {
 type Notes interface {
 	// Refused records that one of our own rules refused a new code.
 	Refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule pin.Rule) error
+	// Transferred records how a transfer to a target of the site ended.
+	Transferred(ctx context.Context, a mailbox.Account, at mailbox.Attempt, target string, result mailbox.Code) error
 }
 
 // Deps is what every call shares. All of it is safe for concurrent use.

@@ -10,7 +10,6 @@ import (
 	"star97/internal/flow"
 	"star97/internal/lockout"
 	"star97/internal/mailbox"
-	"star97/internal/pin"
 )
 
 // answer is what the store said to one effect.
@@ -144,24 +143,32 @@ func (w waiter) wait() {
 // recorded is told in the log.
 func (r *run) note(e *flow.Effect) {
 	account, attempt, rule := *r.account, r.attempt(e.Door, e.Claim), e.Rule
-	// The writer: started by note; stops when the record is kept or its own
+	r.write("a refused code could not be recorded", func(ctx context.Context) error {
+		return r.deps.Notes.Refused(ctx, account, attempt, rule)
+	})
+}
+
+// write has a record kept that the caller does not wait for.
+func (r *run) write(failed string, record func(context.Context) error) {
+	// The writer: started by write; stops when the record is kept or its own
 	// deadline is past; owns nothing.
 	r.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.opts.StoreDeadline)
 		defer cancel()
-		if err := r.refused(ctx, account, attempt, rule); err != nil {
-			r.deps.Log.Error("a refused code could not be recorded", "call", attempt.CallID, "error", err)
+		if err := surviving(ctx, record); err != nil {
+			r.deps.Log.Error(failed, "call", r.arrival.CallID, "error", err)
 		}
 	})
 }
 
-func (r *run) refused(ctx context.Context, a mailbox.Account, at mailbox.Attempt, rule pin.Rule) (err error) {
+// surviving makes an error of a panic.
+func surviving(ctx context.Context, do func(context.Context) error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = Survived(cause)
 		}
 	}()
-	return r.deps.Notes.Refused(ctx, a, at, rule)
+	return do(ctx)
 }
 
 var errOverdue = errors.New("the store neither answered nor kept to its deadline")

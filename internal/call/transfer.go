@@ -1,11 +1,13 @@
 package call
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
 
 	"star97/internal/flow"
+	"star97/internal/mailbox"
 )
 
 // placeholder stands in a target for the extension of the verified mailbox.
@@ -18,21 +20,35 @@ func (r *run) transfer(e *flow.Effect) {
 	if r.leaving {
 		return
 	}
-	r.referring = e.Step
-	target := r.site.Targets[e.Target]
+	target, why := r.site.Targets[e.Target], mailbox.CannotChange
 	switch {
 	case target == "":
+		why = mailbox.NotFound
 		r.deps.Log.Error("the dialplan has no such target", "call", r.arrival.CallID, "target", e.Target)
 	case strings.Contains(target, placeholder) && !r.verified:
 		r.deps.Log.Error("this target needs a mailbox, but nobody has signed in", "call", r.arrival.CallID, "target", e.Target)
 	case !r.mayTransfer():
+		why = mailbox.Throttled
 		r.deps.Log.Warn("a transfer was refused: too many in this hour", "call", r.arrival.CallID, "target", e.Target,
 			"limit", r.site.TransfersPerHour)
 	default:
+		r.referred[e.Step] = e.Target
 		r.leg.Refer(strings.ReplaceAll(target, placeholder, r.account.Extension), e.Step)
 		return
 	}
+	r.recordTransfer(e.Target, why)
 	r.next = flow.Event{Kind: flow.Transferred, Step: e.Step}
+}
+
+// recordTransfer has the end of a transfer recorded.
+func (r *run) recordTransfer(target string, result mailbox.Code) {
+	account, attempt := *r.account, r.attempt(r.state.Door(), mailbox.ByCode)
+	if !r.verified {
+		account = *r.nobody()
+	}
+	r.write("a transfer could not be recorded", func(ctx context.Context) error {
+		return r.deps.Notes.Transferred(ctx, account, attempt, target, result)
+	})
 }
 
 // crowd is how many times the limit of one caller all those of one address have
@@ -59,9 +75,14 @@ func (r *run) mayTransfer() bool {
 // also when the flow has given that transfer up, and announces or awaits another: the
 // caller speaks with somebody, and is not to be called away.
 func (r *run) transferred(s Signal) {
-	ok := s.Status >= 200 && s.Status < 300
+	ok, result := s.Status >= 200 && s.Status < 300, mailbox.OK
 	if !ok {
+		result = mailbox.Unavailable
 		r.deps.Log.Warn("a transfer failed", "call", r.arrival.CallID, "status", s.Status)
+	}
+	if target, asked := r.referred[s.Number]; asked {
+		delete(r.referred, s.Number)
+		r.recordTransfer(target, result)
 	}
 	r.step(flow.Event{Kind: flow.Transferred, Step: s.Number, OK: ok})
 	if ok && r.end == 0 { // the flow awaited it no more

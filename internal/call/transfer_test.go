@@ -188,3 +188,33 @@ func TestHourly(t *testing.T) {
 	require.False(t, h.allow("one more", 2, now), "the table is bounded")
 	require.False(t, h.allow("a", 0, now.Add(2*time.Hour)), "none at all")
 }
+
+// Each transfer that ended, or could not begin, is recorded once, with the name of its
+// target.
+func TestTransfersAreRecorded(t *testing.T) {
+	for status, result := range map[int]mailbox.Code{200: mailbox.OK, 486: mailbox.Unavailable, 603: mailbox.Unavailable} {
+		walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+			r.answer()
+			r.press("482915#")
+			require.NotEmpty(t, r.refer("1"))
+			require.Empty(t, r.store.recorded())
+			r.referred(status)
+			r.referred(status)
+			require.Equal(t, []string{"one to messages: " + result.String()}, r.store.recorded())
+		})
+	}
+	walk(t, mailbox.OwnDoor, "transfers", func(r *rig) {
+		r.answer()
+		r.press("482915#")
+		for range r.site.TransfersPerHour {
+			require.NotEmpty(t, r.refer("0"))
+			r.referred(486)
+			r.finish()
+		}
+		require.Empty(t, r.refer("0"), "too many")
+		synctest.Wait()
+		all := r.store.recorded()
+		require.Len(t, all, r.site.TransfersPerHour+1)
+		require.Equal(t, "one to operator: throttled", all[len(all)-1])
+	})
+}
