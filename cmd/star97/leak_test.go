@@ -148,6 +148,11 @@ func hunt(t testing.TB, v *service, b *book) (found []find) {
 		_, body := v.get(page)
 		b.wrote(page, body)
 	}
+	for _, args := range [][]string{{"export"}, {"list", "--limit", "10000"}} {
+		out, errs, exit := star97(t, "", append([]string{"audit", "--config", v.Config, "--data", v.Data}, args...)...)
+		require.Zero(t, exit, errs)
+		b.wrote("star97 audit "+args[0], out, errs)
+	}
 	v.stop()
 	files(t, v.Data, "after the end: ", b)
 	rows(t, v.Data, b)
@@ -288,6 +293,7 @@ func TestAPlantedLeakIsFound(t *testing.T) {
 		require.Contains(t, kinds, "the service's standard error, output 0: plain, one digit a record")
 		require.Contains(t, kinds, "after the end: star97.db, output 0: base64 at 0")
 		require.Contains(t, kinds, "table audit, output 0: base64 at 0")
+		require.Contains(t, kinds, "star97 audit export, output 0: base64 at 0")
 	})
 }
 
