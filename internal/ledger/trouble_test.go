@@ -97,8 +97,8 @@ func TestTheChainCannotBeAlteredByASlip(t *testing.T) {
 
 // undo takes the triggers away.
 var undo = map[sqlkit.Dialect]string{
-	sqlkit.SQLite:     "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; ",
-	sqlkit.PostgreSQL: "DROP TRIGGER audit_no_change ON audit",
+	sqlkit.SQLite:     "DROP TRIGGER IF EXISTS audit_no_update; DROP TRIGGER IF EXISTS audit_no_delete; ",
+	sqlkit.PostgreSQL: "DROP TRIGGER IF EXISTS audit_no_change ON audit",
 }
 
 // harm is what somebody does who may write to the database.
@@ -118,7 +118,7 @@ const zeros = "(SELECT prev FROM audit WHERE seq = 1)"
 func TestTamperingIsFound(t *testing.T) {
 	const row = `, form, at, door, claim, action, stage, outcome, result, node, peer, transport, source, call_id, backend, domain, mailbox,
 		extension, rule, until, target, actor, reason, policy, intent, prev, hash`
-	for deed, says := range map[string]string{
+	deeds := map[string]string{
 		"UPDATE audit SET mailbox = 'b2' WHERE seq = 3": "record 3 was altered",
 		"UPDATE audit SET result = 300 WHERE seq = 3":   "record 3 was altered",
 		"UPDATE audit SET door = -1 WHERE seq = 5":      "record 5 was altered",
@@ -139,19 +139,24 @@ func TestTamperingIsFound(t *testing.T) {
 		"DELETE FROM audit WHERE seq = 3":            "record 3 is missing",
 		"DELETE FROM audit WHERE seq > 3":            "records 4 to 5 are missing",
 		"DELETE FROM audit":                          "records 1 to 5 are missing",
-	} {
-		t.Run(deed, func(t *testing.T) {
-			onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
-				l := openOn(t, again(), nil)
-				fill(t, l, 5)
-				harm(t, l, deed)
-				_, err := l.Verify(t.Context())
-				var b *audit.Break
-				require.ErrorAs(t, err, &b)
-				require.Contains(t, b.What, says)
-			})
-		})
 	}
+	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+		l := openOn(t, again(), nil)
+		fill(t, l, 5)
+		harm(t, l, "CREATE TABLE audit_kept AS SELECT * FROM audit; CREATE TABLE audit_head_kept AS SELECT * FROM audit_head")
+		for deed, says := range deeds {
+			harm(t, l, deed)
+			_, err := l.Verify(t.Context())
+			var b *audit.Break
+			require.ErrorAs(t, err, &b, deed)
+			require.Contains(t, b.What, says, deed)
+			for _, table := range []string{"audit", "audit_head"} {
+				harm(t, l, "DELETE FROM "+table+"; INSERT INTO "+table+" SELECT * FROM "+table+"_kept")
+			}
+			_, err = l.Verify(t.Context())
+			require.NoError(t, err)
+		}
+	})
 }
 
 func TestRecordsBeginWhereAsked(t *testing.T) {
