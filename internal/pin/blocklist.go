@@ -3,6 +3,7 @@ package pin
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -52,7 +53,7 @@ func listed(size int) int {
 
 // rank makes the list of one length, the likeliest code first.
 func rank(size int) []string {
-	r := ranking{size: size, most: listed(size), seen: make(map[string]bool, listed(size))}
+	r := ranking{size: size, most: listed(size), seen: make(map[string]bool, listed(size)), made: map[int][]string{}}
 	for _, c := range classes() {
 		c.write(&r)
 	}
@@ -65,6 +66,7 @@ type ranking struct {
 	most int
 	list []string
 	seen map[string]bool
+	made map[int][]string // seeds by length
 }
 
 // add puts a code behind the others, if it has the right length and is new.
@@ -89,7 +91,7 @@ func newTable(size int, codes []string) *table {
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	slices.SortFunc(order, func(a, b uint32) int { return bytes.Compare([]byte(codes[a]), []byte(codes[b])) })
+	slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(codes[a], codes[b]) })
 	t := &table{make([]byte, 0, size*len(codes)), order}
 	for _, at := range order {
 		t.text = append(t.text, codes[at]...)

@@ -59,7 +59,7 @@ func TestEveryClassWritesItsCodes(t *testing.T) {
 				continue
 			}
 			for _, code := range codes {
-				r := ranking{size: len(code), most: 1 << 20, seen: map[string]bool{}}
+				r := ranking{size: len(code), most: 1 << 20, seen: map[string]bool{}, made: map[int][]string{}}
 				c.write(&r)
 				require.True(t, r.seen[code], "%s: %s", c.name, code)
 			}
@@ -70,7 +70,7 @@ func TestEveryClassWritesItsCodes(t *testing.T) {
 }
 
 func TestNoDateThatDoesNotExistIsOnAList(t *testing.T) {
-	r := ranking{size: 8, most: 1 << 20, seen: map[string]bool{}}
+	r := ranking{size: 8, most: 1 << 20, seen: map[string]bool{}, made: map[int][]string{}}
 	dates(&r)
 	otherDates(&r)
 	require.NotEmpty(t, r.list)

@@ -83,27 +83,37 @@ func (r *ranking) form(form string, year int) {
 		}
 		for day := 1; day <= days; day++ {
 			for other := range others {
-				r.add(written(form, [256]int{'Y': year, 'y': year, 'M': month, 'D': day, 'x': other}))
+				r.add(date{year, month, day, other}.written(form))
 			}
 		}
 	}
 }
 
-// written is a form with its numbers filled in; empty: one has too many digits.
-func written(form string, numbers [256]int) string {
-	code := make([]byte, len(form))
+// date has another number beside it, for the forms that ask for one.
+type date struct{ year, month, day, other int }
+
+// written fills in a form; empty: a number has too many digits.
+func (d date) written(form string) string {
+	code := []byte(form)
 	for end := len(form); end > 0; {
-		letter := form[end-1]
-		begin := len(strings.TrimRight(form[:end], string(letter)))
-		n := numbers[letter]
-		for i := end - 1; i >= begin; i-- {
-			code[i] = digit(n)
+		letter, n := form[end-1], 0
+		switch letter {
+		case 'Y', 'y':
+			n = d.year
+		case 'M':
+			n = d.month
+		case 'D':
+			n = d.day
+		case 'x':
+			n = d.other
+		}
+		for ; end > 0 && form[end-1] == letter; end-- {
+			code[end-1] = digit(n)
 			n /= 10
 		}
-		if n > 0 && letter|0x20 != 'y' {
+		if n > 0 && n != d.year/100 {
 			return ""
 		}
-		end = begin
 	}
 	return string(code)
 }

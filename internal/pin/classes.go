@@ -56,25 +56,27 @@ func steps(r *ranking) {
 
 // seeds are short codes that longer ones are made of: all up to three digits, then
 // the likeliest, and none of more than five: codes that long are rare.
-func seeds(size int) []string {
+func (r *ranking) seeds(size int) []string {
 	const most = 1000
-	if size > 5 {
-		return nil
-	}
-	if size > 3 {
-		return rank(size)[:most]
-	}
-	all := []string{""}
-	for range size {
-		var longer []string
-		for _, code := range all {
-			for d := range 10 {
-				longer = append(longer, code+string(digit(d)))
+	made, ok := r.made[size]
+	switch {
+	case ok || size > 5:
+	case size > 3:
+		made = rank(size)[:most]
+	default:
+		made = []string{""}
+		for range size {
+			var longer []string
+			for _, code := range made {
+				for d := range 10 {
+					longer = append(longer, code+string(digit(d)))
+				}
 			}
+			made = longer
 		}
-		all = longer
 	}
-	return all
+	r.made[size] = made
+	return made
 }
 
 func blocks(r *ranking) {
@@ -82,7 +84,7 @@ func blocks(r *ranking) {
 		if size > 3 && r.size%size != 0 {
 			continue
 		}
-		for _, block := range seeds(size) {
+		for _, block := range r.seeds(size) {
 			r.add(strings.Repeat(block, r.size/size+1)[:r.size])
 		}
 	}
@@ -92,7 +94,7 @@ func doubled(r *ranking) {
 	if r.size%2 != 0 {
 		return
 	}
-	for _, half := range seeds(r.size / 2) {
+	for _, half := range r.seeds(r.size / 2) {
 		var b strings.Builder
 		for _, c := range half {
 			b.WriteRune(c)
@@ -107,7 +109,7 @@ func mirrored(r *ranking) {
 	if r.size < 4 {
 		return
 	}
-	for _, half := range seeds((r.size + 1) / 2) {
+	for _, half := range r.seeds((r.size + 1) / 2) {
 		r.add(half + reversed(half)[r.size%2:])
 	}
 }

@@ -1,31 +1,31 @@
 package pin
 
-import (
-	"fmt"
-	"strings"
-)
+import "strconv"
 
 // numbers are one number behind the other in constant steps: 101112, 246810, 302010.
 func numbers(r *ranking) {
 	for _, step := range [...]int{1, 2, 10, -10, -1, 5, 3, 11, -11, 20, 22, 33, 4, 25, -2, -20, -22, -33} {
 		for first := range 100 {
-			r.add(counted("%d", first, step, r.size))
-			r.add(counted("%02d", first, step, r.size))
+			r.add(counted(first, step, r.size, 0))
+			r.add(counted(first, step, r.size, 10))
 		}
 	}
 }
 
 // counted writes numbers until there are size digits; it cuts the last one off.
-// Below 0 and above 99 it has no more.
-func counted(format string, first, step, size int) string {
-	var b strings.Builder
-	for n := first; b.Len() < size && n >= 0 && n < 100; n += step {
-		fmt.Fprintf(&b, format, n)
+// Below 0 and above 99 it has no more. Numbers below padded get a 0 in front.
+func counted(first, step, size, padded int) string {
+	code := make([]byte, 0, size+2)
+	for n := first; len(code) < size && n >= 0 && n < 100; n += step {
+		if n < padded {
+			code = append(code, '0')
+		}
+		code = strconv.AppendInt(code, int64(n), 10)
 	}
-	if b.Len() < size {
+	if len(code) < size {
 		return ""
 	}
-	return b.String()[:size]
+	return string(code[:size])
 }
 
 // constants are the beginnings of numbers and rows that people know by heart.

@@ -11,7 +11,7 @@ friend secret family please summer winter flower monkey dragon soccer office acc
 thomas robert carlos martin martha nicole amanda joshua august schatz sommer soleil bonita chiara chouchou
 mailbox welcome message manager private numbers jessica anthony william michelle matthew october january bonjour famille
 familia princess sunshine password football baseball computer internet business operator security telephone voicemail jennifer
-alexander elizabeth christina christian february november december september passwort hallihallo sonnenschein
+alexander elizabeth christina christian february november december september passwort
 iloveyou loveyou teamo tiamo jetaime ichliebedich mylove qwerty asdfgh
 `
 
