@@ -66,6 +66,11 @@ func TestTheLastChange(t *testing.T) {
 		_, found, err = l.LastChange(t.Context(), "", "")
 		require.NoError(t, err)
 		require.False(t, found, "no mailbox is none")
+		_, err = l.Append(t.Context(), audit.Record{Action: audit.Reassign, Stage: audit.Ended, Outcome: mailbox.Done, Backend: "b", Mailbox: "a1"})
+		require.NoError(t, err)
+		_, found, err = l.LastChange(t.Context(), "b", "a1")
+		require.NoError(t, err)
+		require.False(t, found, "another person's change is nothing to its new owner")
 	})
 }
 

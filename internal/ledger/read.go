@@ -116,13 +116,13 @@ func (l *Ledger) edges(ctx context.Context, last audit.Head) error {
 
 // lastChange says stage and outcome as the index audit_done does.
 const lastChange = `WHERE backend = $1 AND mailbox = $2 AND mailbox <> '' AND stage = 2 AND outcome = 1
-	AND action IN ($3, $4) ORDER BY seq DESC LIMIT 1`
+	AND action IN ($3, $4, $5) ORDER BY seq DESC LIMIT 1`
 
 // LastChange is the last record of a change, by whomever, that put another code of a
-// mailbox in force; false if the trail knows of none.
+// mailbox in force; false if the trail knows of none since its owner has had it.
 func (l *Ledger) LastChange(ctx context.Context, backend, mailbox string) (audit.Record, bool, error) {
-	found, err := l.query(ctx, lastChange, backend, mailbox, int16(audit.Change), int16(audit.Reset))
-	if err != nil || len(found) == 0 {
+	found, err := l.query(ctx, lastChange, backend, mailbox, int16(audit.Change), int16(audit.Reset), int16(audit.Reassign))
+	if err != nil || len(found) == 0 || found[0].Action == audit.Reassign {
 		return audit.Record{}, false, err
 	}
 	return found[0], true, nil
