@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/wneessen/go-mail"
 )
@@ -98,8 +99,9 @@ func (m *mailer) judge(ctx context.Context, err error) error {
 	var answer *textproto.Error
 	var op *net.OpError
 	var cert *tls.CertificateVerificationError
+	end, _ := ctx.Deadline() // send has set it
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, !time.Now().Before(end): // the connection may notice first
 		return &failure{detail: fmt.Errorf("the mail server %s did not take the mail in the time there was", place), server: true}
 	case errors.As(err, &said) && said.ErrorCode() != 0:
 		ofMail := said.Reason == mail.ErrSMTPRcptTo || said.Reason == mail.ErrSMTPData || said.Reason == mail.ErrSMTPDataClose
