@@ -109,6 +109,13 @@ func (p *Plan) decide(q Question, why *reasons) (Decision, Refusal) {
 	if d.Mailbox, ok = p.ownerOf(route, d.Domain, q, why); !ok {
 		why.add("So the call comes in by the any door, and the caller is asked for the mailbox.")
 		d.Door = mailbox.AnyDoor
+		return d, 0
+	}
+	if route.Forgotten == ForgottenOffer {
+		why.add("Whoever has forgotten the code is offered a one-time code.")
+	}
+	if route.FirstUse == FirstUseAllow {
+		why.add("A mailbox without a code may be given its first one.")
 	}
 	return d, 0
 }

@@ -239,3 +239,16 @@ domains:
 		}
 	}
 }
+
+// What an own door has for owners who cannot show a code is explained where it holds.
+func TestHelpIsExplained(t *testing.T) {
+	p := parse(t, "routes:\n  - {number: \"*97\", door: own, forgotten: offer, first_use: allow}\n")
+	const forgotten, first = "Whoever has forgotten the code is offered a one-time code.", "A mailbox without a code may be given its first one."
+	d, refused := p.Explain(Question{Number: "*97", Trusted: true, Identity: "4001"})
+	require.Zero(t, refused)
+	require.Equal(t, []string{forgotten, first}, d.Why[len(d.Why)-2:])
+	d, refused = p.Explain(Question{Number: "*97"})
+	require.Zero(t, refused)
+	require.NotContains(t, d.Why, forgotten, "the call comes in by the any door")
+	require.NotContains(t, d.Why, first)
+}
