@@ -96,10 +96,15 @@ type siege struct {
 }
 
 func besiege(t *testing.T, mailboxes int) *siege {
+	return besiegeWith(t, mailboxes, func(*config.Config) {})
+}
+
+func besiegeWith(t *testing.T, mailboxes int, alter func(*config.Config)) *siege {
 	s := &siege{t: t, clock: time.Unix(1_800_000_000, 0)}
 	s.guesses.now = s.now
 	c := config.Default()
 	c.Store = rehearsed()
+	alter(&c)
 	var err error
 	s.stores, err = OpenWith(t.Context(), c, furnished(t), Seams{Now: s.now, Wrap: func(backend mailbox.Store) mailbox.Store {
 		s.guesses.Store = settled(backend)
