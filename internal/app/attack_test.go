@@ -252,6 +252,9 @@ func TestAttackersGetNoMoreThanTheirGuesses(t *testing.T) {
 	for name, a := range attacks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if oneOf > 1 && name != "ten calls at once" {
+				t.Skip("one thing after the other: nothing for the race detector to see, and a minute of it")
+			}
 			s := besiege(t, a.mailboxes)
 			for n := range int(a.over / a.every) {
 				a.step(s, n)
