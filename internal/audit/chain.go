@@ -45,8 +45,7 @@ func VerifyAfter(last Head, records iter.Seq2[Record, error], wants ...Head) (He
 		}
 	}
 	if len(wants) > 0 {
-		want := wants[len(wants)-1].Seq
-		return last, &Break{last.Seq + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d", last.Seq+1, want, last.Seq)}
+		return last, CutOff(last.Seq, wants[len(wants)-1].Seq)
 	}
 	return last, nil
 }
@@ -60,6 +59,11 @@ func meet(wants []Head, last Head) ([]Head, error) {
 		wants = wants[1:]
 	}
 	return wants, nil
+}
+
+// CutOff is the Break of a chain that ends before record want.
+func CutOff(last, want uint64) *Break {
+	return &Break{last + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d", last+1, want, last)}
 }
 
 // Altered is the Break of a record whose content is not what was written.

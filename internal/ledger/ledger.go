@@ -1,5 +1,5 @@
-// Package ledger keeps the counters of lockout and the chain of audit in an
-// SQLite file (WAL, synchronous=FULL: what is answered is on the disk) or in a
+// Package ledger keeps the counters of lockout, the chain of audit and how far its
+// followers have come in an SQLite file (WAL, synchronous=FULL: what is answered is on the disk) or in a
 // PostgreSQL database that several nodes share. Writes that arrive together share
 // one commit. It decides nothing, and it may share its database with other rooms
 // and with other processes.

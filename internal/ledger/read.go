@@ -68,10 +68,10 @@ func (l *Ledger) VerifyAfter(ctx context.Context, from audit.Head, each func(aud
 	if err != nil {
 		return from, err
 	}
-	if want.Seq >= from.Seq {
-		kept = append(slices.Clone(kept), want)
+	if want.Seq < from.Seq {
+		return want, audit.CutOff(want.Seq, from.Seq)
 	}
-	last, err := audit.VerifyAfter(from, told(l.Records(ctx, from.Seq), each), kept...)
+	last, err := audit.VerifyAfter(from, told(l.Records(ctx, from.Seq), each), append(slices.Clone(kept), want)...)
 	if err != nil {
 		return last, err
 	}

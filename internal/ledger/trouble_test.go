@@ -159,6 +159,36 @@ func TestTamperingIsFound(t *testing.T) {
 	})
 }
 
+// Who believes a head and reads on from there must find that head.
+func TestVerifyingOnFromAHead(t *testing.T) {
+	l := open(t)
+	fill(t, l, 5)
+	at := func(seq uint64) audit.Head {
+		r, found, err := l.Record(t.Context(), seq)
+		require.NoError(t, err)
+		require.True(t, found)
+		return r.Head()
+	}
+	three, five := at(3), at(5)
+	read := 0
+	last, err := l.VerifyAfter(t.Context(), three, func(audit.Record) { read++ }, five)
+	require.NoError(t, err)
+	require.Equal(t, five, last)
+	require.Equal(t, 2, read)
+	_, err = l.VerifyAfter(t.Context(), five, nil)
+	require.NoError(t, err)
+	for says, from := range map[string]audit.Head{
+		"record 4 does not follow record 3":                                {Seq: 3, Hash: five.Hash},
+		"record 5 is not the one that was noted":                           {Seq: 5, Hash: three.Hash},
+		"records 6 to 9 are missing: the chain was cut off after record 5": {Seq: 9, Hash: five.Hash},
+	} {
+		_, err = l.VerifyAfter(t.Context(), from, nil)
+		var b *audit.Break
+		require.ErrorAs(t, err, &b)
+		require.Contains(t, b.What, says)
+	}
+}
+
 func TestRecordsBeginWhereAsked(t *testing.T) {
 	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
 		l := openOn(t, again(), nil)
