@@ -66,7 +66,7 @@ func restoreCommand() *cobra.Command {
 		Long: "Refuses while a service runs on the folder, and where something is there already.\n" +
 			"Before it touches anything it checks the checksums, opens each database with its\n" +
 			"pepper and verifies the audit trail. Codes that were changed after the backup are the\n" +
-			"old ones again.",
+			"old ones again, and a head of the audit trail that was noted after it is not in it.",
 		Example: "  star97 restore /srv/backup/star97-2026-11-22.tar --data /var/lib/star97",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := m.load()

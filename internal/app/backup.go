@@ -39,6 +39,9 @@ type filed interface {
 // confirmed before. Where several databases are copied, the one with the audit trail
 // waits for the others, so that no change is without its intent.
 func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err error) {
+	if there := s.onServer(); there != "" && !o.Rest {
+		return m, fmt.Errorf("%s: back it up with pg_dump first, then say --rest for everything else", there)
+	}
 	stage, err := os.MkdirTemp(filepath.Dir(o.File), "."+filepath.Base(o.File)+"-*") // mode 0700
 	if err != nil {
 		return m, fmt.Errorf("the backup cannot be written to %s: %w; choose a folder that is there and writable", filepath.Dir(o.File), err)
@@ -47,9 +50,6 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 	m = backup.Manifest{Version: o.Version, Node: o.Node}
 	if err := s.gather(ctx, &m, stage); err != nil {
 		return m, err
-	}
-	if len(m.Missing) > 0 && !o.Rest {
-		return m, fmt.Errorf("%s: back it up with pg_dump first, then say --rest for everything else", m.Missing[0])
 	}
 	m.Made = time.Now().UTC().Truncate(time.Second)
 	err = s.administer(ctx, audit.Backup, mailbox.Account{}, o.By, o.Reason, func(context.Context) error {
@@ -109,7 +109,7 @@ func (s *Stores) databases(ctx context.Context, m *backup.Manifest, stage string
 			continue
 		}
 		if own.DB().Dialect() != sqlkit.SQLite {
-			m.Missing = append(m.Missing, fmt.Sprintf("the database %s is on a server and not in this backup", own.DB().Path()))
+			m.Missing = append(m.Missing, left(own.DB()))
 			continue
 		}
 		if err := own.DB().Snapshot(ctx, add(m, stage, n.Name, backup.Database)); err != nil {
@@ -120,6 +120,20 @@ func (s *Stores) databases(ctx context.Context, m *backup.Manifest, stage string
 		return s.db.Snapshot(ctx, add(m, stage, "", backup.Ledger))
 	}
 	return nil
+}
+
+// onServer says which database, if any, a backup cannot have.
+func (s *Stores) onServer() string {
+	for _, n := range s.Backend.All() {
+		if own, ok := n.Backend.(filed); ok && own.DB().Dialect() != sqlkit.SQLite {
+			return left(own.DB())
+		}
+	}
+	return ""
+}
+
+func left(db *sqlkit.DB) string {
+	return fmt.Sprintf("the database %s is on a server and not in this backup", db.Path())
 }
 
 // errCopied undoes the transaction of alone, in which nothing was written.

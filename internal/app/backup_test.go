@@ -274,3 +274,45 @@ func TestABackupThatDoesNotFitIsRefused(t *testing.T) {
 		require.NoFileExists(t, filepath.Join(fresh, "star97.db"))
 	}
 }
+
+// A database on a server is its own tools' to copy, and that is said; the rest of the
+// site comes back as ever.
+func TestABackupBesideAServer(t *testing.T) {
+	t.Parallel()
+	site := newCluster(t)
+	c := config.Default()
+	c.Plan = dialplan.Default()
+	site.node(&c, "one")
+	dir, file := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "star97.tar")
+	s, err := OpenStores(t.Context(), c, dir)
+	require.NoError(t, err)
+	var boxes []mailbox.Account
+	for _, domain := range []string{"", north} {
+		a, err := s.Add(t.Context(), mailbox.Account{Extension: "4001", Domain: domain}, code(t, "482915"), "test")
+		require.NoError(t, err)
+		boxes = append(boxes, a)
+	}
+	o := copying(file)
+	_, err = s.Backup(t.Context(), o)
+	require.ErrorContains(t, err, "is on a server and not in this backup: back it up with pg_dump first, then say --rest for everything else")
+	require.NoFileExists(t, file)
+	o.Rest = true
+	m, err := s.Backup(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, m.Missing, 1)
+	require.Len(t, m.Files, 2, "the other store and the pepper of both")
+	require.NoError(t, s.Close())
+	for _, name := range []string{site.pepper, site.north} {
+		require.NoError(t, os.Remove(name))
+	}
+	r, err := Restore(t.Context(), c, Restoring{File: file, Data: dir, By: "test"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"north": 1}, r.Mailboxes)
+	require.Zero(t, r.Trail, "the audit trail is on the server")
+	s, err = OpenStores(t.Context(), c, dir)
+	require.NoError(t, err)
+	defer s.Close()
+	for _, a := range boxes {
+		require.NoError(t, s.Backend.Verify(t.Context(), a, code(t, "482915"), mailbox.Attempt{}))
+	}
+}

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// migrateTries bounds how often Migrate begins again: where two processes make
-	// the same tables, the slower one fails and finds the work done at its next try.
+	// migrateTries bounds how often Open and Migrate begin again: where two processes
+	// make the same file or tables, the slower one fails and finds the work done at its
+	// next try.
 	migrateTries = 5
 	migratePause = 50 * time.Millisecond
 )

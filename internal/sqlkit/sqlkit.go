@@ -99,11 +99,27 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		d.write.Close()
 		return nil, d.explain(err)
 	}
-	if err := d.check(ctx); err != nil {
+	if err := d.checked(ctx); err != nil {
 		d.Close()
-		return nil, d.explain(err)
+		return nil, err
 	}
 	return d, nil
+}
+
+// checked is check, again while another process makes the same new file: SQLite waits
+// for no lock while it turns a file to its write-ahead log.
+func (d *DB) checked(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := d.explain(d.check(ctx))
+		if !errors.Is(err, ErrLocked) || try == migrateTries {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(try) * migratePause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // touch makes the folder and the file, so that SQLite's umask-wide mode is not used.

@@ -15,6 +15,7 @@ import (
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/sqlkit"
+	"star97/internal/sqlkit/sqlkittest"
 )
 
 // cheap makes hashing fast where its cost is not what a test is about.
@@ -85,6 +86,38 @@ func TestADatabaseOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
 		ID: "a1", Backend: Name, Extension: "4001", Name: "Ada", Language: "en-US",
 		Flags: mailbox.Flags{NoCode: true, MustChange: true},
 	}}, found)
+}
+
+// A server's database of the first version keeps its mailboxes and their codes.
+func TestAServersDatabaseOfTheFirstVersionIsBroughtUpToDate(t *testing.T) {
+	o := nodeOptions(t, sqlkittest.Postgres(t))
+	first, err := migrations.ReadFile("migrations/postgres/00001_mailboxes.sql")
+	require.NoError(t, err)
+	db, err := sqlkit.OpenPostgres(t.Context(), o.Server)
+	require.NoError(t, err)
+	require.NoError(t, db.Migrate(t.Context(), "mailbox", fstest.MapFS{"00001_mailboxes.sql": {Data: first}}))
+	p, err := makePepper(o.PepperFile)
+	require.NoError(t, err)
+	code := conformance.Code(t, "482915")
+	r := p.seal("a1", &code, cheap)
+	require.NoError(t, db.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO mailbox VALUES ('a1', '', '4001', 'Ada', 'en-US', FALSE, TRUE, FALSE, TRUE, 1, 1)")
+		if err != nil {
+			return err
+		}
+		return put(t.Context(), tx, "a1", &r, 5000)
+	}))
+	require.NoError(t, db.Close())
+	s := openNode(t, o)
+	found, err := s.Lookup(t.Context(), mailbox.Query{Number: "4001"})
+	require.NoError(t, err)
+	require.Equal(t, []mailbox.Account{{
+		ID: "a1", Backend: PostgresName, Extension: "4001", Name: "Ada", Language: "en-US", Set: time.UnixMilli(5000).UTC(),
+		Flags: mailbox.Flags{MustChange: true, Slow: true},
+	}}, found)
+	s.Remember(1)
+	made(t, s, found[0], "482915", "739164")
+	refused(t, mailbox.InHistory, s.Change(t.Context(), found[0], conformance.Code(t, "739164"), code, at))
 }
 
 // The service and the command line may be started at the same moment on a new data folder.
