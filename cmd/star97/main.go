@@ -95,6 +95,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), initCommand(), checkCommand(), codeCommand(), dialplanCommand(), mailboxCommand(), pepperCommand(), backupCommand(), restoreCommand(), auditCommand(), backendCommand(), probeCommand(), callCommand(), benchCommand(), flowCommand())
+	root.AddCommand(serveCommand(), initCommand(), checkCommand(), codeCommand(), dialplanCommand(), mailboxCommand(), pepperCommand(), backupCommand(), restoreCommand(), auditCommand(), backendCommand(), probeCommand(), callCommand(), benchCommand(), flowCommand(), digitsCommand())
 	return root
 }
