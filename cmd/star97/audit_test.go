@@ -279,6 +279,26 @@ func TestAuditRefusesWhatItCannotRead(t *testing.T) {
 	require.NoDirExists(t, c.data, "nothing was made")
 }
 
+func TestProgressIsShownNowAndThenAndCleared(t *testing.T) {
+	t.Parallel()
+	var terminal strings.Builder
+	p := &progress{w: &terminal, of: 2500}
+	for range 2500 {
+		p.one()
+	}
+	require.True(t, strings.HasPrefix(terminal.String(), "\r1000 of 2500 records"))
+	p.end()
+	require.True(t, strings.HasSuffix(terminal.String(), "\r\x1b[K"))
+	terminal.Reset()
+	quiet := newProgress(&terminal)
+	for range 2500 {
+		quiet.one()
+	}
+	quiet.end()
+	require.Empty(t, terminal.String(), "what is no terminal gets nothing")
+	require.EqualValues(t, 2500, quiet.n)
+}
+
 // The trail is read while a service writes to it.
 func TestAuditReadsBesideAService(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,8 @@
 // Package ledger keeps the counters of lockout, the chain of audit and how far its
-// followers have come in an SQLite file (WAL, synchronous=FULL: what is answered is on the disk) or in a
-// PostgreSQL database that several nodes share. Writes that arrive together share
-// one commit. It decides nothing, and it may share its database with other rooms
-// and with other processes.
+// followers have come in an SQLite file (WAL, synchronous=FULL: what is answered is on
+// the disk) or in a PostgreSQL database that several nodes share. Writes that arrive
+// together share one commit. It decides nothing, and it may share its database with
+// other rooms and with other processes.
 //
 // On PostgreSQL a transaction first locks the rows of its counters, in the order of
 // their keys, and then the chain: so no two wait for each other, and what one has
