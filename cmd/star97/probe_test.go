@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,4 +34,44 @@ func TestAProbeThatCannotCallSaysWhy(t *testing.T) {
 		require.NotContains(t, out+errs, "268413")
 	}
 	require.NoFileExists(t, filepath.Join(dir, "pilot.json"))
+}
+
+// The program learns from calls to another one's menu and then tells right from wrong,
+// as an administrator would have it do.
+func TestAProbeLearnsAndTests(t *testing.T) {
+	t.Parallel()
+	const right, wrong = "739152", "268413"
+	far := startService(t, setup{Codes: map[string]string{"4001": right}})
+	dir := t.TempDir()
+	name, prints := filepath.Join(dir, "star97.yaml"), filepath.Join(dir, "pilot.json")
+	require.NoError(t, os.WriteFile(name, fmt.Appendf(nil, `probes:
+  pilot:
+    uri: sip:*98@%s
+    local: 127.0.0.1
+    fingerprints: pilot.json
+    within: 30s
+    script:
+      - {until: greeting, at_most: 10s, press: "{extension}#"}
+      - {until: code, at_most: 10s, press: "{code}#"}
+`, far.UDP), 0o600))
+	probe := func(stdin string, args ...string) (map[string]any, int) {
+		out, errs, exit := star97(t, stdin, append([]string{"probe", args[0], "--config", name, "--name", "pilot", "--extension", "4001", "--json"}, args[1:]...)...)
+		for _, digits := range []string{right, wrong} {
+			require.NotContains(t, out+errs, digits)
+		}
+		var v map[string]any
+		require.NoError(t, json.Unmarshal([]byte(out), &v), "%s%s", out, errs)
+		return v, exit
+	}
+	learned, exit := probe(right+"\n"+wrong+"\n", "learn")
+	require.Zero(t, exit)
+	require.Equal(t, []any{"code", "greeting", "right", "wrong"}, learned["sentences"])
+	info, err := os.Stat(prints)
+	require.NoError(t, err)
+	require.NotZero(t, info.Size())
+	for digits, want := range map[string]string{right: "right", wrong: "wrong-pin"} {
+		heard, exit := probe(digits+"\n", "test")
+		require.Equal(t, want, heard["answer"], "%v", heard)
+		require.Equal(t, digits == right, exit == 0)
+	}
 }

@@ -1,6 +1,7 @@
 package broadworks
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -82,12 +83,26 @@ func mapped() pin.Policy {
 // What is told of a change is true whatever the line does to it.
 func TestFaultRun(t *testing.T) {
 	t.Parallel()
-	settings := fake.Settings{}
-	conformance.FaultRun(t, func(t *testing.T, through conformance.Through) conformance.Harness {
+	for name, settings := range map[string]fake.Settings{"over TLS": {}, "over SOAP": {SOAP: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conformance.FaultRun(t, faulty(settings), 97, conformance.Changes())
+		})
+	}
+}
+
+func faulty(settings fake.Settings) func(*testing.T, conformance.Through) conformance.Harness {
+	return func(t *testing.T, through conformance.Through) conformance.Harness {
 		f := fake.New(t, settings, trouble.NewCert(t, trouble.Good))
 		o := optionsFor(t, f, settings)
-		o.Line.Server = through(f.Addr, f.Cert)
+		addr := through(f.Addr, f.Cert)
+		if settings.SOAP {
+			o.API.URL = strings.Replace(o.API.URL, f.Addr, addr, 1)
+		} else {
+			o.Line.Server = addr
+		}
 		o.Line.Timeout, o.Line.Retries, o.Line.BreakAfter, o.Line.BreakPause = 1500*time.Millisecond, 1, 100, time.Second
+		o.API.Timeout, o.API.Retries, o.API.BreakAfter, o.API.BreakPause = 1500*time.Millisecond, 1, 100, time.Second
 		o.Lag = 100 * time.Millisecond
 		return conformance.Harness{
 			Store: openStore(t, o),
@@ -97,5 +112,5 @@ func TestFaultRun(t *testing.T) {
 			Has:     func(a mailbox.Account, code pin.PIN) bool { return f.Has(a.ID, conformance.Digits(code)) },
 			Forgive: func(_ *testing.T, a mailbox.Account) { f.Forgive(a.ID) },
 		}
-	}, 97, conformance.Changes())
+	}
 }

@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/backend/conformance"
@@ -20,75 +17,16 @@ import (
 	"star97/internal/mailbox"
 )
 
-// document is the contract and its schemas.
-type document struct {
-	root map[string]any
-	all  *jsonschema.Compiler
-}
-
-func readContract(t testing.TB) document {
-	t.Helper()
-	text, err := yaml.YAMLToJSON([]byte(Contract()))
-	require.NoError(t, err)
-	root, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	require.NoError(t, err)
-	c := jsonschema.NewCompiler()
-	require.NoError(t, c.AddResource("contract.json", root))
-	return document{root.(map[string]any), c}
-}
-
-// at walks to a part of the document.
-func (d document) at(t testing.TB, path ...string) any {
-	t.Helper()
-	var node any = d.root
-	for _, p := range path {
-		inner, ok := node.(map[string]any)
-		require.True(t, ok && inner[p] != nil, "the contract has no %v", path)
-		node = inner[p]
-	}
-	return node
-}
-
-// schema compiles the schema that stands at a path.
-func (d document) schema(t testing.TB, path ...string) *jsonschema.Schema {
-	t.Helper()
-	d.at(t, path...)
-	pointer := "contract.json#"
-	for _, p := range path {
-		pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p)
-	}
-	s, err := d.all.Compile(pointer)
-	require.NoError(t, err)
-	return s
-}
-
-func decoded(t testing.TB, text []byte) any {
-	t.Helper()
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	require.NoError(t, err)
-	return v
-}
-
-var jsonBody = []string{"content", "application/json", "schema"}
-
-func (d document) request(t testing.TB, path string) *jsonschema.Schema {
-	return d.schema(t, append([]string{"paths", path, "post", "requestBody"}, jsonBody...)...)
-}
-
-func (d document) answer(t testing.TB, path string) *jsonschema.Schema {
-	return d.schema(t, append([]string{"paths", path, "post", "responses", "200"}, jsonBody...)...)
-}
-
 // What adapter and fake really say to each other is as the contract has it.
 func TestRealTrafficKeepsToTheContract(t *testing.T) {
 	t.Parallel()
-	d, f := readContract(t), fake.New(t)
+	d, f := fake.ReadContract(t, Contract()), fake.New(t)
 	var mu sync.Mutex
 	results := map[string]map[string]int{}
 	f.Seen = func(path string, request, answer []byte, status int) {
 		mu.Lock()
 		defer mu.Unlock()
-		require.NoError(t, d.request(t, path).Validate(decoded(t, request)), path)
+		d.Holds(t, path, request, answer, status)
 		if results[path] == nil {
 			results[path] = map[string]int{}
 		}
@@ -96,7 +34,6 @@ func TestRealTrafficKeepsToTheContract(t *testing.T) {
 			results[path][http.StatusText(status)]++
 			return
 		}
-		require.NoError(t, d.answer(t, path).Validate(decoded(t, answer)), "%s: %s", path, answer)
 		var said reply
 		require.NoError(t, json.Unmarshal(answer, &said))
 		results[path][said.Result]++
@@ -150,7 +87,7 @@ func talk(t *testing.T, s *Store, f *fake.Server) {
 // What the schemas are for is to refuse what is not of the contract.
 func TestTheContractRefusesOtherTraffic(t *testing.T) {
 	t.Parallel()
-	d := readContract(t)
+	d := fake.ReadContract(t, Contract())
 	const id = `"id":"00112233445566778899aabbccddeeff"`
 	for path, bodies := range map[string][]string{
 		"/find":   {`{}`, `{"operation":"find",` + id + `,"domain":"","number":"40a1"}`, `{"operation":"find","id":"1","domain":"","number":"1"}`},
@@ -160,19 +97,19 @@ func TestTheContractRefusesOtherTraffic(t *testing.T) {
 		"/policy": {`{"operation":"policy",` + id + `,"more":1}`},
 	} {
 		for _, body := range bodies {
-			require.Error(t, d.request(t, path).Validate(decoded(t, []byte(body))), "%s %s", path, body)
+			require.Error(t, d.Request(t, path).Validate(fake.Decoded(t, []byte(body))), "%s %s", path, body)
 		}
-		require.Error(t, d.answer(t, path).Validate(decoded(t, []byte(`{`+id+`,"result":"well"}`))))
-		require.Error(t, d.answer(t, path).Validate(decoded(t, []byte(`{"result":"ok"}`))))
+		require.Error(t, d.Answer(t, path).Validate(fake.Decoded(t, []byte(`{`+id+`,"result":"well"}`))))
+		require.Error(t, d.Answer(t, path).Validate(fake.Decoded(t, []byte(`{"result":"ok"}`))))
 	}
-	require.Error(t, d.answer(t, "/find").Validate(decoded(t, []byte(`{`+id+`,"result":"ok"}`))), "found what?")
-	require.NoError(t, d.answer(t, "/find").Validate(decoded(t, []byte(`{`+id+`,"result":"throttled","retry_after":3}`))))
+	require.Error(t, d.Answer(t, "/find").Validate(fake.Decoded(t, []byte(`{`+id+`,"result":"ok"}`))), "found what?")
+	require.NoError(t, d.Answer(t, "/find").Validate(fake.Decoded(t, []byte(`{`+id+`,"result":"throttled","retry_after":3}`))))
 }
 
 // The words of results and the paths are the adapter's own.
 func TestTheContractHasTheWordsOfTheProgram(t *testing.T) {
 	t.Parallel()
-	d := readContract(t)
+	d := fake.ReadContract(t, Contract())
 	words := func(codes []mailbox.Code, more ...mailbox.Code) (all []any) {
 		for _, c := range append(append([]mailbox.Code{mailbox.OK}, codes...), more...) {
 			all = append(all, c.String())
@@ -183,26 +120,26 @@ func TestTheContractHasTheWordsOfTheProgram(t *testing.T) {
 		"FindAnswer": words(lookupCodes), "PolicyAnswer": words(lookupCodes), "VerifyAnswer": words(verifyCodes),
 		"ChangeAnswer": words(changeCodes, mailbox.OutcomeUnknown),
 	} {
-		require.ElementsMatch(t, want, d.at(t, "components", "schemas", schema, "properties", "result", "enum"), schema)
+		require.ElementsMatch(t, want, d.At(t, "components", "schemas", schema, "properties", "result", "enum"), schema)
 	}
 	p := DefaultOptions().Paths
 	for _, path := range []string{p.Find, p.Verify, p.Set, p.Reset, "/policy"} {
-		d.request(t, path)
+		d.Request(t, path)
 	}
-	require.Len(t, d.at(t, "paths"), 5)
-	require.Equal(t, "3.1.0", d.at(t, "openapi"))
-	examples := d.at(t, "paths", "/find", "post").(map[string]any)
+	require.Len(t, d.At(t, "paths"), 5)
+	require.Equal(t, "3.1.0", d.At(t, "openapi"))
+	examples := d.At(t, "paths", "/find", "post").(map[string]any)
 	ask := examples["requestBody"].(map[string]any)["content"].(map[string]any)["application/json"].(map[string]any)["example"]
-	require.NoError(t, d.request(t, "/find").Validate(ask))
-	said := d.at(t, "paths", "/find", "post", "responses", "200", "content", "application/json", "example")
-	require.NoError(t, d.answer(t, "/find").Validate(said))
+	require.NoError(t, d.Request(t, "/find").Validate(ask))
+	said := d.At(t, "paths", "/find", "post", "responses", "200", "content", "application/json", "example")
+	require.NoError(t, d.Answer(t, "/find").Validate(said))
 }
 
 // The example of a signature in the contract is right, and of the form it describes.
 func TestTheContractsExampleOfASignature(t *testing.T) {
 	t.Parallel()
-	d := readContract(t)
-	text := d.at(t, "info", "description").(string)
+	d := fake.ReadContract(t, Contract())
+	text := d.At(t, "info", "description").(string)
 	part := regexp.MustCompile(`Star97-Time: (\d+)\n\s+Star97-Signature: (\S+)\n\s+(\{.*\})\n`).FindStringSubmatch(text)
 	require.Len(t, part, 4)
 	k := httpapi.Keys{{ID: fake.KeyID, Secret: keyFile(t, fake.Key)}}
@@ -216,7 +153,7 @@ func TestTheContractsExampleOfASignature(t *testing.T) {
 	require.Equal(t, []string{part[2]}, h[httpapi.SignatureHeader])
 	two := signed(append(k, httpapi.Key{ID: "k-2", Secret: keyFile(t, "another-key-of-16+")}), time.Now(), "")
 	for name, header := range map[string]string{"Time": httpapi.TimeHeader, "Signature": httpapi.SignatureHeader} {
-		s := d.schema(t, "components", "parameters", name, "schema")
+		s := d.Schema(t, "components", "parameters", name, "schema")
 		require.NoError(t, s.Validate(two.Get(header)))
 		require.Error(t, s.Validate("x"))
 	}

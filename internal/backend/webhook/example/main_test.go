@@ -12,6 +12,7 @@ import (
 
 	"star97/internal/backend/conformance"
 	"star97/internal/backend/webhook"
+	"star97/internal/backend/webhook/fake"
 	"star97/internal/mailbox"
 	"star97/internal/secret"
 )
@@ -21,7 +22,7 @@ const key = "harbor-signing-key-0123456789"
 // open makes the example and a backend that uses it.
 func open(t *testing.T, key string) (*service, string, mailbox.Backend) {
 	s := &service{key: []byte("harbor-signing-key-0123456789"), boxes: map[string]string{"4001": "482915"}, said: map[string]map[string]any{}}
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(fake.ReadContract(t, webhook.Contract()).Watch(t, s))
 	t.Cleanup(server.Close)
 	file := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(file, []byte(key), 0o600))
