@@ -227,7 +227,11 @@ func leakyCommands(t testing.TB, v *service, b *book) {
 	run(0, "", "list", "--json")
 	run(0, "", "show", "4001")
 	run(0, "", "show", "4005", "--json")
-
+	run(1, "", "set", "4005", "--mail", b.code(""))
+	run(0, "", "lock", "4030", "--reason", "stolen")
+	run(0, "", "unlock", "4030")
+	run(1, "", "reassign", "4030", "--name", "Bob Example", "--language", b.code(""))
+	run(0, "", "reassign", "4030", "--name", "Bob Example")
 }
 
 // leakyTelephone gives codes to star97 call, in their places and in wrong ones.

@@ -148,11 +148,15 @@ func hunt(t testing.TB, v *service, b *book) (found []find) {
 		_, body := v.get(page)
 		b.wrote(page, body)
 	}
-	for _, args := range [][]string{{"export"}, {"list", "--limit", "10000"}} {
-		out, errs, exit := star97(t, "", append([]string{"audit", "--config", v.Config, "--data", v.Data}, args...)...)
+	copied := filepath.Join(t.TempDir(), "star97.tar")
+	for _, args := range [][]string{{"audit", "export"}, {"audit", "list", "--limit", "10000"}, {"backup", copied}, {"pepper", "rotate"}, {"pepper", "status"}} {
+		out, errs, exit := star97(t, "", append(args, "--config", v.Config, "--data", v.Data)...)
 		require.Zero(t, exit, errs)
-		b.wrote("star97 audit "+args[0], out, errs)
+		b.wrote("star97 "+args[0]+" "+args[1], out, errs)
 	}
+	backup, err := os.ReadFile(copied)
+	require.NoError(t, err)
+	b.wrote("a backup", string(backup))
 	v.stop()
 	files(t, v.Data, "after the end: ", b)
 	rows(t, v.Data, b)
