@@ -58,17 +58,16 @@ func (m *machine) beforeHelp() uint8 {
 	return uint8(min(forgottenAfter, m.layout.limits.WrongCodes-1))
 }
 
-// mayUnlock tells whether an owner whom wrong codes have locked out is offered help now:
-// a one-time code opens the mailbox again. It counts as wrong codes enough for that.
-func (m *machine) mayUnlock() bool {
-	if m.at != Verifying || m.claim != mailbox.ByCode {
-		return false
+// lockedOut tells an owner that wrong codes have locked the mailbox, and where there is
+// help, of that: a one-time code opens it again. It counts as wrong codes enough for the
+// offer.
+func (m *machine) lockedOut(retry time.Duration) StateID {
+	if m.at == Verifying && m.claim == mailbox.ByCode {
+		m.wrong = max(m.wrong+1, m.beforeHelp())
 	}
-	m.wrong = max(m.wrong+1, m.beforeHelp())
-	return m.offersHelp() && int(m.wrong) < m.layout.limits.WrongCodes
-}
-
-func (m *machine) unlock(retry time.Duration) StateID {
+	if m.at != Verifying || m.claim != mailbox.ByCode || !m.offersHelp() || int(m.wrong) >= m.layout.limits.WrongCodes {
+		return m.leaveUntil(EndLocked, prompt.Locked, retry)
+	}
 	m.current.Wipe()
 	m.dropAhead()
 	if when := callAgain(retry); when != "" {

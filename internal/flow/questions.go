@@ -46,27 +46,24 @@ func (m *machine) put(at StateID, question prompt.ID, before ...prompt.ID) State
 	}
 	n += copy(parts[n:], before)
 	m.clearEntry()
-	m.pause = m.pace(m.layout.timers.FirstDigit)
+	pause := m.layout.timers.FirstDigit
 	switch at {
 	case FirstMenu, MainMenu:
 		menu := &m.layout.menus[m.menu]
 		n += copy(parts[n:], menu.says[:menu.parts])
-		m.pause = m.pace(m.layout.timers.Menu)
-	default:
-		parts[n] = question
-		n++
-	}
-	switch at {
+		pause = m.layout.timers.Menu
 	case OneTimeCode:
-		m.pause = m.pace(m.layout.timers.OneTime)
+		parts[n], n = question, n+1
+		pause = m.layout.timers.OneTime
 	case Offering:
-		parts[n] = prompt.OfferOwn
-		n++
-		m.pause = m.pace(m.layout.timers.Menu)
+		parts[n], parts[n+1], n = question, prompt.OfferOwn, n+2
+		pause = m.layout.timers.Menu
 	case TypeBack:
-		parts[n] = prompt.ChosenTypeBack
-		n++
+		parts[n], parts[n+1], n = question, prompt.ChosenTypeBack, n+2
+	default:
+		parts[n], n = question, n+1
 	}
+	m.pause = m.pace(pause)
 	m.say(parts[:n]...)
 	m.spelling = at == TypeBack
 	return at

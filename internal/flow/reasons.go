@@ -23,13 +23,10 @@ func (m *machine) closed(e *Event) StateID {
 	}
 	switch code {
 	case mailbox.Locked:
-		switch {
-		case flags.Locked:
+		if flags.Locked {
 			return m.leave(EndLocked, prompt.LockedByAdministrator, prompt.HelpDesk, prompt.Goodbye)
-		case m.mayUnlock():
-			return m.unlock(e.Retry)
 		}
-		return m.leaveUntil(EndLocked, prompt.Locked, e.Retry)
+		return m.lockedOut(e.Retry)
 	case mailbox.NoCode:
 		return m.leave(EndNoCode, prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye)
 	case mailbox.OtherChannel:
