@@ -74,6 +74,21 @@ func TestTheHardStopStopsClaimsToo(t *testing.T) {
 	require.Zero(t, h.sys.changed)
 }
 
+// A disabled mailbox is opened by nothing.
+func TestNothingStandsForTheCodeOfADisabledMailbox(t *testing.T) {
+	h := open(t)
+	disabled := anna
+	disabled.Flags.Disabled = true
+	for _, c := range []mailbox.Claim{mailbox.ByOneTime, mailbox.ByFirstUse} {
+		at := h.claim(mailbox.OwnDoor, c)
+		require.Equal(t, mailbox.Locked, h.verifyAs(at, disabled, rightCode))
+		r := h.Change(t.Context(), disabled, code(t, rightCode), code(t, "605172"), at)
+		require.Equal(t, mailbox.Locked, r.Reason)
+	}
+	require.Zero(t, h.sys.changed)
+	require.Equal(t, mailbox.OK, h.tryOnce(disabled, mailbox.OwnDoor, rightCode), "the store's to answer")
+}
+
 // The limits of the system behind are its own: a one-time code is not asked there.
 func TestAOneTimeCodeLeavesTheSystemsLimit(t *testing.T) {
 	h := openBefore(t, 3, time.Hour)

@@ -208,6 +208,9 @@ func (g *Guard) closedMailbox(a mailbox.Account, at mailbox.Attempt, box []Count
 	if a.Flags.Locked {
 		return &Closed{Why: "an administrator has locked the mailbox"}
 	}
+	if a.Flags.Disabled && at.Claim != mailbox.ByCode { // with codes the store knows what to do
+		return &Closed{Why: "the mailbox is disabled"}
+	}
 	if len(box) == 0 {
 		return nil
 	}
