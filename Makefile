@@ -61,6 +61,7 @@ sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from S
 
 long: ## what CI has no time for (about an hour): a thousand kills, longer calls, a minute of fuzzing a target
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestEverySequence' ./internal/flow
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'InBand|NoKey' ./internal/dtmf
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 4h -v -run 'FaultRun' ./internal/backend/...
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'NoVerdictIsWrong|AProbeIsNeverWrong' ./internal/probe ./internal/app
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger

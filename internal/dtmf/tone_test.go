@@ -197,6 +197,25 @@ func TestToneStatsTellWhy(t *testing.T) {
 	require.Zero(t, d.Stats().Keys)
 }
 
+func TestToneAllocatesNothing(t *testing.T) {
+	pcm := call("159D").PCM()
+	for _, rate := range []int{8000, 16000} {
+		var d ToneDetector
+		d.Set(rate)
+		out, told := make([]Report, 0, MaxReports), 0
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			for at := 0; at+160 <= len(pcm); at += 160 {
+				out = d.Decode(pcm[at:at+160], time.Duration(at), out[:0])
+				told += len(out)
+			}
+			out = d.Lose(160, 0, d.Expire(0, out[:0]))
+		}))
+		if rate == 8000 {
+			require.Equal(t, 21*8, told, "all of it was heard")
+		}
+	}
+}
+
 func TestToneDetectorShowsNoKey(t *testing.T) {
 	d := new(ToneDetector)
 	inFrames(d, call("9").PCM()[:1440], 160, 8000)
