@@ -200,6 +200,9 @@ func (m *mailboxes) setCode() *cobra.Command {
 				}
 				err = s.SetCode(cmd.Context(), a, code, mustChange, actor(), m.reason)
 				a.Flags.NoCode, a.Flags.MustChange = false, mustChange
+				if a.Flags.Locked {
+					fmt.Fprintf(cmd.ErrOrStderr(), "warning: mailbox %s stays locked; `star97 mailbox unlock` opens it.\n", a.Extension)
+				}
 				return m.coded(cmd.OutOrStdout(), from, a, code, err, "The code of mailbox %s is set.")
 			})
 		},

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"star97/internal/sqlkit"
 )
 
 // PepperSource says where the keys come from instead of a file, for a site that keeps
@@ -73,11 +75,11 @@ func output(cmd *exec.Cmd, stop func()) ([]byte, error) {
 	return text, errors.Join(err, cmd.Wait())
 }
 
-// keyring is the pepper of a running Store. A file that was replaced by one with more
-// keys is taken over at the next use, so that a rotation needs no restart.
+// keyring is the pepper of a running Store. A file that was replaced by one that fits the
+// stored codes too is taken over at the next use, so that a rotation needs no restart.
 type keyring struct {
 	path  string // of the file; empty: it comes from elsewhere
-	agree func(context.Context, *pepper) error
+	fits  func(context.Context, *pepper) error
 	now   atomic.Pointer[pepper]
 	mu    sync.Mutex  // one reads the file at a time
 	tried os.FileInfo // a new file that cannot be used
@@ -101,15 +103,18 @@ func (k *keyring) current(ctx context.Context) *pepper {
 		return p
 	}
 	next, err := readPepper(k.path)
-	if err != nil || !next.holds(p) {
+	if err == nil {
+		err = errors.Join(next.alters(p), k.fits(ctx, next))
+	}
+	var database *sqlkit.Error
+	switch {
+	case err == nil:
+		k.now.Store(next)
+		return next
+	case !errors.As(err, &database) && ctx.Err() == nil:
 		k.tried = info
-		return p
 	}
-	if k.agree(ctx, next) != nil {
-		return p
-	}
-	k.now.Store(next)
-	return next
+	return p
 }
 
 // same tells whether two looks at a file met the same content. It is replaced, never
@@ -133,20 +138,29 @@ func (s *Store) openPepper(ctx context.Context, file string, from PepperSource) 
 	if err != nil {
 		return err
 	}
-	for _, kid := range kids {
-		if p.keys[kid] == nil {
-			return s.lacks(p, kid)
-		}
-	}
-	if err := s.agree(ctx, p); err != nil {
+	if err := s.fits(ctx, p); err != nil {
 		return err
 	}
-	s.ring.agree = s.agree
+	s.ring.fits = s.fits
 	if !from.elsewhere() {
 		s.ring.path = file
 	}
 	s.ring.now.Store(p)
 	return nil
+}
+
+// fits makes sure that p has the key of every stored code, and is the other nodes' too.
+func (s *Store) fits(ctx context.Context, p *pepper) error {
+	kids, err := s.kids(ctx)
+	if err != nil {
+		return err
+	}
+	for _, kid := range kids {
+		if p.keys[kid] == nil {
+			return s.lacks(p, kid)
+		}
+	}
+	return s.agree(ctx, p)
 }
 
 func (s *Store) readKeys(ctx context.Context, file string, from PepperSource, first bool) (*pepper, error) {

@@ -108,9 +108,14 @@ func (p *pepper) text() []byte {
 	return b
 }
 
-// holds tells whether every key of q is one of p, too.
-func (p *pepper) holds(q *pepper) bool {
-	return !slices.ContainsFunc(q.ids, func(kid string) bool { return !bytes.Equal(p.keys[kid], q.keys[kid]) })
+// alters says which key, if any, p and q have under one id and is not the same.
+func (p *pepper) alters(q *pepper) error {
+	for kid, key := range p.keys {
+		if was := q.keys[kid]; was != nil && !bytes.Equal(was, key) {
+			return fmt.Errorf("%s has another key %s than before", p.title, kid)
+		}
+	}
+	return nil
 }
 
 // with is p and one more new key; current says that new codes use it from then on.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,26 @@ func TestAnInterruptedRotationLeavesTheOldKeys(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(o.pepperFile()), ".pepper*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// A key that no code needs may be removed by hand, and the next rotation reaches a service
+// that runs all the same.
+func TestAKeyThatNobodyNeedsIsRemoved(t *testing.T) {
+	o := cheapOptions(t.TempDir())
+	service, command := openStore(t, o), openStore(t, o)
+	old := service.ring.now.Load().last
+	_, err := command.RotatePepper(t.Context())
+	require.NoError(t, err)
+	a := add(t, service, mailbox.Account{Extension: "4001"}, codeOf(t, "482915"))
+	text, err := os.ReadFile(o.pepperFile())
+	require.NoError(t, err)
+	lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(l string) bool { return strings.HasPrefix(l, old) })
+	require.NoError(t, os.WriteFile(o.pepperFile(), []byte(strings.Join(lines, "")), 0o600))
+	_, err = openStore(t, o).RotatePepper(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, mailbox.Proved(), openStore(t, o).Reset(t.Context(), a, codeOf(t, "739164"), false, "test", ""))
+	require.NoError(t, service.Verify(t.Context(), a, codeOf(t, "739164"), at))
+	require.ErrorIs(t, service.Verify(t.Context(), mailbox.Account{}, codeOf(t, "739164"), at), mailbox.WrongPIN)
 }
 
 // What is put in the place of the pepper file while the service runs, and is of no use,
