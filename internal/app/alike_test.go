@@ -263,6 +263,7 @@ func stranger(ctx context.Context, o caller.Options, extension string, tap *tap)
 		return nil, err
 	}
 	defer c.Close()
+	defer func() { _ = c.Hangup(context.WithoutCancel(ctx)) }() // of a call that failed
 	var answers []answer
 	for i, keys := range [1 + triesOfACall]string{extension, wrongCode, wrongCode, wrongCode} {
 		if i == 0 {
@@ -281,14 +282,32 @@ func stranger(ctx context.Context, o caller.Options, extension string, tap *tap)
 		}
 		answers = append(answers, a)
 	}
-	select {
-	case <-c.Done():
-	case <-time.After(patience):
-		return nil, errors.New("the call did not end")
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := outlast(ctx, c); err != nil {
+		return nil, err
 	}
 	return featuresOf(c, answers[1:], tap.of(c.CallID()))
+}
+
+// outlast waits until the far end hangs up. On a machine so busy that the service had to
+// say "one moment", what was typed then was no try, and is typed again.
+func outlast(ctx context.Context, c *caller.Call) error {
+	const farewell = 15 * time.Second
+	for range triesOfACall {
+		select {
+		case <-c.Done():
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(farewell):
+		}
+		if err := c.Press(ctx, wrongCode+"#"); err != nil && c.End() == caller.NotEnded {
+			return err
+		}
+	}
+	if c.End() == caller.NotEnded {
+		return errors.New("the call did not end")
+	}
+	return nil
 }
 
 const triesOfACall = 3

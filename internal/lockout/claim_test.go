@@ -62,8 +62,10 @@ func TestWrongOneTimeCodesCountAtTheirSourceAlone(t *testing.T) {
 }
 
 func TestTheHardStopStopsClaimsToo(t *testing.T) {
-	h := open(t)
-	h.wrongTimes(100, anna, mailbox.AnyDoor)
+	opts := lockout.DefaultOptions()
+	opts.HardStop = opts.CloseFrom
+	h := openWith(t, opts)
+	h.wrongTimes(opts.HardStop, anna, mailbox.AnyDoor)
 	for _, c := range []mailbox.Claim{mailbox.ByOneTime, mailbox.ByFirstUse} {
 		at := h.claim(mailbox.OwnDoor, c)
 		require.Equal(t, mailbox.Locked, h.verifyAs(at, anna, rightCode))
