@@ -209,7 +209,8 @@ func TestATenantWhoseStoreIsGone(t *testing.T) {
 			listed = append(listed, a)
 			return nil
 		})
-		require.Equal(t, []mailbox.Account{s}, listed, "an administrator sees the others")
+		require.Len(t, listed, 1, "an administrator sees the others")
+		require.Equal(t, s.ID, listed[0].ID)
 		require.ErrorContains(t, err, "store north: ")
 	})
 }
