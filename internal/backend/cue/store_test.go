@@ -179,7 +179,7 @@ func TestAChangeAsksWhoseExtensionItIs(t *testing.T) {
 func TestRefusedCodes(t *testing.T) {
 	t.Parallel()
 	f := fake.New(t, fake.Settings{MinLength: 5, Trivial: true})
-	a := put(f, mailbox.Account{Extension: "4001"}, first)
+	a := put(f, mailbox.Account{Extension: "4001", Name: "Ada Example"}, first)
 	knows, trusts := settings(t, f), settings(t, f)
 	knows.Rules = Rules{MinLength: 5, Trivial: true, History: true}
 	trusts.Rules = Rules{MinLength: 1}
@@ -192,6 +192,8 @@ func TestRefusedCodes(t *testing.T) {
 		"48291537064829153": {mailbox.TooLong, false},
 		"482220":            {mailbox.Trivial, true},
 		"740012":            {mailbox.Trivial, false},
+		"3926753":           {mailbox.Trivial, false}, // the name on the keys
+		"147258":            {mailbox.Trivial, false}, // lines of keys
 		first:               {mailbox.InHistory, true},
 		"":                  {mailbox.TooShort, false},
 	} {
