@@ -3,8 +3,8 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 FUZZTIME ?= 30s
 
-# What the tests drive: real telephones, a proxy in front of star97, a database server, an SSH server.
-TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql openssh-server
+# What the tests drive: real telephones, a proxy in front of star97, a database server, an SSH server, a tracer of writes.
+TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql openssh-server strace
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check deps rounds calls race bench fuzz sim long docs prompts clean
@@ -59,11 +59,12 @@ sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from S
 	STAR97_SIM_SEED=$(or $(SEED),$(shell date +%s)) STAR97_SIM_ROUNDS=$(or $(ROUNDS),10000) \
 		$(GO) test -count=1 -timeout 48h -v -run '^TestSimulation$$' ./internal/sim
 
-long: ## what CI has no time for (about an hour): a thousand kills, longer calls, a minute of fuzzing a target
+long: ## what CI has no time for (some hours): a thousand kills, long tables, thousands of calls, a minute of fuzzing a target
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestEverySequence' ./internal/flow
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'InBand|NoKey' ./internal/dtmf
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 4h -v -run 'FaultRun' ./internal/backend/...
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'NoVerdictIsWrong|AProbeIsNeverWrong' ./internal/probe ./internal/app
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 3h -v -run 'StatesOfAMailboxApart|AFlood|WithThePower' ./internal/app
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
 	$(MAKE) fuzz FUZZTIME=1m
 

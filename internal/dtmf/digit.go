@@ -1,5 +1,5 @@
 // Package dtmf turns what a telephone sends for a key into key presses: RFC 4733
-// telephone events, SIP INFO bodies, and the merging of several sources so that
+// telephone events, in-band tones, SIP INFO bodies, and the merging of several sources so that
 // one press counts once. Bytes and times go in, reports come out; the package
 // opens no socket, starts no goroutine and reads no clock.
 package dtmf
