@@ -17,19 +17,22 @@ const (
 // What a press needs over all of its measurements. Q.24: within 1.5 % is in tune, 3.5 %
 // off is not; the high tone up to 4 dB over the low one, or 8 dB under it.
 const (
-	tune       = 0.020 // most that a tone is off
-	tuneBoth   = 0.027 // of both tones together, as the sides of a right angle
-	astray     = 0.022 // a clear tone that is further off makes the run none for good
-	clean      = 0.995 // coherence of a clear tone
-	steady     = 0.95  // least coherence: how well the phase keeps its pace
-	purity     = 0.87  // least share of both tones in everything
-	besideDial = 0.92  // the same beside a dial tone
-	calm       = 0.10  // most variance of both powers, in squares of their means
-	still      = 0.4   // least power of the last 4 ms, in that of before
+	tune     = 0.020 // most that a tone is off
+	tuneBoth = 0.027 // of both tones together, as the sides of a right angle
+	astray   = 0.022 // a clear tone that is further off makes the run none for good
+	clean    = 0.995 // coherence of a clear tone
+	steady   = 0.95  // least coherence: how well the phase keeps its pace
+	purity   = 0.87  // least share of both tones in everything
+	calm     = 0.10  // most variance of both powers, in squares of their means
+	still    = 0.4   // least power of the last 4 ms, in that of before
 
 	// Of tones that are cut off on the way less can be asked.
 	clippedPurity = 0.75
 	clippedCalm   = 0.25
+
+	// Beside a dial tone more can be.
+	dialPurity = 0.92
+	dialCalm   = 0.05
 )
 
 var (
@@ -158,14 +161,14 @@ func (r *toneRun) judge(e *ear) bool {
 
 // pure says whether the tones are at least a share of what there is, behind the notches
 // and before them, and whether their powers vary no more than a limit. Beside a dial tone
-// they have to be purer behind the notches: a voice can have its fundamental there.
+// more is asked behind the notches: a voice can have its fundamental there.
 func (r *toneRun) pure(s *toneSum, e *ear, share, limit float32) bool {
 	noise, dial := e.background(s.total / toneCount)
 	if front := s.front[0] + s.front[1]; front < share*s.raw {
 		if front < share*(s.raw-2.5*dial*toneCount) {
 			return false
 		}
-		share = max(share, besideDial)
+		share, limit, noise = max(share, dialPurity), dialCalm, 0
 	}
 	return s.power[0]+s.power[1] >= share*(s.total-noise*toneCount) && r.unrest() <= limit+0.8*noise*toneCount/s.total
 }

@@ -103,7 +103,7 @@ func TestPromptsAreNoKeys(t *testing.T) {
 	speeds, languages := []float64{1}, []string{"en-US"}
 	if long() {
 		speeds, languages = nil, []string{"de-DE", "en-GB", "en-US", "es-ES", "fr-FR", "it-IT"}
-		for s := 0.615; s < 1.9; s *= 1.037 {
+		for s := 0.625; s < 1.9; s *= 1.033 {
 			speeds = append(speeds, s)
 		}
 	}
