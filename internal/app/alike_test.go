@@ -18,7 +18,6 @@ import (
 	"star97/internal/caller/callertest"
 	"star97/internal/config"
 	"star97/internal/mailbox"
-	"star97/internal/pin"
 )
 
 // The states of a mailbox that a stranger with a wrong code must not tell apart.
@@ -100,55 +99,6 @@ func putEmbedded(h *house, extension string, state int, older sqldb.Cost) {
 	a, err := h.stores.Edit(ctx, a, edit, "test", "")
 	require.NoError(h.t, err)
 	require.True(h.t, a.Flags.Disabled || a.Flags.Locked)
-}
-
-// slowSystem looks up in 5 ms and verifies in 300 ms.
-type slowSystem struct {
-	mu    sync.Mutex
-	boxes map[string]mailbox.Account
-}
-
-func (s *slowSystem) put(_ *house, extension string, state int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state == isUnknown {
-		return
-	}
-	a := mailbox.Account{ID: extension, Backend: "slow", Extension: extension, Set: time.Now()}
-	a.Flags = mailbox.Flags{Disabled: state == isDisabled, NoCode: state == isCodeless, Locked: state == isLockedByAdministrator}
-	if state == isOlder {
-		a.User = "older"
-	}
-	s.boxes[extension] = a
-}
-
-func (s *slowSystem) Lookup(_ context.Context, q mailbox.Query) ([]mailbox.Account, error) {
-	s.mu.Lock()
-	a, found := s.boxes[q.Number]
-	s.mu.Unlock()
-	time.Sleep(5 * time.Millisecond)
-	if !found {
-		return nil, nil
-	}
-	return []mailbox.Account{a}, nil
-}
-
-func (s *slowSystem) Verify(_ context.Context, a mailbox.Account, _ pin.PIN, _ mailbox.Attempt) error {
-	switch {
-	case a.Flags.Disabled:
-		return mailbox.Disabled
-	case a.Flags.NoCode:
-		return mailbox.NoCode
-	case a.User == "older":
-		time.Sleep(100 * time.Millisecond)
-	default:
-		time.Sleep(300 * time.Millisecond)
-	}
-	return mailbox.WrongPIN
-}
-
-func (s *slowSystem) Change(context.Context, mailbox.Account, pin.PIN, pin.PIN, mailbox.Attempt) mailbox.Result {
-	return mailbox.Refuse(mailbox.WrongPIN)
 }
 
 // callsAState is how many calls find a mailbox in one state: 500 in the long run, here so
