@@ -112,16 +112,7 @@ func (n *Notifier) advance(ctx context.Context, tx *sql.Tx, after, last uint64, 
 		return errors.Join(err, errMoved)
 	}
 	for i := range due {
-		if due[i].kind == Locked {
-			told, err := n.toldLately(ctx, tx, &due[i])
-			if err != nil {
-				return err
-			}
-			if told {
-				continue
-			}
-		}
-		if err := n.put(ctx, tx, &due[i]); err != nil {
+		if err := n.take(ctx, tx, &due[i]); err != nil {
 			return err
 		}
 	}
@@ -131,19 +122,48 @@ func (n *Notifier) advance(ctx context.Context, tx *sql.Tx, after, last uint64, 
 	return n.bound(ctx, tx)
 }
 
+// take keeps a notice, unless the owner heard the like a short while ago.
+func (n *Notifier) take(ctx context.Context, tx *sql.Tx, one *notice) error {
+	switch one.kind {
+	case passedOn:
+		return n.drop(ctx, tx, one)
+	case Locked:
+		if told, err := n.toldLately(ctx, tx, one); err != nil || told {
+			return err
+		}
+	}
+	return n.put(ctx, tx, one)
+}
+
+// drop forgets what waits for the owner of a mailbox, and when that one was last told of
+// a lock. The administrator's list stays.
+func (n *Notifier) drop(ctx context.Context, tx *sql.Tx, one *notice) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM notice WHERE backend = $1 AND mailbox = $2 AND channel <> $3", one.backend, one.mailbox, byDigest)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE owner = $1", one.owner())
+	return err
+}
+
 // toldLately tells whether the owner heard of a lock a short while ago, and if not,
 // notes that he does now.
 func (n *Notifier) toldLately(ctx context.Context, tx *sql.Tx, one *notice) (bool, error) {
 	before := one.at.Add(-n.opts.LockEvery)
-	owner := sha256.Sum256([]byte(one.backend + "\n" + one.mailbox))
 	noted, err := tx.ExecContext(ctx, `INSERT INTO notice_lock (owner, told) VALUES ($1, $2)
 		ON CONFLICT (owner) DO UPDATE SET told = excluded.told WHERE notice_lock.told <= $3`,
-		owner[:], one.at.UnixMicro(), before.UnixMicro())
+		one.owner(), one.at.UnixMicro(), before.UnixMicro())
 	if err != nil {
 		return false, err
 	}
 	rows, err := noted.RowsAffected()
 	return rows == 0, err
+}
+
+// owner names the mailbox of n in notice_lock.
+func (n *notice) owner() []byte {
+	sum := sha256.Sum256([]byte(n.backend + "\n" + n.mailbox))
+	return sum[:]
 }
 
 // bound forgets what is of no use any more, and of what waits in a channel the oldest

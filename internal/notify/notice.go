@@ -21,6 +21,10 @@ const (
 	Shut    Kind = "locked-by-administrator" // an administrator locked the mailbox
 )
 
+// passedOn is told to nobody: the mailbox was given to another person, and what waits for
+// the one before is not theirs to read.
+const passedOn Kind = "passed-on"
+
 // Mails that are no notices.
 const (
 	oneTime Kind = "one-time"
@@ -60,6 +64,8 @@ func kindOf(r *audit.Record) Kind {
 		return Reset
 	case r.Action == audit.Lock:
 		return Shut
+	case r.Action == audit.Reassign:
+		return passedOn
 	}
 	return ""
 }

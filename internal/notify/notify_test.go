@@ -78,7 +78,8 @@ func TestWhichRecordsAreTold(t *testing.T) {
 		"an unlock":                             {with(func(r *audit.Record) { r.Action = audit.Unlock }), ""},
 		"a login":                               {with(func(r *audit.Record) { r.Action, r.Stage = audit.Login, audit.Whole }), ""},
 		"an edit left unknown":                  {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Edit, mailbox.Unknown }), ""},
-		"a new owner":                           {with(func(r *audit.Record) { r.Action = audit.Reassign }), ""},
+		"a new owner":                           {with(func(r *audit.Record) { r.Action = audit.Reassign }), passedOn},
+		"a new owner who was refused":           {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Reassign, mailbox.Refused }), ""},
 		"a change of nobody that is known":      {with(func(r *audit.Record) { r.Mailbox, r.Extension = "", "" }), ""},
 		"a change of a mailbox without number":  {with(func(r *audit.Record) { r.Extension = "" }), ""},
 		"an action that is not known here":      {with(func(r *audit.Record) { r.Action = 200 }), ""},
@@ -291,6 +292,38 @@ func TestADirectoryThatIsAwayIsAskedAgain(t *testing.T) {
 	r.people.set(nil, ada)
 	o.mail(1)
 	r.idle()
+}
+
+// A new person in a mailbox is not told what befell the one before, nor kept from hearing
+// of a lock of their own. The administrator's list stays.
+func TestWhatWaitsForAFormerOwnerIsForgotten(t *testing.T) {
+	onEach(t, func(t *testing.T, again func() *sqlkit.DB) {
+		options := hookOnly(receiverOn(t))
+		options.Mail, options.Digest = officeOn(t, kindOfOffice{}).options(), "eve@example.test"
+		r := rigOn(t, again(), options)
+		waits := func() (all []string) {
+			require.NoError(t, r.catchUp(t.Context()))
+			require.NoError(t, r.db.Read(t.Context(), func(db *sql.DB) error {
+				rows, err := db.Query("SELECT channel || ' ' || kind || ' ' || extension FROM notice")
+				require.NoError(t, err)
+				defer rows.Close()
+				for rows.Next() {
+					var one string
+					require.NoError(t, rows.Scan(&one))
+					all = append(all, one)
+				}
+				return rows.Err()
+			}))
+			return all
+		}
+		unsure, lock, given := changeOf(ada), changeOf(ada), changeOf(ada)
+		unsure.Outcome, given.Action = mailbox.Unknown, audit.Reassign
+		lock.Action, lock.Stage, lock.Outcome = audit.Lock, audit.Whole, mailbox.Unknown
+		r.happened(changeOf(ada), unsure, lock, changeOf(bob))
+		require.Len(t, waits(), 9)
+		r.happened(given, lock)
+		require.ElementsMatch(t, []string{"digest unsure 4001", "mail changed 4002", "webhook changed 4002", "mail locked 4001", "webhook locked 4001"}, waits())
+	})
 }
 
 func TestAtMostOneLockIsToldInAnHour(t *testing.T) {
