@@ -12,7 +12,8 @@
 // that share a database.
 //
 // Whether a mailbox exists, has an address, or has used up its codes can be told neither
-// by the answers to Verify nor by the work that Send and Verify do.
+// by the answers to Verify nor by the hashes that Send and Verify compute. The answers to
+// Send tell, and so may its time: no caller may wait for it.
 package onetime
 
 import (
@@ -117,7 +118,7 @@ func (d *Desk) Traits(a mailbox.Account) mailbox.Traits {
 
 // Send makes a one-time code, which takes the place of the one before, and gives it to
 // the Carrier. One that the Carrier does not take is withdrawn and was none of the day's.
-func (d *Desk) Send(ctx context.Context, a mailbox.Account, _ mailbox.Attempt) error {
+func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	const op = "send"
 	code, err := pin.Generate(pin.Policy{MinLen: d.opts.Digits, MaxLen: d.opts.Digits}, pin.Context{}, rand.Reader)
 	if err != nil {
@@ -125,7 +126,7 @@ func (d *Desk) Send(ctx context.Context, a mailbox.Account, _ mailbox.Attempt) e
 	}
 	defer code.Wipe()
 	fresh := d.decoy
-	if err := d.pool.Do(ctx, op, func() { fresh = seal(&code, d.cost) }); err != nil {
+	if err := d.pool.Do(hashpool.For(ctx, at), op, func() { fresh = seal(&code, d.cost) }); err != nil {
 		return err
 	}
 	until := d.now().Add(d.opts.Life)

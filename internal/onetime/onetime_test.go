@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"star97/internal/hashpool"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 	"star97/internal/sqlkit"
@@ -335,6 +336,37 @@ func TestABusyPoolCostsNoTry(t *testing.T) {
 		full.Wait()
 		require.Equal(t, mailbox.OK, d.verify(ada, code, oneTime))
 	})
+}
+
+// Strangers who have codes sent without end hold up no owner who needs one.
+func TestAFloodOfSendsLeavesTheOwnersATurn(t *testing.T) {
+	d := deskOn(t, opened(t)(sqlkit.Open(t.Context(), sqlkit.Options{Path: t.TempDir() + "/x.db"})))
+	const places = 4
+	d.pool = hashpool.New(1, places, time.Minute)
+	busy, release, all := make(chan struct{}), make(chan struct{}), sync.WaitGroup{}
+	all.Go(func() { _ = d.pool.Do(context.Background(), "test", func() { close(busy); <-release }) })
+	<-busy
+	flood := make(chan error, places+1)
+	for n := range places {
+		all.Go(func() {
+			flood <- d.Send(context.Background(), bob, mailbox.Attempt{Door: mailbox.AnyDoor, Peer: "pbx", Caller: "12015550143"})
+		})
+		require.Eventually(t, func() bool { return d.pool.Waiting() > n }, 30*time.Second, time.Millisecond)
+	}
+	sent := make(chan error, 1)
+	all.Go(func() {
+		sent <- d.Send(context.Background(), ada, mailbox.Attempt{Door: mailbox.OwnDoor, Peer: "pbx", Caller: "4001"})
+	})
+	var turnedAway error
+	select {
+	case turnedAway = <-flood:
+	case err := <-sent:
+		sent <- err
+	}
+	close(release)
+	all.Wait()
+	require.NoError(t, <-sent)
+	require.Equal(t, mailbox.Busy, mailbox.CodeOf(turnedAway), "it makes room")
 }
 
 func TestADatabaseThatIsGoneIsUnavailable(t *testing.T) {
