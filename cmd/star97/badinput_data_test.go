@@ -73,7 +73,7 @@ func badData() []bad {
 			return func() { require.NoError(t, os.Rename(f.data("saved"), f.data("pepper"))) }
 		}), 1, []string{"the database data/star97.db holds codes, but their pepper file data/pepper is missing", "restore it"}},
 		{"a pepper cut short", spoiled(replaced("pepper", func(b []byte) []byte { return b[:len(b)-9] })), 1,
-			[]string{"data/pepper:4: this is no pepper key", "restore the pepper file"}},
+			[]string{"data/pepper:4: this is no pepper key", "restore it from a backup"}},
 		{"another pepper", spoiled(replaced("pepper", func([]byte) []byte {
 			return []byte("AAAAAAAA " + strings.Repeat("0f", 32) + "\n")
 		})), 1, []string{"which the pepper file data/pepper lacks", "restore it"}},

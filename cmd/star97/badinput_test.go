@@ -132,7 +132,7 @@ func badConfigurations() []bad {
 	}
 	return []bad{
 		row("a tab in the configuration", "sip:\n\tdscp: 3\n", "star97.yaml:2: A tab", "Indent with spaces"),
-		row("an unknown key", "sip:\n  dcsp: 3\n", `star97.yaml:2: The key "dcsp" is not known`, "Known keys here are: dscp,"),
+		row("an unknown key", "sip:\n  dcsp: 3\n", `star97.yaml:2: The key "dcsp" is not known`, "Known keys here are:", "dscp"),
 		row("an unknown section", "drain: 1s\nspi: {}\n", `star97.yaml:2: The key "spi"`, "sip, store"),
 		row("a key twice", "drain: 1s\ndrain: 2s\n", "star97.yaml:2:", "first is in line 1", "Remove one"),
 		row("a word for a number", "sip:\n  dscp: many\n", "star97.yaml:2: This must be a whole number."),

@@ -246,6 +246,19 @@ func (r *Router) Lag(a mailbox.Account) (lag time.Duration) {
 	return lag
 }
 
+// Takes is how long whoever checks the account's code may take for it; 0 where nothing
+// says that it is long.
+func (r *Router) Takes(a mailbox.Account) time.Duration {
+	s, own := r.keeping(a)
+	if s.delegate == nil {
+		return 0
+	}
+	if slow, ok := s.delegate.by.(mailbox.Slow); ok {
+		return slow.Takes(own)
+	}
+	return 0
+}
+
 // front is what calls ask.
 func (s *store) front() mailbox.Store {
 	if s.calls != nil {

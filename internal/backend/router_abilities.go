@@ -21,6 +21,7 @@ var (
 	_ mailbox.Admin      = (*Router)(nil)
 	_ mailbox.Editor     = (*Router)(nil)
 	_ mailbox.Lagging    = (*Router)(nil)
+	_ mailbox.Slow       = (*Router)(nil)
 	_ mailbox.Flagger    = (*Router)(nil)
 	_ mailbox.Renumberer = (*Router)(nil)
 	_ mailbox.Declarer   = (*Router)(nil)

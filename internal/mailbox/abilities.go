@@ -97,3 +97,10 @@ type Lagging interface {
 	// requests that are in flight then included.
 	Lag(a Account) time.Duration
 }
+
+// Slow is a Store or a Verifier whose Verify takes longer than the answer of an
+// interface: it calls a voicemail pilot.
+type Slow interface {
+	// Takes is the longest that one Verify of a may take.
+	Takes(a Account) time.Duration
+}

@@ -106,8 +106,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Settled is s with every Change settled before it is answered. reserve is held
-// back from the change's deadline for the questions of Settle; a context without
-// deadline gives the change all the time it wants and Settle reserve.
+// back from the change's deadline for the questions of Settle, and longer where s is
+// Slow, but three quarters of the time at most; a context without deadline gives the
+// change all the time it wants and Settle reserve.
 func Settled(s Store, reserve time.Duration) Store {
 	return settled{Store: s, reserve: reserve}
 }
@@ -118,14 +119,18 @@ type settled struct {
 }
 
 func (s settled) Change(ctx context.Context, a Account, current, next pin.PIN, at Attempt) Result {
-	write := ctx
+	write, reserve := ctx, s.reserve
+	if slow, ok := s.Store.(Slow); ok {
+		reserve = max(reserve, slow.Takes(a))
+	}
 	if end, ok := ctx.Deadline(); ok {
-		early, cancel := context.WithDeadline(ctx, end.Add(-s.reserve))
+		reserve = min(reserve, time.Until(end)*3/4)
+		early, cancel := context.WithDeadline(ctx, end.Add(-reserve))
 		defer cancel()
 		write = early
 	}
 	r := s.Store.Change(write, a, current, next, at)
-	ask, cancel := context.WithTimeout(ctx, s.reserve)
+	ask, cancel := context.WithTimeout(ctx, reserve)
 	defer cancel()
 	return Settle(ask, s.Store, a, current, next, at, r)
 }

@@ -186,6 +186,31 @@ func TestSettledHoldsTimeBackForItsQuestions(t *testing.T) {
 	})
 }
 
+// sluggish is a slate that takes its time to verify.
+type sluggish struct {
+	*slate
+	takes time.Duration
+}
+
+func (s sluggish) Takes(Account) time.Duration { return s.takes }
+
+func TestSettledHoldsBackWhatASlowStoreNeeds(t *testing.T) {
+	for takes, written := range map[time.Duration]time.Duration{time.Second: 6 * time.Second, 5 * time.Second: 3 * time.Second, time.Minute: 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := sluggish{&slate{code: code(t, "739164")}, takes}
+			s.change = func(ctx context.Context) Result {
+				<-ctx.Done()
+				return Doubt(ctx.Err())
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			start := time.Now()
+			require.Equal(t, Proved(), Settled(s, 2*time.Second).Change(ctx, Account{}, code(t, "482915"), code(t, "739164"), Attempt{}))
+			require.Equal(t, written, time.Since(start), "a quarter is left for the change")
+		})
+	}
+}
+
 // target is what errors.Is must find of err.
 func target(err error) error {
 	var e *Error

@@ -65,6 +65,7 @@ type Desk struct {
 var (
 	_ mailbox.Store    = (*Desk)(nil)
 	_ mailbox.Sender   = (*Desk)(nil)
+	_ mailbox.Slow     = (*Desk)(nil)
 	_ mailbox.Lagging  = (*Desk)(nil)
 	_ mailbox.Declarer = (*Desk)(nil)
 )
@@ -98,6 +99,14 @@ func New(ctx context.Context, db *sqlkit.DB, store Store, carrier Carrier, opts 
 // Lookup passes through.
 func (d *Desk) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	return d.store.Lookup(ctx, q)
+}
+
+// Takes is the wrapped store's.
+func (d *Desk) Takes(a mailbox.Account) time.Duration {
+	if s, ok := d.store.(mailbox.Slow); ok {
+		return s.Takes(a)
+	}
+	return 0
 }
 
 // Lag is the wrapped store's.

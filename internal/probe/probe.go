@@ -83,6 +83,9 @@ func (p *Probe) Traits(mailbox.Account) mailbox.Traits {
 	return mailbox.Traits{Check: mailbox.Delegated, Limit: p.o.LocksAfter, Window: p.o.Remembers}
 }
 
+// Takes is how long a call to the pilot may last.
+func (p *Probe) Takes(mailbox.Account) time.Duration { return p.o.Within }
+
 // Lag is 0: whoever signs in meets the code in force.
 func (p *Probe) Lag(mailbox.Account) time.Duration { return 0 }
 

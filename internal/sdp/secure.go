@@ -51,11 +51,11 @@ func (m *Media) protection(s Security) (cryptoLine, error) {
 	case s != Plain && len(m.keys) > 0:
 		return m.keys[0], nil
 	case m.secure() && s == Plain:
-		return cryptoLine{}, fmt.Errorf("%w: it is offered over %s, and SRTP is off for this peer", ErrSecurity, m.Proto)
+		return cryptoLine{}, fmt.Errorf("%w: it is offered over %s, and SRTP is off for this call", ErrSecurity, m.Proto)
 	case m.secure():
 		return cryptoLine{}, fmt.Errorf("%w: it has no a=crypto line that we can use", ErrSecurity)
 	case s == Required:
-		return cryptoLine{}, fmt.Errorf("%w: it is plain RTP, and SRTP is required of this peer", ErrSecurity)
+		return cryptoLine{}, fmt.Errorf("%w: it is plain RTP, and SRTP is required for this call", ErrSecurity)
 	}
 	return cryptoLine{}, nil
 }
