@@ -59,7 +59,7 @@ func TestCallThatCannotBegin(t *testing.T) {
 		"no script":            {"", []string{nobody}, 2, `"script" not set`},
 		"no URI":               {"", []string{"--script", good}, 2, "accepts 1 arg"},
 		"URI of another kind":  {"", []string{"http://example.org", "--script", good}, 2, "is no SIP URI"},
-		"unknown transport":    {"", []string{nobody, "--script", good, "--transport", "smoke"}, 2, "use udp or tcp"},
+		"unknown transport":    {"", []string{nobody, "--script", good, "--transport", "smoke"}, 2, "use udp, tcp or tls"},
 		"script is missing":    {"", []string{nobody, "--script", filepath.Join(dir, "none")}, 2, "no such file"},
 		"script with an error": {"press 12\nsing loudly\n", []string{nobody, "--script", "-"}, 2, `-:2: There is no verb "sing"`},
 		"empty script":         {"# nothing\n", []string{nobody, "--script", "-"}, 2, "-: The script has no step. Write one a line"},
