@@ -1,7 +1,7 @@
 package srtp
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -27,8 +27,8 @@ type Context struct {
 
 // NewContext makes the context of a key. The error is that of a zero Key.
 func NewContext(k *Key) (*Context, error) {
-	if k.suite == 0 {
-		return nil, fmt.Errorf("there is no key")
+	if k.suite == 0 || k.suite >= numSuites {
+		return nil, errors.New("there is no key")
 	}
 	of := &suites[k.suite]
 	options := []pion.ContextOption{pion.SRTPReplayProtection(replayWindow), pion.SRTCPReplayProtection(replayWindow)}

@@ -4,7 +4,7 @@ package srtp
 // as they are, which is the zero value. It is not safe for concurrent use.
 type Session struct {
 	ourKey, theirKey Key
-	out, in          *Context // nil: plain
+	out, in          *Context // nil: no key, or none that can be used
 	sealed, opened   []byte
 }
 
@@ -24,7 +24,8 @@ func (s *Session) Rekey(ours, theirs Key) {
 	}
 }
 
-// contextOf is nil without a key: that is the only error of a key that was read or made.
+// contextOf is nil without a key, and for one that cannot be used, under which nothing is
+// sent or opened.
 func contextOf(k *Key) *Context {
 	c, err := NewContext(k)
 	if err != nil {
@@ -33,11 +34,19 @@ func contextOf(k *Key) *Context {
 	return c
 }
 
+// plain is a packet without protection where there is no key; nil where there is one.
+func plain(packet []byte, k *Key) []byte {
+	if k.suite != 0 {
+		return nil
+	}
+	return packet
+}
+
 // Seal makes of a packet what is sent; nil if it may not be sent. The result is lent until the
 // next one.
 func (s *Session) Seal(packet []byte) []byte {
 	if s.out == nil {
-		return packet
+		return plain(packet, &s.ourKey)
 	}
 	sealed, err := s.out.Protect(s.sealed, packet)
 	if err != nil {
@@ -49,7 +58,7 @@ func (s *Session) Seal(packet []byte) []byte {
 // SealControl is Seal for RTCP.
 func (s *Session) SealControl(packet []byte) []byte {
 	if s.out == nil {
-		return packet
+		return plain(packet, &s.ourKey)
 	}
 	sealed, err := s.out.ProtectControl(s.sealed, packet)
 	if err != nil {
@@ -62,25 +71,25 @@ func (s *Session) SealControl(packet []byte) []byte {
 // The result is lent until the next one.
 func (s *Session) Open(data []byte) []byte {
 	if s.in == nil {
-		return data
+		return plain(data, &s.theirKey)
 	}
-	plain, err := s.in.Open(s.opened, data)
+	opened, err := s.in.Open(s.opened, data)
 	if err != nil {
 		return nil
 	}
-	return plain
+	return opened
 }
 
 // OpenControl is Open for RTCP.
 func (s *Session) OpenControl(data []byte) []byte {
 	if s.in == nil {
-		return data
+		return plain(data, &s.theirKey)
 	}
-	plain, err := s.in.OpenControl(s.opened, data)
+	opened, err := s.in.OpenControl(s.opened, data)
 	if err != nil {
 		return nil
 	}
-	return plain
+	return opened
 }
 
 // Proves tells whether a packet that opens proves by itself whose it is.
