@@ -124,15 +124,17 @@ func (t *Trail) Change(ctx context.Context, a mailbox.Account, current, next pin
 	return result
 }
 
-// Send has the wrapped store send a one-time code and records what became of it.
+// Send has the wrapped store send a one-time code and records what became of it, and
+// what that closed.
 func (t *Trail) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
+	ctx, doors := listen(ctx)
 	err := mailbox.Fail("send", mailbox.CannotChange, errors.New("nothing here sends one-time codes"))
 	if s, ok := t.store.(mailbox.Sender); ok {
 		err = s.Send(ctx, a, at)
 	}
 	r := about(Send, a, at)
 	r.Result = mailbox.CodeOf(err)
-	return errors.Join(err, t.write(ctx, r))
+	return errors.Join(err, t.write(ctx, r, doors.moved()...))
 }
 
 // Transferred records that a call left for somebody else, or why it could not.

@@ -49,6 +49,11 @@ func (d *door) Change(ctx context.Context, a mailbox.Account, p, q pin.PIN, at m
 	return d.system.Change(ctx, a, p, q, at)
 }
 
+func (d *door) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
+	d.move(ctx, mailbox.Account{Domain: a.Domain}, at, true)
+	return nil
+}
+
 func atDoors(t *testing.T) (*door, *keeper) {
 	t.Helper()
 	k, d := new(keeper), &door{system: &system{change: mailbox.Proved()}, until: noon.Add(time.Hour)}
@@ -92,6 +97,17 @@ func TestASourceThatIsClosedHasNoMailbox(t *testing.T) {
 	lock := k.commits[0][1]
 	require.Empty(t, lock.Mailbox+lock.Extension)
 	require.Equal(t, "192.0.2.1 +15550100", lock.Source)
+}
+
+// Who has one-time codes sent until no more are may find all mailboxes closed to him.
+func TestWhatASendClosesIsOneCommitWithIt(t *testing.T) {
+	d, k := atDoors(t)
+	require.NoError(t, d.trail.Send(t.Context(), anna, call))
+	require.Len(t, k.commits, 1)
+	require.Len(t, k.commits[0], 2)
+	send, lock := k.commits[0][0], k.commits[0][1]
+	require.Equal(t, []any{audit.Send, mailbox.OK, "a1"}, []any{send.Action, send.Result, send.Mailbox})
+	require.Equal(t, []any{audit.Lock, "", call.Door, "192.0.2.1 +15550100"}, []any{lock.Action, lock.Mailbox, lock.Door, lock.Source})
 }
 
 // sender is a store that sends one-time codes.
