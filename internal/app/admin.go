@@ -158,6 +158,22 @@ func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.
 	return &Unfinished{Action: action, Outcome: outcome, Err: err}
 }
 
+// voiding is administer for what ends the mailbox's one-time codes, and what calls have
+// proved by them: before the deed, since it would let their holder set a code, and after
+// it, since one may have been sent meanwhile.
+func (s *Stores) voiding(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
+	deed, after func(context.Context) error,
+) error {
+	return s.administer(ctx, action, a, by, reason, func(ctx context.Context) error {
+		if err := s.Desk.Forget(ctx, a); err != nil {
+			return err
+		}
+		return deed(ctx)
+	}, func(ctx context.Context) error {
+		return errors.Join(s.Desk.Forget(ctx, a), after(ctx))
+	})
+}
+
 // Check tells what Add would refuse of an account whatever else is stored, as far
 // as the store of its domain can tell.
 func (s *Stores) Check(a mailbox.Account) error {
@@ -208,27 +224,32 @@ func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by ma
 func nothing(context.Context) error { return nil }
 
 // SetCode puts a code in force without the current one, opens the mailbox if
-// wrong codes had closed it, and records both.
+// wrong codes had closed it, and records both. One-time codes end.
 func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, mustChange bool, by mailbox.Actor, reason string) error {
-	return s.administer(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
+	return s.voiding(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
 		return s.Backend.Reset(ctx, a, code, mustChange, by, reason).Failed("reset")
 	}, func(ctx context.Context) error {
 		return s.Trail.Unlock(ctx, a, by, reason)
 	})
 }
 
-// Remove deletes a mailbox, then its counters, and records it.
+// Remove deletes a mailbox and its one-time codes, then its counters, and records it.
 func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
-	return s.administer(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
+	return s.voiding(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
 		return s.Backend.Remove(ctx, a, by, reason)
 	}, func(ctx context.Context) error {
 		return s.Guard.Unlock(ctx, a, by, reason)
 	})
 }
 
-// Edit alters a mailbox and records it. The account is as far as it is known.
+// Edit alters a mailbox and records it. One-time codes end if their address is altered or
+// the mailbox is closed. The account is as far as it is known.
 func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return s.alter(ctx, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	do := s.administer
+	if e.Mail != nil || e.Disabled != nil && *e.Disabled || e.Locked != nil && *e.Locked {
+		do = s.voiding
+	}
+	return alter(ctx, do, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Edit(ctx, a, e, by)
 	})
 }
@@ -236,7 +257,7 @@ func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 // SetFlags alters whether a mailbox's owner may and must change the code, and records it
 // as Edit is recorded. The account is as far as it is known.
 func (s *Stores) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return s.alter(ctx, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.administer, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.SetFlags(ctx, a, e, by, reason)
 	})
 }
@@ -246,14 +267,14 @@ func (s *Stores) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.Flag
 // is as far as it is known.
 func (s *Stores) Renumber(ctx context.Context, a mailbox.Account, extension string, by mailbox.Actor, reason string) (mailbox.Account, error) {
 	told := because("to "+extension, reason)
-	return s.alter(ctx, audit.Renumber, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.administer, audit.Renumber, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Renumber(ctx, a, extension, by, reason)
 	})
 }
 
-// Lock closes a mailbox until Unlock opens it, and records it.
+// Lock closes a mailbox until Unlock opens it, and records it. One-time codes end.
 func (s *Stores) Lock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return s.alter(ctx, audit.Lock, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.voiding, audit.Lock, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
 		return s.setLock(ctx, a, true, by)
 	})
 }
@@ -292,27 +313,28 @@ func (s *Stores) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor
 func (s *Stores) Reassign(ctx context.Context, a, next mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
 	next.ID, next.Backend, next.Extension, next.Domain = a.ID, a.Backend, a.Extension, a.Domain
 	is := a
-	err := s.administer(ctx, audit.Reassign, a, by, reason, func(ctx context.Context) error {
-		if err := s.Desk.Forget(ctx, a); err != nil { // before, since it would let the one who left set a code
-			return err
-		}
+	err := s.voiding(ctx, audit.Reassign, a, by, reason, func(ctx context.Context) error {
 		altered, err := s.Backend.Reassign(ctx, next, by, reason)
 		if err == nil {
 			is = altered
 		}
 		return err
 	}, func(ctx context.Context) error {
-		return errors.Join(s.Desk.Forget(ctx, a), s.Guard.Unlock(ctx, a, by, reason))
+		return s.Guard.Unlock(ctx, a, by, reason)
 	})
 	return is, err
 }
 
+// administers is administer or voiding.
+type administers func(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
+	deed, after func(context.Context) error) error
+
 // alter records a deed and returns the mailbox as it is then.
-func (s *Stores) alter(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
+func alter(ctx context.Context, do administers, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
 	deed func(context.Context) (mailbox.Account, error),
 ) (mailbox.Account, error) {
 	is := a
-	err := s.administer(ctx, action, a, by, reason, func(ctx context.Context) error {
+	err := do(ctx, action, a, by, reason, func(ctx context.Context) error {
 		altered, err := deed(ctx)
 		if err == nil {
 			is = altered
