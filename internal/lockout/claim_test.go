@@ -172,3 +172,56 @@ func TestSendingIsBoundedBySource(t *testing.T) {
 	require.Equal(t, 30, p.sent)
 	require.ErrorIs(t, h.Send(t.Context(), anna, h.call(mailbox.OwnDoor)), mailbox.NotFound, "a system that sends nothing")
 }
+
+// However often a mailbox was sent codes already, and whether it exists, the wish for one
+// costs its source the same: neither sends without end nor the budget tell which is which.
+func TestAWishForAOneTimeCodeCostsTheSameWhoeverIsNamed(t *testing.T) {
+	for name, row := range map[string]struct {
+		a   mailbox.Account
+		err error
+	}{
+		"sent":               {anna, nil},
+		"past the day's":     {anna, mailbox.Fail("send", mailbox.Throttled, nil)},
+		"nobody":             {nobody, mailbox.Fail("send", mailbox.NotFound, nil)},
+		"without an address": {anna, mailbox.Fail("send", mailbox.NotFound, nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			p := &post{system: h.sys, err: row.err}
+			guard, err := lockout.New(p, h.ledger, lockout.DefaultOptions(), h.now)
+			require.NoError(t, err)
+			for range 30 {
+				require.Equal(t, mailbox.CodeOf(row.err), mailbox.CodeOf(guard.Send(t.Context(), row.a, h.call(mailbox.AnyDoor))))
+			}
+			require.Equal(t, mailbox.Locked, mailbox.CodeOf(guard.Send(t.Context(), row.a, h.call(mailbox.AnyDoor))))
+			require.Equal(t, 30, p.sent)
+			require.Equal(t, mailbox.Locked, mailbox.CodeOf(guard.Verify(t.Context(), bert, code(t, rightCode), h.call(mailbox.AnyDoor))))
+		})
+	}
+}
+
+// Who says that there is no code shows none that could be right: it is not judged, opens
+// nothing, and costs what a wrong one does.
+func TestWhereThereIsNoCodeNoneIsRight(t *testing.T) {
+	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
+		h := open(t)
+		h.wrongTimes(5, anna, mailbox.AnyDoor)
+		verified, spent := h.sys.asked()
+		at, left := h.claim(door, mailbox.ByFirstUse), 30
+		if door == mailbox.AnyDoor {
+			left -= 5
+		}
+		for range left {
+			require.Equal(t, mailbox.WrongPIN, h.verifyAs(at, anna, rightCode))
+		}
+		now, work := h.sys.asked()
+		require.Equal(t, []int{verified, spent + left}, []int{now, work}, "the work of a verification and none of its answers")
+		require.Equal(t, mailbox.Locked, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
+		require.NotEqual(t, mailbox.OK, h.tryOnce(bert, door, rightCode), "the source has used up its tries")
+		for _, c := range []mailbox.Code{mailbox.Busy, mailbox.Unavailable} {
+			h = open(t)
+			h.sys.full = mailbox.Fail("verify", c, nil)
+			require.Equal(t, c, h.verifyAs(at, anna, rightCode), "trouble is told")
+		}
+	}
+}

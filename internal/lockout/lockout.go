@@ -78,7 +78,8 @@ func (g *Guard) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account,
 //
 // A claim (Attempt.Claim) is counted where it comes from alone and is possible while
 // wrong codes have closed a door; a right one opens both doors as Unlock does, but for
-// what a foreign system itself may hold against the mailbox.
+// what a foreign system itself may hold against the mailbox. ByFirstUse is WrongPIN:
+// there is no code to judge.
 func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
 	defer code.Wipe()
 	t, err := g.reserve(ctx, a, at)
@@ -88,9 +89,25 @@ func (g *Guard) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at 
 	case t.closed != nil:
 		return fail("verify", g.turnAway(ctx, a, t, code, at))
 	}
-	err = g.store.Verify(ctx, a, code, at)
+	err = g.ask(ctx, a, code, at)
 	if settled := g.settle(ctx, a, at, t, verdictOf(ctx, err)); settled != nil && err == nil {
 		return fail("verify", settled)
+	}
+	return err
+}
+
+// errNoCode is the answer to a code beside a claim that there is none.
+var errNoCode = errors.New("a mailbox without a code has none to verify; a change sets its first")
+
+// ask has the wrapped store judge code. Where the claim is that there is none, nothing can
+// be right: the store does the work of an Account without ID.
+func (g *Guard) ask(ctx context.Context, a mailbox.Account, code pin.PIN, at mailbox.Attempt) error {
+	if at.Claim != mailbox.ByFirstUse {
+		return g.store.Verify(ctx, a, code, at)
+	}
+	err := g.store.Verify(ctx, mailbox.Account{Backend: a.Backend, Domain: a.Domain}, code, at)
+	if inService(mailbox.CodeOf(err)) {
+		err = mailbox.Fail("verify", mailbox.WrongPIN, errNoCode)
 	}
 	return err
 }
@@ -118,7 +135,8 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 
 // Send passes the wish for a one-time code on. It counts as a wrong code where it comes
 // from, so that nobody has more of them sent than they may guess codes; what is not sent
-// for want of service is given back.
+// for want of service is given back. One past a limit of the sender's (Throttled) counts
+// as one for no mailbox does: else the budget of a source would tell which mailboxes exist.
 func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	sender, ok := g.store.(mailbox.Sender)
 	if !ok {
@@ -130,10 +148,11 @@ func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt)
 	case err != nil:
 		return fail("send", err)
 	case t.closed != nil:
+		_ = g.settle(ctx, a, at, t, wrong) // for the Witness
 		return mailbox.Fail("send", mailbox.Locked, t.closed)
 	}
 	v := wrong
-	if err = sender.Send(ctx, a, at); err != nil {
+	if err = sender.Send(ctx, a, at); err != nil && mailbox.CodeOf(err) != mailbox.Throttled {
 		v = verdictOf(ctx, err)
 	}
 	// The answer stands, whatever becomes of the count.

@@ -131,3 +131,23 @@ func TestOnlyAWrongCodeCloses(t *testing.T) {
 	require.Equal(t, mailbox.OK, h.tryOnce(anna, mailbox.AnyDoor, rightCode))
 	require.Empty(t, n.read())
 }
+
+// The wish for a one-time code closes to its source as a wrong code does, also where
+// nothing is sent.
+func TestWhatTheWishForACodeClosesIsTold(t *testing.T) {
+	for name, flags := range map[string]mailbox.Flags{"sent": {}, "locked": {Locked: true}} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			guard, err := lockout.New(&post{system: h.sys}, h.ledger, lockout.DefaultOptions(), h.now)
+			require.NoError(t, err)
+			n := &notebook{h: h}
+			guard.Tell(n)
+			a := anna
+			a.Flags = flags
+			for range 31 {
+				_ = guard.Send(t.Context(), a, h.call(mailbox.AnyDoor))
+			}
+			require.Equal(t, []string{`closed "" any 1h0m0s: too many wrong codes from this caller within an hour`}, n.read())
+		})
+	}
+}
