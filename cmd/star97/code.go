@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -240,7 +241,7 @@ func eachCode(cmd *cobra.Command, use func(line int, code pin.PIN, broken pin.Ru
 		code, err := pin.Parse(trimmed(lines.Bytes()))
 		broken := pin.Pass
 		switch {
-		case errors.Is(err, pin.ErrTooLong):
+		case errors.Is(err, pin.ErrTooLong) && isNumber(trimmed(lines.Bytes())):
 			broken = pin.TooLong
 		case err != nil:
 			broken = notDigits
@@ -260,6 +261,10 @@ func eachCode(cmd *cobra.Command, use func(line int, code pin.PIN, broken pin.Ru
 		return errors.New("no code was given; write one a line to standard input")
 	}
 	return nil
+}
+
+func isNumber(line []byte) bool {
+	return !slices.ContainsFunc(line, func(c byte) bool { return c < '0' || c > '9' })
 }
 
 // trimmed is a line without its end.

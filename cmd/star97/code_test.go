@@ -58,7 +58,7 @@ func TestCodeCheckTellsTheRuleOfEachLine(t *testing.T) {
 			"1 too-short\n2 too-long\n3 same-run\n4 sequence\n5 wrap\n6 repeat-block\n7 min-distinct\n8 keypad-line\n9 own-number\n10 own-number\n" +
 				"11 current\n12 near-current\n13 blocklist\n", 1,
 		},
-		"what is no code": {"48 2915\nsecret\n\n" + strings.Repeat("73", 16) + "\r\n４８２９１５\n", nil, "1 not-digits\n2 not-digits\n3 too-short\n4 too-long\n5 not-digits\n", 1},
+		"what is no code": {"48 2915\nsecret\n\n" + strings.Repeat("73", 16) + "\r\n４８２９１５\n" + strings.Repeat("a", 40) + "\n", nil, "1 not-digits\n2 not-digits\n3 too-short\n4 too-long\n5 not-digits\n6 not-digits\n", 1},
 		"another preset":  {"228883\n4829\n", []string{"--preset", "carrier-4-8"}, "1 accepted\n2 accepted\n", 0},
 		"a name":          {"266392\n392675\n482915\n", []string{"--preset", "cisco-trivial", "--name", "Ann Example"}, "1 name\n2 name\n3 accepted\n", 1},
 		"a configuration": {"1234\n1111\n739164\n", []string{"--config", filepath.Join(folder.path, "star97.yaml")}, "1 accepted\n2 same-run\n3 blocklist\n", 1},

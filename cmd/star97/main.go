@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string) int {
 	}
 	var exit exitError
 	if !errors.As(err, &exit) {
-		exit = exitError{2, fmt.Errorf("%s; write %s", oneSentence(err), usage(cmd))}
+		exit = exitError{2, fmt.Errorf("%s; write %s", masked(oneSentence(err), args), usage(cmd))}
 	}
 	for line := range strings.Lines(exit.Error()) {
 		fmt.Fprintln(os.Stderr, "star97: "+strings.TrimSuffix(line, "\n"))
@@ -66,12 +66,24 @@ func oneSentence(err error) string {
 	if listed {
 		text += ", perhaps " + strings.Join(strings.Fields(similar), " or ") + " is meant"
 	}
-	return couldBeCode.ReplaceAllString(text, "$1...")
+	return text
 }
 
-// couldBeCode is what an error about a command line must not repeat: somebody may have
-// taken an option for the place of a code. A number within an address is none.
-var couldBeCode = regexp.MustCompile(`(^|[\s"'=-])[0-9]{4,}`)
+// masked is an error about a command line without the arguments in it that could be
+// codes: somebody may have taken an option for the place of one.
+func masked(text string, args []string) string {
+	for _, arg := range args {
+		if _, value, ok := strings.Cut(arg, "="); ok {
+			arg = value
+		}
+		if digits := strings.TrimLeft(arg, "-"); couldBeCode.MatchString(digits) {
+			text = strings.ReplaceAll(text, digits, "...")
+		}
+	}
+	return text
+}
+
+var couldBeCode = regexp.MustCompile(`^[0-9]{4,}$`)
 
 // usage is how a command line goes on from the command that could not read it.
 func usage(cmd *cobra.Command) string {

@@ -132,7 +132,7 @@ func (s *service) serve(ctx context.Context) error {
 		return err
 	}
 	defer s.engine.Close()
-	store := watched{s.stores.Trail, s.count}
+	store := watched{s.stores.Trail, s.count, &s.stores.unwritten}
 	s.calls = call.New(call.Deps{
 		Store: store, Notes: store, Sender: s.sender(), Log: s.Log, Ended: s.callEnded,
 	}, c.Call)

@@ -10,6 +10,7 @@ import (
 
 	"star97/internal/backend"
 	"star97/internal/console"
+	"star97/internal/lockout"
 	"star97/internal/mailbox"
 	"star97/internal/uas"
 )
@@ -98,10 +99,27 @@ func (s *Stores) askable(ctx context.Context) error {
 	return errors.Join(troubles...)
 }
 
-// countable asks the ledger through its writer, and alters nothing.
+// countable has the ledger keep a counter that nobody reads, as it keeps each try: a disk
+// that is full shows only where something is written. So does a record of the last minute
+// that was not.
 func (s *Stores) countable(ctx context.Context) error {
-	_, err := s.Guard.State(ctx, mailbox.Account{Backend: "none", ID: "readiness"})
-	return err
+	if last := s.unwritten.Load(); last != nil && time.Since(last.at) < unwrittenFor {
+		return last.err
+	}
+	return s.Ledger.Update(ctx, []string{"readiness"}, func(c []lockout.Counter) bool {
+		c[0].Last = time.Now()
+		c[0].Expires = c[0].Last.Add(time.Hour)
+		return true
+	})
+}
+
+// unwrittenFor is how long a record that could not be kept is held against the service.
+const unwrittenFor = time.Minute
+
+// failure is one, and when it was met.
+type failure struct {
+	at  time.Time
+	err error
 }
 
 // waiting is the number of callers that wait for a code to be checked.

@@ -40,6 +40,8 @@ type Stores struct {
 	// Notifier tells owners; nil: nobody does. It works while a service runs it.
 	Notifier *notify.Notifier
 
+	unwritten atomic.Pointer[failure] // the last record that the audit trail could not take
+
 	oneTime func(domain string) bool        // whether a domain's callers show one-time codes
 	carries bool                            // there is a way for one-time codes
 	claim   func(ctx context.Context) error // takes the node's name, for a service

@@ -86,7 +86,8 @@ const (
 // watched is the outermost store: it counts how callers' tries end.
 type watched struct {
 	*audit.Trail
-	count *metrics.Metrics
+	count     *metrics.Metrics
+	unwritten *atomic.Pointer[failure]
 }
 
 // Lookup implements mailbox.Store.
@@ -130,6 +131,7 @@ func (w watched) judge(err error, door mailbox.Door) {
 	}
 	if errors.Is(err, audit.ErrUnwritten) {
 		w.count.Unrecorded()
+		w.unwritten.Store(&failure{time.Now(), err})
 	}
 }
 

@@ -258,7 +258,7 @@ func (l *Line) route(ctx context.Context, far netip.AddrPort, host string) (hop,
 	}
 	if l.transport == TLS {
 		if conn, err = l.encrypt(ctx, conn, host); err != nil {
-			return hop{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
+			return hop{}, fmt.Errorf("%w: TLS with %s: %v", ErrUnreachable, far, err) // its deadline is not the call's
 		}
 	}
 	if s = l.adopt(conn); s == nil {

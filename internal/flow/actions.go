@@ -168,14 +168,30 @@ func (m *machine) renew() {
 
 func (m *machine) openChange() StateID {
 	m.renew()
+	why := m.whyNot()
 	switch {
-	case m.account == nil || !m.account.Flags.CannotChange:
+	case why == "":
 		return m.enter(NewCode)
+	case m.layout.main == none && why == prompt.CannotChange:
+		return m.leave(EndDisabled, why, prompt.HelpDesk, prompt.Goodbye)
 	case m.layout.main == none:
-		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
+		return m.leave(EndDisabled, why, prompt.Goodbye)
 	}
 	m.dropAhead()
-	return m.enter(MainMenu, prompt.CannotChange)
+	return m.enter(MainMenu, why)
+}
+
+// whyNot is the sentence on why the code cannot be changed; empty: it can.
+func (m *machine) whyNot() prompt.ID {
+	switch {
+	case m.account == nil:
+		return ""
+	case m.account.Flags.CannotChange:
+		return prompt.CannotChange
+	case m.account.Flags.TooSoon:
+		return prompt.TooSoon
+	}
+	return ""
 }
 
 // leaveExtension leaves the first question: to the menu before it, where there is one.

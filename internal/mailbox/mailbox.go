@@ -58,6 +58,7 @@ type Flags struct {
 	Locked       bool // by an administrator, until one opens it
 	Expired      bool // the code is too old: it has to be changed
 	Expiring     bool // the code will soon be too old
+	TooSoon      bool // the code is too young for its owner to change it
 	Slow         bool // the owner gets twice the time
 }
 

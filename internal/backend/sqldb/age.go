@@ -40,12 +40,15 @@ func (o Age) Validate() error {
 // mark sets the flags of a code's age. A code that its owner cannot change does not
 // have to be changed.
 func (o Age) mark(f *mailbox.Flags, set, now time.Time) {
-	if o.MaxAge == 0 || f.NoCode || f.CannotChange {
+	if f.NoCode || f.CannotChange {
 		return
 	}
-	left := set.Add(o.MaxAge).Sub(now)
-	f.Expired = left <= 0
-	f.Expiring = !f.Expired && left <= o.ExpiryNotice
+	if o.MaxAge > 0 {
+		left := set.Add(o.MaxAge).Sub(now)
+		f.Expired = left <= 0
+		f.Expiring = !f.Expired && left <= o.ExpiryNotice
+	}
+	f.TooSoon = o.soon("lookup", *f, set, now) != nil
 }
 
 // soon is TooSoon for a code that is too young for its owner to change it.

@@ -265,7 +265,7 @@ func TestTheAgeOfACode(t *testing.T) {
 		_, err = s.SetFlags(t.Context(), a, mailbox.FlagEdit{CannotChange: &no}, "test", "")
 		require.NoError(t, err)
 		require.Equal(t, mailbox.Proved(), change("739164", "482915"))
-		require.Equal(t, mailbox.Flags{}, flags())
+		require.Equal(t, mailbox.Flags{TooSoon: true}, flags())
 
 		require.Equal(t, mailbox.Proved(), s.Reset(t.Context(), a, codeOf(t, "605172"), true, "test", ""), "nor is an administrator too soon")
 		require.Equal(t, mailbox.Proved(), change("605172", "806317"), "who has to change it is not too soon")
