@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -26,8 +25,13 @@ type PepperSource struct {
 
 // Validate tells what is wrong.
 func (o PepperSource) Validate() error {
-	if o.Env != "" && o.Command != "" {
+	switch {
+	case o.Env != "" && o.Command != "":
 		return errors.New("env and command are both set: keep one")
+	case o.Env != "" && strings.TrimSpace(o.Env) == "":
+		return errors.New("env is blank: name an environment variable, or leave it out")
+	case o.Command != "" && strings.TrimSpace(o.Command) == "":
+		return errors.New("command is blank: name a program, or leave it out")
 	}
 	return nil
 }
@@ -47,32 +51,56 @@ func (o PepperSource) read(ctx context.Context) (*pepper, error) {
 		}
 		return parsePepper("the environment variable "+o.Env, o.Env, []byte(text))
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandWithin)
-	defer cancel()
 	words := strings.Fields(o.Command)
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.WaitDelay = time.Second
-	text, err := output(cmd, cancel)
+	text, err := output(ctx, words, commandWithin)
 	if err != nil {
 		return nil, fmt.Errorf("the command %s, which is to print the pepper, failed: %w: run it by hand as star97's user", words[0], err)
 	}
 	return parsePepper("the output of "+words[0], words[0], text)
 }
 
-// output is what a command prints; one that prints too much is stopped.
-func output(cmd *exec.Cmd, stop func()) ([]byte, error) {
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
+// leftWithin bounds the wait for what a command that has ended left at its output.
+const leftWithin = time.Second
+
+// output is what a command of a program and its arguments prints within a time.
+func output(ctx context.Context, words []string, within time.Duration) ([]byte, error) {
+	bound, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	out := capped{stop: cancel}
+	cmd := exec.CommandContext(bound, words[0], words[1:]...)
+	cmd.Stdout, cmd.WaitDelay = &out, leftWithin
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return out.text, nil
+	case out.full:
+		return nil, errFull
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil, errors.New("it has ended, but what it started still holds its output, so that may not be all")
+	case errors.Is(bound.Err(), context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, fmt.Errorf("it took more than %v", within)
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	return nil, err
+}
+
+// capped keeps what a command prints, and stops one that prints too much.
+type capped struct {
+	text []byte
+	stop func()
+	full bool
+}
+
+var errFull = fmt.Errorf("it prints more than %d bytes, so that is no pepper", maxPepper)
+
+// Write takes all of p or nothing.
+func (c *capped) Write(p []byte) (int, error) {
+	if len(c.text)+len(p) > maxPepper {
+		c.full = true
+		c.stop()
+		return 0, errFull
 	}
-	text, err := io.ReadAll(io.LimitReader(out, maxPepper+1))
-	if len(text) > maxPepper {
-		stop()
-	}
-	return text, errors.Join(err, cmd.Wait())
+	c.text = append(c.text, p...)
+	return len(p), nil
 }
 
 // keyring is the pepper of a running Store. A file that was replaced by one that fits the

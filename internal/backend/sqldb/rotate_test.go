@@ -212,20 +212,41 @@ func TestAPepperFromElsewhere(t *testing.T) {
 		"the command false, which is to print the pepper, failed":                                 {Command: "false x"},
 		"the output of true holds no key":                                                         {Command: "true"},
 		"echo:1: this is no pepper key":                                                           {Command: "echo k " + strings.Repeat("ab", 31)},
-		"the command yes, which is to print the pepper, failed":                                   {Command: "yes"},
-		"pepper.env and command are both set: keep one":                                           {Env: "A", Command: "b"},
+		"the command yes, which is to print the pepper, failed: it prints more than 65536 bytes":  {Command: "yes"},
 	} {
 		o := cheapOptions(t.TempDir())
 		o.Pepper = from
-		if from.Env != "" && from.Command != "" {
-			o.Cost = DefaultOptions().Cost
-			require.ErrorContains(t, o.Validate(), says)
-			continue
-		}
 		start := time.Now()
 		_, err := open(t.Context(), o)
 		require.ErrorContains(t, err, says)
 		require.NotContains(t, err.Error(), "abab")
 		require.Less(t, time.Since(start), commandWithin)
+	}
+}
+
+func TestAPepperSourceIsNamed(t *testing.T) {
+	for says, from := range map[string]PepperSource{
+		"pepper.env and command are both set: keep one":     {Env: "A", Command: "b"},
+		"pepper.env is blank: name an environment variable": {Env: " "},
+		"pepper.command is blank: name a program":           {Command: " \t "},
+	} {
+		o := cheapOptions(t.TempDir())
+		o.Pepper, o.Cost = from, DefaultOptions().Cost
+		require.ErrorContains(t, o.Validate(), says)
+	}
+}
+
+// A command that does not end, or leaves a process that holds its output, holds no start up.
+func TestACommandForThePepperIsBounded(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "print")
+	require.NoError(t, os.WriteFile(script, []byte("sleep 60 &\nif [ $1 = ends ]; then exit 0; fi\nwait\n"), 0o600))
+	for how, says := range map[string]string{"stays": "it took more than 500ms", "ends": "what it started still holds its output"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			_, err := output(t.Context(), []string{"sh", script, how}, 500*time.Millisecond)
+			require.ErrorContains(t, err, says)
+			require.Less(t, time.Since(start), 30*time.Second)
+		})
 	}
 }
