@@ -233,6 +233,7 @@ func TestAnyDoorTellsNothingByOneTimeCodes(t *testing.T) {
 func TestTheAgeOfACode(t *testing.T) {
 	both := &mailbox.Account{ID: "6", Extension: "4006", Flags: mailbox.Flags{Expired: true, MustChange: true}}
 	stuck := &mailbox.Account{ID: "6", Extension: "4006", Flags: mailbox.Flags{Expired: true, Expiring: true, CannotChange: true}}
+	young := &mailbox.Account{ID: "6", Extension: "4006", Flags: mailbox.Flags{TooSoon: true}}
 	for _, door := range []mailbox.Door{mailbox.OwnDoor, mailbox.AnyDoor} {
 		sign := func(box *mailbox.Account) *caller {
 			c := begun(t, layout(t), Start{Door: door})
@@ -244,10 +245,13 @@ func TestTheAgeOfACode(t *testing.T) {
 		sign(lateBox).at(NewCode).says(prompt.CodeExpired, newCodeAsk).spoken().press("*").says(prompt.Cancelled, prompt.Goodbye)
 		sign(both).at(NewCode).says(prompt.MustChange, newCodeAsk)
 		sign(stuck).at(MainMenu).saysMenu()
+		sign(young).at(MainMenu).spoken().press("2").at(MainMenu).saysMenu(prompt.TooSoon)
 		c := sign(soonBox).at(MainMenu).saysMenu(prompt.CodeExpiresSoon).spoken().press("9").saysMenu()
 		c.press("2482915#482915#").store(Event{Kind: ChangeDone, Result: mailbox.Proved()}).spoken().saysMenu()
 	}
 	express := made(t, "express")
 	c := begun(t, express, Start{Door: mailbox.OwnDoor}).store(Event{Kind: Found, Account: soonBox}).press("739152#")
 	c.store(Event{Kind: Verified, Account: soonBox}).at(NewCode).says(newCodeAsk)
+	c = begun(t, express, Start{Door: mailbox.OwnDoor}).store(Event{Kind: Found, Account: young}).press("739152#")
+	c.store(Event{Kind: Verified, Account: young}).at(Leaving).says(prompt.TooSoon, prompt.Goodbye)
 }
