@@ -48,10 +48,13 @@ func (l *Ledger) EndIn(ctx context.Context, tx *sql.Tx, intent string) error {
 	return err
 }
 
+// alone locks the chain until tx has ended.
+func (l *Ledger) alone(ctx context.Context, tx *sql.Tx) error { return l.db.Alone(ctx, tx, "audit") }
+
 // appendIn seals r behind the last record. A second end of an intent is the first
 // one: who made a change and who wraps it both tell of its end.
 func (l *Ledger) appendIn(ctx context.Context, tx *sql.Tx, r audit.Record) (audit.Record, error) {
-	if err := l.db.Alone(ctx, tx, "audit"); err != nil {
+	if err := l.alone(ctx, tx); err != nil {
 		return r, err
 	}
 	if r.Stage == audit.Ended && r.Intent != "" {

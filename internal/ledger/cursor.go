@@ -16,7 +16,7 @@ func (l *Ledger) Cursor(ctx context.Context, name string) (uint64, error) {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return seq, err
 	}
-	err = l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = l.note(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO cursors (name, seq)
 			SELECT $1, COALESCE(MAX(seq), 0) FROM audit_head WHERE true ON CONFLICT (name) DO NOTHING`, name)
 		return err
@@ -34,10 +34,21 @@ func (l *Ledger) cursor(ctx context.Context, name string) (seq uint64, err error
 	return seq, err
 }
 
+// note is submit of what alters the row of a follower, which it does with the chain
+// locked: whatever else the batch holds, rows come behind the chain.
+func (l *Ledger) note(ctx context.Context, use func(context.Context, *sql.Tx) error) error {
+	return l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := l.alone(ctx, tx); err != nil {
+			return err
+		}
+		return use(ctx, tx)
+	})
+}
+
 // Advance notes that the follower has done its work up to record seq. A cursor never
 // goes back.
 func (l *Ledger) Advance(ctx context.Context, name string, seq uint64) error {
-	return l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return l.note(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO cursors (name, seq) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq`, name, int64(seq))
 		return err
@@ -70,7 +81,7 @@ func (l *Ledger) Lead(ctx context.Context, name, holder string) (bool, error) {
 		return false, nil
 	}
 	var mine int64
-	err = l.submit(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = l.note(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, `INSERT INTO leaders (name, holder, until) VALUES ($1, $2, $3)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
 			WHERE leaders.holder = excluded.holder OR leaders.until <= $4`,

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -91,8 +92,19 @@ func TestNodesDoNotWaitForEachOtherInACircle(t *testing.T) {
 		for caller := range callers {
 			all.Go(func() {
 				dice := rand.New(rand.NewPCG(uint64(node), uint64(caller)))
-				for range rounds {
-					if dice.IntN(3) == 0 {
+				for round := range rounds {
+					switch dice.IntN(5) {
+					case 0:
+						if err := l.Advance(context.Background(), fmt.Sprint(dice.IntN(2)), uint64(round)); err != nil {
+							t.Error(err)
+						}
+						continue
+					case 1:
+						if _, err := l.Lead(context.Background(), fmt.Sprint(round), fmt.Sprint(node)); err != nil {
+							t.Error(err)
+						}
+						continue
+					case 2:
 						if _, err := l.Append(context.Background(), audit.Record{Action: audit.Login}); err != nil {
 							t.Error(err)
 						}
@@ -119,6 +131,58 @@ func TestNodesDoNotWaitForEachOtherInACircle(t *testing.T) {
 	head, err := last.Verify(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, appended.Load(), head.Seq)
+}
+
+// Whatever comes before it in a batch: a follower's row is locked behind the chain.
+func TestAFollowersRowComesBehindTheChain(t *testing.T) {
+	server := sqlkittest.Postgres(t)
+	for name, follow := range map[string]func(l *Ledger) error{
+		"Cursor":  func(l *Ledger) error { _, err := l.Cursor(context.Background(), "f"); return err },
+		"Advance": func(l *Ledger) error { return l.Advance(context.Background(), "f", 1) },
+		"Lead":    func(l *Ledger) error { _, err := l.Lead(context.Background(), "f", "n"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := server.Database(t)
+			server.Exec(t, o.Database, "ALTER DATABASE "+o.Database+" SET deadlock_timeout = '10min'")
+			beside := openOn(t, postgres(t, o), nil)
+			// queued is what a call on a node without a writer asks for.
+			queued := func(l *Ledger, call func(l *Ledger) error) *write {
+				go call(l)
+				w := <-l.writes
+				t.Cleanup(func() { w.err <- ErrClosed })
+				return w
+			}
+			add := func(l *Ledger) error {
+				_, err := l.Append(context.Background(), audit.Record{Action: audit.Login})
+				return err
+			}
+			node := func() *Ledger {
+				return &Ledger{db: postgres(t, o), now: time.Now, writes: make(chan *write)}
+			}
+			one, two := node(), node()
+			first, second := queued(one, add), queued(one, follow)
+			other := []*write{queued(two, follow), queued(two, add)}
+			ended := make(chan error, 1)
+			require.NoError(t, one.db.Write(t.Context(), func(tx *sql.Tx) error {
+				if err := first.use(t.Context(), tx); err != nil {
+					return err
+				}
+				go func() { ended <- two.transact(other) }()
+				require.Eventually(t, func() bool { return waiting(t, beside) }, WriteWithin, 10*time.Millisecond)
+				return second.use(t.Context(), tx)
+			}))
+			require.NoError(t, <-ended, "neither waited for the other in a circle")
+		})
+	}
+}
+
+// waiting tells whether somebody waits for the chain.
+func waiting(t testing.TB, l *Ledger) (is bool) {
+	require.NoError(t, l.db.Read(t.Context(), func(db *sql.DB) error {
+		return db.QueryRowContext(t.Context(), `SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&is)
+	}))
+	return is
 }
 
 // A counter that was only looked at leaves a row to lock; it counts for nothing and goes.
