@@ -96,7 +96,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func (f *Follower) trouble(err error) {
 	f.to.drop()
 	if !f.failed {
-		f.log.Warn("audit records wait for syslog", "err", err)
+		f.log.Warn("audit records wait for syslog", "error", err)
 	}
 	f.failed = true
 }
