@@ -18,14 +18,14 @@ import (
 const ledgerName = "ledger.db"
 
 // OpenLedger opens what keeps the audit trail and nothing else: no store, no pepper, no
-// account of a voicemail system. It makes no file. Close ends it. Errors are sentences
-// with place and remedy.
+// account of a voicemail system. It makes no file and alters no table: an older service
+// shall go on with them. end ends it. Errors are sentences with place and remedy.
 func OpenLedger(ctx context.Context, c config.Config, dir string) (l *ledger.Ledger, end func() error, err error) {
 	db, err := openLedgerFile(ctx, c, dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	if l, err = ledger.New(ctx, db, c.Ledger, nil); err != nil {
+	if l, err = ledger.Existing(ctx, db, c.Ledger); err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	return l, func() error { return errors.Join(l.Close(), db.Close()) }, nil

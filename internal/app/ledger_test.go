@@ -1,6 +1,7 @@
 package app
 
 import (
+	"database/sql"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,8 +13,12 @@ import (
 	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
+	"star97/internal/sqlkit"
 	"star97/internal/sqlkit/sqlkittest"
 )
+
+// database is that of the default store, with the ledger in it.
+func database(s *Stores) *sqlkit.DB { return s.Backend.Default().(filed).DB() }
 
 // Wherever the stores keep their ledger, OpenLedger reads the same one, beside them.
 func TestTheLedgerIsReadWhereTheStoresKeepIt(t *testing.T) {
@@ -44,6 +49,17 @@ func TestTheLedgerIsReadWhereTheStoresKeepIt(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, found)
 			require.Equal(t, audit.Add, r.Action)
+
+			// As an older version of the program left it: no table is altered for a reader.
+			require.NoError(t, database(s).Write(t.Context(), func(tx *sql.Tx) error {
+				_, err := tx.Exec("DELETE FROM goose_ledger WHERE version_id > 1")
+				return err
+			}))
+			for range 2 {
+				_, _, err = OpenLedger(t.Context(), c, dir)
+				require.ErrorContains(t, err, "is of an older star97")
+				require.ErrorContains(t, err, "start the new service first, or use that version's program")
+			}
 		})
 	}
 }

@@ -45,6 +45,11 @@ func TestAChainOfTheFirstFormGoesOn(t *testing.T) {
 			_, err := tx.ExecContext(t.Context(), oldRows(db.Dialect()))
 			return err
 		}))
+		for range 2 { // the first time has altered nothing
+			_, err = Existing(t.Context(), again(), DefaultOptions())
+			require.ErrorIs(t, err, sqlkit.ErrOlder)
+			require.ErrorContains(t, err, "is of an older star97 (ledger tables are at version 1, this program reads 2): start the new service first")
+		}
 		l := openOn(t, db, nil)
 		_, err = l.Append(t.Context(), audit.Record{Action: audit.Login, Claim: mailbox.ByOneTime})
 		require.NoError(t, err)

@@ -5,8 +5,8 @@
 // other rooms and with other processes.
 //
 // On PostgreSQL a transaction first locks the rows of its counters, in the order of
-// their keys, and then the chain: so no two wait for each other, and what one has
-// read no other alters before it has ended.
+// their keys, then the chain, and only then the rows of followers: so no two wait for
+// each other, and what one has read no other alters before it has ended.
 package ledger
 
 import (
@@ -78,6 +78,17 @@ type Ledger struct {
 // and must outlive Close. A nil now is time.Now. Errors are sqlkit's sentences or
 // that of Options.Validate.
 func New(ctx context.Context, db *sqlkit.DB, opts Options, now func() time.Time) (*Ledger, error) {
+	return start(ctx, db, opts, now, db.Migrate)
+}
+
+// Existing is New for who only reads: it leaves the tables as they are. Those of another
+// version are an error, if it is an older one sqlkit.ErrOlder.
+func Existing(ctx context.Context, db *sqlkit.DB, opts Options) (*Ledger, error) {
+	return start(ctx, db, opts, nil, db.Migrated)
+}
+
+func start(ctx context.Context, db *sqlkit.DB, opts Options, now func() time.Time,
+	tables func(ctx context.Context, room string, files fs.FS) error) (*Ledger, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
@@ -85,7 +96,7 @@ func New(ctx context.Context, db *sqlkit.DB, opts Options, now func() time.Time)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, "ledger", files); err != nil {
+	if err := tables(ctx, "ledger", files); err != nil {
 		return nil, err
 	}
 	if now == nil {
@@ -97,7 +108,7 @@ func New(ctx context.Context, db *sqlkit.DB, opts Options, now func() time.Time)
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
-	// The writer: started by New; stops after Close when the queue is empty; owns
+	// The writer: started by New or Existing; stops after Close when the queue is empty; owns
 	// the transactions and pruned.
 	go l.writer()
 	return l, nil

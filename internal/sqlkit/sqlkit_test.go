@@ -186,6 +186,13 @@ func TestMigrate(t *testing.T) {
 	err := d.Migrate(t.Context(), "test", noteTable)
 	require.ErrorContains(t, err, "was made by a newer star97")
 	require.ErrorContains(t, err, d.Path())
+	require.ErrorContains(t, d.Migrated(t.Context(), "test", noteTable), "was made by a newer star97")
+	require.NoError(t, d.Migrated(t.Context(), "test", two))
+	require.ErrorIs(t, d.Migrated(t.Context(), "other", two), ErrOlder)
+	for range 2 {
+		err = d.Migrated(t.Context(), "none", two)
+		require.ErrorContains(t, err, "none tables are at version 0, this program reads 2")
+	}
 
 	broken := migration("CREATE TABLE log (n INTEGER)", "CREATE TABLE more (n INTEGER); CREATE TABLE more (n INTEGER)")
 	require.Error(t, d.Migrate(t.Context(), "other", broken))
