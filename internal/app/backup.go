@@ -42,9 +42,9 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 	if there := s.onServer(); there != "" && !o.Rest {
 		return m, fmt.Errorf("%s: back it up with pg_dump first, then say --rest for everything else", there)
 	}
-	stage, err := os.MkdirTemp(filepath.Dir(o.File), "."+filepath.Base(o.File)+"-*") // mode 0700
+	stage, err := backup.Stage(filepath.Dir(o.File))
 	if err != nil {
-		return m, fmt.Errorf("the backup cannot be written to %s: %w; choose a folder that is there and writable", filepath.Dir(o.File), err)
+		return m, err
 	}
 	defer os.RemoveAll(stage)
 	m = backup.Manifest{Version: o.Version, Node: o.Node}

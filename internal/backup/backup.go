@@ -66,6 +66,7 @@ const (
 const (
 	maxManifest = 1 << 20
 	maxFiles    = 1000
+	maxPiped    = 1 << 40 // bytes, of a backup whose own size is not known
 )
 
 // entryName is how files are called in the archive.
@@ -76,7 +77,7 @@ var entryName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 // m with sizes and sums.
 func Write(name string, m Manifest) (Manifest, error) {
 	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+"-*") // mode 0600
+	f, err := os.CreateTemp(dir, unfinished+"*") // mode 0600
 	if err != nil {
 		return m, fmt.Errorf("the backup cannot be written to %s: %w; choose a folder that is there and writable", dir, err)
 	}
@@ -154,14 +155,30 @@ func Extract(name, dir string) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("the backup %s cannot be read: %w; check its name and mode", name, err)
 	}
 	defer f.Close()
-	m, err := unpack(tar.NewReader(f), dir)
+	most, err := size(f)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("the size of the backup %s cannot be told: %w", name, err)
+	}
+	m, err := unpack(tar.NewReader(f), dir, most)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s is no whole backup: %w; take another one", name, err)
 	}
 	return m, nil
 }
 
-func unpack(t *tar.Reader, dir string) (m Manifest, err error) {
+// size in bytes of an archive bounds what is in it, since nothing is compressed. It is
+// not known of a pipe.
+func size(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return maxPiped, err
+	}
+	return info.Size(), nil
+}
+
+// unpack refuses entries that say they are more than most bytes together, as sparse ones
+// may, of which an archive holds only a part.
+func unpack(t *tar.Reader, dir string, most int64) (m Manifest, err error) {
 	found := map[string]File{}
 	var text, seal []byte
 	for seal == nil {
@@ -171,6 +188,9 @@ func unpack(t *tar.Reader, dir string) (m Manifest, err error) {
 		}
 		if err != nil {
 			return m, err
+		}
+		if most -= head.Size; most < 0 {
+			return m, fmt.Errorf("its files are larger than itself, from %q on", head.Name)
 		}
 		switch {
 		case text != nil && head.Name == sealName:

@@ -1,8 +1,11 @@
 package backup
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -107,4 +110,68 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 	}
 	_, err = extract(append(append([]byte{}, whole[:512]...), whole...))
 	require.Error(t, err)
+}
+
+// An archive may call a file larger than it is itself, with holes where nothing is.
+func TestNothingGrowsBeyondTheBackupItself(t *testing.T) {
+	const holes = 1 << 30
+	entry := func(kind byte, name, content string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(content)), Format: tar.FormatUSTAR}))
+		_, err := w.Write([]byte(content))
+		require.NoError(t, errors.Join(err, w.Flush()))
+		block := b.Bytes()
+		block[156] = kind
+		copy(block[148:156], "        ")
+		sum := 0
+		for _, c := range block[:512] {
+			sum += int(c)
+		}
+		copy(block[148:156], fmt.Sprintf("%06o\x00 ", sum))
+		return block
+	}
+	var said string
+	for _, is := range []string{"GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=0-database", fmt.Sprint("GNU.sparse.realsize=", holes)} {
+		said += fmt.Sprintf("%d %s\n", len(is)+4, is) // its own length, two digits
+	}
+	sparse := append(entry('x', "said", said), entry('0', "0-database", fmt.Sprintf("1\n%d\n0\n%512s", holes, ""))[:1024]...)
+	name, dir := filepath.Join(t.TempDir(), "b.tar"), t.TempDir()
+	require.NoError(t, os.WriteFile(name, append(sparse, make([]byte, 1024)...), 0o600))
+	_, err := Extract(name, dir)
+	require.ErrorContains(t, err, `its files are larger than itself, from "0-database" on`)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestWhatABackupThatWasCutOffLeftIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-deadAfter - time.Minute)
+	stale, err := Stage(dir)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(stale, "0-pepper"), []byte("x"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, unfinished+"77"), []byte("x"), 0o600))
+	kept := []string{unfinished + "mine", "star97-backup-1", "b.tar"}
+	for _, name := range kept {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	names := func() (all []string) {
+		found, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, one := range found {
+			all = append(all, one.Name())
+			require.NoError(t, os.Chtimes(filepath.Join(dir, one.Name()), old, old))
+		}
+		return all
+	}
+	names()
+	young, err := Stage(dir)
+	require.NoError(t, err)
+	require.ElementsMatch(t, append(kept, filepath.Base(young)), names())
+	info, err := os.Stat(young)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+	_, err = Stage(filepath.Join(dir, "none"))
+	require.ErrorContains(t, err, "choose a folder that is there and writable")
 }
