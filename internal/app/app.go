@@ -123,6 +123,7 @@ func (s *service) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.stores.remember(c.Policy.History)
 	s.count.Allow(namesOf(c, s.Voice, s.stores))
 	c.Media.Metrics = s.count
 	c.Media.OnPanic = func(cause any) {

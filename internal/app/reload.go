@@ -67,10 +67,10 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 		return nil, nil, err
 	}
 	s.count.Allow(namesOf(then, voice, s.stores))
-	s.stores.remember(then.Policy.History)
 	if err := s.server.Exchange(then.SIP, then.Plan, s.calls.With(site)); err != nil {
 		return nil, nil, errors.Join(err, s.stores.Adopt(before.Plan))
 	}
+	s.stores.remember(then.Policy.History)
 	if s.Level != nil {
 		_ = s.Level.UnmarshalText([]byte(then.Log.Level)) // config has checked it
 	}

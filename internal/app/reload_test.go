@@ -134,6 +134,27 @@ func TestAConfigurationWithAProblemChangesNothing(t *testing.T) {
 	})
 }
 
+// The stores forget codes by the rules that are in force, not by those of a configuration
+// that the server has refused in the end.
+func TestARefusedReloadForgetsNoCodeOfBefore(t *testing.T) {
+	t.Parallel()
+	callertest.InTime(t, func(t testing.TB) {
+		h := newHouse(t)
+		a := h.add("4001", codes["old"], mailbox.Flags{})
+		change := func(from, to string) mailbox.Result {
+			return h.stores.Trail.Change(t.Context(), a, code(t, from), code(t, to), atOwnDoor)
+		}
+		require.Equal(t, mailbox.Proved(), change(codes["old"], "605172"))
+		said := h.reload(func(c *config.Config) []strictyaml.Problem {
+			c.Policy.History = 0
+			c.SIP.Peers = []uas.Peer{{Name: "pbx", Addresses: []string{"no address"}}}
+			return nil
+		})
+		require.Contains(t, said[message], "not taken over")
+		require.Equal(t, mailbox.InHistory, change("605172", codes["old"]).Reason)
+	})
+}
+
 // Whoever reloads every minute for years has the memory of one configuration.
 func TestAHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 	t.Parallel()

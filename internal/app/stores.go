@@ -122,16 +122,32 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		return err
 	}
 	s.Guard.Tell(s.Trail)
-	s.remember(c.Policy.History)
+	for _, own := range s.forgetful() {
+		own.Refuse(c.Policy.History)
+	}
 	return nil
 }
 
-// remember makes the stores of our own refuse the codes of before that the rules name.
-func (s *Stores) remember(codes int) {
+// forgetful is a store of our own, which keeps the codes of before.
+type forgetful interface {
+	Refuse(codes int)
+	Remember(codes int)
+}
+
+func (s *Stores) forgetful() (all []forgetful) {
 	for _, n := range s.Backend.All() {
-		if own, ok := n.Backend.(interface{ Remember(int) }); ok {
-			own.Remember(codes)
+		if own, ok := n.Backend.(forgetful); ok {
+			all = append(all, own)
 		}
+	}
+	return all
+}
+
+// remember makes the stores of our own keep and refuse the codes of before that the rules
+// name. The service alone forgets others: a command may run under other rules.
+func (s *Stores) remember(codes int) {
+	for _, own := range s.forgetful() {
+		own.Remember(codes)
 	}
 }
 

@@ -73,7 +73,7 @@ func (s *Store) renewOnce(ctx context.Context, r renewal) error {
 		if !right || barred != nil {
 			return
 		}
-		if used = s.remember.Load() > 0 && r.again(ctx, keys, &c, past); !used {
+		if used = s.refused.Load() > 0 && r.again(ctx, keys, &c, past); !used {
 			fresh = keys.seal(r.id, &r.next, s.cost)
 		}
 	})

@@ -10,11 +10,24 @@ import (
 // Remember makes every later Change, first use and Grant refuse a code that is, read
 // either way, the current one or one of the latest n before it, each of which costs two
 // hashes; n former codes are kept. 0, as it is at first, keeps none.
-func (s *Store) Remember(n int) { s.remember.Store(int32(n)) }
+func (s *Store) Remember(n int) {
+	s.refused.Store(int32(n))
+	s.kept.Store(int32(n))
+}
+
+// mostKept is the longest history that rules can ask for.
+const mostKept = 24
+
+// Refuse is Remember for a process beside the service, whose rules may be others than the
+// service's: as many former codes are kept as rules can ask for.
+func (s *Store) Refuse(n int) {
+	s.refused.Store(int32(n))
+	s.kept.Store(mostKept)
+}
 
 // past reads the former codes of a mailbox that a new one must not be, the latest first.
 func (s *Store) past(ctx context.Context, id string) (all []record, err error) {
-	n := s.remember.Load()
+	n := s.refused.Load()
 	if n == 0 {
 		return nil, nil
 	}
@@ -66,7 +79,7 @@ func reversed(code *pin.PIN) (back pin.PIN) {
 // keep moves the code in force, if there is one, behind the former ones before it is
 // replaced, and forgets those that are too many.
 func (s *Store) keep(ctx context.Context, tx *sql.Tx, id string) error {
-	n := s.remember.Load()
+	n := s.kept.Load()
 	if n > 0 {
 		_, err := tx.ExecContext(ctx, `
 INSERT INTO history (mailbox_id, n, kid, salt, hash, memory, passes, threads, set_at)

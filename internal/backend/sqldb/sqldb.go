@@ -32,17 +32,18 @@ var migrations embed.FS
 // that several nodes share. It is also a mailbox.Lister, Resetter, Granter, Admin,
 // Editor, Flagger, Renumberer and Reassigner.
 type Store struct {
-	name     string // Account.Backend
-	traits   mailbox.Traits
-	db       *sqlkit.DB
-	ring     keyring
-	pool     *hashpool.Pool
-	cost     Cost
-	age      Age
-	remember atomic.Int32 // how many former codes are kept and refused
-	doubts   doubts
-	decoy    record // stands in for the code of a mailbox that has none
-	journal  Journal
+	name    string // Account.Backend
+	traits  mailbox.Traits
+	db      *sqlkit.DB
+	ring    keyring
+	pool    *hashpool.Pool
+	cost    Cost
+	age     Age
+	refused atomic.Int32 // how many former codes are refused
+	kept    atomic.Int32 // how many are kept
+	doubts  doubts
+	decoy   record // stands in for the code of a mailbox that has none
+	journal Journal
 }
 
 // Journal records the end of a change within the transaction that makes it.
