@@ -130,10 +130,16 @@ var (
 	ada     = mailbox.Account{ID: "17", Backend: "sqlite", Extension: "4001", Mail: "ada@example.test"}
 	bob     = mailbox.Account{ID: "18", Backend: "sqlite", Extension: "4002", Mail: "bob@example.test"}
 	nobody  = mailbox.Account{Domain: "tenant.example"}
-	oneTime = mailbox.Attempt{Claim: mailbox.ByOneTime, Call: 1}
+	oneTime = call(1)
 )
 
-func call(n uint64) mailbox.Attempt { return mailbox.Attempt{Claim: mailbox.ByOneTime, Call: n} }
+func call(n uint64) mailbox.Attempt {
+	return mailbox.Attempt{Door: mailbox.OwnDoor, Claim: mailbox.ByOneTime, Call: n}
+}
+
+func stranger(n uint64) mailbox.Attempt {
+	return mailbox.Attempt{Door: mailbox.AnyDoor, Claim: mailbox.ByOneTime, Call: n}
+}
 
 // desk is one with its surroundings.
 type desk struct {
@@ -157,10 +163,15 @@ func deskWith(t testing.TB, db *sqlkit.DB, v *vault, p *postman, c *clock) desk 
 	return desk{d, v, p, c}
 }
 
-// sent is the code of a Send that works.
+// sent is the code of a Send from the own door that works.
 func (d desk) sent(t testing.TB, a mailbox.Account) pin.PIN {
 	t.Helper()
-	require.NoError(t, d.Send(context.Background(), a, mailbox.Attempt{}))
+	return d.sentFrom(t, mailbox.OwnDoor, a)
+}
+
+func (d desk) sentFrom(t testing.TB, door mailbox.Door, a mailbox.Account) pin.PIN {
+	t.Helper()
+	require.NoError(t, d.Send(context.Background(), a, mailbox.Attempt{Door: door}))
 	return d.post.last
 }
 

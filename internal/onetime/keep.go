@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"star97/internal/mailbox"
 	"star97/internal/sqlkit"
 )
 
@@ -34,29 +35,36 @@ const (
 // none is what stands in a row without a code.
 var none = []byte{}
 
+// newRow makes a mailbox's row, $1 being its owner, $2 none, $3 when to forget it and $4
+// how often it was voided.
+const newRow = `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried_own, tried_any, sent_own, sent_any, voided, forget)
+	VALUES ($1, $2, $2, 0, 0, 0, 0, 0, $2, $2, $4, $3) `
+
 // keep stores the mailbox's new code, unless it has had too many, and tells whether it
 // did. Where none is wanted the work is the same.
-func (d *Desk) keep(ctx context.Context, o owner, fresh *record, until time.Time, wanted bool) (kept bool, err error) {
+func (d *Desk) keep(ctx context.Context, o owner, door mailbox.Door, fresh *record, until time.Time, wanted bool) (kept bool, err error) {
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
 		now := d.now()
 		// The row is made if need be, and locked.
-		var times []byte
-		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
-			VALUES ($1, $2, $2, 0, 0, 0, 0, $2, 0, $3)
-			ON CONFLICT (owner) DO UPDATE SET forget = CASE WHEN one_time.forget < excluded.forget THEN excluded.forget ELSE one_time.forget END
-			RETURNING sent`, o[:], none, until.UnixMilli()).Scan(&times)
+		var own, others []byte
+		err := tx.QueryRowContext(ctx, newRow+`ON CONFLICT (owner) DO UPDATE
+			SET forget = CASE WHEN one_time.forget < excluded.forget THEN excluded.forget ELSE one_time.forget END
+			RETURNING sent_own, sent_any`, o[:], none, until.UnixMilli(), 0).Scan(&own, &others)
 		if err != nil {
 			return err
 		}
-		if times = since(times, now.Add(-day)); wanted && len(times)/8 < d.opts.PerDay {
-			kept = true
-			times = binary.BigEndian.AppendUint64(times, uint64(now.UnixMilli()))
-			_, err = tx.ExecContext(ctx, `UPDATE one_time SET salt = $2, hash = $3, memory = $4, passes = $5, until = $6, tried = 0,
-				sent = $7, forget = $8 WHERE owner = $1`, o[:], fresh.salt, fresh.hash, fresh.cost.memory, fresh.cost.passes,
-				until.UnixMilli(), times, now.Add(day).UnixMilli())
+		own, others = since(own, now.Add(-day)), since(others, now.Add(-day))
+		if kept = wanted && d.opts.allow(door, len(own)/8, len(others)/8); kept {
+			sent := &others
+			if door == mailbox.OwnDoor {
+				sent = &own
+			}
+			*sent = binary.BigEndian.AppendUint64(*sent, uint64(now.UnixMilli()))
+			_, err = tx.ExecContext(ctx, `UPDATE one_time SET salt = $2, hash = $3, memory = $4, passes = $5, until = $6,
+				tried_own = 0, tried_any = 0, sent_own = $7, sent_any = $8, forget = $9 WHERE owner = $1`,
+				o[:], fresh.salt, fresh.hash, fresh.cost.memory, fresh.cost.passes, until.UnixMilli(), own, others, now.Add(day).UnixMilli())
 		} else {
-			kept = false
-			_, err = tx.ExecContext(ctx, "UPDATE one_time SET sent = $2 WHERE owner = $1", o[:], times)
+			_, err = tx.ExecContext(ctx, "UPDATE one_time SET sent_own = $2, sent_any = $3 WHERE owner = $1", o[:], own, others)
 		}
 		if err != nil {
 			return err
@@ -64,6 +72,14 @@ func (d *Desk) keep(ctx context.Context, o owner, fresh *record, until time.Time
 		return d.prune(ctx, tx, now)
 	})
 	return kept && err == nil, err
+}
+
+// at names the columns of a door. What is not the own door is the any door.
+func at(door mailbox.Door) string {
+	if door == mailbox.OwnDoor {
+		return "own"
+	}
+	return "any"
 }
 
 // since drops the times before t.
@@ -87,17 +103,17 @@ func (d *Desk) prune(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	return err
 }
 
-// count counts one try and returns what it is to be held against: the mailbox's code if
-// that is good for this try, or else the decoy.
-func (d *Desk) count(ctx context.Context, o owner) (r record, good bool, err error) {
+// count counts one try at a door and returns what it is to be held against: the mailbox's
+// code if that is good for this try, or else the decoy.
+func (d *Desk) count(ctx context.Context, o owner, door mailbox.Door) (r record, good bool, err error) {
+	at := at(door)
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
 		now := d.now()
 		var until int64
 		var tried int
-		err := tx.QueryRowContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
-			VALUES ($1, $2, $2, 0, 0, 0, 1, $2, 0, $3)
-			ON CONFLICT (owner) DO UPDATE SET tried = one_time.tried + 1
-			RETURNING salt, hash, memory, passes, until, tried`, o[:], none, now.Add(d.opts.Life).UnixMilli()).
+		// A row that is new has no code to try.
+		err := tx.QueryRowContext(ctx, newRow+"ON CONFLICT (owner) DO UPDATE SET tried_"+at+" = one_time.tried_"+at+` + 1
+			RETURNING salt, hash, memory, passes, until, tried_`+at, o[:], none, now.Add(d.opts.Life).UnixMilli(), 0).
 			Scan(&r.salt, &r.hash, &r.cost.memory, &r.cost.passes, &until, &tried)
 		good = err == nil && r.whole() && now.UnixMilli() < until && tried <= d.opts.Tries
 		return err
@@ -109,9 +125,11 @@ func (d *Desk) count(ctx context.Context, o owner) (r record, good bool, err err
 }
 
 // giveBack takes back a try that was counted and not looked at.
-func (d *Desk) giveBack(ctx context.Context, o owner, r *record) error {
+func (d *Desk) giveBack(ctx context.Context, o owner, door mailbox.Door, r *record) error {
+	at := at(door)
 	return d.after(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE one_time SET tried = tried - 1 WHERE owner = $1 AND salt = $2 AND tried > 0", o[:], r.salt)
+		_, err := tx.ExecContext(ctx, "UPDATE one_time SET tried_"+at+" = tried_"+at+" - 1 WHERE owner = $1 AND salt = $2 AND tried_"+at+" > 0",
+			o[:], r.salt)
 		return err
 	})
 }
@@ -140,10 +158,11 @@ func (d *Desk) voided(ctx context.Context, o owner) (times int64, err error) {
 
 // withdraw makes the code r as if it had never been, but for the one before it, which is
 // gone.
-func (d *Desk) withdraw(ctx context.Context, o owner, r *record) error {
+func (d *Desk) withdraw(ctx context.Context, o owner, door mailbox.Door, r *record) error {
+	at := at(door)
 	return d.after(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var times []byte
-		err := tx.QueryRowContext(ctx, "UPDATE one_time SET salt = $3, hash = $3 WHERE owner = $1 AND salt = $2 RETURNING sent",
+		err := tx.QueryRowContext(ctx, "UPDATE one_time SET salt = $3, hash = $3 WHERE owner = $1 AND salt = $2 RETURNING sent_"+at,
 			o[:], r.salt, none).Scan(&times)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
@@ -151,7 +170,7 @@ func (d *Desk) withdraw(ctx context.Context, o owner, r *record) error {
 		case err != nil:
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE one_time SET sent = $2 WHERE owner = $1", o[:], times[:max(len(times)-8, 0)])
+		_, err = tx.ExecContext(ctx, "UPDATE one_time SET sent_"+at+" = $2 WHERE owner = $1", o[:], times[:max(len(times)-8, 0)])
 		return err
 	})
 }
@@ -160,10 +179,9 @@ func (d *Desk) withdraw(ctx context.Context, o owner, r *record) error {
 // proved by one.
 func (d *Desk) void(ctx context.Context, o owner) error {
 	return d.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried, sent, voided, forget)
-			VALUES ($1, $2, $2, 0, 0, 0, 0, $2, 1, $3)
-			ON CONFLICT (owner) DO UPDATE SET salt = excluded.salt, hash = excluded.hash, voided = one_time.voided + 1`,
-			o[:], none, d.now().Add(day).UnixMilli())
+		_, err := tx.ExecContext(ctx, newRow+`ON CONFLICT (owner) DO UPDATE
+			SET salt = excluded.salt, hash = excluded.hash, voided = one_time.voided + 1`,
+			o[:], none, d.now().Add(day).UnixMilli(), 1)
 		return err
 	})
 }

@@ -11,6 +11,9 @@
 // other; of two right ones at once the first wins. All of this holds between the nodes
 // that share a database.
 //
+// Wrong tries count for the door where they are made, and the any door leaves the own one
+// a code a day: no stranger can use up what the owner's telephone may have.
+//
 // Whether a mailbox exists, has an address, or has used up its codes can be told neither
 // by the answers to Verify nor by the hashes that Send and Verify compute. The answers to
 // Send tell, and so may its time: no caller may wait for it.
@@ -20,7 +23,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"time"
 
 	"star97/internal/hashpool"
@@ -140,14 +142,14 @@ func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) 
 	}
 	until := d.now().Add(d.opts.Life)
 	refused := sendable(a)
-	kept, err := d.keep(ctx, ownerOf(a), &fresh, until, refused == nil)
+	kept, err := d.keep(ctx, ownerOf(a), at.Door, &fresh, until, refused == nil)
 	switch {
 	case err != nil:
 		return fail(op, err)
 	case refused != nil:
 		return refused
 	case !kept:
-		return mailbox.Fail(op, mailbox.Throttled, fmt.Errorf("the mailbox was sent %d one-time codes within a day", d.opts.PerDay))
+		return mailbox.Fail(op, mailbox.Throttled, errors.New("the mailbox was sent as many one-time codes within a day as this door may have"))
 	case d.carrier == nil:
 		err = mailbox.Fail(op, mailbox.Unavailable, errNoCarrier)
 	default:
@@ -156,7 +158,7 @@ func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) 
 	if err == nil {
 		return nil
 	}
-	if lost := d.withdraw(ctx, ownerOf(a), &fresh); lost != nil {
+	if lost := d.withdraw(ctx, ownerOf(a), at.Door, &fresh); lost != nil {
 		err = mailbox.Fail(op, mailbox.CodeOf(err), errors.Join(err, lost))
 	}
 	return err
@@ -196,7 +198,7 @@ func (d *Desk) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at m
 		return mailbox.Fail(op, mailbox.Busy, errors.New("too many calls have proved a one-time code and not used it yet"))
 	}
 	owner := ownerOf(a)
-	r, good, err := d.count(ctx, owner)
+	r, good, err := d.count(ctx, owner, at.Door)
 	if err != nil {
 		return fail(op, err)
 	}
@@ -205,7 +207,7 @@ func (d *Desk) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at m
 		if good && mailbox.CodeOf(err) == mailbox.Busy {
 			// The try was not looked at, and not for the caller's doing. A count that
 			// stays too high is no harm.
-			_ = d.giveBack(ctx, owner, &r)
+			_ = d.giveBack(ctx, owner, at.Door, &r)
 		}
 		return err
 	}
