@@ -139,7 +139,7 @@ func TestARestoreDrill(t *testing.T) {
 		}
 	}
 	last := records(t, s)[len(records(t, s))-1]
-	require.Equal(t, []any{audit.Restore, mailbox.Done, "test"}, []any{last.Action, last.Outcome, last.Actor})
+	require.Equal(t, []any{audit.Restore, mailbox.Done, "test", "star97.tar"}, []any{last.Action, last.Outcome, last.Actor, last.Target})
 	require.Regexp(t, `^backup of 20\S+Z: drill$`, last.Reason)
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))
 	require.NoError(t, err)
@@ -200,9 +200,25 @@ func TestARestoreTouchesNothingThatItShouldNot(t *testing.T) {
 	_, err = restore(c, Restoring{Force: true})
 	require.ErrorContains(t, err, "another star97 serves from "+dir)
 	unlock()
+	s, err = OpenStores(t.Context(), c, dir)
+	require.NoError(t, err)
+	beside, err := OpenStores(t.Context(), c, dir)
+	require.NoError(t, err, "commands work side by side")
+	require.NoError(t, s.Close())
+	_, err = restore(c, Restoring{Force: true})
+	require.ErrorContains(t, err, "a command of star97 works on "+dir)
+	require.NoError(t, beside.Close())
+	done, err := clearFolder(dir)
+	require.NoError(t, err)
+	_, err = OpenStores(t.Context(), c, dir)
+	require.ErrorContains(t, err, "a backup is being put back into "+dir)
+	done()
+	cut := filepath.Join(dir, staging+"123")
+	require.NoError(t, os.Mkdir(cut, 0o700))
 	_, err = restore(c, Restoring{})
 	require.ErrorContains(t, err, "there is something already: "+filepath.Join(dir, "star97.db"))
 	require.ErrorContains(t, err, "say --force to move it aside")
+	require.NoDirExists(t, cut, "what an earlier one left, that was killed")
 	one := c
 	one.Stores = nil
 	one.Plan = dialplan.Default()

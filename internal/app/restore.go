@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -40,9 +41,10 @@ type Restored struct {
 }
 
 // Restore puts a backup in the place of what a configuration's stores keep in files.
-// Before it touches anything it makes sure that no service runs there, that every file is
-// as it was written, that each database opens with its pepper and that the audit trail is
-// whole. What is there already is refused, or with Force moved aside and never deleted.
+// Before it touches anything it makes sure that no service runs and no command works
+// there, until everything is in its place, that every file is as it was written, that each
+// database opens with its pepper and that the audit trail is whole. What is there already
+// is refused, or with Force moved aside and never deleted.
 func Restore(ctx context.Context, c config.Config, o Restoring) (r Restored, err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return r, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", o.Data, err)
@@ -52,28 +54,63 @@ func Restore(ctx context.Context, c config.Config, o Restoring) (r Restored, err
 		return r, err
 	}
 	defer unlock()
-	stage, err := os.MkdirTemp(o.Data, ".restore-*") // mode 0700
-	if err != nil {
-		return r, fmt.Errorf("the data folder %s cannot be written to: %w; run this as the user that star97 runs as", o.Data, err)
-	}
-	defer os.RemoveAll(stage)
-	if r.Manifest, err = backup.Extract(o.File, stage); err != nil {
-		return r, err
-	}
-	places, err := placesOf(c, o.Data, r.Manifest)
-	if err != nil {
-		return r, err
-	}
-	if err := r.prove(ctx, c, places); err != nil {
-		return r, fmt.Errorf("the backup %s cannot be used: %w", o.File, err)
-	}
-	if r.Aside, err = clearPlaces(places, o.Force); err != nil {
-		return r, err
-	}
-	if err := settleIn(places, o.Data); err != nil {
+	if err := r.restore(ctx, c, o); err != nil {
 		return r, err
 	}
 	return r, r.record(ctx, c, o)
+}
+
+// restore has the folder to itself.
+func (r *Restored) restore(ctx context.Context, c config.Config, o Restoring) error {
+	done, err := clearFolder(o.Data)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := sweepStages(o.Data); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp(o.Data, staging+"*") // mode 0700
+	if err != nil {
+		return fmt.Errorf("the data folder %s cannot be written to: %w; run this as the user that star97 runs as", o.Data, err)
+	}
+	defer os.RemoveAll(stage)
+	if r.Manifest, err = backup.Extract(o.File, stage); err != nil {
+		return err
+	}
+	places, err := placesOf(c, o.Data, r.Manifest)
+	if err != nil {
+		return err
+	}
+	if err := r.prove(ctx, c, places); err != nil {
+		return fmt.Errorf("the backup %s cannot be used: %w", o.File, err)
+	}
+	if r.Aside, err = clearPlaces(places, o.Force); err != nil {
+		return err
+	}
+	return settleIn(places, o.Data)
+}
+
+// staging begins the name of the folder in which a backup is unpacked.
+const staging = ".restore-"
+
+// sweepStages removes what a restoration that was ended by force has left in a folder
+// that is clear.
+func sweepStages(dir string) error {
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("the data folder %s cannot be read: %w; run this as the user that star97 runs as", dir, err)
+	}
+	for _, one := range all {
+		digits, ours := strings.CutPrefix(one.Name(), staging)
+		if _, err := strconv.ParseUint(digits, 10, 64); !ours || err != nil {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, one.Name())); err != nil {
+			return fmt.Errorf("what a restoration that was cut off has left cannot be removed: %w; remove it", err)
+		}
+	}
+	return nil
 }
 
 // place is one file of a backup and where it belongs.
@@ -260,7 +297,8 @@ func (r *Restored) record(ctx context.Context, c config.Config, o Restoring) err
 		return &Unfinished{Action: audit.Restore, Outcome: mailbox.Done, Err: err}
 	}
 	why := because("backup of "+r.Made.Format(time.RFC3339), o.Reason)
-	err = s.administer(ctx, audit.Restore, mailbox.Account{}, o.By, why, nothing, nothing)
+	d := &audit.Deed{Action: audit.Restore, Target: filepath.Base(o.File), By: o.By, Reason: why}
+	err = s.administer(ctx, d, nothing, nothing)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return &Unfinished{Action: audit.Restore, Outcome: mailbox.Done, Err: err}
 	}

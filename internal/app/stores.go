@@ -49,6 +49,7 @@ type Stores struct {
 	reached atomic.Pointer[[]string]        // domains that calls reach, in lower case and order; empty is the default one
 	asked   measured
 	probes  []*probe.Probe
+	leave   func() // the data folder
 }
 
 // OpenStores makes the data folder, readable by its owner only, if it is missing.
@@ -79,7 +80,11 @@ func OpenWith(ctx context.Context, c config.Config, dir string, with Seams) (*St
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
 	}
-	s := new(Stores)
+	leave, err := enterFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stores{leave: leave}
 	if err := s.open(ctx, c, dir, with); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -277,5 +282,6 @@ func (s *Stores) Close() error {
 	for _, p := range s.probes {
 		all = append(all, p.Close())
 	}
+	s.leave()
 	return errors.Join(all...)
 }
