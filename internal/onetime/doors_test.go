@@ -21,10 +21,10 @@ func TestStrangersLeaveTheOwnDoorACodeADay(t *testing.T) {
 			d.sentFrom(t, mailbox.AnyDoor, ada)
 		}
 		for _, door := range []mailbox.Door{mailbox.AnyDoor, 0} {
-			require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.Send(t.Context(), ada, mailbox.Attempt{Door: door})))
+			require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.wish(ada, mailbox.Attempt{Door: door})))
 		}
 		require.Equal(t, mailbox.OK, d.verify(ada, d.sent(t, ada), oneTime))
-		require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.Send(t.Context(), ada, oneTime)), "three a day")
+		require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.wish(ada, oneTime)), "three a day")
 		d.clock.pass(24 * time.Hour)
 		d.sentFrom(t, mailbox.AnyDoor, ada)
 	})
@@ -37,11 +37,11 @@ func TestACodeThatFoundNoWayIsNoneOfItsDoors(t *testing.T) {
 		d.sentFrom(t, mailbox.AnyDoor, ada)
 		for _, at := range []mailbox.Attempt{stranger(1), call(2)} {
 			d.post.fail = mailbox.Fail("carry", mailbox.Busy, nil)
-			require.Equal(t, mailbox.Busy, mailbox.CodeOf(d.Send(t.Context(), ada, at)))
+			require.Equal(t, mailbox.Busy, mailbox.CodeOf(d.wish(ada, at)))
 		}
 		d.post.fail = nil
 		d.sentFrom(t, mailbox.AnyDoor, ada)
-		require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.Send(t.Context(), ada, stranger(1))))
+		require.Equal(t, mailbox.Throttled, mailbox.CodeOf(d.wish(ada, stranger(1))))
 	})
 }
 

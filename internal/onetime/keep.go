@@ -40,21 +40,40 @@ var none = []byte{}
 const newRow = `INSERT INTO one_time (owner, salt, hash, memory, passes, until, tried_own, tried_any, sent_own, sent_any, voided, forget)
 	VALUES ($1, $2, $2, 0, 0, 0, 0, 0, $2, $2, $4, $3) `
 
-// keep stores the mailbox's new code, unless it has had too many, and tells whether it
-// did. Where none is wanted the work is the same.
-func (d *Desk) keep(ctx context.Context, o owner, door mailbox.Door, fresh *record, until time.Time, wanted bool) (kept bool, err error) {
+// kept is what became of a new code.
+type kept uint8
+
+const (
+	notKept  kept = iota // the mailbox has had too many, or none is wanted
+	isKept               // it takes the place of the one before
+	standing             // the one before is good for a while
+)
+
+// keep stores the mailbox's new code, unless the one before is good still or it has had
+// too many. Where none is wanted the work is the same.
+func (d *Desk) keep(ctx context.Context, o owner, door mailbox.Door, fresh *record, until time.Time, wanted bool) (became kept, err error) {
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
 		now := d.now()
 		// The row is made if need be, and locked.
-		var own, others []byte
+		var own, others, salt []byte
+		var end int64
+		var tried int
 		err := tx.QueryRowContext(ctx, newRow+`ON CONFLICT (owner) DO UPDATE
 			SET forget = CASE WHEN one_time.forget < excluded.forget THEN excluded.forget ELSE one_time.forget END
-			RETURNING sent_own, sent_any`, o[:], none, until.UnixMilli(), 0).Scan(&own, &others)
+			RETURNING sent_own, sent_any, salt, until, tried_`+at(door), o[:], none, until.UnixMilli(), 0).Scan(&own, &others, &salt, &end, &tried)
 		if err != nil {
 			return err
 		}
 		own, others = since(own, now.Add(-day)), since(others, now.Add(-day))
-		if kept = wanted && d.opts.allow(door, len(own)/8, len(others)/8); kept {
+		good := len(salt) > 0 && tried < d.opts.Tries && now.Add(enough).UnixMilli() < end
+		became = notKept
+		switch {
+		case wanted && good:
+			became = standing
+		case wanted && d.opts.allow(door, len(own)/8, len(others)/8):
+			became = isKept
+		}
+		if became == isKept {
 			sent := &others
 			if door == mailbox.OwnDoor {
 				sent = &own
@@ -71,8 +90,12 @@ func (d *Desk) keep(ctx context.Context, o owner, door mailbox.Door, fresh *reco
 		}
 		return d.prune(ctx, tx, now)
 	})
-	return kept && err == nil, err
+	return became, err
 }
+
+// enough is how long a code has to be good still so that no new one is sent: somebody
+// may have hung up to read the mail, and calls again.
+const enough = 2 * time.Minute
 
 // at names the columns of a door. What is not the own door is the any door.
 func at(door mailbox.Door) string {

@@ -128,7 +128,8 @@ func (d *Desk) Traits(a mailbox.Account) mailbox.Traits {
 }
 
 // Send makes a one-time code, which takes the place of the one before, and gives it to
-// the Carrier. One that the Carrier does not take is withdrawn and was none of the day's.
+// the Carrier. While the one before is good for some minutes still, it stays, and nothing
+// is sent. One that the Carrier does not take is withdrawn and was none of the day's.
 func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	const op = "send"
 	code, err := pin.Generate(pin.Policy{MinLen: d.opts.Digits, MaxLen: d.opts.Digits}, pin.Context{}, rand.Reader)
@@ -142,13 +143,15 @@ func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) 
 	}
 	until := d.now().Add(d.opts.Life)
 	refused := sendable(a)
-	kept, err := d.keep(ctx, ownerOf(a), at.Door, &fresh, until, refused == nil)
+	became, err := d.keep(ctx, ownerOf(a), at.Door, &fresh, until, refused == nil)
 	switch {
 	case err != nil:
 		return fail(op, err)
 	case refused != nil:
 		return refused
-	case !kept:
+	case became == standing:
+		return nil
+	case became == notKept:
 		return mailbox.Fail(op, mailbox.Throttled, errors.New("the mailbox was sent as many one-time codes within a day as this door may have"))
 	case d.carrier == nil:
 		err = mailbox.Fail(op, mailbox.Unavailable, errNoCarrier)
