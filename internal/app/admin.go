@@ -135,11 +135,9 @@ func OutcomeOf(err error) mailbox.Outcome {
 
 // administer makes and records a deed, and then, if it is done, what comes after.
 // The error tells what became of the deed: see OutcomeOf.
-func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
-	deed, after func(context.Context) error,
-) error {
+func (s *Stores) administer(ctx context.Context, d *audit.Deed, deed, after func(context.Context) error) error {
 	outcome := mailbox.Refused
-	err := s.Trail.Administer(ctx, action, a, by, reason, func(ctx context.Context) error {
+	err := s.Trail.Do(ctx, d, func(ctx context.Context) error {
 		err := deed(ctx)
 		switch mailbox.CodeOf(err) {
 		case mailbox.OK:
@@ -155,22 +153,20 @@ func (s *Stores) administer(ctx context.Context, action audit.Action, a mailbox.
 	if err == nil || outcome == mailbox.Refused {
 		return err
 	}
-	return &Unfinished{Action: action, Outcome: outcome, Err: err}
+	return &Unfinished{Action: d.Action, Outcome: outcome, Err: err}
 }
 
 // voiding is administer for what ends the mailbox's one-time codes, and what calls have
 // proved by them: before the deed, since it would let their holder set a code, and after
 // it, since one may have been sent meanwhile.
-func (s *Stores) voiding(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
-	deed, after func(context.Context) error,
-) error {
-	return s.administer(ctx, action, a, by, reason, func(ctx context.Context) error {
-		if err := s.Desk.Forget(ctx, a); err != nil {
+func (s *Stores) voiding(ctx context.Context, d *audit.Deed, deed, after func(context.Context) error) error {
+	return s.administer(ctx, d, func(ctx context.Context) error {
+		if err := s.Desk.Forget(ctx, d.Account); err != nil {
 			return err
 		}
 		return deed(ctx)
 	}, func(ctx context.Context) error {
-		return errors.Join(s.Desk.Forget(ctx, a), after(ctx))
+		return errors.Join(s.Desk.Forget(ctx, d.Account), after(ctx))
 	})
 }
 
@@ -211,7 +207,7 @@ func (s *Stores) Add(ctx context.Context, a mailbox.Account, code pin.PIN, by ma
 	if err := s.known(a.Domain); err != nil {
 		return a, err
 	}
-	err := s.administer(ctx, audit.Add, a, by, "", func(ctx context.Context) error {
+	err := s.administer(ctx, &audit.Deed{Action: audit.Add, Account: a, By: by}, func(ctx context.Context) error {
 		added, err := s.Backend.Add(ctx, a, code, by)
 		if err == nil {
 			a = added
@@ -226,7 +222,7 @@ func nothing(context.Context) error { return nil }
 // SetCode puts a code in force without the current one, opens the mailbox if
 // wrong codes had closed it, and records both. One-time codes end.
 func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, mustChange bool, by mailbox.Actor, reason string) error {
-	return s.voiding(ctx, audit.Reset, a, by, reason, func(ctx context.Context) error {
+	return s.voiding(ctx, &audit.Deed{Action: audit.Reset, Account: a, By: by, Reason: reason}, func(ctx context.Context) error {
 		return s.Backend.Reset(ctx, a, code, mustChange, by, reason).Failed("reset")
 	}, func(ctx context.Context) error {
 		return s.Trail.Unlock(ctx, a, by, reason)
@@ -235,7 +231,7 @@ func (s *Stores) SetCode(ctx context.Context, a mailbox.Account, code pin.PIN, m
 
 // Remove deletes a mailbox and its one-time codes, then its counters, and records it.
 func (s *Stores) Remove(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
-	return s.voiding(ctx, audit.Remove, a, by, reason, func(ctx context.Context) error {
+	return s.voiding(ctx, &audit.Deed{Action: audit.Remove, Account: a, By: by, Reason: reason}, func(ctx context.Context) error {
 		return s.Backend.Remove(ctx, a, by, reason)
 	}, func(ctx context.Context) error {
 		return s.Guard.Unlock(ctx, a, by, reason)
@@ -249,7 +245,7 @@ func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 	if e.Mail != nil || e.Disabled != nil && *e.Disabled || e.Locked != nil && *e.Locked {
 		do = s.voiding
 	}
-	return alter(ctx, do, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, do, &audit.Deed{Action: audit.Edit, Account: a, By: by, Reason: reason}, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Edit(ctx, a, e, by)
 	})
 }
@@ -257,24 +253,23 @@ func (s *Stores) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 // SetFlags alters whether a mailbox's owner may and must change the code, and records it
 // as Edit is recorded. The account is as far as it is known.
 func (s *Stores) SetFlags(ctx context.Context, a mailbox.Account, e mailbox.FlagEdit, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return alter(ctx, s.administer, audit.Edit, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.administer, &audit.Deed{Action: audit.Edit, Account: a, By: by, Reason: reason}, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.SetFlags(ctx, a, e, by, reason)
 	})
 }
 
 // Renumber gives a mailbox another extension, leaves its code as it is, and records it
-// under the one that it had, with the new one in front of the reason. The account
-// is as far as it is known.
+// under the one that it had, with the new one as the target. The account is as far as it
+// is known.
 func (s *Stores) Renumber(ctx context.Context, a mailbox.Account, extension string, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	told := because("to "+extension, reason)
-	return alter(ctx, s.administer, audit.Renumber, a, by, told, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.administer, &audit.Deed{Action: audit.Renumber, Account: a, Target: extension, By: by, Reason: reason}, func(ctx context.Context) (mailbox.Account, error) {
 		return s.Backend.Renumber(ctx, a, extension, by, reason)
 	})
 }
 
 // Lock closes a mailbox until Unlock opens it, and records it. One-time codes end.
 func (s *Stores) Lock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return alter(ctx, s.voiding, audit.Lock, a, by, reason, func(ctx context.Context) (mailbox.Account, error) {
+	return alter(ctx, s.voiding, &audit.Deed{Action: audit.Lock, Account: a, By: by, Reason: reason}, func(ctx context.Context) (mailbox.Account, error) {
 		return s.setLock(ctx, a, true, by)
 	})
 }
@@ -292,7 +287,7 @@ func (s *Stores) setLock(ctx context.Context, a mailbox.Account, locked bool, by
 // codes at a system that can be told. It records it.
 func (s *Stores) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) error {
 	can := s.Backend.Traits(a).Can
-	return s.administer(ctx, audit.Unlock, a, by, reason, func(ctx context.Context) error {
+	return s.administer(ctx, &audit.Deed{Action: audit.Unlock, Account: a, By: by, Reason: reason}, func(ctx context.Context) error {
 		if a.Flags.Locked && slices.Contains(can, mailbox.CanEdit) {
 			if _, err := s.setLock(ctx, a, false, by); err != nil {
 				return err
@@ -313,7 +308,7 @@ func (s *Stores) Unlock(ctx context.Context, a mailbox.Account, by mailbox.Actor
 func (s *Stores) Reassign(ctx context.Context, a, next mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
 	next.ID, next.Backend, next.Extension, next.Domain = a.ID, a.Backend, a.Extension, a.Domain
 	is := a
-	err := s.voiding(ctx, audit.Reassign, a, by, reason, func(ctx context.Context) error {
+	err := s.voiding(ctx, &audit.Deed{Action: audit.Reassign, Account: a, By: by, Reason: reason}, func(ctx context.Context) error {
 		altered, err := s.Backend.Reassign(ctx, next, by, reason)
 		if err == nil {
 			is = altered
@@ -326,15 +321,12 @@ func (s *Stores) Reassign(ctx context.Context, a, next mailbox.Account, by mailb
 }
 
 // administers is administer or voiding.
-type administers func(ctx context.Context, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
-	deed, after func(context.Context) error) error
+type administers func(ctx context.Context, d *audit.Deed, deed, after func(context.Context) error) error
 
 // alter records a deed and returns the mailbox as it is then.
-func alter(ctx context.Context, do administers, action audit.Action, a mailbox.Account, by mailbox.Actor, reason string,
-	deed func(context.Context) (mailbox.Account, error),
-) (mailbox.Account, error) {
-	is := a
-	err := do(ctx, action, a, by, reason, func(ctx context.Context) error {
+func alter(ctx context.Context, do administers, d *audit.Deed, deed func(context.Context) (mailbox.Account, error)) (mailbox.Account, error) {
+	is := d.Account
+	err := do(ctx, d, func(ctx context.Context) error {
 		altered, err := deed(ctx)
 		if err == nil {
 			is = altered

@@ -118,7 +118,7 @@ func TestACodeInForceIsNeverToldAsNotSet(t *testing.T) {
 	})
 }
 
-// What an administrator alters is on record with the reason, a new number with both.
+// What an administrator alters is on record with the reason, and with the new number.
 func TestAlteringIsRecorded(t *testing.T) {
 	s, _, a := openMoody(t)
 	before, yes := len(records(t, s)), true
@@ -136,10 +136,10 @@ func TestAlteringIsRecorded(t *testing.T) {
 	for _, r := range records(t, s)[before:] {
 		require.Equal(t, []any{"test", "4001", a.ID}, []any{r.Actor, r.Extension, r.Mailbox})
 		if r.Stage == audit.Ended {
-			ended = append(ended, r.Action.String()+": "+r.Reason+", "+r.Outcome.String())
+			ended = append(ended, r.Action.String()+" "+r.Target+": "+r.Reason+", "+r.Outcome.String())
 		}
 	}
-	require.Equal(t, []string{"edit: asked for, done", "renumber: to 4101, done", "renumber: to 41x1: mistyped, refused"}, ended)
+	require.Equal(t, []string{"edit : asked for, done", "renumber 4101: , done", "renumber 41x1: mistyped, refused"}, ended)
 }
 
 func TestAFailedRemovalOpensNoLockedMailbox(t *testing.T) {

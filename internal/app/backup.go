@@ -52,7 +52,8 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 		return m, err
 	}
 	m.Made = time.Now().UTC().Truncate(time.Second)
-	err = s.administer(ctx, audit.Backup, mailbox.Account{}, o.By, o.Reason, func(context.Context) error {
+	d := &audit.Deed{Action: audit.Backup, Target: filepath.Base(o.File), By: o.By, Reason: o.Reason}
+	err = s.administer(ctx, d, func(context.Context) error {
 		m, err = backup.Write(o.File, m)
 		return err
 	}, nothing)

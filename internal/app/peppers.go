@@ -70,8 +70,10 @@ func (p *Pepper) add(keys []sqldb.PepperKey) {
 
 // RotatePepper makes a new key of p, records it and returns the key's id.
 func (s *Stores) RotatePepper(ctx context.Context, p Pepper, by mailbox.Actor, reason string) (kid string, err error) {
-	err = s.administer(ctx, audit.Pepper, mailbox.Account{}, by, because("rotate", reason), func(ctx context.Context) error {
+	d := &audit.Deed{Action: audit.Pepper, By: by, Reason: because("rotate", reason)}
+	err = s.administer(ctx, d, func(ctx context.Context) error {
 		kid, err = p.keeper.RotatePepper(ctx)
+		d.Target = kid
 		return err
 	}, nothing)
 	return kid, err
@@ -79,7 +81,8 @@ func (s *Stores) RotatePepper(ctx context.Context, p Pepper, by mailbox.Actor, r
 
 // UsePepper makes new codes use a key of p, and records it.
 func (s *Stores) UsePepper(ctx context.Context, p Pepper, kid string, by mailbox.Actor, reason string) error {
-	return s.administer(ctx, audit.Pepper, mailbox.Account{}, by, because("use "+kid, reason), func(ctx context.Context) error {
+	d := &audit.Deed{Action: audit.Pepper, Target: kid, By: by, Reason: because("use", reason)}
+	return s.administer(ctx, d, func(ctx context.Context) error {
 		return p.keeper.UsePepper(ctx, kid)
 	}, nothing)
 }

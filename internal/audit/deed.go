@@ -17,29 +17,25 @@ type Deed struct {
 	Reason  string
 }
 
-func (d Deed) record(intent string) Record {
+func (d *Deed) record(intent string) Record {
 	a := d.Account
 	r := about(d.Action, a, mailbox.Attempt{Intent: intent})
 	r.Extension, r.Domain, r.Target, r.Actor, r.Reason = a.Extension, a.Domain, d.Target, string(d.By), d.Reason
 	return r
 }
 
-// Do carries out deed between two records: no intent, no deed. The error is the
-// deed's (its mailbox.Code is recorded), joined with that of a second record which
-// could not be written.
-func (t *Trail) Do(ctx context.Context, d Deed, deed func(context.Context) error) error {
+// Do carries out deed between two records: no intent, no deed. A target that only deed
+// finds out it sets in d, for the second record. The error is the deed's (its
+// mailbox.Code is recorded), joined with that of a second record which could not be
+// written.
+func (t *Trail) Do(ctx context.Context, d *Deed, deed func(context.Context) error) error {
 	r := d.record(rand.Text())
 	if err := t.intend(ctx, r); err != nil {
 		return err
 	}
 	err := deed(ctx)
+	r.Target = d.Target
 	return errors.Join(err, t.end(ctx, r.ended(err)))
-}
-
-// Note records a deed that has already ended, with its error, where no record can
-// stand before it: a backup would contain its own intent.
-func (t *Trail) Note(ctx context.Context, d Deed, err error) error {
-	return t.write(ctx, d.record("").ended(err))
 }
 
 // ended is r with what became of its deed.
@@ -58,7 +54,7 @@ func (r Record) ended(err error) Record {
 func (t *Trail) Administer(ctx context.Context, action Action, a mailbox.Account, by mailbox.Actor, reason string,
 	deed func(context.Context) error,
 ) error {
-	return t.Do(ctx, Deed{Action: action, Account: a, By: by, Reason: reason}, deed)
+	return t.Do(ctx, &Deed{Action: action, Account: a, By: by, Reason: reason}, deed)
 }
 
 // Unlock opens a mailbox through the wrapped store's own ability and records it.

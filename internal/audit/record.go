@@ -39,7 +39,7 @@ type Record struct {
 	Result    mailbox.Code    `json:"result"`
 	Rule      string          `json:"rule,omitempty"`   // the rule that refused a new code
 	Until     time.Time       `json:"until,omitzero"`   // of a lock: open again from then; zero: not before somebody opens it
-	Target    string          `json:"target,omitempty"` // where a transfer led, a new extension, a backup's file, a pepper's key
+	Target    string          `json:"target,omitempty"` // where a transfer led, a new extension, the name of a backup's file, the id of a pepper's key
 	Actor     string          `json:"actor,omitempty"`  // the administrator
 	Reason    string          `json:"reason,omitempty"` // why: the administrator's words or star97's
 	Policy    string          `json:"policy,omitempty"` // rules for new codes in force
