@@ -98,7 +98,7 @@ func (s *Store) alterPepper(ctx context.Context, alter func(*pepper) (*pepper, e
 	if err != nil {
 		return fmt.Errorf("pepper file: %w", err)
 	}
-	unlock, err := lockDir(filepath.Dir(path))
+	unlock, err := lockFile(path)
 	if err != nil {
 		return fmt.Errorf("the pepper file %s cannot be locked: %w; it must be on a local file system", path, err)
 	}
@@ -129,17 +129,28 @@ func (s *Store) alterPepper(ctx context.Context, alter func(*pepper) (*pepper, e
 	return nil
 }
 
-// lockDir lets one process alter the files of a folder.
-func lockDir(dir string) (unlock func(), err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
+// lockFile lets one process at a time replace a file. Whoever has waited for the lock may
+// hold that of a file that was replaced meanwhile, and begins again.
+func lockFile(path string) (unlock func(), err error) {
+	for {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			f.Close()
+			return nil, err
+		}
+		mine, err := f.Stat()
+		is, missing := os.Stat(path)
+		if err = errors.Join(err, missing); err == nil && os.SameFile(mine, is) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return func() { d.Close() }, nil
 }
 
 // own gives f the owner of the file that it is to replace, whoever runs this program.
