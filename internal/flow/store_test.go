@@ -44,11 +44,13 @@ func (s *fakeStore) done(e flow.Event) {
 	}
 }
 
-// send has a one-time code go out, where it is of use.
+// send has a one-time code go out, where it is of use and there is none that is good.
 func (s *fakeStore) send() {
-	if s.sent = !s.absent && !s.account.Flags.CannotChange; s.sent {
-		s.sends++
+	if s.sent || s.absent || s.account.Flags.CannotChange {
+		return
 	}
+	s.sent = true
+	s.sends++
 }
 
 // answer is what the store says to an effect, and how long it takes.
