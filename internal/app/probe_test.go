@@ -149,7 +149,7 @@ func TestAProbeIsNeverWrong(t *testing.T) {
 	far := openHouse(t, func(c *config.Config) {
 		c.Media.PortMin, c.Media.PortMax = reserve(16)
 		l := &c.Lockout
-		l.SourcePerHour, l.UnknownPerHour, l.SourceMailboxes, l.UnknownMailboxes = 1000, 1000, 1000, 1000
+		l.SourcePerHour, l.UnknownPerHour, l.SourceMailboxes, l.UnknownMailboxes, l.MailboxPerHour = 1000, 1000, 1000, 1000, 100
 	})
 	far.add("4001", codes["old"], mailbox.Flags{})
 	const boxes = 20 // of each kind: a right code forgives the wrong ones before it
