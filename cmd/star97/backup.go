@@ -14,20 +14,20 @@ import (
 
 func backupCommand() *cobra.Command {
 	m := new(mailboxes)
-	var rest bool
+	var rest, broken bool
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Copy everything that star97 has stored into one file", Args: cobra.ExactArgs(1),
 		Long: "Copies the databases of the data folder as they are at one moment, also while the\n" +
 			"service runs, and the pepper, with a checksum of each. A file that is there already is\n" +
 			"left alone. The configuration, the dialplan and recordings of your own are not in it.\n" +
 			"Codes are in it as hashes only, but with the pepper beside them: keep it as secret as\n" +
-			"the codes. A database on a PostgreSQL server is not copied: run pg_dump first, then\n" +
+			"the codes. The audit trail is verified first. A database on a PostgreSQL server is not copied: run pg_dump first, then\n" +
 			"this with --rest.",
 		Example: "  star97 backup /srv/backup/star97-$(date +%F).tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.existing(cmd.Context(), func(s *app.Stores, c config.Config) error {
 				made, err := s.Backup(cmd.Context(), app.Copying{
-					File: args[0], Node: c.Audit.Node, Version: version, By: actor(), Reason: m.reason, Rest: rest,
+					File: args[0], Node: c.Audit.Node, Version: version, By: actor(), Reason: m.reason, Rest: rest, BrokenTrail: broken,
 				})
 				if err != nil {
 					return err
@@ -41,6 +41,7 @@ func backupCommand() *cobra.Command {
 	}
 	m.dataFlags(cmd.Flags())
 	m.reasonFlag(cmd)
+	cmd.Flags().BoolVar(&broken, "broken-trail", false, "copy an audit trail that is not whole, as it is")
 	cmd.Flags().BoolVar(&rest, "rest", false, "leave out databases on servers, of which you have made a dump")
 	return cmd
 }
@@ -60,7 +61,7 @@ func printBackup(w io.Writer, name string, m backup.Manifest) error {
 
 func restoreCommand() *cobra.Command {
 	m := new(mailboxes)
-	var force bool
+	var force, broken bool
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Put a backup in the place of what star97 has stored", Args: cobra.ExactArgs(1),
 		Long: "Refuses while a service runs on the folder, and where something is there already.\n" +
@@ -73,7 +74,7 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := app.Restore(cmd.Context(), c, app.Restoring{File: args[0], Data: m.data, By: actor(), Reason: m.reason, Force: force})
+			r, err := app.Restore(cmd.Context(), c, app.Restoring{File: args[0], Data: m.data, By: actor(), Reason: m.reason, Force: force, BrokenTrail: broken})
 			if err != nil {
 				return failed("%s", plainly(err))
 			}
@@ -85,6 +86,7 @@ func restoreCommand() *cobra.Command {
 	}
 	m.dataFlags(cmd.Flags())
 	m.reasonFlag(cmd)
+	cmd.Flags().BoolVar(&broken, "broken-trail", false, "use a backup whose audit trail is not whole")
 	cmd.Flags().BoolVar(&force, "force", false, "move aside what is there; nothing is deleted")
 	return cmd
 }

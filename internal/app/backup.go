@@ -26,6 +26,8 @@ type Copying struct {
 	Reason  string
 	// Rest says that databases on servers are left to the tools of those.
 	Rest bool
+	// BrokenTrail has the databases copied although the audit trail is not whole.
+	BrokenTrail bool
 }
 
 // filed is a store of our own.
@@ -42,6 +44,9 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 	if there := s.onServer(); there != "" && !o.Rest {
 		return m, fmt.Errorf("%s: back it up with pg_dump first, then say --rest for everything else", there)
 	}
+	if err := s.wholeTrail(ctx, o.BrokenTrail); err != nil {
+		return m, err
+	}
 	stage, err := backup.Stage(filepath.Dir(o.File))
 	if err != nil {
 		return m, err
@@ -49,6 +54,9 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 	defer os.RemoveAll(stage)
 	m = backup.Manifest{Version: o.Version, Node: o.Node}
 	if err := s.gather(ctx, &m, stage); err != nil {
+		if errors.Is(err, sqlkit.ErrFull) {
+			return m, fmt.Errorf("the folder %s has no room for the backup: free some, or choose another one", filepath.Dir(o.File))
+		}
 		return m, err
 	}
 	m.Made = time.Now().UTC().Truncate(time.Second)
@@ -58,6 +66,19 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 		return err
 	}, nothing)
 	return m, err
+}
+
+// wholeTrail refuses an audit trail that is not whole, which a backup would keep for good:
+// the administrator is to know before the day on which it is needed.
+func (s *Stores) wholeTrail(ctx context.Context, broken bool) error {
+	if broken {
+		return nil
+	}
+	_, err := s.Ledger.Verify(ctx)
+	if at := new(audit.Break); errors.As(err, &at) {
+		return fmt.Errorf("the audit trail is not whole: %w; look at it with `star97 audit verify`, then say --broken-trail to copy it as it is", err)
+	}
+	return err
 }
 
 // gather copies databases and then peppers into the folder stage: a pepper has every key

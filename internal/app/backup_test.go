@@ -261,7 +261,7 @@ func indexOf(t testing.TB, names []string, part string) int {
 func TestABackupThatDoesNotFitIsRefused(t *testing.T) {
 	t.Parallel()
 	for says, spoil := range map[string]func(t *testing.T, dir string){
-		"cannot be used: record 2": func(t *testing.T, dir string) {
+		"is not whole: record 2": func(t *testing.T, dir string) {
 			store, err := sqldb.Open(t.Context(), rehearsed().In(dir).SQLite)
 			require.NoError(t, err)
 			require.NoError(t, store.DB().Write(t.Context(), func(tx *sql.Tx) error {
@@ -281,13 +281,22 @@ func TestABackupThatDoesNotFitIsRefused(t *testing.T) {
 		_, err = s.Add(t.Context(), mailbox.Account{Extension: "4001"}, code(t, "482915"), "test")
 		require.NoError(t, err)
 		spoil(t, dir)
-		_, err = s.Backup(t.Context(), copying(file))
+		o, broken := copying(file), strings.Contains(says, "record 2")
+		if broken {
+			_, err = s.Backup(t.Context(), o)
+			require.ErrorContains(t, err, "the audit trail is not whole: record 2")
+			require.NoFileExists(t, file)
+			o.BrokenTrail = true
+		}
+		_, err = s.Backup(t.Context(), o)
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 		fresh := filepath.Join(t.TempDir(), "fresh")
 		_, err = Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test"})
 		require.ErrorContains(t, err, says)
 		require.NoFileExists(t, filepath.Join(fresh, "star97.db"))
+		_, err = Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test", BrokenTrail: true})
+		require.Equal(t, broken, err == nil, "%v", err)
 	}
 }
 

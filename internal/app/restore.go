@@ -30,6 +30,8 @@ type Restoring struct {
 	By     mailbox.Actor
 	Reason string
 	Force  bool // what is there is moved aside
+	// BrokenTrail takes a backup whose audit trail is not whole.
+	BrokenTrail bool
 }
 
 // Restored is what came of a Restore.
@@ -38,6 +40,8 @@ type Restored struct {
 	Mailboxes map[string]int // by store
 	Trail     audit.Head     // of the audit trail in the backup, which is whole; zero if it is not in it
 	Aside     []string       // where what was there is now
+
+	broken error // of the audit trail in the backup; nil: it is whole
 }
 
 // Restore puts a backup in the place of what a configuration's stores keep in files.
@@ -84,6 +88,9 @@ func (r *Restored) restore(ctx context.Context, c config.Config, o Restoring) er
 	}
 	if err := r.prove(ctx, c, places); err != nil {
 		return fmt.Errorf("the backup %s cannot be used: %w", o.File, err)
+	}
+	if r.broken != nil && !o.BrokenTrail {
+		return fmt.Errorf("the audit trail in the backup %s is not whole: %w; say --broken-trail to use it all the same", o.File, r.broken)
 	}
 	if r.Aside, err = clearPlaces(places, o.Force); err != nil {
 		return err
@@ -217,6 +224,10 @@ func (r *Restored) proveTrail(ctx context.Context, c config.Config, db *sqlkit.D
 		return err
 	}
 	r.Trail, err = l.Verify(ctx)
+	if at := new(audit.Break); errors.As(err, &at) {
+		r.broken = err
+		err = nil
+	}
 	return errors.Join(err, l.Close())
 }
 

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -160,6 +161,9 @@ func Extract(name, dir string) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("the size of the backup %s cannot be told: %w", name, err)
 	}
 	m, err := unpack(tar.NewReader(f), dir, most)
+	if errors.Is(err, syscall.ENOSPC) {
+		return Manifest{}, fmt.Errorf("the backup %s cannot be unpacked: %w; free some space on the file system of %s", name, err, filepath.Dir(dir))
+	}
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s is no whole backup: %w; take another one", name, err)
 	}
