@@ -211,7 +211,7 @@ func TestAGrantNeedsNoCurrentCode(t *testing.T) {
 		for _, one := range []mailbox.Account{a, b} {
 			require.Equal(t, mailbox.Proved(), s.Grant(t.Context(), one, codeOf(t, "739164"), proof), "however young the code is")
 			require.NoError(t, s.Verify(t.Context(), one, codeOf(t, "739164"), at))
-			require.Equal(t, mailbox.Flags{}, shown(t, s, one).Flags)
+			require.Equal(t, mailbox.Flags{TooSoon: true}, shown(t, s, one).Flags)
 		}
 		lost := proof
 		lost.Intent = "lost"
