@@ -24,8 +24,8 @@ func digitsCommand() *cobra.Command {
 		Use:   "digits FILE...",
 		Short: "Find the keys pressed in a recording, and why some were not counted",
 		Long: "Reads WAV files (16-bit PCM, mono, 8000 or 16000 Hz) and captures of calls (pcap, pcapng)\n" +
-			"as the service hears a call: in-band tones, RTP telephone events and SIP INFO, of which one\n" +
-			"press counts once. In a capture the streams are found by themselves; audio is heard in\n" +
+			"and hears every kind of key: in-band tones, which calls of the service do not use yet, RTP\n" +
+			"telephone events and SIP INFO, of which one press counts once. In a capture the streams are found by themselves; audio is heard in\n" +
 			"PCMU and PCMA, SIP is read where it is not encrypted and a message is one packet.\n\n" +
 			"Which keys they were is shown with --show only: they can be an access code.",
 		Example: "  star97 digits call.pcap\n" +
