@@ -3,8 +3,8 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 FUZZTIME ?= 30s
 
-# What the tests drive: real telephones, a proxy in front of star97, a database server, an SSH server, a tracer of writes.
-TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql openssh-server strace
+# What the tests drive: real telephones, a proxy in front of star97, a database server, an SSH server, a tracer of writes, scanners.
+TEST_PACKAGES = baresip-core linphone-cli sip-tester kamailio postgresql openssh-server strace sipvicious
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check deps rounds calls race bench fuzz sim long docs prompts clean
@@ -42,36 +42,42 @@ calls: # every call of the service and of the program in real time; the program 
 	$(GO) test -count=1 -timeout 30m -p 2 ./internal/app ./cmd/star97
 
 rounds: # what the race detector alters: the simulation, whose rounds take ten times as long, and what allocates nothing
-	$(GO) test -count=1 -run 'AllocatesNothing|AllocateNothing' ./internal/srtp ./internal/media
+	$(GO) test -count=1 -run 'AllocatesNothing|AllocateNothing|HoldsLittle' ./internal/srtp ./internal/media ./internal/call
 	$(GO) test -count=1 -run '^TestRounds$$' ./internal/sim
 
-bench: ## measure the hot paths and the program under load: a table, and bin/bench.json
+bench: ## measure the hot paths and the program under load, up to 20 minutes: tables, and bin/bench.json (ROWS: some of hot, latency, cpu, large, setup, secured)
 	@mkdir -p bin
-	STAR97_BENCH=$(CURDIR)/bin/bench.json $(GO) test -count=1 -timeout 20m -run '^TestBench$$' -v ./cmd/star97
+	STAR97_BENCH=$(CURDIR)/bin/bench.json STAR97_BENCH_ROWS='$(ROWS)' $(GO) test -count=1 -timeout 30m -run '^TestBench$$' -v ./cmd/star97
 
-fuzz: ## every fuzz target for FUZZTIME (default 30s each)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' internal cmd | sed 's/:func / /' | while read -r file target; do \
+fuzz: ## every fuzz target, or those with FUZZ in their name, for FUZZTIME (default 30s each), little of it for making inputs smaller
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]*$(FUZZ)[A-Za-z0-9]*' internal cmd | sed 's/:func / /' | while read -r file target; do \
 		echo "$$target in $$(dirname $$file)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$file) || exit 1; \
 	done
 
 sim: ## play ROUNDS (10000) rounds of the whole program in simulated time from SEED (today's second) on
 	STAR97_SIM_SEED=$(or $(SEED),$(shell date +%s)) STAR97_SIM_ROUNDS=$(or $(ROUNDS),10000) \
 		$(GO) test -count=1 -timeout 48h -v -run '^TestSimulation$$' ./internal/sim
 
-long: ## what CI has no time for (some hours): a thousand kills, long tables, thousands of calls, a minute of fuzzing a target
+long: ## what CI has no time for (some hours): a thousand kills, long tables, thousands of calls, a minute of fuzzing each target, ten for what strangers send
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestEverySequence' ./internal/flow
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'InBand|NoKey' ./internal/dtmf
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 10m -v -run '/(rows|a_fixed)' ./internal/media
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 4h -v -run 'FaultRun' ./internal/backend/...
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 2h -v -run 'NoVerdictIsWrong|AProbeIsNeverWrong' ./internal/probe ./internal/app
 	STAR97_LONG=1 $(GO) test -count=1 -timeout 3h -v -run 'StatesOfAMailboxApart|AFlood|WithThePower' ./internal/app
 	STAR97_KILLS=1000 $(GO) test -timeout 4h -v -run 'Kill|Crash' ./cmd/star97 ./internal/backend/sqldb ./internal/ledger
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestScanners|^TestOverload$$' ./cmd/star97
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 4h -v -run 'Soak' ./cmd/star97
+	STAR97_LONG=1 $(GO) test -count=1 -timeout 1h -v -run '^TestDamaged|^TestStrange|ComeAndGo' ./internal/uas
 	$(MAKE) fuzz FUZZTIME=1m
+	$(MAKE) fuzz FUZZ='(Front|Gate|Stream|RTP|RTCP|Decode|Redundant|UnpackRED|Tone|Answer|Attribute|ParseInfo|ReadWAV|Capture)' FUZZTIME=10m
 
-docs: ## draw the call flow anew; gather the explanations of all options for star97 init, the tables of the voicemail systems
+docs: ## draw the call flow anew; gather the explanations of all options for star97 init, the tables of the voicemail systems and licences
 	$(GO) run ./cmd/star97 flow --format svg > internal/flow/flow.svg
 	$(GO) test -count=1 -run '^TestTheTemplateIsMade' ./internal/config -write
 	$(GO) test -count=1 -run '^TestThePagesTell' ./internal/backend -write
+	$(GO) test -count=1 -run '^TestTheReadmeNamesEveryLicence' ./cmd/star97 -write
 
 prompts: ## speak what changed in prompts/*/manifest.yaml (PICO_DATA: folder of the SVOX Pico language data)
 	npm ci --silent --no-audit --no-fund --prefix cmd/star97-prompts

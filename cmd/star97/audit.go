@@ -116,7 +116,7 @@ func (t *trail) printList(cmd *cobra.Command, l *ledger.Ledger, f ledger.Filter,
 			err = r.WriteLine(w)
 		case n%block == 0:
 			err = table.Flush()
-			fmt.Fprintln(table, "SEQ\tTIME\tACTION\tRESULT\tMAILBOX\tDOOR\tBY")
+			fmt.Fprintln(table, "SEQ\tTIME\tACTION\tRESULT\tMAILBOX\tDOOR\tTARGET\tBY")
 			fallthrough
 		default:
 			printRow(table, r.Clean())
@@ -133,7 +133,7 @@ func (t *trail) printList(cmd *cobra.Command, l *ledger.Ledger, f ledger.Filter,
 }
 
 func printRow(w io.Writer, r audit.Record) {
-	fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Format(time.RFC3339), actionOf(r), fate(r), mailboxOf(r), doorOfRecord(r), by(r))
+	fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Seq, r.Time.Format(time.RFC3339), actionOf(r), fate(r), mailboxOf(r), doorOfRecord(r), dash(r.Target), by(r))
 }
 
 func (t *trail) show() *cobra.Command {
@@ -191,11 +191,12 @@ func (t *trail) showOne(cmd *cobra.Command, l *ledger.Ledger, seq uint64) error 
 }
 
 func (t *trail) head() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "head", Short: "Print the last record's number and hash, to be kept elsewhere", Args: cobra.NoArgs,
 		Long: "Prints one line: number and hash of the last record, and the time. Whoever can write\n" +
 			"to the database can cut off its newest records or write it all anew, but not change\n" +
-			"a line on another machine, on paper or in a mailbox: see star97 audit verify --head.",
+			"a line on another machine, on paper or in a mailbox: see star97 audit verify --head,\n" +
+			"which reads these lines, not JSON.",
 		Example: "  star97 audit head >> /mnt/elsewhere/heads.txt",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.open(cmd.Context(), func(l *ledger.Ledger) error {
@@ -203,17 +204,26 @@ func (t *trail) head() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", h, time.Now().UTC().Format(time.RFC3339))
+				now := time.Now().UTC().Truncate(time.Second)
+				if t.json {
+					return printJSON(cmd.OutOrStdout(), struct {
+						Head audit.Head `json:"head"`
+						Time time.Time  `json:"time"`
+					}{h, now})
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", h, now.Format(time.RFC3339))
 				return err
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&t.json, "json", false, "print JSON")
+	return cmd
 }
 
 func (t *trail) export() *cobra.Command {
 	var after uint64
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write the whole trail as JSON lines", Args: cobra.NoArgs,
+		Use: "export", Short: "Write the whole trail as JSON lines", Args: cobra.NoArgs, // and so without --json
 		Long: "Writes every record with its hash to standard output, one a line, and how to go on\n" +
 			"later to standard error. star97 audit verify --file checks an export without the\n" +
 			"database, and of several that go on from each other all together.",

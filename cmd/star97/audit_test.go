@@ -84,7 +84,7 @@ func (c auditor) rows(args ...string) (rows []string) {
 	for i, line := range strings.Split(strings.TrimSpace(out), "\n") {
 		cells := regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(line), -1)
 		if i == 0 && len(cells) > 1 {
-			require.Equal(c.t, []string{"SEQ", "TIME", "ACTION", "RESULT", "MAILBOX", "DOOR", "BY"}, cells)
+			require.Equal(c.t, []string{"SEQ", "TIME", "ACTION", "RESULT", "MAILBOX", "DOOR", "TARGET", "BY"}, cells)
 			continue
 		}
 		rows = append(rows, strings.Join(cells[min(2, len(cells)-1):], "|"))
@@ -97,11 +97,11 @@ func TestAuditListTellsWhatHappened(t *testing.T) {
 	c := newAuditor(t)
 	me := string(actor())
 	all := []string{
-		"add begun|-|4001|-|" + me, "add|done|4001|-|" + me,
-		"login|wrong-pin|4001|any|pbx 192.0.2.7 +15550100",
-		"change begun|-|4001|own|pbx 192.0.2.7 +15550100", "change|done|4001|own|pbx 192.0.2.7 +15550100",
-		"change|refused: same-run|4001|own|pbx 192.0.2.7 +15550100", "transfer|ok|4001|own|pbx 192.0.2.7 +15550100",
-		"reset begun|-|4001|-|" + me, "reset|done|4001|-|" + me, "unlock begun|-|4001|-|" + me, "unlock|done|4001|-|" + me,
+		"add begun|-|4001|-|-|" + me, "add|done|4001|-|-|" + me,
+		"login|wrong-pin|4001|any|-|pbx 192.0.2.7 +15550100",
+		"change begun|-|4001|own|-|pbx 192.0.2.7 +15550100", "change|done|4001|own|-|pbx 192.0.2.7 +15550100",
+		"change|refused: same-run|4001|own|-|pbx 192.0.2.7 +15550100", "transfer|ok|4001|own|operator|pbx 192.0.2.7 +15550100",
+		"reset begun|-|4001|-|-|" + me, "reset|done|4001|-|-|" + me, "unlock begun|-|4001|-|-|" + me, "unlock|done|4001|-|-|" + me,
 	}
 	require.Equal(t, all, c.rows(), "the newest last")
 	require.Equal(t, all[len(all)-2:], c.rows("--limit", "2"))
@@ -132,7 +132,7 @@ func TestAuditShowTellsEverything(t *testing.T) {
 	c := newAuditor(t)
 	out, _ := c.audit(0, "", "show", "4")
 	for _, row := range []string{
-		`record +4`, `action +change: a caller's change of the access code`, `stage +intended: begun: written before anything was sent`,
+		`record +4`, `action +change: a caller's change of the access code`, `stage +intended: begun: written before anything was sent`, `outcome +-`, `result +-`,
 		`claim +code: the access code`, `mailbox +4001`, `door +own`, `peer +pbx`, `transport +udp`, `source +192\.0\.2\.7 \+15550100`,
 		`call id +call-2`, `policy +strong\S*`, `intent +\w+`, `form +2`, `prev +[0-9a-f]{64}`, `hash +[0-9a-f]{64}`,
 		`seal +holds: the content matches the hash`, `Of the same intent:`, `5 +\S+Z  change  done`,
@@ -169,6 +169,8 @@ func TestAuditVerifyNamesTheFirstBadRecord(t *testing.T) {
 	c := newAuditor(t)
 	head, _ := c.audit(0, "", "head")
 	require.Regexp(t, fmt.Sprintf(`^%d:[0-9a-f]{64} \S+Z\n$`, c.last), head)
+	asJSON, _ := c.audit(0, "", "head", "--json")
+	require.Equal(t, strings.Fields(head)[0], object(t, asJSON)["head"])
 	heads := filepath.Join(t.TempDir(), "heads")
 	require.NoError(t, os.WriteFile(heads, []byte("\n"+head+head), 0o600))
 	out, errs := c.audit(0, "", "verify")
@@ -240,10 +242,10 @@ func TestAuditExportIsVerifiedWithoutTheDatabase(t *testing.T) {
 		"two lines exchanged":       {[]string{"--file", file("swapped", lines[0], lines[2], lines[1])}, 1, "record 2 is missing"},
 		"no export":                 {[]string{"--file", file("none", "hello\n")}, 1, "line 1 of the export, where record 1 belongs, is no record"},
 		"half a line":               {[]string{"--file", file("half", whole[:len(whole)-9])}, 1, "the file ends within it"},
-		"no file":                   {[]string{"--file", filepath.Join(folder, "gone")}, 3, "the export cannot be read"},
+		"no file":                   {[]string{"--file", filepath.Join(folder, "gone")}, 3, "no such file or directory; check its name and mode"},
 		"no data":                   {nil, 3, "there is no audit trail in"},
 		"heads that are none":       {[]string{"--file", first, "--head", first}, 3, first + ":1: a head"},
-		"heads that are not there":  {[]string{"--file", first, "--head", filepath.Join(folder, "gone")}, 3, "the kept heads cannot be read"},
+		"heads that are not there":  {[]string{"--file", first, "--head", filepath.Join(folder, "gone")}, 3, "no such file or directory; check its name and mode"},
 		"an empty file of heads":    {[]string{"--file", first, "--head", file("empty")}, 3, "has no head: write the line of"},
 		"a head with a wrong hash":  {[]string{"--file", first, "--head", "4:" + strings.Repeat("0", 64)}, 1, "record 4 is not the one that was noted"},
 		"a head that is cut":        {[]string{"--file", first, "--head", "4:12"}, 2, "--head is neither SEQ:HASH"},

@@ -143,7 +143,7 @@ func readExport(ctx context.Context, stdin io.Reader, name string, yield func(au
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return yield(audit.Record{}, fmt.Errorf("the export cannot be read: %w", err)) && false
+			return yield(audit.Record{}, fmt.Errorf("the export cannot be read: %w; check its name and mode", err)) && false
 		}
 		defer f.Close()
 		in = f
@@ -195,7 +195,7 @@ func headsOf(text string) (all []audit.Head, err error) {
 		return nil, errors.New("--head is neither SEQ:HASH, as `star97 audit head` prints it, nor the name of a file")
 	}
 	if err != nil {
-		return nil, exitError{exitUnread, fmt.Errorf("the kept heads cannot be read: %w", err)}
+		return nil, exitError{exitUnread, fmt.Errorf("the kept heads cannot be read: %w; check its name and mode", err)}
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)

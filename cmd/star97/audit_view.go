@@ -185,6 +185,9 @@ var sentences = map[audit.Action]string{
 	audit.Send: "a one-time code was sent to the address on file", audit.Transfer: "a call was transferred",
 	audit.Renumber: "a mailbox got another extension", audit.Reassign: "a mailbox went to another person",
 	audit.Pepper: "the key of the stored codes was changed", audit.Backup: "a backup was made", audit.Restore: "a backup was put back",
+	audit.SIPUserAdd:     "a user was added who may call by digest authentication",
+	audit.SIPUserReplace: "a user who may call by digest authentication got another password",
+	audit.SIPUserRemove:  "a user may no longer call by digest authentication",
 }
 
 var stages = map[audit.Stage]string{
@@ -204,14 +207,18 @@ func printRecord(w io.Writer, told audit.Record, related []audit.Record) {
 	if !r.Until.IsZero() {
 		until = r.Until.Format(time.RFC3339Nano)
 	}
+	outcome, result := r.Outcome.String(), r.Result.String()
+	if r.Stage == audit.Intended { // it has neither yet
+		outcome, result = "-", "-"
+	}
 	for _, row := range [][2]string{
 		{"record", strconv.FormatUint(r.Seq, 10)},
 		{"time", r.Time.Format(time.RFC3339Nano)},
 		{"node", dash(r.Node)},
 		{"action", r.Action.String() + ": " + orNewer(sentences[r.Action])},
 		{"stage", r.Stage.String() + ": " + orNewer(stages[r.Stage])},
-		{"outcome", r.Outcome.String()},
-		{"result", r.Result.String()},
+		{"outcome", outcome},
+		{"result", result},
 		{"rule", dash(r.Rule)},
 		{"claim", claimOf(r)},
 		{"until", until},

@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"star97/internal/app"
 	"star97/internal/backend"
@@ -34,14 +33,16 @@ func backendCommand() *cobra.Command {
 }
 
 func backendWebhookAPI() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use: "webhook-api", Short: "Print what a web service for driver webhook has to do (OpenAPI 3.1)", Args: cobra.NoArgs,
-		Example: "  star97 backend webhook-api > webhook.yaml",
+		Example: "  star97 backend webhook-api > webhook.yaml\n  star97 backend webhook-api --json > webhook.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := io.WriteString(cmd.OutOrStdout(), webhook.Contract())
-			return err
+			return printYAML(cmd.OutOrStdout(), []byte(webhook.Contract()), asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of YAML")
+	return cmd
 }
 
 // driverView is a driver's traits as programs read them.
@@ -55,6 +56,7 @@ type driverView struct {
 	Limit      int               `json:"locks_after,omitempty"`
 	Window     float64           `json:"remembers_seconds,omitempty"`
 	Can        []mailbox.Ability `json:"can"`
+	FirstUse   bool              `json:"first_use"` // whether an owner may choose the first code
 	AtRest     string            `json:"at_rest"`
 	Unverified []string          `json:"unverified,omitempty"`
 }
@@ -65,7 +67,8 @@ func backendList() *cobra.Command {
 		Use: "list", Short: "Show what each driver can do", Args: cobra.NoArgs,
 		Long: "VERIFIES is how the current code is checked: native, the system says yes or no;\n" +
 			"compare, it hands out the code in clear; none, it has no way, and verify: names\n" +
-			"who has. PROVES is what a caller's \"changed\" rests on.",
+			"who has. PROVES is what a caller's \"changed\" rests on. With first-use a route's\n" +
+			"first_use may let owners choose their first code.",
 		Example: "  star97 backend list\n  star97 backend list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []driverView
@@ -74,7 +77,7 @@ func backendList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				all = append(all, driverView{name, t.System, t.Check, t.Proof, t.Rules, t.Flags, t.Limit, t.Window.Seconds(), t.Can, t.AtRest, t.Unverified})
+				all = append(all, driverView{name, t.System, t.Check, t.Proof, t.Rules, t.Flags, t.Limit, t.Window.Seconds(), t.Can, t.FirstUse, t.AtRest, t.Unverified})
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), all)
@@ -98,7 +101,7 @@ func printDrivers(w io.Writer, all []driverView) error {
 			reads = append(reads, "states")
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Driver, d.System, d.Verifies, d.Proves,
-			dash(strings.Join(reads, " ")), dash(joined(d.Can)), dash(d.AtRest))
+			dash(strings.Join(reads, " ")), dash(joined(d.alsoCan())), dash(d.AtRest))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -110,6 +113,13 @@ func printDrivers(w io.Writer, all []driverView) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+func (d *driverView) alsoCan() []mailbox.Ability {
+	if d.FirstUse {
+		return append(slices.Clone(d.Can), "first-use")
+	}
+	return d.Can
 }
 
 func joined(abilities []mailbox.Ability) string {
@@ -139,8 +149,8 @@ func backendTest() *cobra.Command {
 		Long: "Reaches every store of the configuration. With --extension it finds the mailbox and\n" +
 			"reads its states and rules; with --verify it checks the code on the first line of\n" +
 			"standard input, as a call would (a wrong one counts); with --change it sets the\n" +
-			"code of the second line. Without --change nothing is changed. At a terminal codes\n" +
-			"are asked for and not shown.",
+			"code of the second line. Without --change nothing is changed, and without either\n" +
+			"nothing is made in the data folder. At a terminal codes are asked for and not shown.",
 		Example: "  star97 backend test --config star97.yaml\n" +
 			"  star97 backend test --config star97.yaml --extension 4001 --verify < code.txt",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -152,10 +162,15 @@ func backendTest() *cobra.Command {
 			if err := codes.read(&t, verify || change, change); err != nil {
 				return err
 			}
-			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
-				t.Rules = c.Policy.Policy
-				return m.try(cmd, s, t)
-			})
+			c, err := m.load()
+			if cmd.Flags().Changed("data") && err == nil && m.there() != nil {
+				err = failed("there is no data folder %s; name the service's with --data, or leave that out before its first start", m.data)
+			}
+			if err != nil {
+				return err
+			}
+			t.Rules = c.Policy.Policy
+			return m.prove(cmd, c, t)
 		},
 	}
 	m.siteFlags(cmd.Flags())
@@ -163,6 +178,29 @@ func backendTest() *cobra.Command {
 	cmd.Flags().BoolVar(&verify, "verify", false, "check its code, read from standard input")
 	cmd.Flags().BoolVar(&change, "change", false, "check its code, then set the next one of standard input")
 	return cmd
+}
+
+// prove makes a trial. One that counts and changes nothing leaves nothing in the data folder,
+// and neither does one whose mailbox nobody has.
+func (m *mailboxes) prove(cmd *cobra.Command, c config.Config, t app.Trial) error {
+	whole := func(s *app.Stores, _ config.Config) error { return m.try(cmd, s, t) }
+	if t.Code == nil {
+		return m.looked(cmd.Context(), c, whole)
+	}
+	if app.Makes(c, m.data) {
+		bare := t
+		bare.Code, bare.Next = nil, nil
+		err := m.looked(cmd.Context(), c, func(s *app.Stores, _ config.Config) error {
+			if s.Try(cmd.Context(), bare, func(app.Finding) {}) {
+				return nil
+			}
+			return m.try(cmd, s, bare)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return m.opened(cmd.Context(), c, whole)
 }
 
 func (m *mailboxes) try(cmd *cobra.Command, s *app.Stores, t app.Trial) error {
@@ -223,12 +261,10 @@ func (c *codeLines) read(t *app.Trial, verify, change bool) error {
 }
 
 func (c *codeLines) next(question string) (pin.PIN, error) {
-	if f, ok := c.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(c.notes, question)
-		line, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(c.notes)
+	if t, is := terminal(c.in); is {
+		line, err := t.hidden(question, c.notes)
 		if err != nil {
-			return pin.PIN{}, fmt.Errorf("the terminal cannot be read: %w", err)
+			return pin.PIN{}, err
 		}
 		defer clear(line)
 		return parseCode(string(line))

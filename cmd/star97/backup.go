@@ -18,16 +18,26 @@ func backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Copy everything that star97 has stored into one file", Args: cobra.ExactArgs(1),
 		Long: "Copies the databases of the data folder as they are at one moment, also while the\n" +
-			"service runs, and the pepper, with a checksum of each. A file that is there already is\n" +
-			"left alone. The configuration, the dialplan and recordings of your own are not in it.\n" +
-			"Codes are in it as hashes only, but with the pepper beside them: keep it as secret as\n" +
-			"the codes. The audit trail is verified first. A database on a PostgreSQL server is not copied: run pg_dump first, then\n" +
-			"this with --rest.",
+			"service runs, the pepper, and the users of sip.digest.users_file, with a checksum of\n" +
+			"each. A file that is there already is left alone. The configuration and what it names\n" +
+			"beside them are not in it: dialplan, certificates, passwords at other systems,\n" +
+			"recordings of your own. Codes and passwords of telephones are in it as hashes only, but\n" +
+			"with the pepper beside them, and such a hash is all that a telephone needs to call:\n" +
+			"keep it as secret as the codes. The audit trail is verified first. A database on a\n" +
+			"PostgreSQL server is not copied: run pg_dump first, then this with --rest.",
 		Example: "  star97 backup /srv/backup/star97-$(date +%F).tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return m.existing(cmd.Context(), func(s *app.Stores, c config.Config) error {
+			c, err := m.begun()
+			if err == nil && !app.Recorded(c, m.data) {
+				err = failed("the data folder %s has no audit trail, so no service has begun there and there is nothing to back up; name the service's with --data and its configuration with --config", m.data)
+			}
+			if err != nil {
+				return err
+			}
+			return m.opened(cmd.Context(), c, func(s *app.Stores, c config.Config) error {
 				made, err := s.Backup(cmd.Context(), app.Copying{
-					File: args[0], Node: c.Audit.Node, Version: version, By: actor(), Reason: m.reason, Rest: rest, BrokenTrail: broken,
+					File: args[0], Node: c.Audit.Node, Version: version, Users: c.SIP.Digest.UsersFile,
+					By: actor(), Reason: m.reason, Rest: rest, BrokenTrail: broken,
 				})
 				if err != nil {
 					return err
@@ -48,11 +58,15 @@ func backupCommand() *cobra.Command {
 
 func printBackup(w io.Writer, name string, m backup.Manifest) error {
 	var size int64
+	can := "compute codes"
 	for _, f := range m.Files {
 		size += f.Size
+		if f.Kind == backup.SIPUsers {
+			can += " and call as any SIP user"
+		}
 	}
-	fmt.Fprintf(w, "%s holds %d files, %d kB, as of %s. Whoever has it can compute codes: keep it where nobody else reads it.\n",
-		name, len(m.Files), (size+999)/1000, m.Made.Format(time.RFC3339))
+	fmt.Fprintf(w, "%s holds %d files, %d kB, as of %s. Whoever has it can %s: keep it where nobody else reads it.\n",
+		name, len(m.Files), (size+999)/1000, m.Made.Format(time.RFC3339), can)
 	for _, what := range m.Missing {
 		fmt.Fprintf(w, "Note: %s.\n", what)
 	}
@@ -66,8 +80,10 @@ func restoreCommand() *cobra.Command {
 		Use: "restore FILE", Short: "Put a backup in the place of what star97 has stored", Args: cobra.ExactArgs(1),
 		Long: "Refuses while a service runs on the folder, and where something is there already.\n" +
 			"Before it touches anything it checks the checksums, opens each database with its\n" +
-			"pepper and verifies the audit trail. Codes that were changed after the backup are the\n" +
-			"old ones again, and a head of the audit trail that was noted after it is not in it.",
+			"pepper, verifies the audit trail and reads the SIP users. Everything goes where the\n" +
+			"configuration has it, and belongs to the owner of the data folder if root runs this.\n" +
+			"Codes and SIP users that were changed after the backup are the old ones again, and a\n" +
+			"head of the audit trail that was noted after it is not in it.",
 		Example: "  star97 restore /srv/backup/star97-2026-11-22.tar --data /var/lib/star97",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := m.load()

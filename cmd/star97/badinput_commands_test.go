@@ -65,6 +65,11 @@ func badCommands(v *service) []bad {
 			[]string{"the codes file cannot be read", "no such file", "check its name"}},
 		{"a codes file with letters", dialled(map[string]string{"s": "hangup\n", "c": "\nold: secret\n"}, "sip:*97@127.0.0.1", "--script", "FOLDER/s", "--codes", "FOLDER/c"), 2,
 			[]string{`c:2: The value of "old" is not 1 to 30 digits.`, "Write lines like"}},
+		{"a recording that is not there", func(t *testing.T) got {
+			f := newFolder(t)
+			_, said, code := star97(t, "", "digits", f.path+"/none.wav")
+			return got{f.shown(said), code, "nothing was heard"}
+		}, 1, []string{"none.wav: the file cannot be read: no such file or directory; check its name and mode"}},
 		{"a call to nobody", callNobody, 4, []string{"nothing listens at 127.0.0.1:"}},
 	}
 }

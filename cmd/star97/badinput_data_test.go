@@ -77,6 +77,14 @@ func badData() []bad {
 		{"another pepper", spoiled(replaced("pepper", func([]byte) []byte {
 			return []byte("AAAAAAAA " + strings.Repeat("0f", 32) + "\n")
 		})), 1, []string{"which the pepper file data/pepper lacks", "restore it"}},
+		{"a data folder that everybody can write to", spoiled(opened(0o777)), 1,
+			[]string{"other users can write to the folder data (mode 0777)", "exchange the databases and the pepper", "run `chmod 700 data`"}},
+		{"a data folder that a group can write to", spoiled(func(t *testing.T, f folder) func() {
+			if os.Chown(f.data(""), -1, os.Getuid()+1) != nil {
+				t.Skip("only root gives a folder to another group")
+			}
+			return opened(0o770)(t, f)
+		}), 1, []string{"other users can write to the folder data (mode 0770)", "run `chmod 700 data`"}},
 		{"a data folder that cannot be written", readOnly, 1, []string{"data/star97.db cannot be opened for writing", "let star97's user write"}},
 		{"a data folder that cannot be made", func(t *testing.T) got {
 			f := newFolder(t)
@@ -85,7 +93,19 @@ func badData() []bad {
 		}, 1, []string{"the data folder file/data cannot be made", "choose another one with --data"}},
 		{"a full disk", fullDisk, 1, []string{"the database data/star97.db cannot grow, the disk is full", "free some space"}},
 		{"a second service on the same data", secondService, 1, []string{"another star97 serves from", "choose another folder with --data"}},
-		{"a SIP port that is taken", takenSIPPort, 1, []string{"127.0.0.1:", "address already in use", "choose another in sip.listen"}},
+		{"a SIP port that is taken", takenSIPPort, 1, []string{"star97.yaml:3: cannot listen on udp 127.0.0.1:", "address already in use", "end the program that has it, or choose another in sip.listen"}},
+		{"a SIP address of another machine", foreignAddress("drain: 1s\nsip:\n  listen: [{network: tcp, address: \"192.0.2.1:5060\"}]\nhttp: {listen: \"\"}\n"), 1,
+			[]string{"star97.yaml:3: cannot listen on tcp 192.0.2.1:5060", "cannot assign requested address", "this machine does not have it", "write one of its own in sip.listen"}},
+		{"an HTTP address of another machine", foreignAddress("drain: 1s\nhttp:\n  listen: \"192.0.2.1:8080\"\n  hosts: [voicemail.example.org]\n"), 1,
+			[]string{"star97.yaml:3: cannot listen on http.listen 192.0.2.1:8080", "cannot assign requested address", "choose one that this machine has"}},
+	}
+}
+
+// opened gives the data folder a mode until mended.
+func opened(mode os.FileMode) func(*testing.T, folder) func() {
+	return func(t *testing.T, f folder) func() {
+		require.NoError(t, os.Chmod(f.data(""), mode))
+		return func() { require.NoError(t, os.Chmod(f.data(""), 0o700)) }
 	}
 }
 
@@ -121,7 +141,7 @@ func readOnly(t *testing.T) got {
 func fullDisk(t *testing.T) got {
 	f := newFolder(t)
 	require.NoError(t, os.Mkdir(f.data(""), 0o700))
-	if err := syscall.Mount("tmpfs", f.data(""), "tmpfs", 0, "size=1m"); err != nil {
+	if err := syscall.Mount("tmpfs", f.data(""), "tmpfs", 0, "size=1m,mode=0700"); err != nil {
 		t.Skipf("no small file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(f.data(""), syscall.MNT_DETACH) })
@@ -155,8 +175,19 @@ func takenSIPPort(t *testing.T) got {
 	require.NoError(t, err)
 	defer taken.Close()
 	f := newFolder(t)
-	config := f.write("star97.yaml", "sip: {listen: [{network: udp, address: \""+taken.LocalAddr().String()+"\"}]}\n")
+	config := f.write("star97.yaml", "drain: 1s\nsip:\n  listen: [{network: udp, address: \""+taken.LocalAddr().String()+"\"}]\n")
 	_, said, code := star97(t, "", "serve", "--config", config, "--data", f.data(""))
 	said = strings.ReplaceAll(said, taken.LocalAddr().String(), "127.0.0.1:5060")
 	return got{f.shown(said), code, "nothing was started"}
+}
+
+// foreignAddress is a configuration with an address that is kept for documentation (RFC
+// 5737), so no machine has it.
+func foreignAddress(yaml string) func(*testing.T) got {
+	return func(t *testing.T) got {
+		f := newFolder(t)
+		_, said, code := star97(t, "", "serve", "--config", f.write("star97.yaml", yaml), "--data", f.data(""))
+		lines := strings.Split(strings.TrimSpace(said), "\n") // behind what was logged
+		return got{f.shown(lines[len(lines)-1]), code, "nothing was started"}
+	}
 }

@@ -34,7 +34,7 @@ type got struct {
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	v := startService(t, setup{Race: true, Codes: map[string]string{"4001": oldCode}})
-	rows := concat(badConfigurations(), badPrompts(), badData(), badCalls(v), badCommands(v))
+	rows := concat(badConfigurations(t), badPrompts(), badData(), badCalls(v), badCommands(v))
 	require.GreaterOrEqual(t, len(rows), 30)
 	lines := make([]string, len(rows))
 	var mu sync.Mutex
@@ -119,18 +119,29 @@ func withFiles(files map[string]string) func(*testing.T) got {
 		_, said, exit := star97(t, "", "serve", "--config", config, "--data", data)
 		require.Equal(t, code, exit)
 		require.Contains(t, said, strings.TrimSpace(out), "serve says what check says")
+		require.NoDirExists(t, data, "and has begun nothing")
 		return got{f.shown(out), code, "nothing was started"}
 	}
 }
 
-func badConfigurations() []bad {
+func badConfigurations(t *testing.T) []bad {
+	const account = "sip: {peers: [{name: p, registration: account}]}\nregistrations:\n  - name: account\n    registrar: example.org\n    user: a\n    expires: 1h\n"
+	certificate, key := newCertificate(t)
 	row := func(what, yaml string, says ...string) bad {
 		return bad{what, configured(yaml), 1, says}
 	}
 	dialplan := func(text string) func(*testing.T) got {
 		return withFiles(map[string]string{"star97.yaml": "drain: 1s\ndialplan: plan.yaml\n", "plan.yaml": text})
 	}
+	listed := func(list map[string]string) func(*testing.T) got {
+		list["star97.yaml"] = "drain: 1s\npolicy:\n  preset: strong\n  blocklist_file: ours.txt\n"
+		return withFiles(list)
+	}
 	return []bad{
+		{"a list of codes that is not there", listed(map[string]string{}), 1,
+			[]string{"star97.yaml:4: policy: blocklist_file: ours.txt cannot be read: no such file", "check its name and mode"}},
+		{"a list of codes with words in it", listed(map[string]string{"ours.txt": "604817\nsecret\n"}), 1,
+			[]string{"star97.yaml:4: policy: blocklist_file: ours.txt: line 2 holds something else than digits", "write one code on each line"}},
 		row("a tab in the configuration", "sip:\n\tdscp: 3\n", "star97.yaml:2: A tab", "Indent with spaces"),
 		row("an unknown key", "sip:\n  dcsp: 3\n", `star97.yaml:2: The key "dcsp" is not known`, "Known keys here are:", "dscp"),
 		row("an unknown section", "drain: 1s\nspi: {}\n", `star97.yaml:2: The key "spi"`, "sip, store"),
@@ -150,6 +161,10 @@ func badConfigurations() []bad {
 		row("a preset that is not there", "policy:\n  preset: lax\n", `star97.yaml:2: There is no preset named "lax".`, "Use one of strong"),
 		row("a deadline that leaves no time", "call: {store_deadline: 1s}\n", "star97.yaml:1: call: store_deadline is 1s", "between 4s"),
 		row("a dialplan that is missing", "drain: 1s\ndialplan: none.yaml\n", "none.yaml: There is no such file.", "line 2 of the configuration"),
+		row("an authority of telephones that is none", "sip:\n  listen:\n    - network: tls\n      address: \"127.0.0.1:0\"\n      certificate: "+certificate+"\n      key: "+key+"\n      client_ca: "+key+"\n",
+			"star97.yaml:7: sip: listen[0].client_ca: ", "holds no certificate in PEM", "write the authority's there"),
+		row("a password of a registration that is not there", account+"    password: {file: word}\n", "star97.yaml:7: registrations[0].password: the secret's file word is missing", "with mode 0600"),
+		row("a password of a registration in no variable", account+"    password: {env: STAR97_TEST_UNSET}\n", "star97.yaml:7: registrations[0].password: the environment variable STAR97_TEST_UNSET", "set it before star97 starts"),
 		{"a dialplan with an unknown door", dialplan("routes:\n  - number: \"*97\"\n    door: front\n"), 1,
 			[]string{`plan.yaml:3: Door "front" is not known`, "use own, any or check"}},
 		{"a dialplan with one key for two things", dialplan("layouts:\n  own:\n    main: m\n    menus:\n      m:\n        keys:\n          \"2\": change\n          \"2\": goodbye\n"), 1,
@@ -170,9 +185,9 @@ func badPrompts() []bad {
 	}
 	return []bad{
 		{"a language that is not recorded", configured("prompts: {language: tlh}\n"), 1,
-			[]string{"tlh/manifest.yaml: The default language has no manifest", "Set prompts.language to one of de-DE, en-GB, en-US"}},
+			[]string{"tlh/manifest.yaml: The default language has no manifest", "Set prompts.language to one of de-DE, en-GB, en-US", "star97.yaml:1: prompts is set here."}},
 		{"a folder of prompts that is missing", configured("prompts: {folder: nowhere}\n"), 1,
-			[]string{"nowhere: The folder of prompts cannot be listed", "Set prompts.folder"}},
+			[]string{"nowhere: The folder of prompts cannot be listed", "Set prompts.folder", "star97.yaml:1: prompts is set here."}},
 		{"a recording of the site that is missing", own(map[string]string{"own/en-US/manifest.yaml": manifest}), 1,
 			[]string{"own/en-US/manifest.yaml:6: The master welcome.wav", "cannot be read", "Put it beside"}},
 		{"a recording of the site with another hash", own(map[string]string{

@@ -15,11 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"star97/internal/caller"
+	"star97/internal/codec"
 	"star97/internal/dialplan"
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
 	"star97/internal/script"
 	"star97/internal/sdp"
+	"star97/internal/secret"
 	"star97/internal/strictyaml"
 	"star97/prompts"
 )
@@ -34,7 +36,8 @@ A script has one step a line:
   hear ID...        wait until these sentences were heard to their end, such as
                     welcome or menu; an unknown name is answered with the known ones
   hear-not ID...    none of these was heard so far
-  press KEYS        0-9 * # A-D, or {old} {new} {other} {wrong} {ext} of the codes file
+  press KEYS        0-9 * # A-D; {old} {new} {other} {wrong} {ext} {one-time} of the
+                    codes file; {chosen}: the code that the service chose and spelled
   wait DURATION     do nothing; silence DURATION: and nothing may be said meanwhile
   hangup            end: wait for the far end to hang up ("end WORD")
 
@@ -55,15 +58,22 @@ Exit codes:
 const callExamples = `  star97 call sip:*97@127.0.0.1:5060 --from 4001 --script change --codes codes.txt
   printf 'hear enter-code\npress {old}#\nhear option-change-2\n' | star97 call sip:*97@127.0.0.1 --from 4001 --script - --codes codes.txt
   star97 call sip:9700@pbx.example --transport tcp --script greeting.txt --json --record greeting.wav
-  star97 call sips:*97@pbx.example --srtp required --ca-file ca.pem --from 4001 --script change --codes codes.txt`
+  star97 call sips:*97@pbx.example --srtp required --ca-file ca.pem --from 4001 --script change --codes codes.txt
+  star97 call sip:*97@sip.example --user 4001 --password-file password.txt --script change --codes codes.txt`
+
+// filling gives the keys of a placeholder of a script.
+type filling func(name string) (keys string, ok bool)
 
 // callFlags are what the command line says.
 type callFlags struct {
 	script, codes, record, transport, language string
 	srtp, authorities                          string
+	proof                                      string // file with the password
+	road, codec                                string
 	json, info                                 bool
 	timeout                                    time.Duration
-	sentences                                  []prompt.ID // of the language
+	sentences                                  []prompt.ID                // of the language
+	filled                                     func(caller.Codes) filling // nil: the codes file fills in placeholders
 	words                                      func(prompt.ID) string
 	caller.Options
 }
@@ -83,13 +93,17 @@ func callCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.script, "script", "", "file with the steps, - for standard input, or change")
-	flags.StringVar(&f.codes, "codes", "", "file with lines like \"old: DIGITS\"; readable by you alone")
+	flags.StringVar(&f.codes, "codes", "", "file with lines like \"old: DIGITS\", for {old} in a script; readable by you alone")
 	flags.StringVar(&f.From, "from", "caller", "who calls: a user name, or a whole SIP URI")
 	flags.StringVar(&f.PAI, "pai", "", "URI for P-Asserted-Identity")
+	flags.StringVar(&f.User, "user", "", "answer challenges as this user (digest authentication)")
+	flags.StringVar(&f.proof, "password-file", "", "file that holds the user's password, readable by you alone")
 	flags.StringVar(&f.transport, "transport", "", "udp, tcp or tls (default: as the URI says, else udp)")
 	flags.StringVar(&f.authorities, "ca-file", "", "CA certificates in PEM that the far end's is checked against (default: the system's)")
 	flags.StringVar(&f.srtp, "srtp", "off", "protect the audio: off, offered or required")
-	flags.BoolVar(&f.info, "info", false, "send keys by SIP INFO instead of RFC 4733 events")
+	flags.StringVar(&f.road, "digits", "events", "how keys are sent: events (RFC 4733), info (SIP INFO), both, inband (tones) or all")
+	flags.BoolVar(&f.info, "info", false, "the same as --digits info")
+	flags.StringVar(&f.codec, "codec", "", "codecs to offer, best first: of pcmu, pcma and g722 (default \"pcmu,pcma\")")
 	flags.BoolVar(&f.Delayed, "delayed-offer", false, "send the INVITE without a session description")
 	flags.StringVar(&f.Listen, "listen", "", "local address, with or without port (default: the one that leads to the far end)")
 	flags.StringVar(&f.record, "record", "", "write what was received to this WAV file")
@@ -97,6 +111,8 @@ func callCommand() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "one JSON object per event")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "longest duration of the whole call")
 	_ = cmd.MarkFlagRequired("script") // fails only for a flag that does not exist
+	cmd.MarkFlagsRequiredTogether("user", "password-file")
+	cmd.MarkFlagsMutuallyExclusive("digits", "info")
 	return cmd
 }
 
@@ -112,6 +128,7 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	if err == nil {
 		err = play(ctx, &caller.Player{Call: call, Timeline: line})
 		err = errors.Join(err, f.leave(cmd.Context(), call))
+		tellQuality(line, call)
 	}
 	outcome := caller.OutcomeOf(err)
 	switch {
@@ -127,7 +144,45 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// secure reads what is about the protection of the call.
+// tellQuality adds what the audio of a call was like. Of our packets only the far end can
+// tell; where it does not, that is unknown.
+func tellQuality(line *caller.Timeline, call *caller.Call) {
+	s := call.Media().Stats()
+	far, trip := "lost by the far end: unknown", "unknown"
+	if s.FarTold {
+		far = fmt.Sprintf("%d lost by the far end", s.FarLost)
+	}
+	if s.Trips > 0 {
+		trip = fmt.Sprintf("%.1f ms", inMilliseconds(s.RoundTrip))
+	}
+	line.Say(time.Now(), "quality", "audio in %s: %d packets received, %d lost, %d late, %d twice, jitter %.1f ms; %d sent, %s; round trip %s",
+		call.Agreed().Codec, s.Received, s.Lost, s.Late, s.Twice, inMilliseconds(s.Jitter), s.Sent, far, trip)
+}
+
+func inMilliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// audio reads what is about codecs and the way of keys.
+func (f *callFlags) audio() error {
+	var known bool
+	if f.Keys, known = caller.KeysOf(f.road); !known {
+		return fmt.Errorf("--digits is %q; write events, info, both, inband or all", f.road)
+	}
+	if f.info {
+		f.Keys = caller.Info
+	}
+	for name := range strings.SplitSeq(f.codec, ",") {
+		id, known := codec.ByName(name, 8000)
+		if !known && f.codec != "" || slices.Contains(f.Codecs, id) {
+			return fmt.Errorf("--codec has %q; write one or more of pcmu, pcma and g722, each at most once, with commas", name)
+		}
+		if known {
+			f.Codecs = append(f.Codecs, id)
+		}
+	}
+	return nil
+}
+
+// secure reads what is about the protection of the call, and who makes it.
 func (f *callFlags) secure() error {
 	settings := []string{sdp.Plain: "off", sdp.Either: "offered", sdp.Required: "required"}
 	i := slices.Index(settings, f.srtp)
@@ -135,6 +190,13 @@ func (f *callFlags) secure() error {
 		return fmt.Errorf("--srtp is %q; write off, offered or required", f.srtp)
 	}
 	f.SRTP = sdp.Security(i)
+	if f.proof != "" {
+		password, err := secret.Source{File: f.proof}.Read()
+		if err != nil {
+			return fmt.Errorf("--password-file: %w", err)
+		}
+		f.Password = password
+	}
 	if f.authorities == "" {
 		return nil
 	}
@@ -151,12 +213,12 @@ func (f *callFlags) secure() error {
 
 // player reads script and codes before anything is dialled.
 func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Player) error, error) {
-	f.Transport = caller.Transport(f.transport)
+	f.Transport, f.Reports = caller.Transport(f.transport), true
 	if err := f.secure(); err != nil {
 		return nil, err
 	}
-	if f.info {
-		f.Keys = caller.Info
+	if err := f.audio(); err != nil {
+		return nil, err
 	}
 	if f.timeout <= 0 {
 		return nil, errors.New("--timeout must be more than 0s")
@@ -168,7 +230,16 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	if err != nil {
 		return nil, err
 	}
-	equip := func(p *caller.Player) { p.Value, p.Timer = codes.Value, dialplan.Default().Timers.Named }
+	value := filling(codes.Value)
+	if f.filled != nil {
+		value = f.filled(codes)
+	}
+	equip := func(p *caller.Player) {
+		p.Timer = dialplan.Default().Timers.Named
+		if p.Value == nil {
+			p.Value = value
+		}
+	}
 	if f.script == "change" {
 		if err := f.listen(); err != nil {
 			return nil, err
@@ -185,7 +256,7 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	if err := f.listen(); err != nil {
 		return nil, err
 	}
-	if err := f.possible(lines, codes); err != nil {
+	if err := f.possible(lines, value); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, p *caller.Player) error {
@@ -235,18 +306,27 @@ func readCodes(cmd *cobra.Command, name string) (caller.Codes, error) {
 	if name == "" {
 		return caller.Codes{}, nil
 	}
+	data, err := readPrivate(cmd, "codes file", name)
+	if err != nil {
+		return caller.Codes{}, err
+	}
+	return caller.ReadCodes(name, data)
+}
+
+// readPrivate reads a file that holds codes, and warns when others can.
+func readPrivate(cmd *cobra.Command, what, name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return caller.Codes{}, fmt.Errorf("the codes file cannot be read: %w; check its name and mode", err)
+		return nil, fmt.Errorf("the %s cannot be read: %w; check its name and mode", what, err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		cmd.PrintErrf("warning: others can read %s; make it yours alone with: chmod 600 %s\n", name, name)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return caller.Codes{}, fmt.Errorf("the codes file cannot be read: %w; check its name and mode", err)
+		return nil, fmt.Errorf("the %s cannot be read: %w; check its name and mode", what, err)
 	}
-	return caller.ReadCodes(name, data)
+	return data, nil
 }
 
 func readScript(cmd *cobra.Command, name string) ([]script.Line, error) {

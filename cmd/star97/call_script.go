@@ -14,7 +14,7 @@ import (
 
 // possible tells, before anything is dialled, each step that no call could carry
 // out: a sentence that does not exist, keys that nobody named, too many keys.
-func (f *callFlags) possible(lines []script.Line, codes caller.Codes) error {
+func (f *callFlags) possible(lines []script.Line, value filling) error {
 	var all []error
 	add := func(line script.Line, text, remedy string) {
 		all = append(all, strictyaml.Problem{File: f.script, Line: line.Number, Text: text, Remedy: remedy})
@@ -28,7 +28,12 @@ func (f *callFlags) possible(lines []script.Line, codes caller.Codes) error {
 				}
 			}
 		case "press":
-			keys, err := script.Keys(line.Args, codes.Value)
+			keys, err := script.Keys(line.Args, func(name string) (string, bool) {
+				if name == "chosen" { // it will be heard
+					return "", true
+				}
+				return value(name)
+			})
 			switch {
 			case err != nil:
 				add(line, "For this press "+err.Error()+".", "Write it to the file of --codes.")

@@ -10,13 +10,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 )
 
 // executeCall runs star97 call with its own flags and returns what it wrote and its exit code.
 func executeCall(t *testing.T, stdin string, args ...string) (out, warnings string, code int) {
 	t.Helper()
-	cmd := callCommand()
+	return execute(t, callCommand(), stdin, args...)
+}
+
+func execute(t *testing.T, cmd *cobra.Command, stdin string, args ...string) (out, warnings string, code int) {
+	t.Helper()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	var stdout, stderr bytes.Buffer
 	cmd.SetIn(bytes.NewBufferString(stdin))
@@ -67,9 +72,13 @@ func TestCallThatCannotBegin(t *testing.T) {
 		"code as a sentence":   {"hear x5550199\n", []string{nobody, "--script", "-"}, 2, "There is no sentence a word with digits in en-US."},
 		"sentence like none":   {"hear-not bonjour\n", []string{nobody, "--script", "-"}, 2, "welcome"},
 		"code nobody named":    {"press {new}#\n", []string{nobody, "--script", "-", "--codes", codes}, 2, "-:1: For this press nobody said what {new} is. Write it to the file of --codes."},
+		"a code to be heard":   {"press {chosen}#\n", []string{nobody, "--script", "-"}, 4, "nothing listens"},
+		"that code in a file":  {"", []string{nobody, "--script", good, "--codes", write("chosen", "chosen: 5550199\n", 0o600)}, 2, "chosen:1: This line names no code. Write lines like \"old: DIGITS\"; the names are old, new, other, wrong, ext, one-time."},
 		"too many keys":        {"press 1\npress " + strings.Repeat("{old}", 10) + "\n", []string{nobody, "--script", "-", "--codes", codes}, 2, "-:2: These are more than 64 keys."},
 		"codes file broken":    {"", []string{nobody, "--script", good, "--codes", write("broken", "5550199", 0o600)}, 2, "This line names no code"},
 		"language unknown":     {"", []string{nobody, "--script", good, "--language", "tlh"}, 2, `there is no language "tlh"`},
+		"two ways of keys":     {"", []string{nobody, "--script", good, "--info", "--digits", "inband"}, 2, "if any flags in the group [digits info] are set none of the others can be"},
+		"a codec twice":        {"", []string{nobody, "--script", good, "--codec", "pcmu,PCMU"}, 2, `--codec has "PCMU"; write one or more`},
 		"timeout of nothing":   {"", []string{nobody, "--script", good, "--timeout", "0s"}, 2, "--timeout must be"},
 		"nobody there":         {"", []string{nobody, "--script", good, "--codes", codes}, 4, "nothing listens"},
 		"codes that all read":  {"", []string{nobody, "--script", good, "--codes", codes}, 4, "chmod 600"},
@@ -81,20 +90,4 @@ func TestCallThatCannotBegin(t *testing.T) {
 			require.NotContains(t, said, "5550199")
 		})
 	}
-}
-
-func TestBenchCommandLine(t *testing.T) {
-	users := filepath.Join(t.TempDir(), "users")
-	require.NoError(t, os.WriteFile(users, []byte("# ours\n4001 5550199\n4002\n\n"), 0o600))
-	list, err := readUsers(users)
-	require.NoError(t, err)
-	require.Len(t, list, 2)
-	require.Equal(t, "4001", list[0].From)
-	list[0].Code.Reveal(func(digits []byte) { require.Equal(t, "5550199", string(digits)) })
-	require.True(t, list[1].Code.Empty())
-
-	require.NoError(t, os.WriteFile(users, []byte("4001 55x0199\n"), 0o600))
-	_, err = readUsers(users)
-	require.ErrorContains(t, err, ":1: write")
-	require.NotContains(t, err.Error(), "0199")
 }

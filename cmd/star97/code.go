@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"star97/internal/pin"
 )
@@ -127,6 +126,7 @@ func tell(w io.Writer, asJSON bool, v judgement) error {
 
 func (j *judge) generate() *cobra.Command {
 	var count int
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "generate",
 		Short: "Generate codes that the rules accept, and show them",
@@ -134,7 +134,7 @@ func (j *judge) generate() *cobra.Command {
 			"rules allow. No mailbox gets any of them: star97 mailbox set-code --generate does that.",
 		Example: "  star97 code generate\n" +
 			"  star97 code generate --count 20 --config /etc/star97/star97.yaml\n" +
-			"  star97 code generate --preset nist-aligned --extension 4001",
+			"  star97 code generate --preset nist-aligned --extension 4001 --json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if count < 1 || count > maxGenerated {
@@ -149,8 +149,7 @@ func (j *judge) generate() *cobra.Command {
 				if err != nil {
 					return failed("%w", err)
 				}
-				code.Reveal(func(digits []byte) { _, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", digits) })
-				if err != nil {
+				if err := tellCode(cmd.OutOrStdout(), asJSON, code); err != nil {
 					return exitError{1, err}
 				}
 			}
@@ -158,7 +157,18 @@ func (j *judge) generate() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&count, "count", 1, fmt.Sprintf("how many, 1 to %d", maxGenerated))
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object a line")
 	return cmd
+}
+
+// tellCode shows a code that was generated to be shown.
+func tellCode(w io.Writer, asJSON bool, code pin.PIN) (err error) {
+	format := "%s\n"
+	if asJSON {
+		format = `{"code":"%s"}` + "\n"
+	}
+	code.Reveal(func(digits []byte) { _, err = fmt.Fprintf(w, format, digits) })
+	return err
 }
 
 // complete reads what the flags name.
@@ -198,6 +208,9 @@ func (j *judge) rules() (pin.Policy, error) {
 	return p, nil
 }
 
+// maxCodeLine bounds a line that holds a code, in bytes.
+const maxCodeLine = 128
+
 // currentCode reads a file of one line.
 func currentCode(cmd *cobra.Command, name string) (pin.PIN, error) {
 	f, err := os.Open(name)
@@ -226,7 +239,7 @@ func currentCode(cmd *cobra.Command, name string) (pin.PIN, error) {
 // eachCode judges the lines of standard input by use; broken is notDigits, or TooLong
 // for more digits than a code can have.
 func eachCode(cmd *cobra.Command, use func(line int, code pin.PIN, broken pin.Rule) error) error {
-	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if _, is := terminal(cmd.InOrStdin()); is {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Type one code a line (it shows), then Ctrl-D.")
 	}
 	lines := bufio.NewScanner(cmd.InOrStdin())

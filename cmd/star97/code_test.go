@@ -161,6 +161,9 @@ func TestCodeGenerateShowsCodesThatItsRulesAccept(t *testing.T) {
 	out, _, code := executeCode(t, "", "generate")
 	require.Zero(t, code)
 	require.Regexp(t, `\A[0-9]{6}\n\z`, out)
+	out, _, code = executeCode(t, "", "generate", "--count", "2", "--json")
+	require.Zero(t, code)
+	require.Regexp(t, `\A({"code":"[0-9]{6}"}\n){2}\z`, out)
 
 	for _, count := range []string{"0", "1001", "-1"} {
 		out, said, code := executeCode(t, "", "generate", "--count", count)

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+
+	"github.com/goccy/go-yaml"
 
 	"star97/internal/app"
 	"star97/internal/config"
@@ -25,14 +28,29 @@ const defaultData = "./star97-data"
 // load reads the configuration; several problems become one error of several lines.
 func (s site) load() (config.Config, error) {
 	c, problems := config.Load(s.config)
+	return c, failing(problems)
+}
+
+// readable reads a configuration, and whether what it names for secrets, keys and
+// authorities can be read.
+func readable(file string) (config.Config, []strictyaml.Problem) {
+	c, problems := config.Load(file)
 	if len(problems) == 0 {
-		return c, nil
+		problems = c.Unreadable()
+	}
+	return c, problems
+}
+
+// failing is the error of what has problems; nil: there is none.
+func failing(problems []strictyaml.Problem) error {
+	if len(problems) == 0 {
+		return nil
 	}
 	lines := make([]string, len(problems))
 	for i, p := range problems {
 		lines[i] = p.Error()
 	}
-	return c, exitError{1, errors.New(strings.Join(lines, "\n"))}
+	return exitError{1, errors.New(strings.Join(lines, "\n"))}
 }
 
 // newLogger logs as l says; its level can be set later.
@@ -52,6 +70,24 @@ func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// printYAML writes a document as it is, or as JSON.
+func printYAML(w io.Writer, text []byte, asJSON bool) error {
+	if !asJSON {
+		_, err := w.Write(text)
+		return err
+	}
+	compact, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		return failed("the document cannot be written as JSON: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, compact, "", "  "); err != nil {
+		return failed("the document cannot be written as JSON: %w", err)
+	}
+	_, err = out.WriteTo(w)
+	return err
 }
 
 // failed is an error that was understood: exit code 1.

@@ -109,12 +109,14 @@ type killed struct {
 
 func openKilled(t *testing.T, apart bool) *killed {
 	h := &killed{t: t, number: "*97", codes: map[string]string{}, span: killWithin}
+	// A kill between a code and the judgement on it leaves the try counted.
+	h.setup.Sections = map[string]string{"lockout": "{source_per_hour: 1000}"}
 	if apart {
 		plan := filepath.Join(t.TempDir(), "plan.yaml")
 		require.NoError(t, os.WriteFile(plan, []byte("routes: [{number: \"*87\", door: own, domain: north.example}]\n"+
 			"domains: [{name: north.example, store: north}]\n"), 0o600))
 		h.number, h.domain = "*87", "north.example"
-		h.setup.Sections = map[string]string{"dialplan": plan, "stores": "{north: {sqlite: {queue_wait: 30s}}}"}
+		h.setup.Sections["dialplan"], h.setup.Sections["stores"] = plan, "{north: {sqlite: {queue_wait: 30s}}}"
 	}
 	h.service = startService(t, h.setup)
 	for i := range callersPerHouse {

@@ -12,7 +12,8 @@ import (
 )
 
 func dialplanCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "dialplan [LAYOUT]",
 		Short: "Print the built-in dialplan, or one of its layouts, with every option explained",
 		Long: "The built-in dialplan is in force where the configuration names no other, and is a\n" +
@@ -29,10 +30,11 @@ func dialplanCommand() *cobra.Command {
 					return failed("there is no layout %q; use one of %s", args[0], strings.Join(shippedLayouts(), ", "))
 				}
 			}
-			_, err := cmd.OutOrStdout().Write(text)
-			return err
+			return printYAML(cmd.OutOrStdout(), text, asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, without the explanations")
+	return cmd
 }
 
 func shippedLayouts() []string { return slices.Sorted(maps.Keys(dialplan.Default().Layouts)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -17,6 +18,13 @@ func TestTheBuiltInDialplanIsPrinted(t *testing.T) {
 	require.Zero(t, code, errs)
 	require.Equal(t, string(dialplans.Default), out)
 	plan, problems := dialplan.Parse("printed.yaml", []byte(out))
+	require.Empty(t, problems)
+	require.Equal(t, dialplan.Default(), plan)
+
+	out, errs, code = star97(t, "", "dialplan", "--json")
+	require.Zero(t, code, errs)
+	require.True(t, json.Valid([]byte(out)))
+	plan, problems = dialplan.Parse("printed.json", []byte(out)) // JSON is YAML
 	require.Empty(t, problems)
 	require.Equal(t, dialplan.Default(), plan)
 }

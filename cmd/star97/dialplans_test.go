@@ -12,7 +12,8 @@ import (
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// What an administrator is told to paste is accepted as it stands.
+// What an administrator is told to paste is accepted as it stands, but for the secrets and
+// certificates that the site has to put where it says.
 func TestTheConfigurationsOfTheTelephoneSystemsPassTheCheck(t *testing.T) {
 	pages, err := filepath.Glob("../../dialplans/*/README.md")
 	require.NoError(t, err)
@@ -34,7 +35,7 @@ func TestTheConfigurationsOfTheTelephoneSystemsPassTheCheck(t *testing.T) {
 				return // it points to another page
 			}
 			require.Equal(t, "star97.yamldialplan.yaml", named)
-			_, problems := check(filepath.Join(dir, "star97.yaml"))
+			_, _, problems := sound(filepath.Join(dir, "star97.yaml"))
 			require.Empty(t, problems)
 			checked++
 		})

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -24,27 +27,35 @@ func digitsCommand() *cobra.Command {
 		Use:   "digits FILE...",
 		Short: "Find the keys pressed in a recording, and why some were not counted",
 		Long: "Reads WAV files (16-bit PCM, mono, 8000 or 16000 Hz) and captures of calls (pcap, pcapng)\n" +
-			"and hears every kind of key: in-band tones, which calls of the service do not use yet, RTP\n" +
-			"telephone events and SIP INFO, of which one press counts once. In a capture the streams are found by themselves; audio is heard in\n" +
-			"PCMU and PCMA, SIP is read where it is not encrypted and a message is one packet.\n\n" +
-			"Which keys they were is shown with --show only: they can be an access code.",
+			"and hears every kind of key as the calls of the service do: RTP telephone events, SIP\n" +
+			"INFO and in-band tones, of which one press counts once. In a capture the streams are\n" +
+			"found by themselves; audio is heard in PCMU, PCMA and G.722, SIP is read where it is not\n" +
+			"encrypted and a message is one packet. What is encrypted, cut short or of a type that\n" +
+			"nothing explains is not heard, and is told below the keys (with --json on stderr).\n\n" +
+			"Which keys they were is shown with --show only: they can be an access code. Without it\n" +
+			"times of tones are rounded to 50 ms, as finer ones differ from key to key.",
 		Example: "  star97 digits call.pcap\n" +
 			"  star97 digits --show --json test.wav",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
+			var damaged []error
 			for _, file := range files {
-				heard, err := readKeys(file, show)
-				if err != nil {
-					return failed("%s: %v", file, err)
-				}
+				heard, damage := readKeys(file, show)
+				write := heard.write
 				if asJSON {
-					err = heard.writeJSON(cmd.OutOrStdout(), file)
-				} else {
-					err = heard.write(cmd.OutOrStdout(), file)
+					write = func(w io.Writer, file string) error { return heard.writeJSON(w, cmd.ErrOrStderr(), file) }
 				}
-				if err != nil {
-					return err
+				if damage == nil || heard.any() {
+					if err := write(cmd.OutOrStdout(), file); err != nil {
+						return err
+					}
 				}
+				if damage != nil {
+					damaged = append(damaged, fmt.Errorf("%s: %w", file, damage))
+				}
+			}
+			if len(damaged) > 0 {
+				return failed("%v", errors.Join(damaged...))
 			}
 			return nil
 		},
@@ -70,37 +81,77 @@ type keysHeard struct {
 	note []string
 }
 
+// remark adds a line about the whole file.
+func (r *keysHeard) remark(format string, a ...any) {
+	r.note = append(r.note, fmt.Sprintf(format, a...))
+}
+
+// any says whether anything was heard: of a damaged file too it is told.
+func (r *keysHeard) any() bool { return r != nil && len(r.told) > 0 }
+
+// unreadRecording leaves the file's name to who tells of it.
+func unreadRecording(err error) error {
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
+		err = unread.Err
+	}
+	return fmt.Errorf("the file cannot be read: %w; check its name and mode", err)
+}
+
 func readKeys(file string, show bool) (*keysHeard, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, unreadRecording(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxRecording+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, unreadRecording(err)
 	case len(data) > maxRecording:
 		return nil, fmt.Errorf("the file is larger than %d MB: cut out the call", maxRecording>>20)
 	}
 	r := &keysHeard{show: show}
+	return r, r.read(data)
+}
+
+// read hears the keys of a file, in the order in which they became known.
+func (r *keysHeard) read(data []byte) (err error) {
 	if bytes.HasPrefix(data, []byte("RIFF")) {
 		err = r.readWAV(data)
 	} else {
 		err = r.readCapture(data)
 	}
-	slices.SortStableFunc(r.told, func(a, b keyTold) int { return int(a.emit - b.emit) })
-	return r, err
+	slices.SortStableFunc(r.told, func(a, b keyTold) int { return cmp.Compare(a.emit, b.emit) })
+	if !r.show {
+		r.blur()
+	}
+	return err
+}
+
+// blurred is how finely the times of tones are told where keys are hidden: those of some
+// keys are found a few milliseconds sooner, and end later, than those of others.
+const blurred = 50 * time.Millisecond
+
+func (r *keysHeard) blur() {
+	for i := range r.told {
+		if k := &r.told[i]; k.source == dtmf.FromTone {
+			k.start, k.end, k.emit = k.start.Round(blurred), k.end.Round(blurred), k.emit.Round(blurred)
+		}
+	}
 }
 
 // readWAV hears the tones of a WAV file.
 func (r *keysHeard) readWAV(data []byte) error {
-	rate, pcm, err := prompt.ReadWAV(data, nil)
+	rate, pcm, whole, err := prompt.ReadRecording(data)
 	if err != nil {
 		return err
 	}
 	if rate != 8000 && rate != 16000 {
 		return fmt.Errorf("the sample rate is %d Hz, not 8000 or 16000: sox in.wav -r 8000 out.wav", rate)
+	}
+	if !whole {
+		r.remark("the file's header is not finished, or its end is missing: %.3f s of sound are there", float64(len(pcm))/float64(rate))
 	}
 	h := hearing{to: r}
 	var tone dtmf.ToneDetector
@@ -122,8 +173,14 @@ type hearing struct {
 	out   []dtmf.Report
 }
 
+// toneHearer is a detector, or one behind a stream of packets.
+type toneHearer interface {
+	Decode(pcm []int16, now time.Duration, out []dtmf.Report) []dtmf.Report
+	Stats() dtmf.ToneStats
+}
+
 // hear takes samples that came at now, and tells of what was nearly a key.
-func (h *hearing) hear(tone *dtmf.ToneDetector, pcm []int16, now time.Duration) {
+func (h *hearing) hear(tone toneHearer, pcm []int16, now time.Duration) {
 	before := tone.Stats()
 	h.accept(tone.Decode(pcm, now, h.out[:0]), 0)
 	after := tone.Stats()
@@ -162,7 +219,7 @@ func (h *hearing) accept(reports []dtmf.Report, length time.Duration) {
 func (h *hearing) press(rep dtmf.Report, length time.Duration) {
 	before := h.merge.Stats()
 	_, counted := h.merge.Accept(rep)
-	k := keyTold{key: rep.Digit.String(), from: h.from, source: rep.Source, emit: rep.At, start: rep.At - rep.Held, end: rep.At + length}
+	k := keyTold{key: rep.Digit.String(), from: h.from, source: rep.Source, emit: rep.At, start: max(0, rep.At-rep.Held), end: rep.At + length}
 	if h.to.show {
 		k.key = string(rep.Digit.Char())
 	}
@@ -223,13 +280,19 @@ type keyLine struct {
 	Source string `json:"source"`
 }
 
-func (r *keysHeard) writeJSON(w io.Writer, file string) error {
+// writeJSON leaves what is no key to stderr.
+func (r *keysHeard) writeJSON(w, stderr io.Writer, file string) error {
 	e := json.NewEncoder(w)
 	for _, k := range r.told {
 		if k.refused != "" {
 			continue
 		}
 		if err := e.Encode(keyLine{file, k.key, k.start.Milliseconds(), k.end.Milliseconds(), k.emit.Milliseconds(), k.source.String()}); err != nil {
+			return err
+		}
+	}
+	for _, n := range r.note {
+		if _, err := fmt.Fprintf(stderr, "%s: %s\n", file, n); err != nil {
 			return err
 		}
 	}

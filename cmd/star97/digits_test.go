@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +34,7 @@ func digitsOf(t *testing.T, args ...string) string {
 	cmd := digitsCommand()
 	var out bytes.Buffer
 	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
 	cmd.SetArgs(args)
 	require.NoError(t, cmd.Execute())
 	return out.String()
@@ -105,6 +109,14 @@ func newTrace(t *testing.T) *trace {
 	return tr
 }
 
+// file is the name of a file that holds the trace.
+func (tr *trace) file(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "call.pcap")
+	require.NoError(t, os.WriteFile(name, tr.Bytes(), 0o600))
+	return name
+}
+
 func (tr *trace) udp(t *testing.T, at time.Duration, from, to string, body []byte) {
 	t.Helper()
 	src, err := net.ResolveUDPAddr("udp", from)
@@ -152,6 +164,48 @@ func (tr *trace) audio(t *testing.T, from string, pcm []int16, lost ...int) {
 	}
 }
 
+// A gateway may send no whole milliseconds at once.
+func TestDigitsOfACaptureInOddPackets(t *testing.T) {
+	tr := newTrace(t)
+	format, _ := codec.ByID(codec.PCMA)
+	at := 0
+	for pcm := range slices.Chunk(toneCall("159D"), 44) {
+		payload := make([]byte, len(pcm))
+		format.Encode(payload, pcm)
+		tr.rtp(t, time.Duration(at+len(pcm))*time.Second/8000, "192.0.2.1:4000", rtp.Packet{Header: rtp.Header{PayloadType: 8, SSRC: 7,
+			SequenceNumber: uint16(at / 44), Timestamp: uint32(at)}, Payload: payload})
+		at += len(pcm)
+	}
+	keys, sources := pressed(keyLines(t, digitsOf(t, "--json", "--show", tr.file(t))))
+	require.Equal(t, "159D", keys)
+	require.Equal(t, "tttt", sources)
+}
+
+// G.722 is decoded across packets, and 9 is its payload type without a word of SDP.
+func TestDigitsOfACaptureInG722(t *testing.T) {
+	tr := newTrace(t)
+	format, _ := codec.ByID(codec.G722)
+	encoder := format.NewEncoder()
+	i := 0
+	for _, c := range "52" {
+		key, _ := dtmf.DigitOf(byte(c))
+		sound := dtmf.NewToneSound(key, 10, format.SampleRate)
+		for n := range 12 {
+			pcm, payload := make([]int16, 320), make([]byte, 160)
+			if n < 5 {
+				sound.Fill(pcm)
+			}
+			encoder.Encode(payload, pcm)
+			tr.rtp(t, time.Duration(i+1)*20*millisecond, "192.0.2.1:4000", rtp.Packet{Header: rtp.Header{PayloadType: 9, SSRC: 7,
+				SequenceNumber: uint16(i), Timestamp: uint32(160 * i)}, Payload: payload})
+			i++
+		}
+	}
+	keys, sources := pressed(keyLines(t, digitsOf(t, "--json", "--show", tr.file(t))))
+	require.Equal(t, "52", keys)
+	require.Equal(t, "tt", sources)
+}
+
 func TestDigitsOfACapture(t *testing.T) {
 	tr := newTrace(t)
 	tr.sip(t, 0, "192.0.2.9:5060", "192.0.2.1:5060", "SIP/2.0 200 OK", "application/sdp", answer)
@@ -179,9 +233,7 @@ func TestDigitsOfACapture(t *testing.T) {
 	for i := range 20 {
 		tr.udp(t, 4*time.Second, "192.0.2.4:53", "192.0.2.9:53", bytes.Repeat([]byte{byte(0x80 + i)}, 30))
 	}
-	file := filepath.Join(t.TempDir(), "call.pcap")
-	require.NoError(t, os.WriteFile(file, tr.Bytes(), 0o600))
-
+	file := tr.file(t)
 	lines := keyLines(t, digitsOf(t, "--json", "--show", file))
 	keys, sources := pressed(lines)
 	require.Equal(t, "175*", keys)
@@ -225,7 +277,7 @@ func FuzzCapture(f *testing.F) {
 		}
 		read := func(show bool) (*keysHeard, string) {
 			h := &keysHeard{show: show}
-			require.NoError(t, h.readCapture(tr.Bytes()))
+			require.NoError(t, h.read(tr.Bytes()))
 			var b bytes.Buffer
 			require.NoError(t, h.write(&b, "x"))
 			return h, b.String()
@@ -233,10 +285,94 @@ func FuzzCapture(f *testing.F) {
 		h, first := read(false)
 		_, second := read(false)
 		require.Equal(t, first, second)
+		var last time.Duration
 		for _, k := range h.told {
+			require.GreaterOrEqual(t, k.emit, last)
+			require.GreaterOrEqual(t, k.start, time.Duration(0))
+			last = k.emit
 			require.Contains(t, []string{"", "key"}, k.key)
 			require.GreaterOrEqual(t, k.end, k.start)
 			require.GreaterOrEqual(t, k.emit, k.start)
 		}
+	})
+}
+
+// A press of which only the redundancy of the next one tells (RFC 2198), types by SDP.
+func TestDigitsOfACaptureInRedundancy(t *testing.T) {
+	tr := newTrace(t)
+	tr.sip(t, 0, "192.0.2.9:5060", "192.0.2.1:5060", "SIP/2.0 200 OK", "application/sdp", strings.Replace(answer, "8 97", "8 121 97", 1)+"a=rtpmap:121 red/8000\r\na=fmtp:121 97/97\r\n")
+	earlier := []byte{1<<7 | 97, 1600 >> 6, 1600 & 63 << 2, 4, 97, 4, 0x8A, 3, 32} // 4, ended after 100 ms, 200 ms before
+	for n, piece := range dtmf.Encode(nil, dtmf.Press{Digit: 5, Length: 100 * millisecond, Volume: 10}, 8000, 20*millisecond) {
+		tr.rtp(t, time.Second+piece.After, "192.0.2.2:4000", rtp.Packet{Header: rtp.Header{PayloadType: 121, SSRC: 9, SequenceNumber: uint16(n),
+			Timestamp: 8000 + piece.Offset, Marker: piece.Marker}, Payload: append(slices.Clone(earlier), piece.Payload[:]...)})
+	}
+	keys, sources := pressed(keyLines(t, digitsOf(t, "--json", "--show", tr.file(t))))
+	require.Equal(t, "45", keys)
+	require.Equal(t, "ee", sources)
+}
+
+// Several types of RFC 2198 never hold one another, however often that is looked up.
+func TestEventsAreWhatRedundancyHolds(t *testing.T) {
+	for range 100 {
+		known := map[uint8]payload{97: {event: true, rate: 8000}, 98: {event: true, rate: 16000}, 99: {event: true, rate: 8000},
+			96: {packed: true, rate: 8000}, 121: {packed: true, rate: 8000}, 122: {packed: true, rate: 16000}, 123: {packed: true, rate: 48000}}
+		redundant(known)
+		inside := [4]uint8{known[96].inside, known[121].inside, known[122].inside, known[123].inside}
+		require.Equal(t, [4]uint8{97, 97, 98, 0}, inside)
+		require.False(t, known[123].event)
+	}
+}
+
+// keyed is a capture of two keys, one by INFO and one by events.
+func keyed(t *testing.T) *trace {
+	tr := newTrace(t)
+	tr.sip(t, 0, "192.0.2.3:5060", "192.0.2.9:5060", "INFO sip:x SIP/2.0", "application/dtmf", "*")
+	for n, piece := range dtmf.Encode(nil, dtmf.Press{Digit: 6, Length: 100 * millisecond, Volume: 10}, 8000, 20*millisecond) {
+		tr.rtp(t, time.Second+piece.After, "192.0.2.2:4000", rtp.Packet{Header: rtp.Header{PayloadType: 101, SSRC: 9, SequenceNumber: uint16(n),
+			Timestamp: piece.Offset, Marker: piece.Marker}, Payload: piece.Payload[:]})
+	}
+	return tr
+}
+
+// A capture that was damaged on its way tells what came before, and that it is damaged.
+func TestDigitsOfADamagedCapture(t *testing.T) {
+	tr := keyed(t)
+	tr.Write(bytes.Repeat([]byte{0xFF}, 40))
+	file := tr.file(t)
+	for _, flag := range []string{"--json=false", "--json"} {
+		cmd := digitsCommand()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetArgs([]string{flag, file})
+		cmd.SilenceUsage, cmd.SilenceErrors = true, true
+		require.ErrorContains(t, cmd.Execute(), "cannot be read beyond 1.140 s")
+		require.Len(t, regexp.MustCompile(`\bkey\b`).FindAllString(out.String(), -1), 2, out.String())
+	}
+}
+
+// FuzzCaptureFile claims that whatever a file holds, reading it twice tells the same, and
+// that what stands behind two keys in a capture takes neither away nor alters it.
+func FuzzCaptureFile(f *testing.F) {
+	f.Add(prompt.WriteWAV(8000, toneCall("5")))
+	f.Add([]byte("RIFF\x00\x00\x00\x00WAVEdata\xff\xff\xff\xff"))
+	f.Add([]byte{0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0x7F})
+	f.Add([]byte{0x0A, 0x0D, 0x0D, 0x0A, 28, 0, 0, 0, 0x4D, 0x3C, 0x2B, 0x1A, 1, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 28, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		read := func(file []byte) (h *keysHeard, told string) {
+			h = &keysHeard{show: true}
+			var b bytes.Buffer
+			err := h.read(file)
+			require.NoError(t, h.write(&b, "x"))
+			return h, fmt.Sprintf("%v %s", err, b.String())
+		}
+		_, first := read(data)
+		_, second := read(data)
+		require.Equal(t, first, second)
+		good := keyed(t).Bytes()
+		before, _ := read(good)
+		after, _ := read(append(good, data...))
+		require.Len(t, before.told, 2)
+		require.GreaterOrEqual(t, len(after.told), 2)
+		require.Equal(t, before.told, after.told[:2])
 	})
 }

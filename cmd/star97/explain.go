@@ -129,7 +129,7 @@ func (i *imagined) explain(c config.Config) (explained, error) {
 	}
 	user, host, _ := strings.Cut(i.identity, "@")
 	d, refused := c.Plan.Explain(dialplan.Question{
-		Number: i.number, Host: i.host, Peer: peer.Name, Trusted: peer.Trusted(), Identity: user, IdentityHost: host,
+		Number: i.number, Host: i.host, Peer: peer.Name, Trusted: peer.Trusted(), Proved: peer.Proves(), Identity: user, IdentityHost: host,
 		Diversion: i.diversion, History: i.history, Forwarding: peer.Forwarding,
 	})
 	e := explained{Peer: peer.Name, Why: append([]string{believes(peer)}, d.Why...)}
@@ -183,6 +183,11 @@ func (i *imagined) peer(o uas.Options) (p uas.Peer, stranger bool, err error) {
 // turnedAway is what a stranger gets, whatever is dialled.
 func turnedAway(o uas.Options, from string) explained {
 	e := explained{Status: 403, Answer: "403 Forbidden", Why: []string{fmt.Sprintf("No peer lists the address %s, so the call comes from a stranger.", from)}}
+	for _, p := range o.Peers {
+		if p.Registration != "" {
+			e.Why = append(e.Why, fmt.Sprintf("The addresses of the registration %s are not looked up here; --from %s tells what its calls get.", p.Registration, p.Name))
+		}
+	}
 	if o.Strangers == "ignore" {
 		e.Status, e.Answer = 0, "none"
 		e.Why = append(e.Why, "Strangers get no answer: sip.strangers is ignore.")
@@ -192,6 +197,12 @@ func turnedAway(o uas.Options, from string) explained {
 
 // believes says whose word on the caller counts.
 func believes(p uas.Peer) string {
+	switch {
+	case p.Asks():
+		return fmt.Sprintf("The callers of the peer %s prove which of the SIP users they are.", p.Name)
+	case p.Proves():
+		return fmt.Sprintf("The callers of the peer %s are whom their certificates name.", p.Name)
+	}
 	if header := p.Believes(); header != "" {
 		return fmt.Sprintf("The peer %s is believed about who calls, in the header %s.", p.Name, header)
 	}

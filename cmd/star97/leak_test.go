@@ -47,6 +47,7 @@ type book struct {
 	codes   []string
 	shown   []string // those that standard output shows once, rightly
 	written map[string][]byte
+	late    func() // notes what was written until the service's end; nil: nothing more
 }
 
 func newBook() *book { return &book{written: map[string][]byte{}} }
@@ -166,6 +167,9 @@ func hunt(t testing.TB, v *service, b *book) (found []find) {
 	}
 	b.wrote("the service's standard output", out)
 	b.wrote("the service's standard error", v.Stderr.String())
+	if b.late != nil {
+		b.late()
+	}
 	h := newHunter(b.codes...)
 	seen := map[string]bool{} // the same bytes by another name
 	for where, data := range b.written {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -61,18 +60,40 @@ func (m *mailboxes) dataFlags(f *pflag.FlagSet) {
 	f.BoolVar(&m.json, "json", false, "print JSON")
 }
 
-// open runs use on the stores, made if there are none yet, and closes them; what
+// opened runs use on the stores, made if there are none yet, and closes them; what
 // goes wrong is exit code 1.
-func (m *mailboxes) open(ctx context.Context, use func(*app.Stores, config.Config) error) error {
-	c, err := m.load()
-	if err != nil {
-		return err
-	}
-	return m.opened(ctx, c, use)
+func (m *mailboxes) opened(ctx context.Context, c config.Config, use func(*app.Stores, config.Config) error) error {
+	return m.with(app.OpenStores, ctx, c, use)
 }
 
-func (m *mailboxes) opened(ctx context.Context, c config.Config, use func(*app.Stores, config.Config) error) error {
-	s, err := app.OpenStores(ctx, c, m.data)
+// looked is opened for what only looks: it makes nothing in the data folder.
+func (m *mailboxes) looked(ctx context.Context, c config.Config, use func(*app.Stores, config.Config) error) error {
+	return m.with(app.OpenAside, ctx, c, use)
+}
+
+// tried is opened for what is refused beforehand if try has an objection: then nothing is
+// made in the data folder either.
+func (m *mailboxes) tried(ctx context.Context, c config.Config, try, use func(*app.Stores, config.Config) error) error {
+	if app.Makes(c, m.data) {
+		if err := m.looked(ctx, c, try); err != nil {
+			return err
+		}
+		return m.opened(ctx, c, use)
+	}
+	return m.opened(ctx, c, func(s *app.Stores, c config.Config) error {
+		if err := try(s, c); err != nil {
+			return err
+		}
+		return use(s, c)
+	})
+}
+
+func (m *mailboxes) with(open func(context.Context, config.Config, string) (*app.Stores, error), ctx context.Context, c config.Config,
+	use func(*app.Stores, config.Config) error) error {
+	if err := failing(c.UnreadableStores()); err != nil {
+		return err
+	}
+	s, err := open(ctx, c, m.data)
 	if err != nil {
 		return exitError{1, err}
 	}
@@ -82,28 +103,36 @@ func (m *mailboxes) opened(ctx context.Context, c config.Config, use func(*app.S
 	return nil
 }
 
-// existing is open for what only looks at, or changes, what is there: it makes no
-// data folder.
-func (m *mailboxes) existing(ctx context.Context, use func(*app.Stores, config.Config) error) error {
-	c, err := m.load()
-	if err != nil {
-		return err
+// begun tells that there is no data folder, or nothing in it to ask.
+func (m *mailboxes) begun() (c config.Config, err error) {
+	if c, err = m.load(); err == nil {
+		err = m.there()
 	}
+	if err == nil && !app.Begun(c, m.data) {
+		err = failed("the data folder %s holds nothing of star97 yet; name the service's with --data, or begin with `star97 mailbox add`", m.data)
+	}
+	return c, err
+}
+
+// there tells that there is no data folder.
+func (m *mailboxes) there() error {
 	if _, err := os.Stat(m.data); errors.Is(err, fs.ErrNotExist) {
 		return failed("there is no data folder %s; name the service's with --data, or make one with `star97 mailbox add`", m.data)
 	}
-	return m.opened(ctx, c, use)
+	return nil
 }
 
 // on runs use on the mailbox of an extension.
 func (m *mailboxes) on(ctx context.Context, extension string, use func(*app.Stores, config.Config, mailbox.Account) error) error {
-	return m.existing(ctx, func(s *app.Stores, c config.Config) error {
-		a, err := s.Find(ctx, extension, m.domain)
-		if err != nil {
-			return err
-		}
-		return use(s, c, a)
-	})
+	c, err := m.begun()
+	if err != nil {
+		return err
+	}
+	var a mailbox.Account
+	return m.tried(ctx, c, func(s *app.Stores, _ config.Config) (err error) {
+		a, err = s.Find(ctx, extension, m.domain)
+		return err
+	}, func(s *app.Stores, c config.Config) error { return use(s, c, a) })
 }
 
 func (m *mailboxes) reasonFlag(cmd *cobra.Command) {
@@ -126,8 +155,15 @@ func (m *mailboxes) list() *cobra.Command {
 		Example: "  star97 mailbox list\n  star97 mailbox list --search ann --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			page := mailbox.Page{Domain: m.domain, AllDomains: !cmd.Flags().Changed("domain"), Search: search}
-			return m.existing(cmd.Context(), func(s *app.Stores, _ config.Config) error {
-				return m.printList(cmd.Context(), cmd.OutOrStdout(), s, page)
+			c, err := m.load()
+			if err == nil {
+				err = m.there()
+			}
+			if err != nil {
+				return err
+			}
+			return m.looked(cmd.Context(), c, func(s *app.Stores, _ config.Config) error {
+				return m.printList(cmd.OutOrStdout(), viewsOf(cmd.Context(), s, page))
 			})
 		},
 	}
@@ -135,8 +171,9 @@ func (m *mailboxes) list() *cobra.Command {
 	return cmd
 }
 
-func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p mailbox.Page) error {
-	each := func(use func(view) error) error {
+// viewsOf goes through the mailboxes of a page.
+func viewsOf(ctx context.Context, s *app.Stores, p mailbox.Page) func(use func(view) error) error {
+	return func(use func(view) error) error {
 		return s.List(ctx, p, func(a mailbox.Account) error {
 			state, err := s.Guard.State(ctx, a)
 			if err != nil {
@@ -145,9 +182,15 @@ func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p
 			return use(viewOf(a).with(state))
 		})
 	}
+}
+
+func (m *mailboxes) printList(w io.Writer, each func(use func(view) error) error) error {
 	if m.json {
 		views := []view{}
 		err := each(func(v view) error { views = append(views, v); return nil })
+		if err != nil && len(views) == 0 {
+			return err
+		}
 		return errors.Join(printJSON(w, views), err)
 	}
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -158,6 +201,9 @@ func (m *mailboxes) printList(ctx context.Context, w io.Writer, s *app.Stores, p
 		_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", v.Extension, dash(v.Domain), dash(v.Name), dash(v.Language), strings.Join(v.states(), ", "))
 		return err
 	})
+	if err != nil && n == 0 { // nothing was found out: no table either
+		return err
+	}
 	if err := errors.Join(err, table.Flush()); err != nil {
 		return err
 	}
@@ -172,7 +218,15 @@ func (m *mailboxes) show() *cobra.Command {
 		Use: "show EXTENSION", Short: "Show one mailbox and whether wrong codes have closed it", Args: cobra.ExactArgs(1),
 		Example: "  star97 mailbox show 4001",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return m.on(cmd.Context(), args[0], func(s *app.Stores, _ config.Config, a mailbox.Account) error {
+			c, err := m.begun()
+			if err != nil {
+				return err
+			}
+			return m.looked(cmd.Context(), c, func(s *app.Stores, _ config.Config) error {
+				a, err := s.Find(cmd.Context(), args[0], m.domain)
+				if err != nil {
+					return err
+				}
 				state, err := s.Guard.State(cmd.Context(), a)
 				if err != nil {
 					return err
@@ -223,7 +277,8 @@ func (m *mailboxes) done(w io.Writer, a mailbox.Account, format string, args ...
 }
 
 // codeFrom generates a code or reads one from standard input and checks it
-// against the rules, unless force says to take any.
+// against the rules, those about the codes that the mailbox has or had too, unless force
+// says to take any.
 type codeFrom struct {
 	generate bool
 	force    bool
@@ -234,27 +289,21 @@ func (f *codeFrom) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.force, "force", false, "take a code that breaks the rules for new codes")
 }
 
-func (f *codeFrom) read(cmd *cobra.Command, c config.Config, a mailbox.Account) (pin.PIN, error) {
-	about := pin.Context{Extension: a.Extension, Numbers: a.Numbers, Names: namesOf(a)}
+func (f *codeFrom) read(cmd *cobra.Command, s *app.Stores, c config.Config, a mailbox.Account) (pin.PIN, error) {
 	if f.generate {
-		return pin.Generate(c.Policy.Policy, about, rand.Reader)
+		return s.Generate(cmd.Context(), a, c.Policy.Policy)
 	}
 	code, err := readCode(cmd.InOrStdin(), cmd.ErrOrStderr())
-	if err != nil {
-		return pin.PIN{}, err
+	if err != nil || f.force {
+		return code, err
 	}
-	if rule := c.Policy.Check(code, about); rule != pin.Pass && !f.force {
+	switch rule, err := s.Judge(cmd.Context(), a, code, c.Policy.Policy); {
+	case err != nil:
+		return pin.PIN{}, err
+	case rule != pin.Pass:
 		return pin.PIN{}, fmt.Errorf("the code breaks the rule %q for new codes; choose another one, or say --force", rule)
 	}
 	return code, nil
-}
-
-// namesOf is the owner's name for the rules.
-func namesOf(a mailbox.Account) []string {
-	if a.Name == "" {
-		return nil
-	}
-	return []string{a.Name}
 }
 
 // reveal shows a generated code, this once, unless it is certain that it is not in

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -98,6 +99,8 @@ func TestAMailboxGoesToAnotherPerson(t *testing.T) {
 		"language es-ES; pace; own numbers 12125554001; the codes before it; wrong codes; one-time codes.\n", out)
 	out, _ = c.run(0, "", "show", "4001", "--json")
 	v := object(t, out)
+	people, _ := c.run(0, "", "show", "4001")
+	require.Regexp(t, `(?m)^own door +closed \(no code\); of wrong codes: open$`, people)
 	require.Equal(t, []any{"Bob Example", "bob@example.com", nil, nil, nil, []any{"no code"}},
 		[]any{v["name"], v["mail"], v["numbers"], v["language"], v["slow"], v["state"]})
 	require.NotContains(t, v, "code_set")
@@ -162,6 +165,12 @@ func TestThePepperIsShownAndRotated(t *testing.T) {
 	_, errs = c.pepper(1, "use", "739164")
 	require.Contains(t, errs, "no pepper has a key of that name")
 	require.NotContains(t, errs, "739164")
+	out, _ = c.pepper(0, "status", "--json")
+	require.Contains(t, out, `"current": true`)
+	var keys []struct{ Key string }
+	require.NoError(t, json.Unmarshal([]byte(out), &keys))
+	again, _ := c.pepper(0, "use", keys[len(keys)-1].Key, "--json")
+	require.Equal(t, out, again)
 	require.Contains(t, endings(t, c.opened()), "pepper  rotate: left")
 
 	require.NoError(t, os.Chmod(path, fs.FileMode(0o640)))

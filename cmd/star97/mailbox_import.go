@@ -42,9 +42,10 @@ func (m *mailboxes) importCSV() *cobra.Command {
 		Use: "import FILE|-", Short: "Add mailboxes from a CSV file", Args: cobra.ExactArgs(1),
 		Long: "The first line is " + strings.Join(importHeader, ",") + ", or the same without\n" +
 			"slow, mail or both. slow: yes there gives the owner twice the time. mail: where\n" +
-			"notices and one-time codes go. An empty code leaves the mailbox without one. The whole file is checked before the first mailbox is added; every\n" +
-			"problem is printed with its line. Mailboxes that are there already are left as they\n" +
-			"are, so an import can be repeated.",
+			"notices and one-time codes go. An empty code leaves the mailbox without one. The whole\n" +
+			"file is checked before the first mailbox is added; every problem is printed with its\n" +
+			"line. Mailboxes that are there already are left as they are, so an import can be\n" +
+			"repeated.",
 		Example: "  star97 mailbox import mailboxes.csv",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, name, err := openInput(args[0], cmd.InOrStdin())
@@ -52,11 +53,15 @@ func (m *mailboxes) importCSV() *cobra.Command {
 				return err
 			}
 			defer in.Close()
-			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
-				rows, err := (&reader{name: name, rules: c.Policy.Policy, force: force, check: s.Check}).read(in)
-				if err != nil {
-					return err
-				}
+			c, err := m.load()
+			if err != nil {
+				return err
+			}
+			var rows []row
+			return m.tried(cmd.Context(), c, func(s *app.Stores, c config.Config) (err error) {
+				rows, err = (&reader{name: name, rules: c.Policy.Policy, force: force, check: s.Check}).read(in)
+				return err
+			}, func(s *app.Stores, c config.Config) error {
 				if err := m.addRows(cmd, s, name, rows); err != nil {
 					return err
 				}
@@ -111,6 +116,9 @@ func (r *reader) wrong(line int, err error) {
 func (r *reader) read(in io.Reader) ([]row, error) {
 	file := csv.NewReader(withoutMark(in))
 	header, err := file.Read() // each line has as many fields from then on
+	if errors.Is(err, errInterrupted) {
+		return nil, fmt.Errorf("%s cannot be read: %w", r.name, err)
+	}
 	if r.columns = columnsOf(header); err != nil || r.columns == nil {
 		return nil, fmt.Errorf("%s:1: the first line must be %s, or the same without slow, mail or both", r.name, strings.Join(importHeader, ","))
 	}
@@ -178,7 +186,7 @@ func (r *reader) row(line int, fields []string) {
 	if one.code, err = pin.Parse(fields[4]); err != nil {
 		r.wrong(line, err)
 	} else if !one.code.Empty() && !r.force {
-		if broken := r.rules.Check(one.code, pin.Context{Extension: one.account.Extension, Names: namesOf(one.account)}); broken != pin.Pass {
+		if broken := r.rules.Check(one.code, app.About(one.account)); broken != pin.Pass {
 			r.wrong(line, fmt.Errorf("its code breaks the rule %q for new codes; choose another one, or say --force", broken))
 		}
 	}

@@ -146,6 +146,13 @@ func TestMailboxCodes(t *testing.T) {
 	_, errs = c.run(1, "4001\n", "set-code", "4001")
 	require.Contains(t, errs, `breaks the rule "too-short"`)
 	c.run(0, "4001\n", "set-code", "4001", "--force")
+	for _, input := range []string{"739164\n605172\n", "739164\n605172", "739164\r\n\n"} {
+		for _, args := range [][]string{{"set-code", "4001"}, {"set-code", "4001", "--force"}, {"add", "4009"}} {
+			_, errs = c.run(1, input, args...)
+			require.Contains(t, errs, "standard input has more than one line")
+		}
+	}
+	c.run(1, "", "show", "4009")
 	_, errs = c.run(1, "73916x\n", "set-code", "4001")
 	require.Contains(t, errs, "digits 0 to 9 only")
 	_, errs = c.run(1, "", "set-code", "4001")
@@ -154,6 +161,24 @@ func TestMailboxCodes(t *testing.T) {
 	require.Equal(t, "Mailbox 4001 is open at both doors.\n", out)
 	out, _ = c.run(0, "", "unlock", "4001", "--json")
 	require.Equal(t, "4001", object(t, out)["extension"])
+}
+
+// A code that an administrator sets is held against those that the mailbox has or had, of
+// which the one who sets it need not know.
+func TestACodeThatIsSetIsLikeNoneThatTheMailboxHad(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	c.run(0, "739164\n", "add", "4001")
+	c.run(0, "582907\n", "set-code", "4001")
+	for code, rule := range map[string]string{
+		"582907": "current", "709285": "current", "582908": "near-current", "5829070": "near-current", "739164": "history", "461937": "history",
+	} {
+		_, errs := c.run(1, code+"\n", "set-code", "4001")
+		require.Contains(t, errs, `breaks the rule "`+rule+`"`)
+		require.NotContains(t, errs, code)
+	}
+	c.run(0, "582908\n", "set-code", "4001", "--force")
+	c.run(0, "605172\n", "set-code", "4001")
 }
 
 func TestMailboxIsSet(t *testing.T) {

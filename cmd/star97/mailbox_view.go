@@ -49,6 +49,7 @@ func viewOf(a mailbox.Account) view {
 		{a.Flags.CannotChange, "cannot change"},
 		{a.Flags.Expired, "expired"},
 		{a.Flags.Expiring, "expires soon"},
+		{a.Flags.TooSoon, "too soon to change"},
 	} {
 		if f.on {
 			v.State = append(v.State, f.word)
@@ -174,8 +175,8 @@ func (d detail) print(w io.Writer) {
 		{"mail", dash(d.Mail)},
 		{"pace", d.pace()},
 		{"state", strings.Join(d.State, ", ")},
-		{"own door", d.OwnDoor.String()},
-		{"any door", d.AnyDoor.String()},
+		{"own door", d.door(d.OwnDoor)},
+		{"any door", d.door(d.AnyDoor)},
 		{"code set", d.age()},
 		{"changed", d.LastChange.String()},
 		{"id", d.Backend + " " + d.ID},
@@ -185,6 +186,16 @@ func (d detail) print(w io.Writer) {
 	if d.Stopped {
 		fmt.Fprintf(w, "\nToo many wrong codes in a row: closed until `star97 mailbox unlock %s`.\n", d.Extension)
 	}
+}
+
+// door says whether a code is taken at a door, and what the lock-out holds against it.
+func (d detail) door(v doorView) string {
+	for _, shut := range []string{"disabled", "locked", "no code"} {
+		if slices.Contains(d.State, shut) {
+			return "closed (" + shut + "); of wrong codes: " + v.String()
+		}
+	}
+	return v.String()
 }
 
 // age is when the code was set, by whatever way, a dash if nobody knows.

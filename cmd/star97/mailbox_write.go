@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"star97/internal/app"
 	"star97/internal/config"
@@ -29,17 +26,17 @@ func (m *mailboxes) add() *cobra.Command {
 			"  star97 mailbox add 4002 < code.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Extension, a.Domain = args[0], m.domain
-			return m.open(cmd.Context(), func(s *app.Stores, c config.Config) error {
-				err := s.Check(a)
-				if err != nil {
-					return err
+			c, err := m.load()
+			if err != nil {
+				return err
+			}
+			var code pin.PIN
+			return m.tried(cmd.Context(), c, func(s *app.Stores, c config.Config) (err error) {
+				if err = s.Check(a); err == nil && !noCode {
+					code, err = from.read(cmd, s, c, a)
 				}
-				var code pin.PIN
-				if !noCode {
-					if code, err = from.read(cmd, c, a); err != nil {
-						return err
-					}
-				}
+				return err
+			}, func(s *app.Stores, c config.Config) error {
 				made, err := s.Add(cmd.Context(), a, code, actor())
 				if err := m.coded(cmd.OutOrStdout(), from, made, code, err, "Mailbox %s is added."); err != nil {
 					return err
@@ -190,11 +187,13 @@ func (m *mailboxes) setCode() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set-code EXTENSION", Short: "Set a code without knowing the current one", Args: cobra.ExactArgs(1),
 		Long: "Reads the new code from standard input (at a terminal it is not shown) or\n" +
-			"generates one. A mailbox that wrong codes had closed is open again.",
+			"generates one. The rules for new codes hold, as far as the store can tell also\n" +
+			"about the codes that the mailbox has or had. A mailbox that wrong codes had closed\n" +
+			"is open again.",
 		Example: "  star97 mailbox set-code 4001 --generate --must-change\n  star97 mailbox set-code 4001 < code.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.on(cmd.Context(), args[0], func(s *app.Stores, c config.Config, a mailbox.Account) error {
-				code, err := from.read(cmd, c, a)
+				code, err := from.read(cmd, s, c, a)
 				if err != nil {
 					return err
 				}
@@ -213,40 +212,9 @@ func (m *mailboxes) setCode() *cobra.Command {
 	return cmd
 }
 
-// maxCodeLine bounds what is read for a code, in bytes.
-const maxCodeLine = 128
-
-// readCode reads one line; at a terminal the digits are not shown and are asked
-// for twice.
+// readCode reads a code that its owner is given.
 func readCode(in io.Reader, notes io.Writer) (pin.PIN, error) {
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return askCode(int(f.Fd()), notes)
-	}
-	line, err := bufio.NewReader(io.LimitReader(in, maxCodeLine)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return pin.PIN{}, fmt.Errorf("standard input cannot be read: %w", err)
-	}
-	return parseCode(strings.TrimRight(line, "\r\n"))
-}
-
-func askCode(fd int, notes io.Writer) (pin.PIN, error) {
-	var typed [2]pin.PIN
-	for i, question := range []string{"New access code: ", "Once more: "} {
-		fmt.Fprint(notes, question)
-		line, err := term.ReadPassword(fd)
-		fmt.Fprintln(notes)
-		if err != nil {
-			return pin.PIN{}, fmt.Errorf("the terminal cannot be read: %w", err)
-		}
-		if typed[i], err = parseCode(string(line)); err != nil {
-			return pin.PIN{}, err
-		}
-		clear(line)
-	}
-	if !typed[0].Equal(&typed[1]) {
-		return pin.PIN{}, errors.New("the two codes are not the same; nothing was changed")
-	}
-	return typed[0], nil
+	return readNew(in, notes, "access code", parseCode, func(a, b pin.PIN) bool { return a.Equal(&b) })
 }
 
 func parseCode(s string) (pin.PIN, error) {

@@ -45,6 +45,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	root.SetIn(input{ctx, os.Stdin})
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
@@ -107,6 +108,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), initCommand(), checkCommand(), codeCommand(), dialplanCommand(), mailboxCommand(), pepperCommand(), backupCommand(), restoreCommand(), auditCommand(), backendCommand(), probeCommand(), callCommand(), benchCommand(), flowCommand(), digitsCommand())
+	root.AddCommand(serveCommand(), initCommand(), checkCommand(), codeCommand(), dialplanCommand(), mailboxCommand(), pepperCommand(), sipUserCommand(), backupCommand(), restoreCommand(), auditCommand(), backendCommand(), probeCommand(), callCommand(), benchCommand(), flowCommand(), digitsCommand())
 	return root
 }

@@ -31,6 +31,27 @@ func TestEveryCommandHasHelpWithExamples(t *testing.T) {
 	visit(rootCommand())
 }
 
+// Output for people is the default and JSON for programs an option, but for commands
+// whose only output is a log, a file to be altered, or JSON already.
+func TestEveryCommandWritesJSON(t *testing.T) {
+	without := map[string]bool{"star97 serve": true, "star97 init": true, "star97 audit export": true}
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+		if cmd.HasSubCommands() {
+			return
+		}
+		flag := cmd.Flags().Lookup("json")
+		if flag == nil {
+			flag = cmd.InheritedFlags().Lookup("json")
+		}
+		require.Equal(t, without[cmd.CommandPath()], flag == nil, cmd.CommandPath())
+	}
+	visit(rootCommand())
+}
+
 func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "star97.yaml")
@@ -70,9 +91,14 @@ func TestExitCodesAndOutputOfTheSmallCommands(t *testing.T) {
 		{[]string{"flow", "--format", "text"}, 0, "menu", ""},
 		{[]string{"flow", "--format", "dot"}, 0, "digraph", ""},
 		{[]string{"flow", "--format", "svg"}, 0, "<svg", ""},
-		{[]string{"flow", "--format", "paint"}, 2, "", "svg, dot or text"},
+		{[]string{"flow", "--json"}, 0, `"state": "main-menu"`, ""},
+		{[]string{"flow", "--json", "--format", "svg"}, 2, "", "none of the others can be"},
+		{[]string{"backend", "webhook-api"}, 0, "openapi: 3.1", ""},
+		{[]string{"backend", "webhook-api", "--json"}, 0, `"openapi": "3.1`, ""},
+		{[]string{"dialplan", "unity", "--json"}, 0, `"preferences"`, ""},
+		{[]string{"flow", "--format", "paint"}, 2, "", "svg, dot, text or json"},
 		{[]string{"flow", "--layout", "unity"}, 0, "key 1 in preferences", ""},
-		{[]string{"flow", "--layout", "nothing"}, 2, "", `no layout "nothing"`},
+		{[]string{"flow", "--layout", "nothing"}, 2, "", `no layout "nothing"; it has asterisk, attendant, default, express, freeswitch, netsapiens, unity`},
 	} {
 		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
 			out, errs, code := star97(t, "", row.args...)

@@ -31,7 +31,14 @@ func pepperCommand() *cobra.Command {
 
 // peppers runs use on the peppers of what is there.
 func (m *mailboxes) peppers(ctx context.Context, use func(*app.Stores, []app.Pepper) error) error {
-	return m.existing(ctx, func(s *app.Stores, _ config.Config) error {
+	c, err := m.begun()
+	if err == nil && !app.Kept(c, m.data) {
+		err = failed("none of star97's own stores has a database in the data folder %s, so there is no pepper yet; name the service's with --data and its configuration with --config", m.data)
+	}
+	if err != nil {
+		return err
+	}
+	return m.opened(ctx, c, func(s *app.Stores, _ config.Config) error {
 		all, err := s.Peppers(ctx)
 		if err != nil {
 			return err
@@ -163,6 +170,13 @@ func (m *mailboxes) pepperUse() *cobra.Command {
 				}
 				if !found {
 					return fmt.Errorf("no pepper has a key of that name; `star97 pepper status` shows the keys")
+				}
+				if m.json {
+					all, err := s.Peppers(cmd.Context())
+					if err != nil {
+						return err
+					}
+					return printJSON(cmd.OutOrStdout(), keyViews(all))
 				}
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "New codes use this key.")
 				return err

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller/callertest"
+	"star97/internal/dtmf"
+	"star97/internal/prompt"
 )
 
 func TestBaresipChangesACode(t *testing.T) {
@@ -28,6 +30,7 @@ func TestBaresipChangesACode(t *testing.T) {
 	}{
 		{"own door, PCMU, UDP", "PCMU", "udp", ownDoor, false},
 		{"any door, PCMA, TCP", "PCMA", "tcp", anyDoor, true},
+		{"own door, G.722, UDP", "G722", "udp", ownDoor, false},
 	} {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
@@ -53,10 +56,29 @@ func TestBaresipChangesACodeUnderTLS(t *testing.T) {
 	})
 }
 
+// TestBaresipChangesACodeByTones has a foreign encoder code the tones.
+func TestBaresipChangesACodeByTones(t *testing.T) {
+	t.Parallel()
+	for _, codec := range []string{"PCMA", "G722"} {
+		t.Run(codec, func(t *testing.T) {
+			t.Parallel()
+			callertest.InTime(t, func(t testing.TB) {
+				v := startService(t, setup{Codes: map[string]string{extension: oldCode}})
+				phone := startBaresip(t, v, baresipSetup{codec: codec, transport: "udp", inband: true})
+				changesTheCode(t, v, phone, ownDoor, "events") // no INFO, that is
+				require.Contains(t, v.Stderr.String(), "keys=tone")
+				require.NotContains(t, v.Stderr.String(), "keys=event")
+			})
+		})
+	}
+}
+
 // baresipSetup is what differs between runs.
 type baresipSetup struct {
 	codec, transport string
 	authorities      string // for tls: a file
+	password         string // its user is the extension; empty: it has none
+	inband           bool   // keys are tones in the audio
 }
 
 // baresip is a running baresip, driven through its module ctrl_tcp.
@@ -70,6 +92,9 @@ type baresip struct {
 	sound  *recording
 	heard  []string // recordings of calls that are over
 	closed bool     // an event told the end of the call
+	inband bool
+	rate   int // of the audio that it plays
+	played int // files
 }
 
 const baresipConfig = `sip_listen 127.0.0.1:0
@@ -79,6 +104,7 @@ audio_player aufile,/dev/null
 audio_alert aufile,/dev/null
 module_path %[2]s
 module g711.so
+module g722.so
 module aufile.so
 module sndfile.so
 module uuid.so
@@ -101,11 +127,16 @@ func startBaresip(t testing.TB, v *service, s baresipSetup) *baresip {
 		b.host = fmt.Sprintf("%s;transport=tls", v.TLS)
 		media, more = ";mediaenc=srtp-mand", "module srtp.so\nsip_verify_server yes\nsip_cafile "+s.authorities+"\n"
 	}
+	codecs := map[string]int{"PCMU": prompt.Rate, "PCMA": prompt.Rate, "G722": prompt.WideRate}
+	if s.password != "" {
+		media += ";auth_user=" + extension + ";auth_pass=" + s.password
+	}
+	b.inband, b.rate = s.inband, codecs[s.codec]
 	port := freeTCPPort(t)
-	silence(t, filepath.Join(b.dir, "silence.wav"), 600)
+	silence(t, filepath.Join(b.dir, "silence.wav"), 600, codecs[s.codec])
 	b.write(t, "config", fmt.Sprintf(baresipConfig, b.dir, moduleFolder(t), port)+more)
-	b.write(t, "accounts", fmt.Sprintf("<sip:%s@127.0.0.1;transport=%s>;regint=0;answermode=manual;audio_codecs=%s/8000/1%s\n",
-		extension, s.transport, s.codec, media))
+	b.write(t, "accounts", fmt.Sprintf("<sip:%s@127.0.0.1;transport=%s>;regint=0;answermode=manual;audio_codecs=%s/%d/1%s\n",
+		extension, s.transport, s.codec, codecs[s.codec], media))
 	cmd := exec.Command(path, "-s", "-f", b.dir)
 	cmd.Stdout, cmd.Stderr = b.said, b.said
 	startProgram(t, cmd, b.said)
@@ -223,6 +254,9 @@ func (b *baresip) command(t testing.TB, name, params string) {
 func (b *baresip) dial(t testing.TB, number string) {
 	t.Helper()
 	b.closed = false
+	if b.inband { // not the keys of the call before
+		b.command(t, "ausrc", "aufile,"+filepath.Join(b.dir, "silence.wav"))
+	}
 	b.command(t, "dial", fmt.Sprintf("sip:%s@%s", number, b.host))
 	b.await(t, "the answer to the call", func(m *message) bool { return m.Type == "CALL_ESTABLISHED" })
 	name := newFile(t, filepath.Join(b.dir, "dump-*-dec.wav"), b.heard)
@@ -232,9 +266,32 @@ func (b *baresip) dial(t testing.TB, number string) {
 
 func (b *baresip) press(t testing.TB, keys string) {
 	t.Helper()
+	if b.inband {
+		b.play(t, keys)
+		return
+	}
 	for _, key := range keys {
 		b.command(t, "sndcode", string(key))
 	}
+}
+
+// play has the telephone play a file with the sounds of keys in place of its silence.
+func (b *baresip) play(t testing.TB, keys string) {
+	t.Helper()
+	part := b.rate / 10
+	pcm := make([]int16, 2*part)
+	for i := range keys {
+		key, ok := dtmf.DigitOf(keys[i])
+		require.True(t, ok)
+		sound := make([]int16, 2*part)
+		dtmf.NewToneSound(key, 10, b.rate).Fill(sound[:part])
+		pcm = append(pcm, sound...)
+	}
+	pcm = append(pcm, make([]int16, 600*b.rate)...)
+	b.played++
+	name := fmt.Sprintf("keys-%d.wav", b.played)
+	b.write(t, name, string(prompt.WriteWAV(b.rate, pcm)))
+	b.command(t, "ausrc", "aufile,"+filepath.Join(b.dir, name))
 }
 
 func (b *baresip) received(t testing.TB) []int16 { return b.sound.take(t) }

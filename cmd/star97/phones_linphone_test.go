@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/caller/callertest"
+	"star97/internal/prompt"
 )
 
 func TestLinphoneChangesACode(t *testing.T) {
@@ -53,6 +54,7 @@ type linphoneSetup struct {
 	codec, other string // the other one is off
 	events, info int    // 1: keys are sent that way
 	authorities  string // for TLS, with SRTP: a file; empty: UDP
+	password     string // its user is the extension; empty: it has none
 }
 
 // linphone is a running linphonec in file mode, driven by its standard input. It
@@ -115,8 +117,11 @@ func startLinphone(t testing.TB, v *service, s linphoneSetup) *linphone {
 		l.host = v.TLS.String() + ";transport=tls"
 	}
 	config := fmt.Sprintf(linphoneConfig, extension, s.codec, s.other, s.events, s.info, port, s.authorities, media, mandatory)
+	if s.password != "" {
+		config += "[auth_info_0]\nusername=" + extension + "\npasswd=" + s.password + "\nrealm=sip.example.org\n"
+	}
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir, "config"), []byte(config), 0o600))
-	silence(t, filepath.Join(l.dir, "silence.wav"), 600)
+	silence(t, filepath.Join(l.dir, "silence.wav"), 600, prompt.Rate)
 	cmd := exec.Command(path, "-c", filepath.Join(l.dir, "config"), "-d", "6", "-l", filepath.Join(l.dir, "log"))
 	cmd.Env = append(os.Environ(), "HOME="+l.dir, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=", "DISPLAY=")
 	cmd.Stdout, cmd.Stderr = l.said, l.said

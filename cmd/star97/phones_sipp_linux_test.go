@@ -49,24 +49,24 @@ func TestSIPpChangesACode(t *testing.T) {
 // to its end first: it waits as long as the sentences last, and a little more.
 func sippChangesTheCode(t testing.TB, s *sipp, d door) {
 	c := s.run(t, d, // the code is changed
-		pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
-		pressAfter{[]prompt.ID{prompt.MainMenu}, "2"},
-		pressAfter{[]prompt.ID{s.ask()}, newCode + "#"},
-		pressAfter{[]prompt.ID{prompt.RepeatNewCode}, newCode + "#"},
-		pressAfter{[]prompt.ID{prompt.Changed, prompt.MainMenu}, ""})
+		pressAfter{sentences: []prompt.ID{prompt.EnterCode}, keys: oldCode + "#"},
+		pressAfter{sentences: []prompt.ID{prompt.MainMenu}, keys: "2"},
+		pressAfter{sentences: []prompt.ID{s.ask()}, keys: newCode + "#"},
+		pressAfter{sentences: []prompt.ID{prompt.RepeatNewCode}, keys: newCode + "#"},
+		pressAfter{sentences: []prompt.ID{prompt.Changed, prompt.MainMenu}, keys: ""})
 	c.hears(append(opening(d), prompt.EnterCode)...)
 	c.hears(prompt.MainMenu, prompt.EnterNewCode, prompt.RepeatNewCode, prompt.Changed, prompt.MainMenu)
 
 	c = s.run(t, d, // the new code reaches the menu
-		pressAfter{[]prompt.ID{prompt.EnterCode}, newCode + "#"},
-		pressAfter{[]prompt.ID{prompt.MainMenu}, ""})
+		pressAfter{sentences: []prompt.ID{prompt.EnterCode}, keys: newCode + "#"},
+		pressAfter{sentences: []prompt.ID{prompt.MainMenu}, keys: ""})
 	c.hears(append(opening(d), prompt.EnterCode)...)
 	c.hears(prompt.MainMenu)
 	c.neverHeard(prompt.WrongCode)
 
 	c = s.run(t, d, // the old code does not
-		pressAfter{[]prompt.ID{prompt.EnterCode}, oldCode + "#"},
-		pressAfter{[]prompt.ID{prompt.WrongCode, prompt.EnterCode}, ""})
+		pressAfter{sentences: []prompt.ID{prompt.EnterCode}, keys: oldCode + "#"},
+		pressAfter{sentences: []prompt.ID{prompt.WrongCode, prompt.EnterCode}, keys: ""})
 	c.hears(append(opening(d), prompt.EnterCode)...)
 	c.hears(prompt.WrongCode, prompt.EnterCode)
 	c.neverHeard(prompt.MainMenu)
@@ -88,6 +88,7 @@ const (
 type pressAfter struct {
 	sentences []prompt.ID
 	keys      string
+	act       string // of neighbour.xml, before the keys; empty: none
 }
 
 // sippCall is what a scenario's template is filled with.
@@ -99,10 +100,12 @@ type sippCall struct {
 	Port              string // where audio is received
 	Steps             []sippStep
 	LastCSeq          int
+	neighbour         // what neighbour.xml alone looks at
 }
 
 type sippStep struct {
 	Wait int64 // ms
+	Act  string
 	Keys []sippKey
 }
 
@@ -147,7 +150,7 @@ func opening(d door) []prompt.ID {
 func (s *sipp) run(t testing.TB, d door, steps ...pressAfter) *conversation {
 	t.Helper()
 	if d.keys != "" {
-		steps = append([]pressAfter{{opening(d), d.keys}}, steps...)
+		steps = append([]pressAfter{{sentences: opening(d), keys: d.keys}}, steps...)
 	} else {
 		steps[0].sentences = append(opening(d), steps[0].sentences...)
 	}
@@ -183,7 +186,7 @@ func (s *sipp) fill(t testing.TB, d door, steps []pressAfter) sippCall {
 			require.True(t, ok, "no sentence %s", id)
 			wait += a.Duration()
 		}
-		filled := sippStep{Wait: wait.Milliseconds()}
+		filled := sippStep{Wait: wait.Milliseconds(), Act: step.act}
 		for _, key := range step.keys {
 			call.LastCSeq++
 			filled.Keys = append(filled.Keys, sippKey{string(key), call.LastCSeq})
@@ -196,6 +199,7 @@ func (s *sipp) fill(t testing.TB, d door, steps []pressAfter) sippCall {
 	}
 	call.Steps[len(call.Steps)-1].Wait += lastWait.Milliseconds()
 	call.LastCSeq++
+	call.Seq = new(sequence)
 	return call
 }
 

@@ -278,11 +278,12 @@ func requireUnseen(t testing.TB, v *service) {
 	}
 }
 
-// recording reads a WAV file of 16-bit mono PCM at prompt.Rate while a telephone
+// recording reads a WAV file of 16-bit mono PCM at prompt.Rate or prompt.WideRate while a telephone
 // writes it.
 type recording struct {
 	name string
-	at   int64 // bytes used so far
+	at   int64            // bytes used so far
+	wide *prompt.Narrower // of prompt.WideRate
 }
 
 // take returns the samples that were added.
@@ -302,7 +303,7 @@ func (r *recording) take(t testing.TB) []int16 {
 	if r.at == 0 {
 		r.skipHeader(t, f)
 	}
-	data := make([]byte, (info.Size()-r.at)&^1)
+	data := make([]byte, (info.Size()-r.at)&^3)
 	_, err = f.ReadAt(data, r.at)
 	require.NoError(t, err)
 	r.at += int64(len(data))
@@ -310,7 +311,11 @@ func (r *recording) take(t testing.TB) []int16 {
 	for i := range samples {
 		samples[i] = int16(binary.LittleEndian.Uint16(data[2*i:]))
 	}
-	return samples
+	if r.wide == nil {
+		return samples
+	}
+	narrow := make([]int16, len(samples)/2)
+	return narrow[:r.wide.Take(narrow, samples)]
 }
 
 // wavHeader is the size of a WAV file without samples, in bytes.
@@ -328,7 +333,11 @@ func (r *recording) skipHeader(t testing.TB, f io.ReaderAt) {
 		return
 	}
 	require.Equal(t, "data", string(head[36:40]), "%s has an unexpected header", r.name)
-	require.EqualValues(t, prompt.Rate, binary.LittleEndian.Uint32(head[24:]), "%s has another sample rate", r.name)
+	if rate := binary.LittleEndian.Uint32(head[24:]); rate == prompt.WideRate {
+		r.wide = prompt.NewNarrower()
+	} else {
+		require.EqualValues(t, prompt.Rate, rate, "%s has another sample rate", r.name)
+	}
 }
 
 // newFile waits for a file that fits a pattern and is not in seen.
@@ -348,9 +357,9 @@ func newFile(t testing.TB, pattern string, seen []string) string {
 }
 
 // silence writes a WAV file of some seconds of nothing, for a telephone to play.
-func silence(t testing.TB, name string, seconds int) {
+func silence(t testing.TB, name string, seconds, rate int) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(name, prompt.WriteWAV(prompt.Rate, make([]int16, seconds*prompt.Rate)), 0o600))
+	require.NoError(t, os.WriteFile(name, prompt.WriteWAV(rate, make([]int16, seconds*rate)), 0o600))
 }
 
 // offeredElsewhere returns the lines of a trace that name another address for media

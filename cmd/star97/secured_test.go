@@ -14,7 +14,17 @@ import (
 
 // secured is a service that answers on TLS alone and takes no call without SRTP, and its
 // certificate, which is its own authority.
-func secured(t testing.TB) (s setup, certificate string) {
+func secured(t testing.TB) (s setup, trusted string) {
+	t.Helper()
+	certificate, key := newCertificate(t)
+	return setup{Codes: map[string]string{extension: oldCode}, Sections: map[string]string{"sip": fmt.Sprintf(
+		`{listen: [{network: tls, address: "127.0.0.1:0", certificate: %q, key: %q}], `+
+			`peers: [{name: this-machine, addresses: [127.0.0.0/8], identity: from, transports: [tls], srtp: required}]}`,
+		certificate, key)}}, certificate
+}
+
+// newCertificate makes files of a certificate of 127.0.0.1, its own authority, and its key.
+func newCertificate(t testing.TB) (certificate, name string) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil) // it has a certificate of 127.0.0.1
 	defer server.Close()
@@ -26,11 +36,7 @@ func secured(t testing.TB) (s setup, certificate string) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600))
 	}
-	certificate = filepath.Join(dir, "cert.pem")
-	return setup{Codes: map[string]string{extension: oldCode}, Sections: map[string]string{"sip": fmt.Sprintf(
-		`{listen: [{network: tls, address: "127.0.0.1:0", certificate: %q, key: %q}], `+
-			`peers: [{name: this-machine, addresses: [127.0.0.0/8], identity: from, transports: [tls], srtp: required}]}`,
-		certificate, filepath.Join(dir, "key.pem"))}}, certificate
+	return filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 }
 
 func TestACallUnderTLSChangesACode(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -28,11 +29,11 @@ func serveCommand() *cobra.Command {
 		Example: "  star97 serve\n  star97 serve --config /etc/star97/star97.yaml --data /var/lib/star97",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := s.load()
-			if err != nil {
+			c, voice, problems := check(s.config)
+			if err := failing(problems); err != nil {
 				return err
 			}
-			return serve(cmd, c, s, example)
+			return serve(cmd, c, voice, s, example)
 		},
 	}
 	cmd.Flags().StringVar(&s.config, "config", "", "configuration file (YAML); none: the built-in defaults")
@@ -41,7 +42,7 @@ func serveCommand() *cobra.Command {
 	return cmd
 }
 
-func serve(cmd *cobra.Command, c config.Config, s site, example bool) (err error) {
+func serve(cmd *cobra.Command, c config.Config, voice app.Voice, s site, example bool) (err error) {
 	ctx := cmd.Context()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP) // also while starting and draining, when nobody takes it: it ends no calls
@@ -57,8 +58,9 @@ func serve(cmd *cobra.Command, c config.Config, s site, example bool) (err error
 	}()
 	signal.Ignore(syscall.SIGPIPE) // calls go on when nobody reads the log any more
 	spareRoom()
+	spareMemory()
 	o := app.Options{
-		Data: s.data, Version: version, Log: log, Level: level, Reload: reload,
+		Data: s.data, Version: version, Recordings: voice, Log: log, Level: level, Reload: reload,
 		Ready: func(r app.Ready) error {
 			announce(cmd.OutOrStdout(), r, c, s.data)
 			if !example {
@@ -70,7 +72,7 @@ func serve(cmd *cobra.Command, c config.Config, s site, example bool) (err error
 		},
 	}
 	if s.config != "" {
-		o.Load = func() (config.Config, []strictyaml.Problem) { return config.Load(s.config) }
+		o.Load = func() (config.Config, []strictyaml.Problem) { return readable(s.config) }
 	}
 	if err = app.Serve(ctx, c, stores, o); err != nil {
 		return exitError{1, err}
@@ -89,6 +91,17 @@ func spareRoom() {
 	}
 }
 
+// spareMemory has garbage collected when it is half of what is in use, where Go would wait
+// for as much again: recordings and calls that last make none, but count. At 200 calls set
+// up a second that takes a seventh off the memory, and adds three hundredths to the
+// processor time of a set-up; calls that are up notice nothing. The environment's GOGC
+// comes first.
+func spareMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 // announce prints the one ready line.
 func announce(w io.Writer, r app.Ready, c config.Config, data string) {
 	var at []string
@@ -99,7 +112,7 @@ func announce(w io.Writer, r app.Ready, c config.Config, data string) {
 	if r.HTTP.IsValid() {
 		page = fmt.Sprintf(", metrics on http://%s/metrics", r.HTTP)
 	}
-	fmt.Fprintf(w, "ready: star97 %s answers %s on %s%s, data in %s\n", version, numbers(c), strings.Join(at, ", "), page, data)
+	fmt.Fprintf(w, "ready: star97 %s answers %s on %s%s, media by %s, data in %s\n", version, numbers(c), strings.Join(at, ", "), page, r.Media, data)
 }
 
 // explain shows what to try with the example mailboxes.

@@ -134,6 +134,9 @@ type service struct {
 	Stdout *transcript
 	Stderr *transcript
 
+	// callers is a command, with arguments, that the programs that call it are run by.
+	callers []string
+
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when err is known
@@ -347,6 +350,7 @@ func TestServiceStartsAndStops(t *testing.T) {
 	require.Contains(t, out, "4001")
 	v.stop()
 	require.Equal(t, 1, strings.Count(v.Stdout.String(), "ready: "))
+	require.Regexp(t, `(?m)^ready: .*, media by (portable|reactor \(epoll, [a-z_:, ]+\)), data in `, v.Stdout.String())
 	v.again(setup{Race: true})
 	v.stop()
 	require.NotContains(t, v.Stderr.String(), "DATA RACE")

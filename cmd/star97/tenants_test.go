@@ -81,6 +81,7 @@ func TestAMailboxNeedsADomainThatARouteLeadsTo(t *testing.T) {
 func TestWithoutDomainsARouteNamesThem(t *testing.T) {
 	t.Parallel()
 	alone := newCLI(t)
+	require.NoError(t, os.Mkdir(alone.data, 0o700))
 	for _, args := range [][]string{{"add", "4001", "--no-code"}, {"list"}} {
 		_, errs := alone.run(1, "", append(args, "--domain", "west")...)
 		require.Contains(t, errs, "the dialplan has no domain west, and no other than the default one; leave it out, or write it as the domain of a route")
@@ -104,4 +105,22 @@ func TestStoresThatAreNotAsTheyShouldBe(t *testing.T) {
 	out, errs, exit := star97(t, "", "check", "--config", config)
 	require.Zero(t, exit)
 	require.Contains(t, out+errs, "stores.west is used by no domain")
+}
+
+// A domain whose store is a system is asked about also while the data folder is empty.
+func TestASystemIsAskedWhileNothingIsInTheDataFolder(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t)
+	require.NoError(t, os.Mkdir(c.data, 0o700))
+	config := tenantFiles(t, "")
+	list := []string{"list", "--domain", "north.example", "--config", config}
+	out, _ := c.run(0, "", list...)
+	require.Contains(t, out, "(no mailboxes)", "both are databases that are not there")
+
+	password := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(password, []byte("none\n"), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte("dialplan: plan.yaml\nstores:\n  north: {driver: axl, axl: {domain: north.example, api: {url: \"https://127.0.0.1:1\"}, user: star97, password: {file: "+password+"}}}\n"), 0o600))
+	out, errs := c.run(1, "", list...)
+	require.NotContains(t, out, "(no mailboxes)")
+	require.Contains(t, errs, "127.0.0.1:1")
 }

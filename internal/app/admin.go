@@ -113,6 +113,10 @@ var unfinished = map[audit.Action]struct{ done, unknown string }{
 	audit.Pepper:   {"the pepper file is altered", "the pepper file may be altered"},
 	audit.Backup:   {"the backup is complete", "the backup may be complete"},
 	audit.Restore:  {"the backup is restored", "the backup may be restored"},
+
+	audit.SIPUserAdd:     {"the user can call with this password", "the user may be able to call with this password"},
+	audit.SIPUserReplace: {"the user can call with this password alone", "the user may be able to call with this password"},
+	audit.SIPUserRemove:  {"the user can no longer call", "the user may still be able to call"},
 }
 
 // Error says first what is in force, then what went wrong.
@@ -267,9 +271,19 @@ func (s *Stores) Renumber(ctx context.Context, a mailbox.Account, extension stri
 	})
 }
 
-// Lock closes a mailbox until Unlock opens it, and records it. One-time codes end.
+// Lock closes a mailbox until Unlock opens it, and records it, with audit.Unchanged as
+// the target where it was closed so already. One-time codes end.
 func (s *Stores) Lock(ctx context.Context, a mailbox.Account, by mailbox.Actor, reason string) (mailbox.Account, error) {
-	return alter(ctx, s.voiding, &audit.Deed{Action: audit.Lock, Account: a, By: by, Reason: reason}, func(ctx context.Context) (mailbox.Account, error) {
+	d := &audit.Deed{Action: audit.Lock, Account: a, By: by, Reason: reason}
+	return alter(ctx, s.voiding, d, func(ctx context.Context) (mailbox.Account, error) {
+		now, err := mailbox.Again(ctx, s.Backend, "lock", a)
+		switch {
+		case err != nil:
+			return a, err
+		case now.Flags.Locked:
+			d.Target = audit.Unchanged
+			return now, nil
+		}
 		return s.setLock(ctx, a, true, by)
 	})
 }

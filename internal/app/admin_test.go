@@ -213,3 +213,25 @@ func TestTheShortestStoreDeadlineIsEnough(t *testing.T) {
 	defer cancel()
 	require.Equal(t, mailbox.Proved(), s.Trail.Change(ctx, a, digits(t, "482915"), digits(t, "739164"), atOwnDoor))
 }
+
+// A lock that is there already is on record as that, so that its owner is told once.
+func TestALockThatIsThereAlreadyChangesNothing(t *testing.T) {
+	s, _, a := openMoody(t)
+	var locked mailbox.Account
+	var err error
+	for _, want := range []string{"", audit.Unchanged} {
+		locked, err = s.Lock(t.Context(), a, "test", "asked for")
+		require.NoError(t, err)
+		require.True(t, locked.Flags.Locked)
+		all := records(t, s)
+		last := all[len(all)-1]
+		require.Equal(t, audit.Lock, last.Action)
+		require.Equal(t, mailbox.Done, last.Outcome)
+		require.Equal(t, want, last.Target)
+	}
+	require.NoError(t, s.Unlock(t.Context(), locked, "test", ""))
+	_, err = s.Lock(t.Context(), a, "test", "")
+	require.NoError(t, err)
+	all := records(t, s)
+	require.Empty(t, all[len(all)-1].Target)
+}

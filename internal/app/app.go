@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"star97/internal/media"
 	"star97/internal/metrics"
 	"star97/internal/prompt"
+	"star97/internal/register"
 	"star97/internal/strictyaml"
 	"star97/internal/syslog"
 	"star97/internal/uas"
@@ -31,10 +33,11 @@ import (
 
 // Options of a run beside the configuration.
 type Options struct {
-	Data    string // folder
-	Version string // of the program
-	Log     *slog.Logger
-	Ready   func(Ready) error // called once, when calls are taken; its error ends the service
+	Data       string // folder
+	Version    string // of the program
+	Recordings Voice  // what LoadVoice has found; a simulation has its own Voice instead
+	Log        *slog.Logger
+	Ready      func(Ready) error // called once, when calls are taken; its error ends the service
 
 	// Each signal of Reload has Load read the configuration again, and what can be
 	// exchanged is. Level is then the log's. All may be nil.
@@ -43,7 +46,7 @@ type Options struct {
 	Level  *slog.LevelVar
 
 	// What a simulation puts in the place of the real thing; nil: that.
-	Voice        call.Voice // the prompts that the configuration names
+	Voice        call.Voice // Recordings
 	ListenPacket func(ctx context.Context, network, address string) (uas.PacketConn, error)
 }
 
@@ -51,6 +54,7 @@ type Options struct {
 type Ready struct {
 	Listening []uas.Bound
 	HTTP      netip.AddrPort // health and metrics; not valid: nowhere
+	Media     string         // the engine that carries RTP
 }
 
 // service is one run of the program.
@@ -60,16 +64,18 @@ type service struct {
 	count  *metrics.Metrics
 	health *readiness
 	page   *console.Console // nil: none
+	warmer *warmer
 
 	engine media.Engine
 	calls  *call.Service
 	server *uas.Server
+	roll   *register.Registrar
 
 	inForce atomic.Pointer[config.Config]
 }
 
 func newService(c config.Config, stores *Stores, o Options) *service {
-	s := &service{Options: o, stores: stores, count: newMetrics(o.Version), health: newReadiness(stores)}
+	s := &service{Options: o, stores: stores, count: newMetrics(o.Version), health: newReadiness(stores), warmer: newWarmer()}
 	s.health.log = o.Log
 	s.inForce.Store(&c)
 	stores.asked.count.Store(s.count)
@@ -91,7 +97,7 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) (err
 	s := newService(c, stores, o)
 	if o.ListenPacket == nil { // a simulation has no socket of the system
 		if s.page, err = openConsole(c.HTTP, console.Deps{Metrics: s.count.Handler(), Ready: s.health.reasons, Log: o.Log}); err != nil {
-			return err
+			return c.At("http.listen", err)
 		}
 	}
 	if s.page != nil {
@@ -107,11 +113,8 @@ func Serve(ctx context.Context, c config.Config, stores *Stores, o Options) (err
 		return err
 	}
 	if s.Voice == nil {
-		voice, problems := LoadVoice(c)
-		if len(problems) > 0 {
-			return problems[0]
-		}
-		s.Voice = voice
+		s.Voice = o.Recordings
+		s.warmer.take(o.Recordings)
 	}
 	return s.serve(ctx)
 }
@@ -127,22 +130,35 @@ func (s *service) serve(ctx context.Context) error {
 	s.count.Allow(namesOf(c, s.Voice, s.stores))
 	c.Media.Metrics = s.count
 	c.Media.OnPanic = func(cause any) {
-		s.Log.Error("a call's media were ended by a program error; please report it", "error", call.Survived(cause))
+		survived := call.Survived(cause) // with the stack of this goroutine
+		// Started here, for each, as a log may wait and the calls of an engine's thread may not;
+		// stops when it is told; owns nothing.
+		go s.Log.Error("a call's media were ended by a program error; please report it", "error", survived)
 	}
-	if s.engine, err = media.NewPortable(c.Media); err != nil {
+	c.Media.OnRingLost = func(why error) {
+		s.Log.Warn("io_uring was given up; media go on without it, which takes more processor time", "reason", why)
+	}
+	if s.engine, err = media.New(c.Media); err != nil {
 		return err
 	}
 	defer s.engine.Close()
+	if why := c.Media.Unfiltered(); why != nil {
+		s.Log.Info("kernel filter off", "reason", why)
+	} else {
+		s.Log.Info("kernel filter on")
+	}
 	store := watched{s.stores.Trail, s.count, &s.stores.unwritten}
 	s.calls = call.New(call.Deps{
 		Store: store, Notes: store, Sender: s.sender(), Log: s.Log, Ended: s.callEnded,
 	}, c.Call)
 	s.server, err = uas.New(c.SIP, uas.Deps{
 		Media: s.engine, Plan: c.Plan, Calls: s.calls.With(site), Log: s.Log, Metrics: s.count, ListenPacket: s.ListenPacket,
+		Healthy: func() bool { return s.health.healthy(c.SIP.OptionsAfter) },
 	})
 	if err != nil {
 		return err
 	}
+	s.roll = register.New(register.Deps{Sender: s.server, Resolver: net.DefaultResolver, Log: s.Log, Metrics: s.count})
 	s.gauges()
 	return s.run(ctx)
 }
@@ -163,14 +179,15 @@ func (s *service) callEnded(end call.Record) {
 	}
 }
 
-// follower is somebody who reads the audit trail behind the calls. Run returns when ctx
-// has ended and what is due was tried once more.
+// follower is somebody who works behind the calls: who reads the audit trail, who
+// watches the stores, and who makes recordings ready. Run returns when ctx has ended and
+// what is due was tried once more.
 type follower interface{ Run(ctx context.Context) }
 
-// followed starts who reads the trail; the returned function stops them and waits for
-// them. It is called when the last call has written its records.
+// followed starts them; the returned function stops them and waits for them. It is called
+// when the last call has written its records.
 func (s *service) followed() (stop func(), err error) {
-	var all []follower
+	all := []follower{s.health, s.warmer}
 	if n := s.stores.Notifier; n != nil {
 		all = append(all, n)
 	}
@@ -208,6 +225,9 @@ func (s *service) run(ctx context.Context) (err error) {
 	select {
 	case <-s.server.Ready():
 	case err := <-ended:
+		if unbound := new(uas.BindError); errors.As(err, &unbound) {
+			return s.inForce.Load().At(fmt.Sprintf("sip.listen[%d]", unbound.At), err)
+		}
 		return err
 	}
 	s.health.server.Store(s.server)
@@ -216,6 +236,8 @@ func (s *service) run(ctx context.Context) (err error) {
 		stop()
 		return errors.Join(err, <-ended)
 	}
+	s.roll.Exchange(s.inForce.Load().Registrations)
+	defer s.roll.Close()
 	for running := true; running; {
 		select {
 		case <-s.Reload:
@@ -227,6 +249,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 	}
 	s.health.draining.Store(true)
+	s.roll.Close() // first nobody sends new calls any more
 	limit := s.inForce.Load().Drain
 	s.Log.Info("draining", "calls", s.server.Calls(), "limit", limit)
 	drain(s.server, limit, s.Log)
@@ -235,7 +258,7 @@ func (s *service) run(ctx context.Context) (err error) {
 }
 
 func (s *service) reached() Ready {
-	r := Ready{Listening: s.server.Addrs()}
+	r := Ready{Listening: s.server.Addrs(), Media: s.engine.Name()}
 	if s.page != nil {
 		r.HTTP = s.page.Addr()
 	}
@@ -246,6 +269,12 @@ func (s *service) reached() Ready {
 func (s *service) gauges() {
 	s.count.Gauge("star97_calls_in_progress", "Calls that are up.", func() float64 { return float64(s.server.Calls()) })
 	s.count.Gauge("star97_rtp_ports_free", "Port pairs for one more call each.", func() float64 { return float64(s.engine.FreePorts()) })
+	s.count.Registrations(func() (all []metrics.Registration) {
+		for _, r := range s.roll.States() {
+			all = append(all, metrics.Registration{Name: r.Name, Registered: r.Registered, Left: time.Until(r.Expires), Failed: r.Failed})
+		}
+		return all
+	})
 	s.count.Gauge("star97_hash_waiting", "Callers who wait for a code to be checked or made.", func() float64 { return float64(s.stores.waiting()) })
 }
 
@@ -296,7 +325,7 @@ func closeOpenChanges(ctx context.Context, stores *Stores, log *slog.Logger) err
 func LoadVoice(c config.Config) (Voice, []strictyaml.Problem) {
 	catalogue, problems := prompt.Open(c.Prompts, prompts.FS)
 	v := Voice{catalogue}
-	return v, append(problems, v.prepare(c.Plan)...)
+	return v, append(c.Placed("prompts", problems), v.prepare(c.Plan)...)
 }
 
 // prepare makes the languages of a dialplan's routes ready to be spoken.

@@ -13,6 +13,7 @@ import (
 	"star97/internal/audit"
 	"star97/internal/backend"
 	"star97/internal/backup"
+	"star97/internal/digest"
 	"star97/internal/mailbox"
 	"star97/internal/sqlkit"
 )
@@ -22,6 +23,7 @@ type Copying struct {
 	File    string // the new backup
 	Node    string
 	Version string // of the program
+	Users   string // the file of the SIP users; empty: there is none
 	By      mailbox.Actor
 	Reason  string
 	// Rest says that databases on servers are left to the tools of those.
@@ -36,8 +38,8 @@ type filed interface {
 	PepperFile() string
 }
 
-// Backup writes every database that is a file, and every pepper file, into one new file,
-// and records it. Changes go on meanwhile; those that it has are those that were
+// Backup writes every database that is a file, every pepper file and that of the SIP users
+// into one new file, and records it. Changes go on meanwhile; those that it has are those that were
 // confirmed before. Where several databases are copied, the one with the audit trail
 // waits for the others, so that no change is without its intent.
 func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err error) {
@@ -53,7 +55,7 @@ func (s *Stores) Backup(ctx context.Context, o Copying) (m backup.Manifest, err 
 	}
 	defer os.RemoveAll(stage)
 	m = backup.Manifest{Version: o.Version, Node: o.Node}
-	if err := s.gather(ctx, &m, stage); err != nil {
+	if err := s.gather(ctx, &m, stage, o.Users); err != nil {
 		if errors.Is(err, sqlkit.ErrFull) {
 			return m, fmt.Errorf("the folder %s has no room for the backup: free some, or choose another one", filepath.Dir(o.File))
 		}
@@ -81,12 +83,29 @@ func (s *Stores) wholeTrail(ctx context.Context, broken bool) error {
 	return err
 }
 
-// gather copies databases and then peppers into the folder stage: a pepper has every key
-// before a code can need it.
-func (s *Stores) gather(ctx context.Context, m *backup.Manifest, stage string) error {
-	if err := s.alone(ctx, func() error { return s.databases(ctx, m, stage) }); err != nil {
-		return err
+// gather copies everything into the folder stage: peppers after the databases, since a
+// pepper has every key before a code can need it, and the SIP users beside them, so that
+// the audit trail tells how each came and that none of them was removed.
+func (s *Stores) gather(ctx context.Context, m *backup.Manifest, stage, users string) error {
+	stores := func() error {
+		if err := s.alone(ctx, func() error { return s.databases(ctx, m, stage) }); err != nil {
+			return err
+		}
+		return s.keys(m, stage)
 	}
+	if users == "" {
+		return stores()
+	}
+	return digest.Still(users, func(text []byte) error {
+		if err := stores(); err != nil || text == nil {
+			return err
+		}
+		return os.WriteFile(add(m, stage, "", backup.SIPUsers), text, 0o600)
+	})
+}
+
+// keys copies the pepper files.
+func (s *Stores) keys(m *backup.Manifest, stage string) error {
 	copied := map[string]bool{}
 	for _, n := range s.Backend.All() {
 		own, ok := n.Backend.(filed)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/audit"
@@ -298,6 +300,59 @@ func TestABackupThatDoesNotFitIsRefused(t *testing.T) {
 		_, err = Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test", BrokenTrail: true})
 		require.Equal(t, broken, err == nil, "%v", err)
 	}
+}
+
+// What is refused leaves behind what was there before, and nothing of its own.
+func TestARefusedRestoreLeavesNothing(t *testing.T) {
+	t.Parallel()
+	junk := filepath.Join(t.TempDir(), "junk.tar")
+	require.NoError(t, os.WriteFile(junk, []byte("no archive"), 0o600))
+	refused := func(dir string) {
+		_, err := Restore(t.Context(), twoStores(), Restoring{File: junk, Data: dir, By: "test"})
+		require.ErrorContains(t, err, "is no whole backup")
+	}
+	outer := t.TempDir()
+	inner := filepath.Join(outer, "a", "b") + "/"
+	refused(inner)
+	require.NoDirExists(t, filepath.Join(outer, "a"))
+	require.NoError(t, os.MkdirAll(inner, 0o700))
+	refused(inner)
+	left, err := os.ReadDir(inner)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	unlock, err := lockFolder(inner)
+	require.NoError(t, err)
+	_, err = Restore(t.Context(), twoStores(), Restoring{File: junk, Data: inner, By: "test"})
+	require.ErrorContains(t, err, "another star97 serves from")
+	require.FileExists(t, lockName(inner))
+	unlock()
+	refused(inner)
+	require.FileExists(t, lockName(inner), "it was there before")
+}
+
+// However many lock the folder and take the file away again, one at a time has it.
+func TestALockWhoseFileIsRemovedIsOneProcesssStill(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var inside, had atomic.Int32
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for range 500 {
+				unlock, err := borrowFolder(dir)
+				if err != nil {
+					continue
+				}
+				assert.EqualValues(t, 1, inside.Add(1))
+				had.Add(1)
+				runtime.Gosched()
+				inside.Add(-1)
+				unlock()
+			}
+		})
+	}
+	all.Wait()
+	require.Positive(t, had.Load())
 }
 
 // A database on a server is its own tools' to copy, and that is said; the rest of the

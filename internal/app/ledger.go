@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"star97/internal/backend/sqldb"
@@ -33,16 +31,29 @@ func OpenLedger(ctx context.Context, c config.Config, dir string) (l *ledger.Led
 
 // openLedgerFile finds the database as Stores.ledgerFile does.
 func openLedgerFile(ctx context.Context, c config.Config, dir string) (*sqlkit.DB, error) {
-	o := sqlkit.DefaultOptions()
-	o.Path = filepath.Join(dir, ledgerName)
-	switch own := c.Store.In(dir); c.Store.Driver {
-	case sqldb.Name:
-		o = own.SQLite.Database
-	case sqldb.PostgresName:
-		return sqlkit.OpenPostgres(ctx, own.Postgres.Server)
+	o, local := ledgerOptions(c, dir)
+	if !local {
+		return sqlkit.OpenPostgres(ctx, c.Store.In(dir).Postgres.Server)
 	}
-	if _, err := os.Stat(o.Path); errors.Is(err, fs.ErrNotExist) {
+	if !there(o.Path) {
 		return nil, fmt.Errorf("there is no audit trail in %s: name the service's data folder with --data and its configuration with --config", o.Path)
 	}
 	return sqlkit.Open(ctx, o)
+}
+
+// Recorded tells whether there is an audit trail, as wherever a service has begun, or may be
+// on a server.
+func Recorded(c config.Config, dir string) bool {
+	o, local := ledgerOptions(c, dir)
+	return !local || there(o.Path)
+}
+
+// ledgerOptions say which file it is; it is not local if it is on a server.
+func ledgerOptions(c config.Config, dir string) (o sqlkit.Options, local bool) {
+	if c.Store.Driver == sqldb.Name {
+		return c.Store.In(dir).SQLite.Database, true
+	}
+	o = sqlkit.DefaultOptions()
+	o.Path = filepath.Join(dir, ledgerName)
+	return o, c.Store.Driver != sqldb.PostgresName
 }

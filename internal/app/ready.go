@@ -22,6 +22,10 @@ type readiness struct {
 	log      *slog.Logger // of what the pages do not show; nil: nowhere
 	store    *console.Probe
 	ledger   *console.Probe
+
+	every   time.Duration
+	doubted chan struct{} // healthy wants to know anew
+	down    atomic.Int64  // since when either is out of reach, in Unix nanoseconds; 0: neither is
 }
 
 // How long a question of readiness may take, and how old its answer may be.
@@ -31,7 +35,7 @@ const (
 )
 
 func newReadiness(s *Stores) *readiness {
-	r := new(readiness)
+	r := &readiness{every: probeEvery, doubted: make(chan struct{}, 1)}
 	r.store = console.NewProbe(probeWithin, probeEvery, r.told("store", s.askable))
 	r.ledger = console.NewProbe(probeWithin, probeEvery, r.told("ledger", s.countable))
 	return r
@@ -83,6 +87,39 @@ func (r *readiness) reasons(ctx context.Context) (all []console.Reason) {
 		trouble("ledger", "Tries cannot be counted, so no code is looked at; the log says why.", err)
 	}
 	return all
+}
+
+// healthy says whether calls can be served, as far as is known, and returns at once. Store
+// or ledger may have been out of reach for so long.
+func (r *readiness) healthy(within time.Duration) bool {
+	select {
+	case r.doubted <- struct{}{}:
+	default:
+	}
+	since := r.down.Load()
+	return since == 0 || time.Since(time.Unix(0, since)) < within
+}
+
+// Run keeps what healthy says: it looks whenever that is asked, and, so that the end of a
+// trouble is known soon, every while as long as there is one. How often store and ledger are
+// really asked is their Probe's to say. It owns down.
+func (r *readiness) Run(ctx context.Context) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.doubted:
+		case <-again:
+		}
+		again = nil
+		if errors.Join(r.store.Ask(ctx), r.ledger.Ask(ctx)) == nil {
+			r.down.Store(0)
+			continue
+		}
+		r.down.CompareAndSwap(0, time.Now().UnixNano())
+		again = time.After(r.every)
+	}
 }
 
 // askable asks every store for a mailbox. A service of several is well while one of

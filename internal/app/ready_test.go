@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,4 +40,33 @@ func TestReadinessShowsTheKindOfATroubleAndTheLogTheRest(t *testing.T) {
 	trouble = nil
 	require.Empty(t, r.reasons(t.Context()))
 	require.Equal(t, 2, strings.Count(log.String(), "star97 is ready again"), log.String())
+}
+
+// The question of a peer asks nobody: what is known is told, and that is looked after behind.
+func TestHealthIsLostAfterAWhileAndFoundAgainByItself(t *testing.T) {
+	var trouble atomic.Pointer[error]
+	var asked atomic.Int64
+	ask := func(context.Context) error {
+		asked.Add(1)
+		if err := trouble.Load(); err != nil {
+			return *err
+		}
+		return nil
+	}
+	r := &readiness{every: time.Millisecond, doubted: make(chan struct{}, 1)}
+	r.store, r.ledger = console.NewProbe(probeWithin, 0, ask), console.NewProbe(probeWithin, time.Hour, ask)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	const long = time.Hour
+	require.True(t, r.healthy(0), "nothing is known yet")
+	require.Eventually(t, func() bool { return asked.Load() >= 2 }, patience, time.Millisecond)
+	away := errors.New("away")
+	trouble.Store(&away)
+	require.Eventually(t, func() bool { return !r.healthy(0) }, patience, time.Millisecond)
+	require.True(t, r.healthy(long), "not for so long yet")
+	trouble.Store(nil)
+	require.Eventually(t, func() bool { return r.down.Load() == 0 }, patience, time.Millisecond, "without being asked for it")
+	require.True(t, r.healthy(0))
 }

@@ -74,6 +74,10 @@ func (s *service) exchange() (taken, waiting []string, err error) {
 	if s.Level != nil {
 		_ = s.Level.UnmarshalText([]byte(then.Log.Level)) // config has checked it
 	}
+	s.roll.Exchange(then.Registrations)
+	if v, ok := voice.(Voice); ok && voice != s.Voice {
+		s.warmer.take(v)
+	}
 	s.Voice = voice
 	s.inForce.Store(&then)
 	return taken, waiting, nil

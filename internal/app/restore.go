@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"star97/internal/backend/sqldb"
 	"star97/internal/backup"
 	"star97/internal/config"
+	"star97/internal/digest"
 	"star97/internal/ledger"
 	"star97/internal/mailbox"
 	"star97/internal/sqlkit"
@@ -48,12 +50,21 @@ type Restored struct {
 // Before it touches anything it makes sure that no service runs and no command works
 // there, until everything is in its place, that every file is as it was written, that each
 // database opens with its pepper and that the audit trail is whole. What is there already
-// is refused, or with Force moved aside and never deleted.
+// is refused, or with Force moved aside and never deleted. A Restore that is refused
+// leaves no folder behind that it has made.
 func Restore(ctx context.Context, c config.Config, o Restoring) (r Restored, err error) {
-	if err := os.MkdirAll(o.Data, 0o700); err != nil {
-		return r, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", o.Data, err)
+	made := missing(o.Data)
+	defer func() {
+		if err != nil {
+			for _, dir := range made {
+				_ = os.Remove(dir) // it stays if anything is in it
+			}
+		}
+	}()
+	if err := makeFolder(o.Data); err != nil {
+		return r, err
 	}
-	unlock, err := lockFolder(o.Data)
+	unlock, err := borrowFolder(o.Data)
 	if err != nil {
 		return r, err
 	}
@@ -91,6 +102,9 @@ func (r *Restored) restore(ctx context.Context, c config.Config, o Restoring) er
 	}
 	if r.broken != nil && !o.BrokenTrail {
 		return fmt.Errorf("the audit trail in the backup %s is not whole: %w; say --broken-trail to use it all the same", o.File, r.broken)
+	}
+	if err := writable(places); err != nil {
+		return err
 	}
 	if r.Aside, err = clearPlaces(places, o.Force); err != nil {
 		return err
@@ -130,16 +144,9 @@ type place struct {
 // placesOf finds the place of each file.
 func placesOf(c config.Config, dir string, m backup.Manifest) (all []place, err error) {
 	for _, f := range m.Files {
-		p := place{File: f, goes: filepath.Join(dir, ledgerName)}
-		if f.Kind != backup.Ledger {
-			o, known := c.Stores[f.Store]
-			if f.Store == "" {
-				o, known = c.Store, true
-			}
-			o = o.In(dir)
-			if err := p.find(o, known); err != nil {
-				return nil, err
-			}
+		p := place{File: f}
+		if err := p.find(c, dir); err != nil {
+			return nil, err
 		}
 		if slices.ContainsFunc(all, func(q place) bool { return q.goes == p.goes }) {
 			return nil, fmt.Errorf("the configuration has one place, %s, for two files of the backup: name the configuration of that time with --config", p.goes)
@@ -149,20 +156,36 @@ func placesOf(c config.Config, dir string, m backup.Manifest) (all []place, err 
 	return all, nil
 }
 
-func (p *place) find(o backend.Options, known bool) error {
-	p.opts, p.goes = o.SQLite, ""
-	switch {
-	case known && o.Driver == sqldb.Name && p.Kind == backup.Database:
-		p.goes = o.File()
-	case known && o.Driver == sqldb.Name:
-		p.goes = o.SQLite.Keys()
-	case known && o.Driver == sqldb.PostgresName && p.Kind == backup.Pepper:
-		p.goes = o.Postgres.Keys()
+func (p *place) find(c config.Config, dir string) error {
+	what := fmt.Sprintf("a %s of store %s", p.Kind, storeName(p.Store))
+	switch p.Kind {
+	case backup.Ledger:
+		p.goes = filepath.Join(dir, ledgerName)
+	case backup.SIPUsers:
+		what, p.goes = "SIP users", c.SIP.Digest.UsersFile
+	case backup.Database, backup.Pepper:
+		o, known := c.Stores[p.Store]
+		if p.Store == "" {
+			o, known = c.Store, true
+		}
+		if known {
+			p.findStore(o.In(dir))
+		}
 	}
 	if p.goes == "" {
-		return fmt.Errorf("the backup has a %s of store %s, for which the configuration has no place: name the configuration of that time with --config", p.Kind, storeName(p.Store))
+		return fmt.Errorf("the backup has %s, for which the configuration has no place: name the configuration of that time with --config", what)
 	}
 	return nil
+}
+
+func (p *place) findStore(o backend.Options) {
+	p.opts = o.SQLite
+	switch {
+	case p.Kind == backup.Pepper:
+		p.goes = keysOf(o)
+	case o.Driver == sqldb.Name:
+		p.goes = o.File()
+	}
 }
 
 // prove opens what was unpacked, where it is.
@@ -182,6 +205,10 @@ func (r *Restored) prove(ctx context.Context, c config.Config, places []place) e
 			}
 		case backup.Database:
 			if err := r.proveStore(ctx, c, p, places); err != nil {
+				return err
+			}
+		case backup.SIPUsers:
+			if _, err := digest.Users(digest.Options{UsersFile: p.Path}); err != nil {
 				return err
 			}
 		}
@@ -259,7 +286,25 @@ func clearPlaces(places []place, force bool) (aside []string, err error) {
 	return aside, nil
 }
 
-// settleIn moves the files to their places, peppers first, for the owner of the folder.
+// writable makes sure that the folders of all places, as far as they are there, can be
+// written to.
+func writable(places []place) error {
+	for _, p := range places {
+		f, err := os.CreateTemp(filepath.Dir(p.goes), staging+"*")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s cannot be put in its place: %w; let this user write to its folder, or run this as root", p.goes, err)
+		}
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleIn moves the files to their places, secrets first, for the owner of the folder.
 func settleIn(places []place, dir string) error {
 	slices.SortStableFunc(places, func(a, b place) int { return order(a.Kind) - order(b.Kind) })
 	for _, p := range places {
@@ -271,7 +316,7 @@ func settleIn(places []place, dir string) error {
 }
 
 func order(k backup.Kind) int {
-	return slices.Index([]backup.Kind{backup.Pepper, backup.Database, backup.Ledger}, k)
+	return slices.Index([]backup.Kind{backup.Pepper, backup.SIPUsers, backup.Database, backup.Ledger}, k)
 }
 
 func moveIn(p place, dir string) error {
@@ -282,14 +327,12 @@ func moveIn(p place, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(p.goes), 0o700); err != nil {
 		return err
 	}
-	if is, ok := owner.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		if err := os.Chown(p.Path, int(is.Uid), int(is.Gid)); err != nil {
-			return err
-		}
+	if err := chown(p.Path, owner); err != nil {
+		return err
 	}
 	err = os.Rename(p.Path, p.goes)
 	if errors.Is(err, syscall.EXDEV) {
-		return errors.New("it is on another file system than the data folder: restore with a configuration that has it there, then move it")
+		err = copyIn(p, owner)
 	}
 	if err != nil {
 		return err
@@ -299,6 +342,34 @@ func moveIn(p place, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// chown gives a file to an owner, if this process may.
+func chown(name string, owner fs.FileInfo) error {
+	is, ok := owner.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Chown(name, int(is.Uid), int(is.Gid))
+}
+
+// copyIn is moveIn to another file system, complete or not at all.
+func copyIn(p place, owner fs.FileInfo) error {
+	from, err := os.Open(p.Path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.CreateTemp(filepath.Dir(p.goes), staging+"*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(to.Name())
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Sync(), to.Close(), chown(to.Name(), owner)); err != nil {
+		return err
+	}
+	return os.Rename(to.Name(), p.goes)
 }
 
 // record puts the restoration into the restored audit trail.

@@ -30,7 +30,7 @@ func TestEveryLanguageIsHeard(t *testing.T) {
 			continue // among all scenarios
 		}
 		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
-			scenarios[tag+"/"+name] = script.In(stage.Read(t, name), tag)
+			scenarios[tag+"/"+name] = stage.In(stage.Read(t, name), tag)
 		}
 	}
 	playAll(t, scenarios)

@@ -195,7 +195,7 @@ func (s *scenario) given(plan *dialplan.Plan, args []string) {
 	case "mailbox":
 		s.account.Extension = args[1]
 		s.flags, s.absent = stage.Flags(args[2:])
-		s.age, s.flags.Expired, s.flags.Expiring = s.flags, false, false
+		s.age, s.flags.Expired, s.flags.Expiring, s.flags.TooSoon = s.flags, false, false, false
 	case "one-time":
 		s.oneTime = true
 	case "mailbox-language":

@@ -50,7 +50,7 @@ func siteOf(c config.Config, voice call.Voice, stores *Stores) (*call.Site, erro
 		return nil, problems[0]
 	}
 	site := &call.Site{
-		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets, OneTime: stores.oneTime,
+		Voice: voice, Layouts: layouts, Targets: c.Plan.Targets, OneTime: stores.oneTime, Begins: c.Begins,
 		Policy: rulesName(c.Policy), Limit: c.Plan.Timers.Call, TransfersPerHour: c.Plan.Limits.TransfersPerHour,
 	}
 	if v, ok := voice.(tongues); ok {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,21 +70,31 @@ type Seams struct {
 
 // OpenWith is OpenStores with something at its seams.
 func OpenWith(ctx context.Context, c config.Config, dir string, with Seams) (*Stores, error) {
+	return entered(ctx, c, folders{dir: dir}, with)
+}
+
+// entered opens stores in a data folder, which it makes if it is missing.
+func entered(ctx context.Context, c config.Config, at folders, with Seams) (*Stores, error) {
+	if err := makeFolder(at.dir); err != nil {
+		return nil, err
+	}
+	leave, err := enterFolder(at.dir)
+	if err != nil {
+		return nil, err
+	}
+	return opened(ctx, c, at, with, leave)
+}
+
+// opened opens stores; leave is called when they are closed, or could not be opened.
+func opened(ctx context.Context, c config.Config, at folders, with Seams, leave func()) (*Stores, error) {
 	if with.Wrap == nil {
 		with.Wrap = settled
 	}
 	if with.Log == nil {
 		with.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("the data folder %s cannot be made: %w; choose another one with --data, or mend its parent's mode", dir, err)
-	}
-	leave, err := enterFolder(dir)
-	if err != nil {
-		return nil, err
-	}
 	s := &Stores{leave: leave}
-	if err := s.open(ctx, c, dir, with); err != nil {
+	if err := s.open(ctx, c, at, with); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -98,12 +107,12 @@ func settled(backend mailbox.Store) mailbox.Store {
 // open opens the default store first: the ledger lives in its file, if it is one of
 // our own. A change in another store is recorded as for a foreign system: its intent
 // before, its end after.
-func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Seams) error {
-	first, err := s.openBackends(ctx, c, dir, with.Log)
+func (s *Stores) open(ctx context.Context, c config.Config, at folders, with Seams) error {
+	first, err := s.openBackends(ctx, c, at, with.Log)
 	if err != nil {
 		return err
 	}
-	db, err := s.ledgerFile(ctx, first, dir)
+	db, err := s.ledgerFile(ctx, first, at)
 	if err != nil {
 		return err
 	}
@@ -127,6 +136,7 @@ func (s *Stores) open(ctx context.Context, c config.Config, dir string, with Sea
 		return err
 	}
 	s.Guard.Tell(s.Trail)
+	s.Desk.Tell(s.Trail)
 	for _, own := range s.forgetful() {
 		own.Refuse(c.Policy.History)
 	}
@@ -179,15 +189,22 @@ func (s *Stores) openDesk(ctx context.Context, c config.Config, db *sqlkit.DB, w
 }
 
 // openBackends returns the default store.
-func (s *Stores) openBackends(ctx context.Context, c config.Config, dir string, log *slog.Logger) (first backend.Backend, err error) {
+func (s *Stores) openBackends(ctx context.Context, c config.Config, at folders, log *slog.Logger) (first backend.Backend, err error) {
 	more := map[string]backend.Options{}
 	c.Store.Log = log
 	for name, o := range c.Stores {
 		o.Log = log.With(slog.String("store", name))
-		more[name] = o.In(dir)
+		more[name] = at.of(name, o)
 	}
-	if s.Backend, err = backend.OpenAll(ctx, c.Store.In(dir), more, s.delegate(c)); err != nil {
+	if s.Backend, err = backend.OpenAll(ctx, at.of(backend.DefaultName, c.Store), more, s.delegate(c)); err != nil {
 		return nil, err
+	}
+	for _, n := range s.Backend.All() {
+		if own, ok := n.Backend.(filed); ok && own.PepperFile() != "" {
+			if err := guarded(filepath.Dir(own.PepperFile())); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return s.Backend.Default(), s.Adopt(c.Plan)
 }
@@ -256,12 +273,12 @@ type journaled interface {
 }
 
 // ledgerFile is the default store's own database, or one beside it.
-func (s *Stores) ledgerFile(ctx context.Context, first backend.Backend, dir string) (*sqlkit.DB, error) {
+func (s *Stores) ledgerFile(ctx context.Context, first backend.Backend, at folders) (*sqlkit.DB, error) {
 	if own, ok := first.(journaled); ok {
 		return own.DB(), nil
 	}
 	o := sqlkit.DefaultOptions()
-	o.Path = filepath.Join(dir, ledgerName)
+	o.Path = at.ledger()
 	var err error
 	s.db, err = sqlkit.Open(ctx, o)
 	return s.db, err

@@ -138,7 +138,7 @@ func openWebex(t testing.TB, f mailbox.Flags) system {
 func openBroadWorks(t testing.TB, f mailbox.Flags) system {
 	noFlag(t, f)
 	server := broadworksfake.New(t, broadworksfake.Settings{}, trouble.NewCert(t, trouble.Good))
-	a := server.Put(mailbox.Account{Extension: "4001"}, oldCode)
+	a := server.Put(mailbox.Account{Extension: "4001"}, codeBefore(f))
 	return system{
 		configure: func(c *config.Config) {
 			c.Store.Driver = "broadworks"
@@ -155,7 +155,7 @@ func openBroadWorks(t testing.TB, f mailbox.Flags) system {
 
 func openWebhook(t testing.TB, f mailbox.Flags) system {
 	server := webhookfake.New(t)
-	a := server.Put(mailbox.Account{Extension: "4001", Flags: f}, code(t, oldCode))
+	a := server.Put(mailbox.Account{Extension: "4001", Flags: f}, code(t, codeBefore(f)))
 	return system{
 		configure: func(c *config.Config) {
 			c.Store.Driver = "webhook"
@@ -176,6 +176,14 @@ func noFlag(t testing.TB, f mailbox.Flags) {
 	}
 }
 
+// codeBefore is the mailbox's, which has none if its flags say so.
+func codeBefore(f mailbox.Flags) string {
+	if f.NoCode {
+		return ""
+	}
+	return oldCode
+}
+
 // kept is where a secret is.
 func kept(t testing.TB, text string) secret.Source {
 	t.Helper()
@@ -187,7 +195,7 @@ func kept(t testing.TB, text string) secret.Source {
 func openNetSapiens(t testing.TB, f mailbox.Flags) system {
 	noFlag(t, f)
 	server, configure := reachNetSapiens(t)
-	a := server.Put(mailbox.Account{Extension: "4001", Domain: "north.example"}, oldCode)
+	a := server.Put(mailbox.Account{Extension: "4001", Domain: "north.example"}, codeBefore(f))
 	return system{
 		configure: configure,
 		has:       func(digits string) bool { return server.Has(a.ID, digits) },
@@ -262,6 +270,24 @@ func TestWhoCannotChangeHearsIt(t *testing.T) {
 		s.play(t, "press {old}#\nhear option-change-2\npress 2\nhear cannot-change option-change-2\npress *\nend goodbye")
 		require.True(t, s.has(oldCode))
 	})
+}
+
+// A first code is set where the system has mailboxes without one, though it cannot be asked
+// to change what is not there.
+func TestAFirstCodeIsSetInEverySystemThatHasNone(t *testing.T) {
+	t.Parallel()
+	earOf(tagsOf([]script.Line{}))
+	for _, name := range []string{"netsapiens", "broadworks", "webhook"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			callertest.InTime(t, func(t testing.TB) {
+				s := systems[name](t, mailbox.Flags{NoCode: true})
+				s.play(t, "given first-use\nhear first-use enter-new-code-6-10\npress {new}#\nhear repeat-new-code\npress {new}#\n"+
+					"hear changed option-change-2\npress *\nend goodbye")
+				require.True(t, s.has("482915"))
+			})
+		})
+	}
 }
 
 // Nothing is known of a system that does not answer, and nothing is claimed.

@@ -146,8 +146,9 @@ func described(a mailbox.Account) string {
 		set  bool
 		word string
 	}{
-		{a.Flags.Disabled, "disabled"}, {a.Flags.NoCode, "without a code"},
+		{a.Flags.Disabled, "disabled"}, {a.Flags.Locked, "locked"}, {a.Flags.NoCode, "without a code"},
 		{a.Flags.MustChange, "must change"}, {a.Flags.CannotChange, "cannot change"},
+		{a.Flags.Expired, "expired"}, {a.Flags.TooSoon, "too soon to change"},
 	} {
 		if flag.set {
 			said = append(said, flag.word)

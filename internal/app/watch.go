@@ -16,6 +16,7 @@ import (
 	"star97/internal/mailbox"
 	"star97/internal/metrics"
 	"star97/internal/pin"
+	"star97/internal/register"
 	"star97/internal/uas"
 )
 
@@ -26,10 +27,12 @@ func newMetrics(version string) *metrics.Metrics {
 		Doors:      words(0, mailbox.OwnDoor, mailbox.AnyDoor, mailbox.CheckDoor),
 		Transports: []string{"udp", "tcp", "tls"},
 		Sources:    words(dtmf.FromEvent, dtmf.FromInfo, dtmf.FromTone),
+		KeyFaults:  call.KeyFaults(),
 		Operations: []string{opLookup, opVerify, opChange, opSend},
 		Answers:    words(mailbox.Codes()...),
 		Outcomes:   words(mailbox.Done, mailbox.Refused, mailbox.Unknown),
 		Refusals:   uas.Refusals(),
+		Failures:   register.Reasons(),
 		Version:    version,
 	}
 	for _, r := range pin.Rules() {
@@ -59,6 +62,9 @@ func namesOf(c config.Config, voice call.Voice, stores *Stores) metrics.Names {
 	for _, p := range c.SIP.Peers {
 		n.Peers = append(n.Peers, p.Name)
 	}
+	for _, r := range c.Registrations {
+		n.Registrations = append(n.Registrations, r.Name)
+	}
 	if v, ok := voice.(tongues); ok {
 		n.Languages = v.Languages()
 	}
@@ -71,7 +77,7 @@ func countCall(m *metrics.Metrics, end call.Record) {
 		End: end.End.String(), Door: end.Door.String(), Language: end.Language, Transport: end.Transport, Peer: end.Peer,
 		Lasted: end.Lasted, Sources: words(end.Sources...), Repeated: end.Repeated, LostKeys: end.LostKeys,
 		PacketsIn: end.Media.PacketsIn, PacketsOut: end.Media.PacketsOut, LostIn: end.Media.LostIn, LostOut: end.Media.RemoteLost,
-		Dropped: end.Media.Dropped, Jitter: end.Media.JitterIn,
+		Dropped: end.Media.Dropped, Jitter: end.Media.JitterIn, Thinned: end.Media.Thinned, RoundTrip: end.Media.RoundTrip, KeyFaults: end.Faults,
 	})
 }
 

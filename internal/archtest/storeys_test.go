@@ -20,7 +20,7 @@ const storeys = `
 4  call backend
 3  ledger notify onetime syslog backend/*
 2  flow media lockout audit hashpool backend/adapter backend/conformance backend/httpapi prompt/ear script/stage
-1  sdp dialplan prompt mailbox sqlkit/sqlkittest
+1  sdp dialplan digest prompt mailbox sqlkit/sqlkittest
 0  pin dtmf dtmf/tonetest codec srtp metrics secret sqlkit backup strictyaml script prompts dialplans backend/conformance/trouble
 `
 

@@ -124,8 +124,11 @@ func (t *Trail) Change(ctx context.Context, a mailbox.Account, current, next pin
 	return result
 }
 
+// stands is the reason of a Send that sent nothing.
+const stands = "the code before is good still: no new one was sent"
+
 // Send has the wrapped store send a one-time code and records what became of it, and
-// what that closed.
+// what that closed. Where Stood was told the record's target is Unchanged.
 func (t *Trail) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	ctx, doors := listen(ctx)
 	err := mailbox.Fail("send", mailbox.CannotChange, errors.New("nothing here sends one-time codes"))
@@ -134,6 +137,9 @@ func (t *Trail) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt)
 	}
 	r := about(Send, a, at)
 	r.Result = mailbox.CodeOf(err)
+	if err == nil && doors.left() {
+		r.Target, r.Reason = Unchanged, stands
+	}
 	return errors.Join(err, t.write(ctx, r, doors.moved()...))
 }
 
@@ -229,6 +235,9 @@ func about(action Action, a mailbox.Account, at mailbox.Attempt) Record {
 	}
 	if at.Caller != "" {
 		r.Source += " " + at.Caller
+		if at.Withheld {
+			r.Source += withheld
+		}
 	}
 	if a.ID != "" {
 		r.Backend, r.Domain, r.Mailbox, r.Extension = a.Backend, a.Domain, a.ID, a.Extension

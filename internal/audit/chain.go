@@ -27,10 +27,9 @@ func Verify(records iter.Seq2[Record, error], wants ...Head) (Head, error) {
 // VerifyAfter is Verify for the records behind head last, which is believed; no want may
 // lie before it.
 func VerifyAfter(last Head, records iter.Seq2[Record, error], wants ...Head) (Head, error) {
-	wants = slices.SortedFunc(slices.Values(wants), func(a, b Head) int { return cmp.Compare(a.Seq, b.Seq) })
-	wants, broken := meet(wants, last)
-	if broken != nil {
-		return last, broken
+	w := walk{wants: slices.SortedFunc(slices.Values(wants), func(a, b Head) int { return cmp.Compare(a.Seq, b.Seq) })}
+	if b := w.come(last); b != nil {
+		return last, b
 	}
 	for r, err := range records {
 		if err != nil {
@@ -40,30 +39,59 @@ func VerifyAfter(last Head, records iter.Seq2[Record, error], wants ...Head) (He
 			return last, b
 		}
 		last = r.Head()
-		if wants, broken = meet(wants, last); broken != nil {
-			return last, broken
+		w.heed(&r)
+		if b := w.come(last); b != nil {
+			return last, b
 		}
 	}
-	if len(wants) > 0 {
-		return last, CutOff(last.Seq, wants[len(wants)-1].Seq)
+	if len(w.wants) > 0 {
+		return last, w.explained(CutOff(last.Seq, w.wants[len(w.wants)-1].Seq))
 	}
 	return last, nil
 }
 
-// meet takes from wants, in the order of their numbers, those that the chain has come to.
-func meet(wants []Head, last Head) ([]Head, error) {
-	for len(wants) > 0 && wants[0].Seq <= last.Seq {
-		if w := wants[0]; w.Seq > 0 && w != last {
-			return nil, &Break{w.Seq, fmt.Sprintf("record %d is not the one that was noted: the chain was rewritten at or before it", w.Seq)}
-		}
-		wants = wants[1:]
-	}
-	return wants, nil
+// walk is what a verification has to find still, and what may tell why it does not.
+type walk struct {
+	wants    []Head // in the order of their numbers
+	met      uint64 // the last of them that was found
+	restored uint64 // the last record that begins a restoration, and behind which none of them was found; 0: none
 }
 
-// CutOff is the Break of a chain that ends before record want.
+// heed looks whether r tells of a restoration: heads that were noted between its backup
+// and it are not in the chain. Where one is that was noted later, and has records behind
+// it, the restoration explains nothing.
+func (w *walk) heed(r *Record) {
+	switch {
+	case r.Action == Restore && r.Stage == Intended:
+		w.restored = r.Seq
+	case w.restored <= w.met:
+		w.restored = 0
+	}
+}
+
+// come takes from wants those that the chain has come to.
+func (w *walk) come(last Head) *Break {
+	for len(w.wants) > 0 && w.wants[0].Seq <= last.Seq {
+		if want := w.wants[0]; want.Seq > 0 && want != last {
+			return w.explained(&Break{want.Seq, fmt.Sprintf("record %d is not the one that was noted: the chain was rewritten at or before it", want.Seq)})
+		}
+		w.met, w.wants = w.wants[0].Seq, w.wants[1:]
+	}
+	return nil
+}
+
+// explained is b with the restoration that may be its cause.
+func (w *walk) explained(b *Break) *Break {
+	if w.restored > 0 {
+		b.What += fmt.Sprintf("; record %d tells that a backup was restored", w.restored)
+	}
+	return b
+}
+
+// CutOff is the Break of a chain that ends before record want. What stands at its end may
+// have been written after it was cut off.
 func CutOff(last, want uint64) *Break {
-	return &Break{last + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d", last+1, want, last)}
+	return &Break{last + 1, fmt.Sprintf("records %d to %d are missing: the chain was cut off after record %d, or before it and written on since", last+1, want, last)}
 }
 
 // Altered is the Break of a record whose content is not what was written.

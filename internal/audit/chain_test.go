@@ -58,6 +58,44 @@ func TestAWholeChainHolds(t *testing.T) {
 	require.Zero(t, head)
 }
 
+// A backup of 8 records is restored, which writes two; heads of later ones were noted.
+func TestARestorationExplainsWhatIsMissing(t *testing.T) {
+	before := chainOf(12)
+	after := slices.Concat(before[:8], chainOf(6))
+	after[8].Action, after[8].Stage = Restore, Intended
+	after[9].Action, after[9].Stage = Restore, Ended
+	reseal(after, 8)
+	const restored = "; record 9 tells that a backup was restored"
+	for name, c := range map[string]struct {
+		chain []Record
+		wants []Head
+		says  string
+	}{
+		"the chain is shorter": {
+			after[:10], []Head{before[3].Head(), before[11].Head()},
+			"records 11 to 12 are missing: the chain was cut off after record 10, or before it and written on since" + restored,
+		},
+		"its own end is wanted too": {
+			after[:10], []Head{after[9].Head(), before[11].Head()},
+			"records 11 to 12 are missing: the chain was cut off after record 10, or before it and written on since" + restored,
+		},
+		"it was written on": {after, []Head{before[11].Head()}, "record 12 is not the one that was noted: the chain was rewritten at or before it" + restored},
+		"cut off later": {
+			after[:13], []Head{after[11].Head(), after[13].Head()},
+			"records 14 to 14 are missing: the chain was cut off after record 13, or before it and written on since",
+		},
+		"no restoration": {
+			before[:10], []Head{before[11].Head()},
+			"records 11 to 12 are missing: the chain was cut off after record 10, or before it and written on since",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Verify(each(c.chain), c.wants...)
+			require.EqualError(t, err, c.says)
+		})
+	}
+}
+
 func TestABrokenChainNamesItsFirstBadRecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm func(chain []Record) []Record

@@ -13,6 +13,7 @@ import (
 type doors struct {
 	mu    sync.Mutex
 	moves []Record
+	stood bool
 }
 
 type doorsKey struct{}
@@ -26,6 +27,13 @@ func (d *doors) moved() []Record {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.moves
+}
+
+// left tells whether a Send left the code before as it was.
+func (d *doors) left() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stood
 }
 
 // maxMoves bounds the records beside that of a try.
@@ -46,6 +54,18 @@ func (t *Trail) Opened(ctx context.Context, a mailbox.Account, at mailbox.Attemp
 	r := about(Unlock, a, at)
 	r.Reason = why
 	tell(ctx, r)
+}
+
+// Stood tells, from within a Send (its ctx), that the one-time code before is good still
+// and no new one was sent.
+func (t *Trail) Stood(ctx context.Context) {
+	d, ok := ctx.Value(doorsKey{}).(*doors)
+	if !ok {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stood = true
 }
 
 func tell(ctx context.Context, r Record) {

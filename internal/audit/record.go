@@ -39,7 +39,7 @@ type Record struct {
 	Result    mailbox.Code    `json:"result"`
 	Rule      string          `json:"rule,omitempty"`   // the rule that refused a new code
 	Until     time.Time       `json:"until,omitzero"`   // of a lock: open again from then; zero: not before somebody opens it
-	Target    string          `json:"target,omitempty"` // where a transfer led, a new extension, the name of a backup's file, the id of a pepper's key
+	Target    string          `json:"target,omitempty"` // where a transfer led, a new extension, the name of a backup's file, the id of a pepper's key, a SIP user; Unchanged
 	Actor     string          `json:"actor,omitempty"`  // the administrator
 	Reason    string          `json:"reason,omitempty"` // why: the administrator's words or star97's
 	Policy    string          `json:"policy,omitempty"` // rules for new codes in force
@@ -47,6 +47,22 @@ type Record struct {
 	Prev      Hash            `json:"prev"`             // Hash of the record before; zero for the first
 	Hash      Hash            `json:"hash"`             // over Prev and everything above
 }
+
+// withheld ends the Source of a caller who asked not to be named to who is called.
+const withheld = " (withheld)"
+
+// SourceForOwner is Source as the owner of the mailbox may know it.
+func (r *Record) SourceForOwner() string {
+	if !strings.HasSuffix(r.Source, withheld) {
+		return r.Source
+	}
+	address, _, _ := strings.Cut(r.Source, " ")
+	return address
+}
+
+// Unchanged is the target of a deed that found everything as it was to become, and of a
+// Send that sent nothing because the code before is good still.
+const Unchanged = "unchanged"
 
 // Action is what was decided about. Numbers are in the chain: append, never reuse.
 type Action uint8
@@ -69,12 +85,18 @@ const (
 	Pepper   Action = 14 // the key of the stored codes was changed
 	Backup   Action = 15
 	Restore  Action = 16
+
+	// Who may call by digest authentication, as user@realm in Target.
+	SIPUserAdd     Action = 17
+	SIPUserReplace Action = 18 // another password
+	SIPUserRemove  Action = 19
 )
 
 var actionWords = [...]string{
 	Find: "find", Login: "login", Change: "change", Unlock: "unlock", Reset: "reset", Add: "add", Remove: "remove",
 	Edit: "edit", Lock: "lock", Send: "send", Transfer: "transfer", Renumber: "renumber", Reassign: "reassign",
 	Pepper: "pepper", Backup: "backup", Restore: "restore",
+	SIPUserAdd: "sip-user-add", SIPUserReplace: "sip-user-replace", SIPUserRemove: "sip-user-remove",
 }
 
 // Actions lists every action in the order of their numbers.

@@ -72,12 +72,16 @@ func TestAnotherStoreChecksTheCode(t *testing.T) {
 func TestWhomTheOtherStoreDoesNotKnowNobodyChecks(t *testing.T) {
 	r := openLeaning(t, byNorth, nil)
 	put(t, r, 0, mailbox.Account{Extension: "4001"}, hers)
-	require.Equal(t, mailbox.ServiceRefused, ask(t, r, only(t, r, "4001"), hers, at))
+	own := at
+	own.Door = mailbox.OwnDoor
+	require.Equal(t, mailbox.ServiceRefused, ask(t, r, only(t, r, "4001"), hers, own))
+	require.Equal(t, mailbox.WrongPIN, ask(t, r, only(t, r, "4001"), hers, at), "a stranger learns of no mailbox")
 
 	for _, extension := range []string{"4002", "4003"} {
 		put(t, r, 1, mailbox.Account{Extension: extension, Numbers: []string{"4001"}}, hers)
 	}
-	require.Equal(t, mailbox.Ambiguous, ask(t, r, only(t, r, "4001"), hers, at), "two could be meant")
+	require.Equal(t, mailbox.Ambiguous, ask(t, r, only(t, r, "4001"), hers, own), "two could be meant")
+	require.Equal(t, mailbox.WrongPIN, ask(t, r, only(t, r, "4001"), hers, at))
 }
 
 // counting is a delegate for one question.

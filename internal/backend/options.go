@@ -80,14 +80,25 @@ func Names() (names []string) {
 	return names
 }
 
-// Declared is what a driver says of itself.
+// Declared is what a driver says of itself with its defaults.
 func Declared(driver string) (mailbox.Traits, error) {
 	o := Options{Driver: driver}
 	s, err := o.chosen()
 	if err != nil {
 		return mailbox.Traits{}, err
 	}
+	s.SetDefaults()
 	return s.Declared(), nil
+}
+
+// Declared is what the chosen driver says of itself with its options; nothing if there is
+// no such driver.
+func (o Options) Declared() mailbox.Traits {
+	s, err := o.chosen()
+	if err != nil {
+		return mailbox.Traits{}
+	}
+	return s.Declared()
 }
 
 // DefaultOptions has every driver's defaults.
@@ -106,6 +117,15 @@ func (o *Options) chosen() (section, error) {
 		return nil, fmt.Errorf("driver is %q: use one of %s", o.Driver, strings.Join(Names(), ", "))
 	}
 	return o.at(drivers[i]), nil
+}
+
+// Chosen is the section of the chosen driver; nil if there is no such driver.
+func (o Options) Chosen() any {
+	s, err := o.chosen()
+	if err != nil {
+		return nil
+	}
+	return reflect.ValueOf(s).Elem().Interface()
 }
 
 // each alters a copy of o, driver by driver.

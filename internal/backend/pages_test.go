@@ -73,5 +73,8 @@ func abilities(d mailbox.Traits) string {
 	for _, can := range d.Can {
 		all = append(all, string(can))
 	}
+	if d.FirstUse {
+		all = append(all, "first-use")
+	}
 	return strings.Join(all, ", ")
 }

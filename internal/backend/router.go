@@ -12,13 +12,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/backend/adapter"
 	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
 
 // Router is a Store over several, each of which keeps the mailboxes of domains of
-// its own. It holds no lock and no queue: what befalls one store befalls the calls
-// of its domains alone. Make one with NewRouter.
+// its own. It holds no lock and no queue but those of one mailbox's first code: what
+// befalls one store befalls the calls of its domains alone. Make one with NewRouter.
 type Router struct {
 	stores  []*store // the default one first
 	domains atomic.Pointer[tenants]
@@ -40,6 +41,7 @@ type store struct {
 	twin     *twin          // the other store that does
 	delegate *delegated     // nil: the system itself
 	oneTime  bool           // its callers show one-time codes instead of theirs
+	first    adapter.Turns  // of setting a mailbox's first code, where the system does not compare
 }
 
 // tenants says which store has a domain. It is never altered.
@@ -91,22 +93,70 @@ func OpenAll(ctx context.Context, o Options, more map[string]Options, by Delegat
 	return r, nil
 }
 
+// usable is the section of a driver that keeps files on this machine.
+type usable interface {
+	Usable(ctx context.Context) error
+}
+
+// Usable tells why OpenAll would refuse the files on this machine, as its error. It makes
+// and alters nothing, and asks no other machine.
+func Usable(ctx context.Context, o Options, more map[string]Options) error {
+	if err := o.usable(ctx); err != nil {
+		return err
+	}
+	files := []string{o.File()}
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		err := more[name].usable(ctx)
+		if err == nil {
+			err = apart(more[name].File(), files)
+		}
+		if err != nil {
+			return fmt.Errorf("store %s: %w", name, err)
+		}
+		files = append(files, more[name].File())
+	}
+	return nil
+}
+
+func (o Options) usable(ctx context.Context) error {
+	s, err := o.chosen()
+	if err != nil {
+		return err
+	}
+	u, ok := s.(usable)
+	if !ok {
+		return nil
+	}
+	if err := u.Usable(ctx); err != nil {
+		return fmt.Errorf("%s: %w", o.Driver, err)
+	}
+	return nil
+}
+
 // openApart opens a store that has none of some files, however they are named.
 func openApart(ctx context.Context, o Options, files []string) (Backend, error) {
 	b, err := Open(ctx, o)
 	if err != nil || o.File() == "" {
 		return b, err
 	}
-	mine, err := os.Stat(o.File())
-	for _, name := range files {
-		if other, missing := os.Stat(name); err == nil && missing == nil && os.SameFile(mine, other) {
-			err = fmt.Errorf("%s is the file of another store already, there as %s: give each a file of its own", o.File(), name)
-		}
-	}
-	if err != nil {
+	if err := apart(o.File(), files); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// apart refuses a file that is one of some others, however they are named.
+func apart(file string, others []string) error {
+	mine, err := os.Stat(file)
+	if err != nil {
+		return nil // there is none yet
+	}
+	for _, name := range others {
+		if other, missing := os.Stat(name); missing == nil && os.SameFile(mine, other) {
+			return fmt.Errorf("%s is the file of another store already, there as %s: give each a file of its own", file, name)
+		}
+	}
+	return nil
 }
 
 // Identity is what Account.Backend says of a store's mailboxes, in audit records and
@@ -219,10 +269,18 @@ func (r *Router) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at
 	return s.told(s.front().Verify(ctx, own, code, at))
 }
 
-// Change asks the store of the account.
+// Change asks the store of the account. With the claim ByFirstUse there is no current
+// code to check: a store that does not know that claim looks whether there is still none,
+// and sets the first.
 func (r *Router) Change(ctx context.Context, a mailbox.Account, current, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	s, own := r.keeping(a)
-	result := s.front().Change(ctx, own, current, next, at)
+	var result mailbox.Result
+	if at.Claim == mailbox.ByFirstUse {
+		result = s.begin(ctx, own, next, at)
+		s.prove(own, next, at, result)
+	} else {
+		result = s.front().Change(ctx, own, current, next, at)
+	}
 	result.Err = s.told(result.Err)
 	return result
 }

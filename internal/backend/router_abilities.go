@@ -27,6 +27,7 @@ var (
 	_ mailbox.Declarer   = (*Router)(nil)
 	_ mailbox.Granter    = (*Router)(nil)
 	_ mailbox.Reassigner = (*Router)(nil)
+	_ mailbox.Recaller   = (*Router)(nil)
 )
 
 // able finds a store's ability, or the error of op for lack of it.
@@ -106,19 +107,42 @@ func (r *Router) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, mus
 
 // Grant has the account's store change a code whose owner was let in by another proof.
 // A system that cannot tell whether a code is right is not asked about the current one,
-// any other resets it. What the call has chosen counts as its current code from then on.
+// any other resets it, if the mailbox is in no state that forbids it.
 func (r *Router) Grant(ctx context.Context, a mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	s, own := r.keeping(a)
 	result := s.grant(ctx, own, next, at)
-	if s.delegate != nil && result.Outcome == mailbox.Done {
-		s.delegate.proved.keep(own, next, at)
-	}
+	s.prove(own, next, at, result)
 	result.Err = s.told(result.Err)
 	return result
 }
 
-// byClaim is who resets a code when its owner does.
-const byClaim mailbox.Actor = "the caller"
+// prove has what a call has chosen count as its current code from then on.
+func (s *store) prove(own mailbox.Account, next pin.PIN, at mailbox.Attempt, r mailbox.Result) {
+	if s.delegate != nil && r.Outcome == mailbox.Done {
+		s.delegate.proved.keep(own, next, at)
+	}
+}
+
+// begin sets the first code of a mailbox. Of two calls at once one is refused.
+func (s *store) begin(ctx context.Context, own mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	if _, ok := s.Backend.(mailbox.Granter); ok {
+		return s.Backend.Change(ctx, own, pin.PIN{}, next, at)
+	}
+	turn, err := s.first.Take(ctx, "change", own.ID, pin.PIN{})
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	defer turn.End()
+	return s.regrant(ctx, own, next, at)
+}
+
+func (s *store) regrant(ctx context.Context, own mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
+	resettable, err := able[mailbox.Resettable](s, "change", "set a code without the current one")
+	if err != nil {
+		return mailbox.Refuse(err)
+	}
+	return mailbox.Regrant(ctx, resettable, own, next, at)
+}
 
 func (s *store) grant(ctx context.Context, own mailbox.Account, next pin.PIN, at mailbox.Attempt) mailbox.Result {
 	if granter, ok := s.Backend.(mailbox.Granter); ok {
@@ -127,11 +151,7 @@ func (s *store) grant(ctx context.Context, own mailbox.Account, next pin.PIN, at
 	if s.declared(own).Check == mailbox.NoCheck {
 		return s.Backend.Change(ctx, own, pin.PIN{}, next, at)
 	}
-	resetter, err := able[mailbox.Resetter](s, "change", "set a code without the current one")
-	if err != nil {
-		return mailbox.Refuse(err)
-	}
-	return resetter.Reset(ctx, own, next, false, byClaim, at.Claim.String())
+	return s.regrant(ctx, own, next, at)
 }
 
 // Unlock has the account's store open a mailbox.
@@ -181,6 +201,9 @@ func (r *Router) Edit(ctx context.Context, a mailbox.Account, e mailbox.Edit, by
 // the account's domain can tell.
 func (r *Router) Check(a mailbox.Account) error {
 	if s := r.holding(a.Domain); s != nil {
+		if _, err := able[mailbox.Admin](s, "add", "add mailboxes"); err != nil {
+			return err
+		}
 		if checker, ok := s.Backend.(Checker); ok {
 			return checker.Check(a)
 		}
@@ -216,6 +239,31 @@ func (r *Router) Reassign(ctx context.Context, a mailbox.Account, by mailbox.Act
 		return mailbox.Account{}, err
 	}
 	return s.back(reassigner.Reassign(ctx, own, by, reason))
+}
+
+// Recall asks the account's store. Of a system that hands out its code the adapter can be
+// asked for the current one alone; any other cannot tell, and then nothing is recalled.
+func (r *Router) Recall(ctx context.Context, a mailbox.Account, former int, codes ...pin.PIN) (bool, error) {
+	s, own := r.keeping(a)
+	if recaller, ok := s.Backend.(mailbox.Recaller); ok {
+		had, err := recaller.Recall(ctx, own, former, codes...)
+		return had, s.told(err)
+	}
+	if s.declared(own).Check != mailbox.Compare || own.Flags.NoCode {
+		return false, nil
+	}
+	for _, code := range codes {
+		switch err := s.Backend.Verify(ctx, own, code, mailbox.Attempt{}); mailbox.CodeOf(err) {
+		case mailbox.OK:
+			return true, nil
+		case mailbox.WrongPIN:
+		case mailbox.NoCode, mailbox.Disabled, mailbox.Locked: // it says nothing of the code
+			return false, nil
+		default:
+			return false, s.told(err)
+		}
+	}
+	return false, nil
 }
 
 // back is an account as the Router's callers know it.

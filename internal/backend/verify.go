@@ -141,14 +141,17 @@ func (t twin) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at ma
 	if a.ID == "" {
 		return t.store.Verify(ctx, mailbox.Account{Domain: a.Domain}, code, at)
 	}
-	same, err := t.of(ctx, a)
+	same, err := t.of(ctx, a, at)
 	if err != nil {
 		return err
 	}
 	return t.store.Verify(ctx, same, code, at)
 }
 
-func (t twin) of(ctx context.Context, a mailbox.Account) (mailbox.Account, error) {
+// of is the mailbox there that is the same person's. Whom that store does not know, or
+// knows twice, is told so on the own telephone; a stranger must not learn that there is
+// such a mailbox here, and hears of a wrong code.
+func (t twin) of(ctx context.Context, a mailbox.Account, at mailbox.Attempt) (mailbox.Account, error) {
 	found, err := resembling(ctx, t.store, a)
 	switch {
 	case err != nil:
@@ -157,7 +160,10 @@ func (t twin) of(ctx context.Context, a mailbox.Account) (mailbox.Account, error
 		return found[0], nil
 	}
 	code := mailbox.ServiceRefused
-	if len(found) > 1 {
+	switch {
+	case at.Door == mailbox.AnyDoor:
+		code = mailbox.WrongPIN
+	case len(found) > 1:
 		code = mailbox.Ambiguous
 	}
 	return mailbox.Account{}, mailbox.Fail("verify", code,

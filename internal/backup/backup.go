@@ -1,7 +1,7 @@
 // Package backup is the one file that keeps what star97 has stored: a tar archive (POSIX
-// pax, so that any tar can list it) of databases and pepper files, behind them a manifest
+// pax, so that any tar can list it) of databases and files of secrets, behind them a manifest
 // with the SHA-256 of each, and last the manifest's own. A file that was cut off, or of
-// which one bit is another, is refused as a whole. It encrypts nothing and knows nothing
+// which one bit is another, or that holds more, is refused as a whole. It encrypts nothing and knows nothing
 // of what is in the files.
 package backup
 
@@ -31,6 +31,7 @@ const (
 	Database Kind = "database" // an SQLite file of a store
 	Ledger   Kind = "ledger"   // an SQLite file of counters and audit trail alone
 	Pepper   Kind = "pepper"
+	SIPUsers Kind = "sip-users" // who may call by digest authentication
 )
 
 // Format is the number of this form of a backup; one that reads otherwise has another.
@@ -160,7 +161,11 @@ func Extract(name, dir string) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("the size of the backup %s cannot be told: %w", name, err)
 	}
-	m, err := unpack(tar.NewReader(f), dir, most)
+	t := tar.NewReader(f)
+	m, err := unpack(t, dir, most)
+	if err == nil {
+		err = ends(t, f)
+	}
 	if errors.Is(err, syscall.ENOSPC) {
 		return Manifest{}, fmt.Errorf("the backup %s cannot be unpacked: %w; free some space on the file system of %s", name, err, filepath.Dir(dir))
 	}
@@ -220,6 +225,27 @@ func unpack(t *tar.Reader, dir string, most int64) (m Manifest, err error) {
 	return m, m.match(found)
 }
 
+// maxPadding bounds the zeros behind the end of an archive, which some tars write; in bytes.
+const maxPadding = 1 << 20
+
+// ends refuses what stands behind the seal, which nothing in the archive vouches for.
+func ends(t *tar.Reader, f io.Reader) error {
+	switch head, err := t.Next(); {
+	case err == nil:
+		return fmt.Errorf("it holds %q behind its manifest, which does not name it", head.Name)
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("what stands behind its manifest cannot be read: %w", err)
+	}
+	rest, err := io.ReadAll(io.LimitReader(f, maxPadding+1))
+	if err != nil {
+		return err
+	}
+	if len(rest) > maxPadding || len(bytes.Trim(rest, "\x00")) > 0 {
+		return errors.New("something stands behind its end")
+	}
+	return nil
+}
+
 // match compares the manifest with what was there.
 func (m *Manifest) match(found map[string]File) error {
 	if m.Format != Format {
@@ -235,6 +261,7 @@ func (m *Manifest) match(found map[string]File) error {
 			return fmt.Errorf("its file %s is not as it was written", want.Name)
 		}
 		want.Path = is.Path
+		delete(found, want.Name) // no file is two of the manifest's
 	}
 	return nil
 }

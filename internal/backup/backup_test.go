@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,6 +111,51 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 	}
 	_, err = extract(append(append([]byte{}, whole[:512]...), whole...))
 	require.Error(t, err)
+}
+
+// What nothing in the archive vouches for is refused, and zeros that a tar adds are not.
+func TestABackupHoldsNothingElse(t *testing.T) {
+	name, m, _ := packed(t)
+	whole, err := os.ReadFile(name)
+	require.NoError(t, err)
+	body := whole[:len(whole)-1024] // without the archive's own end
+	member := func(name string) []byte {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: 4, Format: tar.FormatPAX}))
+		_, err := w.Write([]byte("evil"))
+		require.NoError(t, errors.Join(err, w.Close()))
+		return b.Bytes()
+	}
+	for name, row := range map[string]struct {
+		content []byte
+		want    string // empty: it is taken
+	}{
+		"a member outside":           {slices.Concat(body, member("../../evil")), `it holds "../../evil" behind its manifest, which does not name it`},
+		"a member like a backup's":   {slices.Concat(body, member("database-1")), `it holds "database-1" behind its manifest, which does not name it`},
+		"a member before":            {slices.Concat(member("database-1")[:1024], whole), "it holds 3 files, and its manifest names 2"},
+		"junk behind the end":        {slices.Concat(whole, bytes.Repeat([]byte("junk!"), 1000)), "something stands behind its end"},
+		"a member behind the end":    {slices.Concat(whole, member("../../evil")), "something stands behind its end"},
+		"one byte behind many zeros": {slices.Concat(whole, make([]byte, 9000), []byte{1}), "something stands behind its end"},
+		"zeros without end":          {slices.Concat(whole, make([]byte, maxPadding+1)), "something stands behind its end"},
+		"junk in place of the end":   {slices.Concat(body, bytes.Repeat([]byte("junk!"), 1000)), "what stands behind its manifest cannot be read"},
+		"zeros up to a whole record": {slices.Concat(whole, make([]byte, 10240)), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad, dir := filepath.Join(t.TempDir(), "bad.tar"), t.TempDir()
+			require.NoError(t, os.WriteFile(bad, row.content, 0o600))
+			_, err := Extract(bad, dir)
+			if row.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, bad+" is no whole backup: "+row.want)
+			require.NoFileExists(t, filepath.Join(dir, "../../evil"))
+		})
+	}
+	found := map[string]File{m.Files[0].Name: m.Files[0], m.Files[1].Name: m.Files[1]}
+	m.Files[1] = m.Files[0]
+	require.Error(t, m.match(found), "one file named twice, and another not at all")
 }
 
 // An archive may call a file larger than it is itself, with holes where nothing is.

@@ -11,8 +11,9 @@ import (
 
 // Leg is the signalling side of a call; uas implements it.
 type Leg interface {
-	// Signals carries what the far end did, in order; closed when the dialog is over.
-	Signals() <-chan Signal
+	// Signals carries what the far end did, in order; closed when the dialog is over. Whoever
+	// takes one owns it.
+	Signals() <-chan *Signal
 	// Hangup ends the dialog (BYE) and returns at once; Signals closes when it is over.
 	Hangup()
 	// Refer asks the far end to call a SIP URI in our place (RFC 3515) and returns at
@@ -54,10 +55,13 @@ type Arrival struct {
 	Slow      bool   // the caller gets twice the time
 	Forgotten bool   // own door: who has forgotten the code is offered a one-time code
 	FirstUse  bool   // own door: a mailbox without a code may be given its first one
+	Tones     bool   // in-band keys count even beside events or INFO
+	Proved    bool   // own door: the caller has proved to be its owner, so it may where its store can
 	Peer      string // configured name
 	Transport string // of the INVITE: udp, tcp
 	Source    string // peer address without port
 	Caller    string // believed caller; empty if nobody is believed
+	Withheld  bool   // that caller is not to be named to the mailbox's owner
 	Home      string // tenant of that caller; empty if it is not known
 	CallID    string
 }

@@ -39,7 +39,7 @@ func TestKeysByInfoAndByEventCountOnce(t *testing.T) {
 			r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromEvent, Digit: d, At: at}})
 			r.session.tell(media.Event{Kind: media.Pressed, Report: dtmf.Report{Kind: dtmf.Up, Source: dtmf.FromEvent, Digit: d, At: at}})
 			synctest.Wait()
-			r.leg.signals <- Signal{Kind: InfoKey, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: d, At: at + 50*time.Millisecond}}
+			r.leg.signals <- &Signal{Kind: InfoKey, Report: dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: d, At: at + 50*time.Millisecond}}
 			synctest.Wait()
 			time.Sleep(300 * time.Millisecond)
 		}
@@ -47,6 +47,29 @@ func TestKeysByInfoAndByEventCountOnce(t *testing.T) {
 		r.press("482915#")
 		time.Sleep(2 * time.Second)
 		r.says(mainMenu...)
+	})
+}
+
+// An INFO takes the call from tones: the engine is told to listen no longer.
+func TestAnINFOEndsTheHearingOfTones(t *testing.T) {
+	in(t, mailbox.AnyDoor, func(r *rig) {
+		r.answer()
+		deaf := func() bool { r.session.mu.Lock(); defer r.session.mu.Unlock(); return r.session.deaf }
+		d, _ := dtmf.DigitOf('4')
+		tell := func(source dtmf.Source) {
+			report := dtmf.Report{Kind: dtmf.Down, Source: source, Digit: d, At: time.Since(r.session.Epoch())}
+			if source == dtmf.FromInfo {
+				r.leg.signals <- &Signal{Kind: InfoKey, Report: report}
+			} else {
+				r.session.tell(media.Event{Kind: media.Pressed, Report: report})
+			}
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		tell(dtmf.FromTone)
+		require.False(t, deaf())
+		tell(dtmf.FromInfo)
+		require.True(t, deaf())
 	})
 }
 
@@ -247,7 +270,7 @@ func TestLostKeysAreAskedForAgain(t *testing.T) {
 func TestLostMediaEndsTheCall(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
-		r.leg.signals <- Signal{Kind: Stirred}
+		r.leg.signals <- &Signal{Kind: Stirred}
 		synctest.Wait()
 		r.session.tell(media.Event{Kind: media.Silent})
 		synctest.Wait()
@@ -333,9 +356,9 @@ func TestTheACKIsNoSignOfLaterLife(t *testing.T) {
 func TestRTPThatIsNotBelievedIsToldToTheAdministrator(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()
-		e := media.Event{
-			Kind: media.Disbelieved, From: netip.MustParseAddrPort("198.51.100.7:4000"), Signalled: netip.MustParseAddrPort("192.0.2.1:6000"),
-		}
+		e := media.Event{Kind: media.Disbelieved, Disbelief: &media.Disbelief{
+			From: netip.MustParseAddrPort("198.51.100.7:4000"), Signalled: netip.MustParseAddrPort("192.0.2.1:6000"),
+		}}
 		r.session.tell(e)
 		r.session.tell(e) // of another call, as it were
 		synctest.Wait()

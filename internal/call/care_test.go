@@ -196,6 +196,28 @@ func TestAFirstCode(t *testing.T) {
 	})
 }
 
+// Whoever has proved to be the owner begins without a word in the dialplan, but only
+// where the store can set a first code.
+func TestAFirstCodeOfACallerWhoHasProvedWhoHeIs(t *testing.T) {
+	for name, row := range map[string]struct {
+		begins func(string) bool
+		hears  []prompt.ID
+	}{
+		"a store that can":    {nil, []prompt.ID{prompt.FirstUse, prompt.EnterNewCode + "-6-10"}},
+		"a store that cannot": {func(string) bool { return false }, []prompt.ID{prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			helping(t, mailbox.OwnDoor, nil, func(s *Site, a *Arrival) { a.FirstUse, a.Proved, s.Begins = false, true, row.begins }, func(r *rig) {
+				r.store.flags.NoCode = true
+				r.answer()
+				r.says(row.hears...)
+				r.leg.gone()
+				<-r.done
+			})
+		})
+	}
+}
+
 // spellings are the clips of the utterance that is being said, with what they sound like.
 func spellings(r *rig) (ids []prompt.ID) {
 	r.session.mu.Lock()

@@ -15,12 +15,12 @@ const disbeliefEvery = 10 * time.Second
 
 // disbelieved tells an administrator why a caller is not heard. Between two warnings
 // the other calls are told at debug level.
-func (r *run) disbelieved(e media.Event) {
+func (r *run) disbelieved(d media.Disbelief) {
 	level, now, last := slog.LevelDebug, time.Now().UnixNano(), r.doubted.Load()
 	if time.Duration(now-last).Abs() >= disbeliefEvery && r.doubted.CompareAndSwap(last, now) {
 		level = slog.LevelWarn
 	}
 	r.deps.Log.Log(context.Background(), level, fmt.Sprintf(
-		"RTP from %s is not believed: SDP names %s; set rtp_source: any at peer %q if that is right", e.From, e.Signalled, r.arrival.Peer),
+		"RTP from %s is not believed: SDP names %s; set rtp_source: any at peer %q if that is right", d.From, d.Signalled, r.arrival.Peer),
 		"call", r.arrival.CallID)
 }

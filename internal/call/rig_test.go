@@ -58,14 +58,7 @@ func walk(t *testing.T, door mailbox.Door, layout string, test func(r *rig)) {
 // with is walk with something altered before the call comes in.
 func with(t *testing.T, door mailbox.Door, layout string, alter func(*Deps, *Site, *Arrival), test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		site := &Site{Voice: voice{}, Layouts: map[string]*flow.Layout{}, Targets: targets, Limit: 10 * time.Minute, TransfersPerHour: 2}
-		for name, to := range map[string]map[string]string{"default": nil, "transfers": targets} {
-			plan := dialplan.Default()
-			plan.Targets = to
-			l, err := flow.NewLayout(plan, "default", pin.DefaultPolicy())
-			require.NoError(t, err)
-			site.Layouts[name] = l
-		}
+		site := newSite(t)
 		r := &rig{t: t, leg: newLeg(), session: newSession(), store: &store{}, site: site, done: make(chan struct{}), log: new(bytes.Buffer)}
 		ctx, cancel := context.WithCancel(t.Context())
 		r.cancel = cancel
@@ -82,7 +75,7 @@ func with(t *testing.T, door mailbox.Door, layout string, alter func(*Deps, *Sit
 		r.service = New(deps, DefaultOptions())
 		go func() {
 			defer close(r.done)
-			r.service.With(site).Run(ctx, r.leg, r.session, arrival)
+			r.service.With(site).Run(ctx, r.leg, r.session, &arrival)
 		}()
 		test(r)
 		r.leg.gone()
@@ -92,8 +85,21 @@ func with(t *testing.T, door mailbox.Door, layout string, alter func(*Deps, *Sit
 	})
 }
 
+// newSite has the default layout, with targets and without.
+func newSite(t testing.TB) *Site {
+	site := &Site{Voice: voice{}, Layouts: map[string]*flow.Layout{}, Targets: targets, Limit: 10 * time.Minute, TransfersPerHour: 2}
+	for name, to := range map[string]map[string]string{"default": nil, "transfers": targets} {
+		plan := dialplan.Default()
+		plan.Targets = to
+		l, err := flow.NewLayout(plan, "default", pin.DefaultPolicy())
+		require.NoError(t, err)
+		site.Layouts[name] = l
+	}
+	return site
+}
+
 func (r *rig) answer() {
-	r.leg.signals <- Signal{Kind: Confirmed}
+	r.leg.signals <- &Signal{Kind: Confirmed}
 	synctest.Wait()
 }
 
@@ -126,7 +132,7 @@ func (r *rig) says(ids ...prompt.ID) {
 
 // leg is the signalling side.
 type leg struct {
-	signals chan Signal
+	signals chan *Signal
 	hangups chan time.Time
 	targets chan string
 	number  uint32 // of the last Refer
@@ -134,16 +140,16 @@ type leg struct {
 }
 
 func newLeg() *leg {
-	return &leg{signals: make(chan Signal, 8), hangups: make(chan time.Time, 8), targets: make(chan string, 8)}
+	return &leg{signals: make(chan *Signal, 8), hangups: make(chan time.Time, 8), targets: make(chan string, 8)}
 }
 
-func (l *leg) Signals() <-chan Signal { return l.signals }
+func (l *leg) Signals() <-chan *Signal { return l.signals }
 func (l *leg) Refer(target string, number uint32) {
 	l.number = number
 	l.targets <- target
 }
 func (l *leg) Hangup() { l.hangups <- time.Now(); l.gone() }
-func (l *leg) gone()   { l.once.Do(func() { l.signals <- Signal{Kind: Gone}; close(l.signals) }) }
+func (l *leg) gone()   { l.once.Do(func() { l.signals <- &Signal{Kind: Gone}; close(l.signals) }) }
 
 // clip is a sentence by name.
 type clip struct{ id prompt.ID }
@@ -162,6 +168,7 @@ type session struct {
 
 	mu   sync.Mutex
 	last media.Utterance
+	deaf bool // to tones
 }
 
 func newSession() *session {
@@ -198,6 +205,7 @@ func (s *session) Stats() media.Stats         { return s.stats }
 func (s *session) LocalAddr() netip.AddrPort  { return netip.AddrPort{} }
 func (s *session) Set(media.Stream)           {}
 func (s *session) Start(lead time.Duration)   {}
+func (s *session) TonesOff()                  { s.mu.Lock(); defer s.mu.Unlock(); s.deaf = true }
 func (s *session) Close()                     {}
 
 // Refused implements Notes.

@@ -44,7 +44,7 @@ type run struct {
 	sends     int                // one-time codes that were asked for
 	anonymous int                // transfers of a caller whom nobody knows
 	over      chan struct{}      // closed when the call is
-	answers   chan answer
+	answers   chan *answer
 	source    dtmf.Source // by which the last counted key came
 	sources   [dtmf.FromTone + 1]bool
 	lost      uint64 // times that keys were lost
@@ -58,27 +58,31 @@ type run struct {
 // at a time, so a late answer and its successor are the most that can meet.
 const answersMax = 4
 
-func newRun(s *Service, site *Site, leg Leg, session media.Session, a Arrival) *run {
-	a.Layout = cmp.Or(a.Layout, dialplan.DefaultLayout)
-	return &run{
-		Service: s, site: site, leg: leg, media: session, arrival: a, number: s.calls.Add(1), began: time.Now(),
+func newRun(s *Service, site *Site, leg Leg, session media.Session, a *Arrival) *run {
+	layout := cmp.Or(a.Layout, dialplan.DefaultLayout)
+	r := &run{
+		Service: s, site: site, leg: leg, media: session, arrival: *a, number: s.calls.Add(1), began: time.Now(),
 		grace:   s.opts.HangupGrace,
-		state:   flow.New(site.Layouts[a.Layout], s.start(site, &a)),
+		state:   flow.New(site.Layouts[layout], s.start(site, a)),
 		clock:   newClock(),
 		limit:   time.NewTimer(site.Limit),
 		account: new(mailbox.Account),
 		forsake: func() {},
 		change:  NoChange,
+		merge:   dtmf.Merge{Tones: a.Tones},
 
 		referred: map[uint32]string{},
 		over:     make(chan struct{}),
-		answers:  make(chan answer, answersMax),
+		answers:  make(chan *answer, answersMax),
 	}
+	r.arrival.Layout = layout
+	return r
 }
 
 // loop takes one happening after another until the dialog is over. Nothing that
 // the caller did takes effect before the ACK: until then the engine keeps its
-// events and only signals are read.
+// events and only signals are read. Each call has this frame on its stack for as long as it
+// lasts: what needs room is done by the methods.
 func (r *run) loop(ctx context.Context) {
 	limit := r.limit
 	defer limit.Stop()
@@ -88,8 +92,7 @@ func (r *run) loop(ctx context.Context) {
 		select {
 		case s, ok := <-r.leg.Signals():
 			if !ok || s.Kind == Gone {
-				r.hearOut(heard)
-				r.step(flow.Event{Kind: flow.HungUp})
+				r.gone(heard)
 				return
 			}
 			if s.Kind == Confirmed {
@@ -104,8 +107,7 @@ func (r *run) loop(ctx context.Context) {
 			}
 			r.hear(e)
 		case at := <-r.clock.C():
-			r.clock.fired(at)
-			r.step(flow.Event{Kind: flow.TimedOut, Step: r.clock.step})
+			r.timedOut(at)
 		case a := <-r.answers:
 			r.answer(a)
 		case <-limit.C:
@@ -118,7 +120,19 @@ func (r *run) loop(ctx context.Context) {
 	}
 }
 
-// hearOut takes what came before the BYE: the last key of a change may wait beside it.
+func (r *run) timedOut(at time.Time) {
+	r.clock.fired(at)
+	r.step(flow.Event{Kind: flow.TimedOut, Step: r.clock.step})
+}
+
+// gone ends the call.
+func (r *run) gone(heard <-chan media.Event) {
+	r.hearOut(heard)
+	r.step(flow.Event{Kind: flow.HungUp})
+}
+
+// hearOut takes what came before the BYE: the last key of a change may wait beside it, or
+// behind what the loop had no time for.
 func (r *run) hearOut(heard <-chan media.Event) {
 	for {
 		select {
@@ -128,7 +142,9 @@ func (r *run) hearOut(heard <-chan media.Event) {
 			}
 			r.hear(e)
 		default:
-			return
+			if heard == nil || len(r.media.Events()) == 0 {
+				return
+			}
 		}
 	}
 }
@@ -167,7 +183,7 @@ func (r *run) silent() {
 	r.hangup()
 }
 
-func (r *run) signal(s Signal) {
+func (r *run) signal(s *Signal) {
 	r.stirred = s.Kind != Confirmed // what the engine calls silence begins with the ACK
 	switch s.Kind {
 	case Confirmed:
@@ -179,6 +195,7 @@ func (r *run) signal(s Signal) {
 	case Referred:
 		r.transferred(s)
 	}
+	*s = Signal{} // no digit stays behind
 }
 
 func (r *run) hear(e media.Event) {
@@ -198,7 +215,7 @@ func (r *run) hear(e media.Event) {
 	case media.Silent:
 		r.silent()
 	case media.Disbelieved:
-		r.disbelieved(e)
+		r.disbelieved(*e.Disbelief)
 	}
 }
 
@@ -208,7 +225,11 @@ func (r *run) key(report dtmf.Report) {
 		r.keysLost()
 		return
 	}
-	if digit, ok := r.merge.Accept(report); ok {
+	digit, ok := r.merge.Accept(report)
+	if report.Source == dtmf.FromInfo {
+		r.media.TonesOff()
+	}
+	if ok {
 		r.source, r.sources[report.Source] = report.Source, true
 		r.step(flow.Event{Kind: flow.Key, Digit: digit})
 	}
@@ -220,20 +241,33 @@ func (r *run) keysLost() {
 }
 
 func (r *run) step(e flow.Event) {
-	var effects flow.Effects
+	r.advance(&e)
+	if next := r.next; next.Kind != 0 {
+		r.next = flow.Event{}
+		r.step(next)
+	}
+}
+
+// advance takes one step of the flow and does what that asks for. Whatever comes of it, no
+// code stays in memory that another call may get.
+func (r *run) advance(e *flow.Event) {
+	effects := r.spare.Get().(*flow.Effects)
+	whole := false // a program error did not end it
+	defer func() {
+		effects.Wipe()
+		if whole {
+			r.spare.Put(effects)
+		}
+	}()
 	waiting := waitsForCode(&r.state)
-	r.state, effects = flow.Step(r.state, e)
+	r.state.Advance(e, effects)
 	if waitsForCode(&r.state) && !waiting {
 		r.pounded = time.Now()
 	}
 	for i := range effects.List[:effects.N] {
 		r.perform(&effects.List[i])
 	}
-	effects.Wipe()
-	if next := r.next; next.Kind != 0 {
-		r.next = flow.Event{}
-		r.step(next)
-	}
+	whole = true
 }
 
 // waitsForCode tells whether the current code was entered and is being judged.

@@ -14,7 +14,8 @@ const sendsMax = 3
 // start is what the flow is told of a call. Help needs somebody who sends.
 func (s *Service) start(site *Site, a *Arrival) flow.Start {
 	return flow.Start{
-		Door: a.Door, Language: a.Language, Slow: a.Slow, FirstUse: a.FirstUse,
+		Door: a.Door, Language: a.Language, Slow: a.Slow,
+		FirstUse:  a.FirstUse || a.Proved && (site.Begins == nil || site.Begins(a.Domain)),
 		Forgotten: a.Forgotten && s.deps.Sender != nil,
 		OneTime:   site.OneTime != nil && site.OneTime(a.Domain),
 	}

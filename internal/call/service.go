@@ -50,6 +50,7 @@ type Site struct {
 	Speaks  func(tag string) bool    // whether a language is recorded, or one near it; nil: all are
 	Prepare func(tag string)         // makes a language ready, which takes a while; nil: all are
 	OneTime func(domain string) bool // whether a tenant's mailboxes are opened by one-time codes; nil: none is
+	Begins  func(domain string) bool // whether a tenant's mailboxes can be given a first code; nil: all can
 
 	TransfersPerHour int // of one mailbox; of one caller before the code is verified
 }
@@ -61,6 +62,7 @@ type Service struct {
 	calls     atomic.Uint64 // that began
 	doubted   atomic.Int64  // the last warning of disbelieved RTP, as time.UnixNano
 	transfers hourly
+	spare     sync.Pool // of *flow.Effects, wiped: on the stack of each call they would double it
 
 	// work counts store calls in flight: a change goes on after its caller has
 	// hung up, and the process waits for it.
@@ -68,7 +70,9 @@ type Service struct {
 }
 
 // New makes a Service; opts must be valid.
-func New(deps Deps, opts Options) *Service { return &Service{deps: deps, opts: opts} }
+func New(deps Deps, opts Options) *Service {
+	return &Service{deps: deps, opts: opts, spare: sync.Pool{New: func() any { return new(flow.Effects) }}}
+}
 
 // Sited runs a Service's calls under one Site.
 type Sited struct {
@@ -82,10 +86,16 @@ func (s *Service) With(site *Site) Sited { return Sited{s, site} }
 // Run carries one call from the INVITE to its end and returns when the dialog is
 // over. It closes neither leg nor session. When ctx ends the caller is told that
 // the time is up; a change in flight is finished all the same.
-func (s Sited) Run(ctx context.Context, leg Leg, session media.Session, a Arrival) {
+func (s Sited) Run(ctx context.Context, leg Leg, session media.Session, a *Arrival) {
 	r := newRun(s.service, s.site, leg, session, a)
 	defer r.close()
 	r.loop(ctx)
+	r.tell(ctx)
+}
+
+// tell has the end record logged and counted. It is not part of Run, whose stack the
+// whole call has below it.
+func (r *run) tell(ctx context.Context) {
 	end := r.record()
 	r.deps.Log.LogAttrs(ctx, slog.LevelInfo, "call ended", end.attrs()...)
 	if r.deps.Ended != nil {

@@ -57,17 +57,19 @@ func (r *run) ask(e *flow.Effect) {
 		r.asked = maphash.Comparable(asking, r.query(e))
 		r.forsake() // a lookup that is still open has nobody left who waits for it
 	}
-	job := job{store: r.deps.Store, effect: *e, account: *r.account, attempt: r.attempt(e.Door, e.Claim), query: r.query(e)}
+	job := &job{store: r.deps.Store, effect: *e, account: *r.account}
+	job.attempt = r.attempt(e.Door, e.Claim)
+	job.query = r.query(e)
 	if e.Kind == flow.Verify {
 		job.pause = max(time.Until(r.tried.Add(betweenTries)), 0)
 		r.tried = time.Now().Add(job.pause)
 	}
 	within := r.opts.StoreDeadline + job.pause
-	late := make(chan answer, 1)
+	late := make(chan *answer, 1)
 	if r.jobs++; r.jobs > jobsMax {
 		a := overdue(e.Kind, e.Step)
 		a.code, a.err = mailbox.Busy, mailbox.Fail("ask", mailbox.Busy, errTooMany)
-		late <- a
+		late <- &a
 	} else {
 		r.work.Add(1)
 		ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -82,7 +84,7 @@ func (r *run) ask(e *flow.Effect) {
 			defer cancel()
 			a := job.do(ctx)
 			tongue := job.tongue(&a)
-			late <- a
+			late <- &a
 			job.wipe()
 			r.site.prepare(tongue)
 		}()
@@ -111,8 +113,8 @@ var errTooMany = errors.New("this call has more questions open than it may have"
 
 // waiter hands one answer to the loop when its time has come.
 type waiter struct {
-	late   <-chan answer
-	out    chan<- answer
+	late   <-chan *answer
+	out    chan<- *answer
 	over   <-chan struct{}
 	kind   flow.EffectKind
 	step   uint32
@@ -124,11 +126,12 @@ func (w waiter) wait() {
 	const grace = 250 * time.Millisecond
 	guard := time.NewTimer(w.within + grace)
 	defer guard.Stop()
-	var a answer
+	var a *answer
 	select {
 	case a = <-w.late:
 	case <-guard.C:
-		a = overdue(w.kind, w.step)
+		none := overdue(w.kind, w.step)
+		a = &none
 	}
 	if !w.since.IsZero() {
 		time.Sleep(untilBeat(time.Since(w.since)))
@@ -281,7 +284,7 @@ func (r *run) query(e *flow.Effect) mailbox.Query {
 func (r *run) attempt(door mailbox.Door, claim mailbox.Claim) mailbox.Attempt {
 	a := &r.arrival
 	return mailbox.Attempt{
-		Door: door, Claim: claim, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Home: a.Home,
+		Door: door, Claim: claim, Peer: a.Peer, Transport: a.Transport, Source: a.Source, Caller: a.Caller, Withheld: a.Withheld, Home: a.Home,
 		Call: r.number, CallID: a.CallID, Asked: r.asked,
 		Policy: r.site.Policy,
 	}
@@ -289,7 +292,7 @@ func (r *run) attempt(door mailbox.Door, claim mailbox.Claim) mailbox.Attempt {
 
 // answer tells the flow what the store said, and keeps whose mailbox it is. At
 // the any door the flow is told of the account only with the right code.
-func (r *run) answer(a answer) {
+func (r *run) answer(a *answer) {
 	r.jobs--
 	e := flow.Event{Kind: a.kind, Step: a.step, Code: a.code, Result: a.result, Retry: untilRetry(a.err)}
 	if a.kind == flow.Found && a.code == mailbox.OK && a.step == r.finding {

@@ -74,7 +74,7 @@ func (r *run) mayTransfer() bool {
 // is the only proof that the caller is there (RFC 3515 section 2.4.4). It ends the call
 // also when the flow has given that transfer up, and announces or awaits another: the
 // caller speaks with somebody, and is not to be called away.
-func (r *run) transferred(s Signal) {
+func (r *run) transferred(s *Signal) {
 	ok, result := s.Status >= 200 && s.Status < 300, mailbox.OK
 	if !ok {
 		result = mailbox.Unavailable

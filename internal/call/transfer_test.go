@@ -28,7 +28,7 @@ func (r *rig) refer(key string) string {
 }
 
 func (r *rig) referred(status int) {
-	r.leg.signals <- Signal{Kind: Referred, Number: r.leg.number, Status: status}
+	r.leg.signals <- &Signal{Kind: Referred, Number: r.leg.number, Status: status}
 	synctest.Wait()
 }
 
@@ -85,7 +85,7 @@ func TestASuccessWhileTheNextTransferIsAnnouncedEndsTheCall(t *testing.T) {
 		synctest.Wait()
 		r.press("1")
 		r.says(prompt.Transferring)
-		r.leg.signals <- Signal{Kind: Referred, Number: first, Status: 200}
+		r.leg.signals <- &Signal{Kind: Referred, Number: first, Status: 200}
 		r.finish() // before the BYE, which waits for what was sent to be played
 		require.Empty(t, r.leg.targets, "the caller is not called away from whom the first one reached")
 		<-r.leg.hangups
@@ -107,7 +107,7 @@ func TestTheOutcomeOfAnEarlierTransferIsNotThatOfThePresentOne(t *testing.T) {
 			r.says(append([]prompt.ID{prompt.TransferFailed}, transferMenu...)...)
 			require.NotEmpty(t, r.refer("1"))
 			require.NotEqual(t, first, r.leg.number)
-			r.leg.signals <- Signal{Kind: Referred, Number: first, Status: status}
+			r.leg.signals <- &Signal{Kind: Referred, Number: first, Status: status}
 			synctest.Wait()
 			if status == 200 { // the caller is there
 				<-r.leg.hangups

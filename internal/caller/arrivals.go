@@ -27,6 +27,9 @@ type Packet struct {
 	Marker    bool
 	Size      int    // payload bytes
 	Port      uint16 // ours, that it came to
+	Strange   bool   // from elsewhere than the answer says
+	Loud      bool   // no digital silence
+	Sound     int    // the first of its samples that can be heard; -1: none
 }
 
 // MediaStats count what came and went.
@@ -39,14 +42,21 @@ type MediaStats struct {
 	Lost      uint64 // sequence numbers that never came
 	Late      uint64 // packets that came after a later one
 	Twice     uint64
-	Strange   uint64 // packets received from elsewhere than the answer said, which were not listened to
-	Unheard   uint64 // packets received that the ear was too slow for
-	Sources   int    // different senders' addresses
+	Jitter    time.Duration // of audio within talkspurts (RFC 3550 appendix A.8)
+	Strange   uint64        // packets received from elsewhere than the answer said, which were not listened to
+	Unnoted   uint64        // packets beyond those that Packets tells of
+	Unheard   uint64        // packets received that the ear was too slow for
+	Sources   int           // different senders' addresses
 	SSRCs     int
 	First     time.Time
 	Last      time.Time
 	// RTCP packets by kind (RFC 3550 section 6).
 	SenderReports, ReceiverReports, Descriptions, Byes uint64
+	// What they tell of the packets that we sent; FarTold false: nothing, so that what was lost
+	// is not known. Trips 0: the round trip is not.
+	FarTold              bool
+	FarLost, Trips       uint64
+	FarJitter, RoundTrip time.Duration
 }
 
 // arrivals keep account of what comes in.
@@ -55,11 +65,16 @@ type arrivals struct {
 	s       MediaStats
 	log     []Packet
 	ackAt   time.Time
+	transit time.Duration // of the latest audio packet, from a zero of its own
+	timed   bool
 	highest int64
 	ssrc    uint32
 	seen    map[int64]bool // of the last sequence numbers, to tell late from twice
 	sources map[netip.AddrPort]bool
 	ssrcs   map[uint32]bool
+	reports reports
+	sounds  *loudness // of the codec with that ID
+	sounded codec.ID
 }
 
 const (
@@ -92,7 +107,13 @@ func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, port ui
 		return parsed{}, false
 	}
 	if len(a.log) < maxLog {
-		a.log = append(a.log, Packet{At: at, Seq: h.SequenceNumber, Timestamp: h.Timestamp, SSRC: h.SSRC, PT: h.PayloadType, Marker: h.Marker, Size: len(raw) - n, Port: port})
+		noted := Packet{At: at, Seq: h.SequenceNumber, Timestamp: h.Timestamp, SSRC: h.SSRC, PT: h.PayloadType, Marker: h.Marker, Size: len(raw) - n, Port: port, Strange: from != agreed.Remote, Sound: -1}
+		if h.PayloadType == agreed.PT {
+			noted.Loud, noted.Sound = a.audible(agreed.Codec, raw[n:])
+		}
+		a.log = append(a.log, noted)
+	} else {
+		a.s.Unnoted++
 	}
 	if len(a.sources) < maxSources {
 		a.sources[from] = true
@@ -111,8 +132,36 @@ func (a *arrivals) packet(raw []byte, at time.Time, from netip.AddrPort, port ui
 	}
 	a.s.Last = at
 	a.s.Received++
+	a.jitter(at, h, agreed.Codec)
 	a.sequence(h.SequenceNumber, h.SSRC)
 	return p, true
+}
+
+// audible tells how a payload sounds.
+func (a *arrivals) audible(id codec.ID, payload []byte) (loud bool, sound int) {
+	f, ok := codec.ByID(id)
+	if !ok {
+		return false, -1
+	}
+	if a.sounded != id {
+		a.sounded, a.sounds = id, loudnessOf(f)
+	}
+	return audible(f, a.sounds, payload)
+}
+
+// jitter follows RFC 3550 appendix A.8. A talkspurt begins anew: what a sender leaves out
+// between two is not the network's.
+func (a *arrivals) jitter(at time.Time, h rtp.Header, id codec.ID) {
+	f, ok := codec.ByID(id)
+	if !ok {
+		return
+	}
+	sent := time.Duration(h.Timestamp) * time.Second / time.Duration(f.ClockRate)
+	transit := at.Sub(a.s.First) - sent
+	if d := (transit - a.transit).Abs(); a.timed && !h.Marker && h.SSRC == a.ssrc && d < time.Minute {
+		a.s.Jitter += (d - a.s.Jitter) / 16
+	}
+	a.transit, a.timed = transit, true
 }
 
 // strange counts a packet that was not listened to.
@@ -149,8 +198,8 @@ func (a *arrivals) sequence(seq uint16, ssrc uint32) {
 	a.seen[n] = true
 }
 
-// report takes one RTCP datagram into account.
-func (a *arrivals) report(raw []byte) {
+// report takes one RTCP datagram into account; ours is the SSRC that we send by.
+func (a *arrivals) report(raw []byte, at time.Time, ours uint32) {
 	packets, err := rtcp.Unmarshal(raw)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -159,6 +208,7 @@ func (a *arrivals) report(raw []byte) {
 		return
 	}
 	for _, p := range packets {
+		a.reports.far.take(p, at, ours)
 		switch p.(type) {
 		case *rtcp.SenderReport:
 			a.s.SenderReports++
@@ -196,6 +246,8 @@ func (m *Media) Stats() MediaStats {
 	s := m.stats.s
 	s.BeforeAck = m.stats.early()
 	s.Sources, s.SSRCs = len(m.stats.sources), len(m.stats.ssrcs)
+	far := &m.stats.reports.far
+	s.FarTold, s.FarLost, s.Trips, s.FarJitter, s.RoundTrip = far.told, far.lost, far.trips, far.jitter, far.trip
 	m.stats.mu.Unlock()
 	m.sender.mu.Lock()
 	s.Sent = m.sender.sent

@@ -85,7 +85,8 @@ type Call struct {
 	agreed       sdp.Agreed
 	times        Times
 	repeats2xx   int
-	resends      int // of our requests
+	resends      int         // of our requests
+	pressed      []time.Time // when the last key of each press went down
 	end          End
 	broken       error
 	done         chan struct{}

@@ -5,8 +5,8 @@
 // Signalling is a small user agent client of its own (RFC 3261) that shares only
 // the message parser with the service it calls, so that a mistake of the
 // service's SIP stack cannot hide behind the same mistake here. It does not
-// register, does not authenticate and follows no redirect: it reports what the
-// far end said. No output of this package names a key that was pressed.
+// register and follows no redirect: it reports what the far end said. No output of
+// this package names a key that was pressed.
 package caller
 
 import (
@@ -23,6 +23,7 @@ import (
 	"star97/internal/codec"
 	"star97/internal/prompt/ear"
 	"star97/internal/sdp"
+	"star97/internal/secret"
 )
 
 // Transport is what carries the SIP messages.
@@ -48,12 +49,30 @@ const (
 // Keys is the road that key presses take.
 type Keys uint8
 
-// The roads. Both sends each press twice, as telephones do that want to be sure.
+// The roads. Both sends each press twice, as telephones do that want to be sure. In-band
+// keys take the place of silence in the audio.
 const (
 	Events Keys = iota // RFC 4733 telephone-event packets
 	Info               // SIP INFO with application/dtmf-relay
-	Both
+	Both               // events and INFO
+	Inband             // tones in the audio (ITU-T Q.23)
+	All                // events, INFO and tones, as a gateway leaks them
 )
+
+// String is the road's name for people.
+func (k Keys) String() string {
+	return [...]string{Events: "events", Info: "info", Both: "both", Inband: "inband", All: "all"}[k]
+}
+
+// KeysOf finds a road by its name.
+func KeysOf(name string) (Keys, bool) {
+	for k := Events; k <= All; k++ {
+		if k.String() == name {
+			return k, true
+		}
+	}
+	return Events, false
+}
 
 // Header is one more SIP header of the INVITE.
 type Header struct{ Name, Value string }
@@ -66,9 +85,11 @@ type Ack struct {
 
 // Options are one call. Only URI is needed.
 type Options struct {
-	URI       string       // sip:*97@192.0.2.1:5060;transport=tcp, sips:*97@pbx.example.org
-	From      string       // user, or a whole SIP URI; default "caller"
-	PAI       string       // P-Asserted-Identity (RFC 3325), a URI; empty: none
+	URI       string // sip:*97@192.0.2.1:5060;transport=tcp, sips:*97@pbx.example.org
+	From      string // user, or a whole SIP URI; default "caller"
+	PAI       string // P-Asserted-Identity (RFC 3325), a URI; empty: none
+	User      string // that a challenge is answered as (RFC 3261 section 22.2); empty: none is
+	Password  secret.Secret
 	Headers   []Header     // added to the INVITE as they are
 	Transport Transport    // empty: the URI's transport parameter, else UDP; TLS for sips
 	TLS       *tls.Config  // whom a far end has to prove to be, and who we are; nil: the system's authorities
@@ -81,6 +102,7 @@ type Options struct {
 	NoEvents  bool          // telephone-event is not offered
 	PTime     time.Duration // packet time that we offer; default 20 ms, 10 to 60
 	Talk      Talk
+	Reports   bool // send RTCP while audio is sent, as telephones do: the far end answers with what it hears
 	Keys      Keys
 	Press     Press
 	Ack       Ack
@@ -88,7 +110,8 @@ type Options struct {
 	Refer     func(target string) Referral // what becomes of a transfer to a URI; nil: none is accepted
 	Answer    time.Duration                // longest wait for a final answer; default 32 s (64*T1), 1 s to 5 min
 
-	rtp rtpSide // the load run's; nil: a Media of the call's own
+	rtp     rtpSide         // the load run's; nil: a Media of the call's own
+	invited func(time.Time) // told when the first INVITE leaves; nil: nobody asks
 }
 
 // DefaultOptions are what the zero fields of Options mean.

@@ -16,6 +16,12 @@ const maxCodesFile = 4 << 10
 // Codes are what a script's placeholders stand for, sealed.
 type Codes struct{ named map[string]pin.PIN }
 
+// filed are the placeholders that a codes file may fill in: a code that the service
+// chooses is heard.
+func filed() []string {
+	return slices.DeleteFunc(slices.Clone(script.Placeholders), func(name string) bool { return name == theChosen })
+}
+
 // ReadCodes reads a codes file: lines of "old: DIGITS", as YAML writes them, for
 // the placeholders of package script; quotes and # comments are allowed. Errors are
 // strictyaml.Problem values and never quote a value.
@@ -23,7 +29,7 @@ func ReadCodes(name string, data []byte) (Codes, error) {
 	c := Codes{named: map[string]pin.PIN{}}
 	bad := func(line int, text string) (Codes, error) {
 		return Codes{}, strictyaml.Problem{File: name, Line: line, Text: text,
-			Remedy: "Write lines like \"old: DIGITS\"; the names are " + strings.Join(script.Placeholders, ", ") + "."}
+			Remedy: "Write lines like \"old: DIGITS\"; the names are " + strings.Join(filed(), ", ") + "."}
 	}
 	if len(data) > maxCodesFile {
 		return bad(0, fmt.Sprintf("The codes file is larger than %d bytes.", maxCodesFile))
@@ -35,7 +41,7 @@ func ReadCodes(name string, data []byte) (Codes, error) {
 		}
 		key, value, ok := strings.Cut(line, ":")
 		key = strings.TrimSpace(key)
-		if !ok || !slices.Contains(script.Placeholders, key) {
+		if !ok || !slices.Contains(filed(), key) {
 			return bad(i+1, "This line names no code.")
 		}
 		if _, twice := c.named[key]; twice {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"star97/internal/codec"
 	"star97/internal/dtmf"
 )
 
@@ -21,17 +22,22 @@ const (
 	maxSilent = 60 * 8 // bytes of a silence packet, 60 ms
 
 	tooLate = 200 * time.Millisecond // before the end of the measurement
+
+	// readEvery is how many packet times a call's packets wait until they are read: the
+	// kernel has dated them, and some at a time cost less each than one.
+	readEvery = 4
 )
 
 // deck carries the RTP of every call of a load run on one locked thread: in a call's
-// slot it reads what came, dated by the kernel, and sends a packet of silence; keys
-// go down at their own moments between the slots. Nothing waits for a packet, so a
-// received packet costs a fraction of what waking up for it would.
+// slot it sends a packet of silence, and now and then reads what came, dated by the
+// kernel; keys go down at their own moments between the slots. Nothing waits for a packet,
+// so a received packet costs a fraction of what waking up for it would.
 type deck struct {
-	o     LoadOptions
-	batch *batch
-	total tally
-	late  Histogram
+	o       LoadOptions
+	batch   *batch
+	audible [codec.Count]*loudness
+	total   tally
+	late    Histogram
 
 	mu     sync.Mutex
 	posted []func() // run by the thread at its next beat
@@ -47,6 +53,8 @@ type deck struct {
 	moment    *rand.Rand
 	presses   uint64
 	keys      []dtmf.Digit
+	pcm       [packSamples]int16
+	coded     [packSamples]byte
 }
 
 func newDeck(o LoadOptions) (*deck, error) {
@@ -54,8 +62,15 @@ func newDeck(o LoadOptions) (*deck, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deck{o: o, batch: newBatch(), quit: make(chan struct{}), done: make(chan struct{}),
-		moment: rand.New(rand.NewPCG(o.Seed, 97)), keys: keys}, nil
+	d := &deck{o: o, batch: newBatch(), quit: make(chan struct{}), done: make(chan struct{}),
+		moment: rand.New(rand.NewPCG(o.Seed, 97)), keys: keys}
+	d.total.settingUp = o.Mode == Listen || o.Mode == KeysMode
+	for id := range d.audible {
+		if f, ok := codec.ByID(codec.ID(id)); ok {
+			d.audible[id] = loudnessOf(f)
+		}
+	}
+	return d, nil
 }
 
 // start runs the thread; the returned function ends it and may be called twice.
@@ -88,8 +103,9 @@ func (d *deck) measure(on bool) {
 		d.measuring, d.over = on, !on
 		if on {
 			d.total.measured()
+			d.late = Histogram{}
 		}
-		if !on || d.o.Mode != KeysMode {
+		if !d.pressing() {
 			return
 		}
 		for _, streams := range d.slot {
@@ -106,13 +122,27 @@ func (d *deck) lastLook() {
 	late := time.Now().Add(-tooLate).UnixNano()
 	for _, streams := range d.slot {
 		for _, s := range streams {
-			d.read(s)
+			d.conclude(s)
 			if s.got.waiting && s.got.keyDown > late {
 				s.got.waiting = false
 				d.total.keys--
 			}
 		}
 	}
+}
+
+// conclude takes a stream's last packets, and counts the time from the last one until now,
+// or until its call was over, if the far end should have sent.
+func (d *deck) conclude(s *loadStream) {
+	now := time.Now().UnixNano()
+	d.read(s)
+	if d.over || !s.agreed.Recv {
+		return
+	}
+	if at := s.overAt.Load(); at != 0 {
+		now = at
+	}
+	s.got.end(&d.total, now, s.agreed.PTime)
 }
 
 // open makes the RTP side of one call.
@@ -132,16 +162,21 @@ func (d *deck) join(s *loadStream) {
 			best = i
 		}
 	}
-	s.slot = best
+	s.slot, s.turn = best, len(d.slot[best])%readEvery
 	d.slot[best] = append(d.slot[best], s)
 }
 
 // leave takes a stream out and counts its whole.
 func (d *deck) leave(s *loadStream) {
-	d.read(s)
+	d.conclude(s)
 	if !s.gone {
+		d.readReports(s)
 		s.gone = true
-		s.got.close(&d.total, s.ackedAt.Load())
+		acked := s.ackedAt.Load()
+		s.got.close(&d.total, acked)
+		if acked != 0 {
+			d.total.quality.reported(&s.reports.far)
+		}
 	}
 	in := d.slot[s.slot]
 	for i, other := range in {
@@ -177,20 +212,26 @@ func (d *deck) run() {
 		}
 		d.runPosted()
 		for _, s := range d.slot[n%slots] {
-			d.read(s)
-			s.sendSilence(beat)
+			if s.turn == n/slots%readEvery {
+				d.read(s)
+			}
+			s.sendAudio(beat)
+			s.report(beat)
 		}
 		beat = beat.Add(slotTime)
 	}
 }
 
-// wait sleeps until a moment and notes by how much it was missed.
+// wait sleeps until a moment and notes by how much it was missed, until the measurement is
+// over: hanging up is not part of it.
 func (d *deck) wait(until time.Time) {
 	if left := time.Until(until); left > 0 {
 		ts := unix.NsecToTimespec(int64(left))
 		_ = unix.Nanosleep(&ts, nil) // woken early by a signal: a beat is early by less than it
 	}
-	d.late.Record(time.Since(until))
+	if !d.over {
+		d.late.Record(time.Since(until))
+	}
 }
 
 func (d *deck) runPosted() {
@@ -230,18 +271,21 @@ func (d *deck) press(s *loadStream) {
 	if s.gone || !s.talking.Load() {
 		return
 	}
-	if s.piece == len(s.pieces) {
-		if !d.keyDown(s) {
-			return
-		}
+	if s.piece == len(s.pieces) && !d.keyDown(s) {
+		return
 	}
-	s.sendPiece()
+	released := time.Now()
+	if d.o.Road == Inband { // the beats send it
+		released = s.pressed.Add(loadPressLength)
+	} else {
+		s.sendPiece()
+	}
 	switch {
 	case s.piece < len(s.pieces):
 		d.schedule(s, s.pressed.Add(s.pieces[s.piece].After))
 	case len(s.queue) > 0:
-		d.schedule(s, time.Now().Add(loadPressGap))
-	case d.measuring:
+		d.schedule(s, released.Add(loadPressGap))
+	case d.pressing():
 		d.schedule(s, time.Now().Add(d.untilNextKey()))
 	}
 }
@@ -251,19 +295,51 @@ func (d *deck) press(s *loadStream) {
 func (d *deck) keyDown(s *loadStream) bool {
 	var key dtmf.Digit
 	switch {
+	case len(s.queue) == 0 && !d.pressing():
+		return false
+	case !s.takesKeys():
+		d.cannot(s)
+		return false
 	case len(s.queue) > 0:
 		key, s.queue = s.queue[0], s.queue[1:]
 		s.begin(key)
-	case d.measuring && d.o.Mode == KeysMode:
+	default:
 		key = d.keys[int(d.presses)%len(d.keys)]
 		d.presses++
 		d.read(s)
 		s.begin(key)
 		s.got.press(&d.total, s.pressed.UnixNano())
-	default:
-		return false
 	}
 	return true
+}
+
+// pressing tells whether measured keys are pressed now.
+func (d *deck) pressing() bool { return d.measuring && d.o.Mode == KeysMode }
+
+// cannot notes a call whose far end hears no key, and tries again later: on hold, it may
+// come back.
+func (d *deck) cannot(s *loadStream) {
+	if !s.keyless {
+		s.keyless = true
+		d.total.keyless++
+	}
+	s.queue = nil
+	if d.pressing() {
+		d.schedule(s, time.Now().Add(d.untilNextKey()))
+	}
+}
+
+// sound makes the packet that leaves at a beat while a tone is sent: the 20 ms before it,
+// in which the key may have gone down. So a key waits for its packet as on a telephone.
+func (d *deck) sound(s *loadStream, beat time.Time) []byte {
+	clear(d.pcm[:])
+	from := max(0, int(s.pressed.Sub(beat.Add(-packTime))*samplesPerMs/time.Millisecond))
+	if from < packSamples {
+		n := min(s.samples, packSamples-from)
+		s.tone.Fill(d.pcm[from : from+n])
+		s.samples -= n
+	}
+	return d.coded[:s.format.Encode(d.coded[:], d.pcm[:])]
 }
 
 // dueHeap orders streams by when their next key packet is due.

@@ -19,6 +19,7 @@ type Refused struct {
 	Status int
 	Reason string
 	Detail string // Warning or Reason header, if the far end sent one
+	Retry  string // Retry-After header, if the far end sent one
 }
 
 func (r *Refused) Error() string {

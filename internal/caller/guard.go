@@ -29,6 +29,13 @@ func (g *guard) seal(packet []byte) []byte {
 	return g.sent.Seal(packet)
 }
 
+// sealControl is seal for RTCP.
+func (g *guard) sealControl(packet []byte) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]byte(nil), g.control.SealControl(packet)...)
+}
+
 // open turns the datagram that buf begins with, n bytes, into the packet in it, and
 // returns its length; 0 if it does not open.
 func (g *guard) open(buf []byte, n int) int {

@@ -17,7 +17,7 @@ const (
 type Histogram struct {
 	n      uint64
 	max    time.Duration
-	counts [buckets]uint32
+	counts [buckets]uint64
 }
 
 // Record counts one duration.
@@ -55,7 +55,7 @@ func (h *Histogram) At(share float64) time.Duration {
 	want := uint64(share * float64(h.n))
 	var sum uint64
 	for b, c := range h.counts {
-		if sum += uint64(c); b < buckets-1 && (sum > want || sum == h.n) {
+		if sum += c; b < buckets-1 && (sum > want || sum == h.n) {
 			return min(time.Duration(ceilingOf(b))*time.Microsecond, h.max)
 		}
 	}

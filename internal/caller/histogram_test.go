@@ -48,3 +48,11 @@ func TestHistogramTakesWhatClocksDoWrong(t *testing.T) {
 	require.Zero(t, h.At(0))
 	require.Equal(t, 400*24*time.Hour, h.At(0.9), "beyond the last bucket the maximum is all that is known")
 }
+
+func TestAHistogramOfALongRunDoesNotWrap(t *testing.T) {
+	h := Histogram{n: 1<<32 - 1}
+	h.counts[0] = 1<<32 - 1 // five thousand calls send as many packets in five hours
+	h.Record(0)
+	h.Record(time.Second)
+	require.Zero(t, h.At(0.99))
+}

@@ -33,6 +33,7 @@ func (c *Call) requested(req *sip.Request, from hop) {
 	c.keepAnswer(key, raw)
 	_ = c.line.send(from, raw) // if it is lost, the request is repeated and so is this
 	if req.Method == sip.BYE {
+		c.rtp.Hush() // RFC 3261 section 15.1.2
 		c.note("far end hung up")
 		c.finish(TheyHung)
 	}

@@ -41,14 +41,24 @@ func (c *Call) invite(ctx context.Context) error {
 	}
 	r.headers = append(r.headers, c.o.Headers...)
 	c.inviting = true
-	c.times.Invite = time.Now()
+	now := time.Now()
+	c.times.Invite = now
 	c.mu.Unlock()
+	if c.o.invited != nil {
+		c.o.invited(now)
+	}
 
 	res, err := c.exchangeInvite(ctx, r)
-	if err != nil {
-		return err
+	for tries := 0; err == nil; tries++ {
+		next := c.authorized(r, res, tries)
+		if next == nil {
+			return c.settle(ctx, r, res, offer)
+		}
+		c.ackRefused(r, res)
+		r = next
+		res, err = c.exchangeInvite(ctx, r)
 	}
-	return c.settle(ctx, r, res, offer)
+	return err
 }
 
 // exchangeInvite runs an INVITE transaction; if ctx ends first, it is cancelled and

@@ -36,9 +36,17 @@ type Line struct {
 
 	mu      sync.Mutex
 	calls   map[string]*Call
-	streams map[netip.AddrPort]*stream // TCP connections by far address
+	streams map[netip.AddrPort]*stream  // TCP connections by far address
+	making  map[netip.AddrPort]*attempt // those that are being made
 	closed  bool
 	wg      sync.WaitGroup
+}
+
+// attempt is a connection that one call makes and other calls to the same far end
+// wait for.
+type attempt struct {
+	done chan struct{} // closed when it is over
+	err  error         // what all of them are told; nil: look again
 }
 
 // stream is one TCP connection. Writes are whole messages.
@@ -57,7 +65,8 @@ type hop struct {
 // openLine opens a SIP end at local; port 0 picks one. Errors are the system's,
 // with the address.
 func openLine(transport Transport, local netip.AddrPort, secure *tls.Config) (*Line, error) {
-	l := &Line{transport: transport, secure: secure, calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}}
+	l := &Line{transport: transport, secure: secure,
+		calls: map[string]*Call{}, streams: map[netip.AddrPort]*stream{}, making: map[netip.AddrPort]*attempt{}}
 	if transport != UDP {
 		ln, err := net.Listen("tcp", local.String())
 		if err != nil {
@@ -239,32 +248,90 @@ func (l *Line) send(to hop, raw []byte) error {
 	return err
 }
 
-// route makes the hop to an address; over TCP it connects unless that was done. host is
-// whom the far end of a TLS connection has to prove to be.
+// route makes the hop to an address; over TCP it connects unless that was done or is
+// being done. host is whom the far end of a TLS connection has to prove to be. When ctx
+// ends first, its error comes back.
 func (l *Line) route(ctx context.Context, far netip.AddrPort, host string) (hop, error) {
 	if l.transport == UDP {
 		return hop{addr: far}, nil
 	}
-	l.mu.Lock()
-	s := l.streams[far]
-	l.mu.Unlock()
-	if s != nil {
-		return hop{addr: far, stream: s}, nil
-	}
-	d := net.Dialer{Timeout: dialTimeout, LocalAddr: &net.TCPAddr{IP: l.local.Addr().AsSlice(), Zone: l.local.Addr().Zone()}}
-	conn, err := d.DialContext(ctx, "tcp", far.String())
-	if err != nil {
-		return hop{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	if l.transport == TLS {
-		if conn, err = l.encrypt(ctx, conn, host); err != nil {
-			return hop{}, fmt.Errorf("%w: TLS with %s: %v", ErrUnreachable, far, err) // its deadline is not the call's
+	for {
+		s, others, ours := l.find(far)
+		switch {
+		case s != nil:
+			return hop{addr: far, stream: s}, nil
+		case ours != nil:
+			s, err := l.connect(ctx, far, host)
+			l.settle(far, ours, err)
+			return hop{addr: far, stream: s}, err
+		}
+		select {
+		case <-others.done:
+			if others.err != nil {
+				return hop{}, others.err
+			}
+		case <-ctx.Done():
+			return hop{}, ctx.Err()
 		}
 	}
-	if s = l.adopt(conn); s == nil {
-		return hop{}, ErrEnded
+}
+
+// find is the connection to a far end, or the attempt of another call at one, or, with
+// neither, a new attempt that the caller has to make and settle.
+func (l *Line) find(far netip.AddrPort) (s *stream, others, ours *attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s = l.streams[far]; s != nil {
+		return s, nil, nil
 	}
-	return hop{addr: far, stream: s}, nil
+	if others = l.making[far]; others != nil {
+		return nil, others, nil
+	}
+	ours = &attempt{done: make(chan struct{})}
+	l.making[far] = ours
+	return nil, nil, ours
+}
+
+// settle ends an attempt. That its maker was given up says nothing to the others.
+func (l *Line) settle(far netip.AddrPort, a *attempt, err error) {
+	if errors.Is(err, ErrUnreachable) {
+		a.err = err
+	}
+	l.mu.Lock()
+	delete(l.making, far)
+	l.mu.Unlock()
+	close(a.done)
+}
+
+// connect makes a connection: ErrUnreachable if there is none, ctx's error when that
+// ends first, ErrEnded if the line is closed.
+func (l *Line) connect(ctx context.Context, far netip.AddrPort, host string) (*stream, error) {
+	d := net.Dialer{Timeout: dialTimeout, LocalAddr: &net.TCPAddr{IP: l.local.Addr().AsSlice(), Zone: l.local.Addr().Zone()}}
+	conn, err := d.DialContext(ctx, "tcp", far.String())
+	if err == nil && l.transport == TLS {
+		if conn, err = l.encrypt(ctx, conn, host); err != nil {
+			err = fmt.Errorf("TLS with %s: %w", far, err)
+		}
+	}
+	if err != nil {
+		if gone := over(ctx); gone != nil {
+			return nil, gone
+		}
+		return nil, fmt.Errorf("%w: %v", ErrUnreachable, err) // its deadline is not the call's
+	}
+	if s := l.adopt(conn); s != nil {
+		return s, nil
+	}
+	return nil, ErrEnded
+}
+
+// over is ctx's error, also when its deadline has passed and its timer comes after that
+// of a socket.
+func over(ctx context.Context) error {
+	if by, ok := ctx.Deadline(); ok && !time.Now().Before(by) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // encrypt shakes hands, in the time of a connection.

@@ -2,15 +2,14 @@ package caller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"star97/internal/dtmf"
 	"star97/internal/pin"
@@ -18,18 +17,26 @@ import (
 
 // load is one load run.
 type load struct {
-	o    LoadOptions
-	line *Line
-	deck *deck
-	from netip.Addr
+	o     LoadOptions
+	line  *Line
+	deck  *deck
+	from  netip.Addr
+	begun time.Time
 
 	mu       sync.Mutex
 	r        *LoadReport
 	answer   Histogram
+	refusal  Histogram
 	readLate Histogram
 	dialLate Histogram
+	invites  invites
 	calls    []*loaded
 	seconds  float64 // call-seconds of ended calls in the measured window
+	up       int     // calls
+	stage    string
+	until    time.Time // when the stage is over; zero: that is not known
+	played   tally     // script mode: what the calls so far received
+	lasted   Histogram // script mode: calls whose script ran to its end
 }
 
 // loaded is one call of the run with its stream.
@@ -40,32 +47,60 @@ type loaded struct {
 }
 
 // Load runs many calls from this process and reports what their telephones saw. A
-// far end that refuses or loses calls is a finding in the report, not an error.
-// Errors: ErrOptions, ctx's, or what kept this machine from making calls at all.
+// far end that refuses or loses calls is a finding in the report, not an error. When
+// ctx ends, the calls are hung up and what was measured until then is reported.
+// Errors: ErrOptions, ErrUnreachable or ErrNoAnswer of the first call, which goes ahead
+// alone, ctx's if it ended before that was answered, or what kept this machine from making
+// calls at all.
 func Load(ctx context.Context, o LoadOptions) (*LoadReport, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o = o.withDefaults()
-	l := &load{o: o, r: &LoadReport{Mode: o.Mode, Calls: o.Calls, Rate: o.Rate, Failures: map[string]int{}}}
+	if err := enoughDescriptors(o.Calls); err != nil {
+		return nil, err
+	}
+	l := &load{o: o, begun: time.Now(), r: &LoadReport{Mode: o.Mode, Calls: o.Calls, Rate: o.Rate, Failures: map[string]int{}}}
 	if err := l.open(ctx); err != nil {
 		return nil, err
 	}
 	defer l.line.Close()
 	stop := l.deck.start()
 	defer stop()
-	var err error
-	if o.Mode == RateMode {
-		err = l.steady(ctx)
-	} else {
-		err = l.together(ctx)
-	}
+	told := l.tellProgress()
+	err := l.run(ctx)
+	told()
 	if err != nil {
 		return nil, err
 	}
+	l.r.Interrupted = ctx.Err() != nil
 	stop()
 	l.report()
 	return l.r, nil
+}
+
+func (l *load) run(ctx context.Context) error {
+	switch l.o.Mode {
+	case RateMode:
+		return l.steady(ctx)
+	case ScriptMode:
+		return l.playAll(ctx)
+	}
+	return l.together(ctx)
+}
+
+// spareDescriptors are what a run needs beside the two of each call.
+const spareDescriptors = 64
+
+// enoughDescriptors tells before the first call when there are too few for all. Go has
+// raised the limit as far as it may.
+func enoughDescriptors(calls int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || uint64(2*calls+spareDescriptors) <= limit.Cur {
+		return nil // where it cannot be asked, opening tells
+	}
+	return fmt.Errorf("%w: %d calls need %d open files and this process may have %d; raise the limit (ulimit -n) or make fewer calls",
+		ErrOptions, calls, 2*calls+spareDescriptors, limit.Cur)
 }
 
 func (l *load) open(ctx context.Context) error {
@@ -87,10 +122,12 @@ func (l *load) open(ctx context.Context) error {
 		}
 	}
 	l.from = local.Addr()
-	if l.line, err = openLine(transportOf(Options{Transport: l.o.Transport}, &uri), local, nil); err != nil {
+	if l.line, err = openLine(transportOf(Options{Transport: l.o.Transport}, &uri), local, l.o.TLS); err != nil {
 		return err
 	}
-	l.deck, err = newDeck(l.o)
+	if l.deck, err = newDeck(l.o); err != nil {
+		l.line.Close()
+	}
 	return err
 }
 
@@ -102,19 +139,12 @@ func (l *load) together(ctx context.Context) error {
 	if len(l.calls) == 0 {
 		return nil
 	}
-	if err := l.settle(ctx); err != nil {
-		return err
-	}
+	l.settle(ctx)
+	l.enter("measuring", l.o.Duration)
 	usage := startUsage(l.o.PID)
 	begin := time.Now()
 	l.deck.measure(true)
-	timer := time.NewTimer(l.o.Duration)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	sleepUntil(ctx, begin.Add(l.o.Duration))
 	l.deck.measure(false)
 	for _, c := range l.calls {
 		until := time.Now()
@@ -125,88 +155,78 @@ func (l *load) together(ctx context.Context) error {
 		l.seconds += max(until.Sub(begin).Seconds(), 0)
 	}
 	l.r.Usage = usage.stop(l.seconds)
+	l.enter("hanging up", 0)
 	l.hangUpAll(ctx)
 	return nil
 }
 
 // dialAll dials at the asked rate from absolute times, each call on a goroutine that
-// ends with its answer.
+// ends with its answer. The first one is answered or refused before there is another.
 func (l *load) dialAll(ctx context.Context) error {
+	l.enter("waiting for the first answer", l.o.Answer)
+	c, err := l.first(ctx)
+	if err != nil {
+		return err
+	}
+	l.join(c)
+	l.enter("setting up calls", 0)
 	var dialing errgroup.Group
 	begin := time.Now()
-	for n := range l.o.Calls {
+	for n := 1; n < l.o.Calls; n++ {
 		due := begin.Add(time.Duration(float64(n) / l.o.Rate * float64(time.Second)))
 		if !sleepUntil(ctx, due) {
 			break
 		}
-		l.lateBy(time.Since(due))
 		// One caller: started here at its time; stops when it is signed in or has failed.
 		dialing.Go(func() error {
-			if c := l.dial(ctx, n); c != nil {
-				l.mu.Lock()
-				l.calls = append(l.calls, c)
-				l.mu.Unlock()
-				l.signIn(c)
-			}
+			c, _ := l.dial(ctx, n, due) // which counts its error
+			l.join(c)
 			return nil
 		})
 	}
-	_ = dialing.Wait() // dial reports its failures itself
-	return ctx.Err()
+	_ = dialing.Wait() // the callers have no error: what they find is in the report
+	return nil
 }
 
-func (l *load) lateBy(d time.Duration) {
+// join keeps a call that was answered, and signs it in.
+func (l *load) join(c *loaded) {
+	if c == nil {
+		return
+	}
 	l.mu.Lock()
-	l.dialLate.Record(d)
+	l.calls = append(l.calls, c)
 	l.mu.Unlock()
+	l.signIn(c)
 }
 
-func (l *load) user(n int) User {
-	if len(l.o.Users) == 0 {
-		return User{From: strconv.Itoa(1000 + n)}
-	}
-	return l.o.Users[n%len(l.o.Users)]
+// invites are the moments of the first and of the last INVITE that had its time, and how
+// many there were.
+type invites struct {
+	first, last time.Time
+	n           int
 }
 
-// dial makes one call; nil if it failed, which is counted under its reason.
-func (l *load) dial(ctx context.Context, n int) *loaded {
-	stream, err := l.deck.open(l.from)
-	if err != nil {
-		l.failed(err)
-		return nil
-	}
-	user := l.user(n)
-	call, err := Dial(ctx, Options{URI: l.o.URI, From: user.From, Transport: l.o.Transport, Line: l.line, Talk: l.o.Talk, rtp: stream})
-	if err != nil {
-		l.failed(err)
-		return nil
-	}
-	t := call.Times()
+// invited notes when an INVITE left that was due at a moment. Time in our own queue, for a
+// goroutine or for sockets, is ours and not the far end's.
+func (l *load) invited(at, due time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.r.Answered++
-	l.answer.Record(t.Answered.Sub(t.Invite))
-	l.readLate.Record(t.Read.Sub(t.Answered))
-	return &loaded{Call: call, stream: stream, user: user}
+	l.dialLate.Record(at.Sub(due))
+	i := &l.invites
+	if i.n++; i.n == 1 {
+		i.first, i.last = at, at
+	}
+	if at.After(i.last) {
+		i.last = at
+	}
 }
 
-func (l *load) failed(err error) {
-	var refused *Refused
-	reason := err.Error()
-	switch {
-	case errors.As(err, &refused):
-		reason = fmt.Sprintf("%d %s", refused.Status, refused.Reason)
-	case errors.Is(err, ErrNoAnswer):
-		reason = ErrNoAnswer.Error()
-	case errors.Is(err, ErrUnreachable):
-		reason = ErrUnreachable.Error()
+// rate is how many left a second; 0: too few to tell.
+func (i invites) rate() float64 {
+	if d := i.last.Sub(i.first); i.n > 1 && d > 0 {
+		return round(float64(i.n-1)/d.Seconds(), 1)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.r.Failed++
-	if len(l.r.Failures) < 20 || l.r.Failures[reason] > 0 {
-		l.r.Failures[reason]++
-	}
+	return 0
 }
 
 // signIn presses the code of a caller that has one, as soon as its call is up, so that
@@ -236,58 +256,30 @@ func signInKeys(code pin.PIN) (keys []dtmf.Digit) {
 
 // settle waits until the last caller has signed in and the far end has said what it
 // says then.
-func (l *load) settle(ctx context.Context) error {
+func (l *load) settle(ctx context.Context) {
 	longest := 0
 	for _, c := range l.calls {
 		longest = max(longest, len(signInKeys(c.user.Code)))
 	}
 	if longest == 0 {
-		return nil
+		return
 	}
 	d := time.Duration(longest)*(loadPressLength+loadPressGap) + l.o.Settle
-	if !sleepUntil(ctx, time.Now().Add(d)) {
-		return ctx.Err()
-	}
-	return nil
+	l.enter("signing in", d)
+	sleepUntil(ctx, time.Now().Add(d))
 }
 
-// maxHangups bounds the BYEs under way at a time.
-const maxHangups = 64
-
-func (l *load) hangUpAll(ctx context.Context) {
-	var leaving errgroup.Group
-	leaving.SetLimit(maxHangups)
-	for _, c := range l.calls {
-		// One BYE: started here, at most maxHangups at a time; stops when it is answered.
-		leaving.Go(func() error {
-			l.leave(ctx, c)
-			return nil
-		})
-	}
-	_ = leaving.Wait() // leave has no error: what it finds is in the report
-}
-
-// leave ends one call and takes its figures.
-func (l *load) leave(ctx context.Context, c *loaded) {
-	if c.End() == NotEnded {
-		if err := c.Hangup(ctx); err != nil {
-			l.mu.Lock()
-			l.r.ByeFailed++
-			l.mu.Unlock()
-		}
-	}
-	repeated, resent := c.Repeated2xx(), c.Resent()
-	c.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.r.Repeated2xx += repeated
-	l.r.RepeatedByUs += resent
-}
-
-// steady sets calls up at the rate and ends each after its hold, for the duration.
+// steady sets calls up at the rate and ends each after its hold, for the duration. The
+// first one is answered or refused before the rate begins.
 func (l *load) steady(ctx context.Context) error {
+	l.enter("waiting for the first answer", l.o.Answer)
+	first, err := l.first(ctx)
+	if err != nil {
+		return err
+	}
 	var running errgroup.Group
 	running.SetLimit(l.o.Calls)
+	l.enter("measuring", l.o.Duration)
 	usage := startUsage(l.o.PID)
 	begin := time.Now()
 	l.deck.measure(true)
@@ -296,33 +288,44 @@ func (l *load) steady(ctx context.Context) error {
 		if due.Sub(begin) >= l.o.Duration || !sleepUntil(ctx, due) {
 			break
 		}
-		l.lateBy(time.Since(due))
-		l.r.Attempted++
+		l.attempt()
+		// One call: started here at its time; stops when it has ended or failed.
 		if !running.TryGo(func() error {
-			l.visit(ctx, n)
+			c := first
+			if n > 0 {
+				c, _ = l.dial(ctx, n, due) // which counts its error
+			}
+			l.visit(ctx, c)
 			return nil
 		}) {
 			l.failed(errTooMany)
 		}
 	}
+	l.enter("hanging up", 0)
 	_ = running.Wait() // visit has no error: what it finds is in the report
 	l.r.Usage = usage.stop(l.seconds)
-	return ctx.Err()
+	return nil
 }
 
-var errTooMany = errors.New("more calls under way than --calls allows")
-
-// visit is one call of rate mode.
-func (l *load) visit(ctx context.Context, n int) {
-	begin := time.Now()
-	c := l.dial(ctx, n)
+// visit stays on one call of rate mode, and ends it.
+func (l *load) visit(ctx context.Context, c *loaded) {
 	if c == nil {
 		return
 	}
-	c.pause(ctx, l.o.Hold)
+	begin := time.Now()
+	early := !c.pause(ctx, l.o.Hold) && c.End() == TheyHung
 	l.leave(ctx, c)
 	l.mu.Lock()
+	if early {
+		l.r.EndedEarly++
+	}
 	l.seconds += time.Since(begin).Seconds()
+	l.mu.Unlock()
+}
+
+func (l *load) attempt() {
+	l.mu.Lock()
+	l.r.Attempted++
 	l.mu.Unlock()
 }
 
@@ -338,34 +341,5 @@ func sleepUntil(ctx context.Context, at time.Time) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// report gathers the figures once everything has stopped.
-func (l *load) report() {
-	d := l.deck
-	r := l.r
-	if r.Attempted == 0 {
-		r.Attempted = r.Answered + r.Failed
-	}
-	r.Answer, r.ReadLate, r.DialLate = l.answer.Percentiles(), l.readLate.Percentiles(), l.dialLate.Percentiles()
-	r.FirstRTP, r.Stop, r.Next = d.total.first.Percentiles(), d.total.stop.Percentiles(), d.total.next.Percentiles()
-	r.Pacing, r.BeatLate = d.total.pacing.Percentiles(), d.late.Percentiles()
-	r.LongestGap, r.SetupGap = milliseconds(d.total.longest), milliseconds(d.total.setupLongest)
-	r.SetupOver = d.total.setupOver40
-	r.GapsOver40, r.Keys, r.NoNext = d.total.over40, d.total.keys, d.total.noNext
-	r.Packets, r.Lost, r.Late, r.Twice = d.total.packets, d.total.lost, d.total.late, d.total.twice
-	r.BeforeAck, r.NoRTP, r.Complete = d.total.early, d.total.mute, d.total.complete
-	if r.BeatLate.P99 > lateBeat {
-		r.warn("the generator woke %.1f ms late at p99: pacing of its own packets and key times suffer", r.BeatLate.P99)
-	}
-	if r.ReadLate.P99 > lateStart || r.DialLate.P99 > lateStart {
-		r.warn("the generator began calls %.1f ms late and read answers %.1f ms late at p99: fewer calls or a faster machine", r.DialLate.P99, r.ReadLate.P99)
-	}
-	if steal := time.Duration(r.Usage.Stolen * float64(time.Second)); steal > stolen {
-		r.warn("the host stole %v of CPU time: no verdict", steal.Round(10*time.Millisecond))
-	}
-	if r.Usage.Missing != "" {
-		r.warn("%s", r.Usage.Missing)
 	}
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,99 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/codec"
+	"star97/internal/dtmf"
 	"star97/internal/pin"
 	"star97/internal/sdp"
 )
-
-// choir is a far end of many calls: it speaks all the time, and begins anew at
-// each key-down.
-type choir struct {
-	*peer
-	mu     sync.Mutex
-	voices map[netip.AddrPort]*voice
-	quit   chan struct{}
-	skip   uint16 // sequence number that is never sent to anybody
-}
-
-type voice struct {
-	to    netip.AddrPort
-	seq   uint16
-	ts    uint32
-	keys  map[uint32]bool
-	began time.Time
-	beats int // packets sent for their time had come
-}
-
-func newChoir(t *testing.T, skip uint16) *choir {
-	c := &choir{peer: newPeer(t, UDP, "127.0.0.1").answering(), voices: map[netip.AddrPort]*voice{}, quit: make(chan struct{}), skip: skip}
-	remotes := map[string]netip.AddrPort{} // of the peer's reading goroutine
-	c.when(sip.INVITE, func(req *sip.Request) {
-		agreed, err := sdp.Accept(req.Body(), req.Body(), sdp.Local{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Codecs: []codec.ID{codec.PCMU}})
-		require.NoError(t, err)
-		remotes[req.CallID().Value()] = agreed.Remote
-		c.reply(req, 200, c.contact(), c.description("sendrecv"))
-	})
-	c.when(sip.ACK, func(req *sip.Request) {
-		to := remotes[req.CallID().Value()]
-		c.mu.Lock()
-		if c.voices[to] == nil {
-			c.voices[to] = &voice{to: to, keys: map[uint32]bool{}, began: time.Now()}
-		}
-		c.mu.Unlock()
-	})
-	done := make(chan struct{})
-	go c.sing(done)
-	t.Cleanup(func() {
-		close(c.quit)
-		<-done
-	})
-	return c
-}
-
-// sing sends a packet to everybody each 20 ms, late ones at once, and a marked one at
-// each key-down.
-func (c *choir) sing(done chan<- struct{}) {
-	defer close(done)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	read := 0
-	for {
-		select {
-		case <-tick.C:
-		case <-c.quit:
-			return
-		}
-		c.peer.mu.Lock()
-		events := c.packets[read:]
-		read = len(c.packets)
-		froms := c.froms[read-len(events):]
-		c.peer.mu.Unlock()
-		c.mu.Lock()
-		for i, e := range events {
-			if v := c.voices[unmap(froms[i])]; v != nil && e.PayloadType == 101 && !v.keys[e.Timestamp] {
-				v.keys[e.Timestamp] = true
-				c.emit(v, true)
-			}
-		}
-		for _, v := range c.voices {
-			for ; time.Since(v.began) >= time.Duration(v.beats)*packTime; v.beats++ {
-				c.emit(v, v.seq == 0)
-			}
-		}
-		c.mu.Unlock()
-	}
-}
-
-func (c *choir) emit(v *voice, marker bool) {
-	v.seq++
-	v.ts += 160
-	if v.seq == c.skip {
-		return
-	}
-	raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: v.seq, Timestamp: v.ts, SSRC: 3, Marker: marker}, Payload: bytes.Repeat([]byte{0x12}, 160)}).Marshal()
-	require.NoError(c.t, err)
-	_, _ = c.rtp.WriteToUDPAddrPort(raw, v.to)
-}
 
 func TestLoadInEveryMode(t *testing.T) {
 	for name, road := range map[string]struct {
@@ -117,17 +29,17 @@ func TestLoadInEveryMode(t *testing.T) {
 		check func(t *testing.T, r *LoadReport)
 	}{
 		"listen": {LoadOptions{Mode: Listen, Calls: 5}, 0, func(t *testing.T, r *LoadReport) {
-			require.Equal(t, 5, r.Complete)
+			require.Equal(t, 5, r.Complete+r.Gapped, "a busy machine makes gaps")
 			require.Greater(t, r.Packets, uint64(5*5))
 			require.EqualValues(t, 5, r.FirstRTP.N)
 			require.Zero(t, r.Keys)
 		}},
 		"a packet is lost in each call": {LoadOptions{Mode: Listen, Calls: 3}, 5, func(t *testing.T, r *LoadReport) {
 			require.EqualValues(t, 3, r.Lost)
-			require.Zero(t, r.Complete)
+			require.Zero(t, r.Complete+r.Gapped)
 		}},
 		"silent callers": {LoadOptions{Mode: Listen, Calls: 2, Talk: Nothing}, 0, func(t *testing.T, r *LoadReport) {
-			require.Equal(t, 2, r.Complete)
+			require.Equal(t, 2, r.Complete+r.Gapped)
 		}},
 		"keys": {LoadOptions{Mode: KeysMode, Calls: 4, Every: 500 * time.Millisecond, Settle: time.Millisecond, Duration: 3 * time.Second}, 0, func(t *testing.T, r *LoadReport) {
 			require.GreaterOrEqual(t, r.Keys, uint64(4))
@@ -135,16 +47,39 @@ func TestLoadInEveryMode(t *testing.T) {
 			require.Positive(t, r.Next.N)
 			require.Positive(t, r.Stop.N)
 		}},
+		"keys by tones": {LoadOptions{Mode: KeysMode, Road: Inband, Calls: 2, Every: 500 * time.Millisecond, Duration: 2 * time.Second}, 0, func(t *testing.T, r *LoadReport) {
+			require.GreaterOrEqual(t, r.Keys, uint64(2))
+			require.Equal(t, r.Keys, r.NoNext, "this far end has no ear for tones")
+		}},
+		"a script": {LoadOptions{Mode: ScriptMode, Calls: 3, Rounds: 2, Duration: patience, Play: func(ctx context.Context, p *Player, u User) error {
+			if err := p.Call.Press(ctx, "12"); err != nil {
+				return err
+			}
+			if u.From == "1002" {
+				return errors.New("it went wrong")
+			}
+			return p.Call.Hangup(ctx)
+		}}, 0, func(t *testing.T, r *LoadReport) {
+			require.Equal(t, map[string]int{completed: 4, "it went wrong": 2}, r.Scripts)
+			require.EqualValues(t, 4, r.Script.N)
+			require.Positive(t, r.Next.N)
+			require.LessOrEqual(t, r.Next.N, uint64(6), "one for a press, of however many keys")
+			require.Zero(t, r.Keys, "how many keys it pressed may be the length of a code")
+			require.Equal(t, 6, r.Attempted)
+		}},
 		"rate": {LoadOptions{Mode: RateMode, Calls: 50, Rate: 20, Hold: time.Second}, 0, func(t *testing.T, r *LoadReport) {
 			require.Equal(t, 20, r.Attempted)
 			require.Equal(t, 20, r.Answered)
-			require.EqualValues(t, 20, r.DialLate.N)
+			require.EqualValues(t, 19, r.DialLate.N, "the first one went ahead")
+			require.Positive(t, r.Achieved)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			far := newChoir(t, road.skip)
 			road.o.URI, road.o.PID = far.uri(), os.Getpid()
+			var told []Progress // of Load's goroutine, until it returns
+			road.o.Progress = func(p Progress) { told = append(told, p) }
 			if road.o.Duration == 0 {
 				road.o.Duration = time.Second
 			}
@@ -157,6 +92,9 @@ func TestLoadInEveryMode(t *testing.T) {
 			require.Eventually(t, func() bool { return far.count(sip.BYE) == r.Answered }, patience, time.Millisecond)
 			require.Positive(t, r.BeatLate.N)
 			require.Positive(t, r.Usage.CallSeconds)
+			require.NotEmpty(t, told)
+			require.Contains(t, told[0].String(), "answered")
+			require.Equal(t, r.Answered, r.Quality.Told+r.Quality.Untold)
 			road.check(t, r)
 
 			var out bytes.Buffer
@@ -197,6 +135,22 @@ func TestLoadFindsRTPBeforeTheAck(t *testing.T) {
 	require.Equal(t, 2, r.BeforeAck)
 }
 
+// The port of a call was another's before: the last packet of that one is none of this one's.
+func TestLoadCountsPacketsOfTheFarEndAlone(t *testing.T) {
+	far, stranger := newChoir(t, 0), newPeer(t, UDP, "127.0.0.1")
+	answer := far.on[sip.INVITE]
+	far.when(sip.INVITE, func(req *sip.Request) {
+		agreed, err := sdp.Accept(req.Body(), req.Body(), sdp.Local{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Codecs: []codec.ID{codec.PCMU}})
+		require.NoError(t, err)
+		stranger.sendRTP(agreed.Remote, make([]byte, 160), true)
+		answer(req)
+	})
+	r, err := Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: Listen, Calls: 2, Duration: time.Second})
+	require.NoError(t, err)
+	require.Zero(t, r.BeforeAck)
+	require.Equal(t, 2, r.Complete+r.Gapped, "%d lost, %d late, %d double", r.Lost, r.Late, r.Twice)
+}
+
 func TestLoadReportsWhatFails(t *testing.T) {
 	p := newPeer(t, UDP, "127.0.0.1")
 	p.when(sip.INVITE, func(req *sip.Request) { p.reply(req, 503, "", "") })
@@ -206,14 +160,19 @@ func TestLoadReportsWhatFails(t *testing.T) {
 	require.Zero(t, r.NoRTP, "a call that was refused is not a mute one")
 	require.Equal(t, map[string]int{"503 Test": 3}, r.Failures)
 
+	for _, o := range []LoadOptions{{Mode: Listen, Calls: 1}, {Mode: RateMode, Rate: 2, Hold: patience}} {
+		far := newChoir(t, 0)
+		answer, begin := far.on[sip.INVITE], far.on[sip.ACK]
+		var invite *sip.Request // of the reading goroutine
+		far.when(sip.INVITE, func(req *sip.Request) { invite = req; answer(req) })
+		far.when(sip.ACK, func(req *sip.Request) { begin(req); far.ask(invite, "BYE", 2, "") })
+		o.URI, o.Duration = far.uri(), time.Second
+		r, err = Load(within(t, 2*patience), o)
+		require.NoError(t, err)
+		require.Positive(t, r.Answered)
+		require.Equal(t, r.Answered, r.EndedEarly, "mode %s", o.Mode)
+	}
 	far := newChoir(t, 0)
-	answer, begin := far.on[sip.INVITE], far.on[sip.ACK]
-	var invite *sip.Request // of the reading goroutine
-	far.when(sip.INVITE, func(req *sip.Request) { invite = req; answer(req) })
-	far.when(sip.ACK, func(req *sip.Request) { begin(req); far.ask(invite, "BYE", 2, "") })
-	r, err = Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: Listen, Calls: 1, Duration: time.Second})
-	require.NoError(t, err)
-	require.Equal(t, 1, r.EndedEarly)
 
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
@@ -225,16 +184,119 @@ func TestLoadReportsWhatFails(t *testing.T) {
 	require.ErrorIs(t, err, ErrOptions)
 }
 
+func TestLoadIsInterrupted(t *testing.T) {
+	for name, o := range map[string]LoadOptions{
+		"listening": {Mode: Listen, Calls: 4, Duration: time.Hour},
+		"a rate":    {Mode: RateMode, Calls: 100, Rate: 10, Hold: time.Minute, Duration: time.Hour},
+		"a script": {Mode: ScriptMode, Calls: 3, Play: func(ctx context.Context, p *Player, _ User) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}},
+		"while calls are set up": {Mode: Listen, Calls: 5000, Rate: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far := newChoir(t, 0)
+			ctx, stop := context.WithCancel(within(t, 2*patience))
+			o.URI = far.uri()
+			o.Progress = func(p Progress) {
+				if p.Answered >= 3 && p.Packets+uint64(len(far.rtpSoFar())) > 0 {
+					stop()
+				}
+			}
+			r, err := Load(ctx, o)
+			require.NoError(t, err)
+			require.True(t, r.Interrupted)
+			require.GreaterOrEqual(t, r.Answered, 3)
+			require.Zero(t, r.ByeFailed)
+			require.Zero(t, r.Failed, "%v", r.Failures)
+			require.Eventually(t, func() bool { return far.count(sip.BYE) == far.count(sip.INVITE) }, patience, time.Millisecond, "each call is hung up")
+			require.Positive(t, r.Packets)
+		})
+	}
+}
+
+func TestLoadFindsNobodyWithOneCall(t *testing.T) {
+	gone, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	for _, mode := range []LoadMode{Listen, RateMode, ScriptMode} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			o := LoadOptions{URI: "sip:*97@" + gone.LocalAddr().String(), Mode: mode, Calls: 1000, Rounds: 9, Answer: time.Second}
+			if mode == ScriptMode {
+				o.Play = func(context.Context, *Player, User) error { return nil }
+			}
+			_, err := Load(within(t, 2*patience), o)
+			require.ErrorIs(t, err, ErrUnreachable)
+			deaf := newPeer(t, UDP, "127.0.0.1")
+			o.URI = deaf.uri()
+			_, err = Load(within(t, 2*patience), o)
+			require.ErrorIs(t, err, ErrNoAnswer)
+			require.Equal(t, 1, deaf.count(sip.INVITE))
+		})
+	}
+}
+
+func TestLoadPressesByTones(t *testing.T) {
+	far := newChoir(t, 0)
+	code, err := pin.Parse(secretCode)
+	require.NoError(t, err)
+	_, err = Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: Listen, Road: Inband, Calls: 1, Duration: time.Second, Settle: time.Millisecond,
+		Users: []User{{From: "4001", Code: code}}})
+	require.NoError(t, err)
+	require.NotContains(t, string(far.got(sip.INVITE, 1).Body()), "telephone-event")
+	format, _ := codec.ByID(codec.PCMU)
+	var detector dtmf.ToneDetector
+	var pcm [160]int16
+	var heard []dtmf.Report
+	for i, p := range far.rtpSoFar() {
+		n := format.Decode(pcm[:], p.Payload)
+		heard = detector.Decode(pcm[:n], time.Duration(i)*packTime, heard)
+	}
+	var keys string
+	for _, r := range heard {
+		if r.Kind == dtmf.Down {
+			keys += string(r.Digit.Char())
+		}
+	}
+	require.Equal(t, secretCode+"#", keys)
+}
+
+// The tone of a key begins where the key went down, within the packet of that moment,
+// and lasts as long as the key was held.
+func TestATonesFirstPacketBeginsWithWhatWasBefore(t *testing.T) {
+	d, err := newDeck(LoadOptions{Road: Inband}.withDefaults())
+	require.NoError(t, err)
+	format, _ := codec.ByID(codec.PCMA)
+	for _, before := range []time.Duration{0, 7 * time.Millisecond, 19 * time.Millisecond, 45 * time.Millisecond} { // from key-down to a beat
+		s := &loadStream{deck: d, format: format}
+		s.begin(5)
+		var all []int16
+		for beat := s.pressed.Add(before); s.samples > 0; beat = beat.Add(packTime) {
+			var pcm [packSamples]int16
+			all = append(all, pcm[:format.Decode(pcm[:], d.sound(s, beat))]...)
+		}
+		first := slices.IndexFunc(all, func(v int16) bool { return v > 500 })
+		last := len(all) - 1
+		for last > 0 && all[last] < 500 {
+			last--
+		}
+		require.InDelta(t, max(0, packSamples-int(before/time.Millisecond)*samplesPerMs), first, 8, "%v", before)
+		require.InDelta(t, toneSamples, last-first, 24, "%v", before)
+	}
+}
+
 func TestReceivingInALoadRunAllocatesNothing(t *testing.T) {
 	d, err := newDeck(LoadOptions{Mode: Listen}.withDefaults())
 	require.NoError(t, err)
 	s, err := openStream(d, netip.MustParseAddr("127.0.0.1"))
 	require.NoError(t, err)
 	defer s.closeSockets()
-	s.agreed = sdp.Agreed{Codec: codec.PCMU, Send: true, PTime: 20 * time.Millisecond}
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.local))
 	require.NoError(t, err)
 	defer conn.Close()
+	s.agreed = sdp.Agreed{Codec: codec.PCMU, Send: true, PTime: 20 * time.Millisecond, Remote: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
 	raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2}, Payload: make([]byte, 160)}).Marshal()
 	require.NoError(t, err)
 	receive := func() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"star97/internal/codec"
+	"star97/internal/prompt"
 	"star97/internal/sdp"
 )
 
@@ -84,6 +85,7 @@ func openPair(ip netip.Addr) (ports, error) {
 			if err == nil {
 				_ = rtp.SetReadBuffer(rtpBuffer) // a smaller one only matters on a starved machine, where loss is counted
 				stampArrivals(rtp)
+				stampArrivals(rtcp)
 				return ports{rtp, rtcp}, nil
 			}
 			last = err
@@ -122,6 +124,50 @@ func (m *Media) Start() {
 		defer m.wg.Done()
 		m.sender.run(m.quit, m.rtpConn)
 	}()
+	if m.o.Reports {
+		m.wg.Add(1)
+		go m.report()
+	}
+}
+
+// report sends RTCP each 5 s while audio is sent. Started by Start, stops at Close or Hush,
+// owns nothing.
+func (m *Media) report() {
+	defer m.wg.Done()
+	timer := time.NewTimer(firstReport)
+	defer timer.Stop()
+	for {
+		select {
+		case now := <-timer.C:
+			m.sendReport(now)
+			timer.Reset(reportEvery)
+		case <-m.sender.silent:
+			return
+		case <-m.quit:
+			return
+		}
+	}
+}
+
+// sendReport sends one report to the far end's RTCP port.
+func (m *Media) sendReport(now time.Time) {
+	sent := m.sender.sending(now)
+	m.mu.Lock()
+	to, conn := m.agreed.RemoteRTCP, m.pair.rtcp
+	m.mu.Unlock()
+	if sent.packets == 0 || !to.IsValid() {
+		return
+	}
+	a := m.stats
+	a.mu.Lock()
+	raw, err := a.reports.compose(now, sent, hearing{ssrc: a.ssrc, highest: a.highest, lost: a.s.Lost, jitter: a.s.Jitter})
+	a.mu.Unlock()
+	if err != nil {
+		return
+	}
+	if sealed := m.guard.sealControl(raw); sealed != nil {
+		_, _ = conn.WriteToUDPAddrPort(sealed, to) // lost or refused, it is only a report
+	}
 }
 
 func (m *Media) rtpConn() *net.UDPConn {
@@ -168,6 +214,9 @@ func (m *Media) Close() {
 	m.wg.Wait()
 }
 
+// SSRC is that of the packets we send.
+func (m *Media) SSRC() uint32 { return m.sender.header.SSRC }
+
 // acked marks the moment just before our ACK leaves; media may come from then on.
 func (m *Media) acked(at time.Time) { m.stats.acked(at) }
 
@@ -184,6 +233,7 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 	defer m.readers.Done()
 	buf, oob := make([]byte, maxPayload), make([]byte, 128)
 	var pcm frame
+	var hearing decoding
 	port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	for {
 		n, at, from, err := readStamped(conn, buf, oob)
@@ -203,14 +253,41 @@ func (m *Media) readRTP(conn *net.UDPConn) {
 			m.stats.strange()
 			continue
 		}
-		format, known := codec.ByID(p.codec)
-		if !known || len(p.payload) > len(pcm.pcm) {
+		if len(p.payload) > len(pcm.pcm) || !hearing.set(p.codec) {
 			continue
 		}
-		pcm.n = format.Decode(pcm.pcm[:], p.payload)
+		pcm.n = hearing.decode(pcm.pcm[:], p.payload)
 		pcm.at, pcm.timestamp, pcm.marker, pcm.ssrc = at, p.timestamp, p.marker, p.ssrc
 		m.ears.offer(&pcm)
 	}
+}
+
+// decoding makes samples of sampleRate of what a port receives.
+type decoding struct {
+	format   *codec.Format
+	decoder  codec.Decoder
+	narrower *prompt.Narrower // nil: the format has that rate
+	wide     [2 * maxFrame]int16
+}
+
+// set begins anew where the codec changes; false for an unknown one.
+func (d *decoding) set(id codec.ID) bool {
+	f, ok := codec.ByID(id)
+	if !ok || f == d.format {
+		return ok
+	}
+	d.format, d.decoder, d.narrower = f, f.NewDecoder(), nil
+	if f.SampleRate != sampleRate {
+		d.narrower = prompt.NewNarrower()
+	}
+	return true
+}
+
+func (d *decoding) decode(dst []int16, payload []byte) int {
+	if d.narrower == nil {
+		return d.decoder.Decode(dst, payload)
+	}
+	return d.narrower.Take(dst, d.wide[:d.decoder.Decode(d.wide[:], payload)])
 }
 
 // listensTo tells whether what comes from an address now is this call's: where the
@@ -227,18 +304,18 @@ func (m *Media) listensTo(from netip.AddrPort, at time.Time) (sdp.Agreed, bool) 
 	return m.agreed, at.Sub(m.named) > strangerAfter
 }
 
-// readRTCP counts reports. Started by read, stops when the socket closes, owns its buffer.
+// readRTCP counts reports. Started by read, stops when the socket closes, owns its buffers.
 func (m *Media) readRTCP(conn *net.UDPConn) {
 	defer m.readers.Done()
-	buf := make([]byte, maxPayload)
+	buf, oob := make([]byte, maxPayload), make([]byte, 128)
 	for {
-		n, _, err := conn.ReadFromUDPAddrPort(buf)
+		n, at, _, err := readStamped(conn, buf, oob)
 		if err != nil {
 			if isClosed(err) {
 				return
 			}
 			continue
 		}
-		m.stats.report(buf[:m.guard.openControl(buf, n)])
+		m.stats.report(buf[:m.guard.openControl(buf, n)], at, m.SSRC())
 	}
 }

@@ -58,8 +58,8 @@ func (p Press) validate() error {
 // Errors of Press. None of them names a key.
 var (
 	ErrKeys     = errors.New("keys are 0-9, *, #, A-D, at most 64 at a time")
-	ErrNoEvents = errors.New("the far end agreed on no telephone-event: keys can go by SIP INFO only")
-	ErrHeld     = errors.New("the stream is on hold: no key can be sent as an event")
+	ErrNoEvents = errors.New("the far end agreed on no telephone-event: keys can go by SIP INFO or as tones only")
+	ErrHeld     = errors.New("the stream is on hold: no key can be sent by RTP")
 	errManyKeys = errors.New("too many keys are waiting to be sent: press them one after the other")
 )
 
@@ -80,12 +80,41 @@ func (c *Call) PressAs(ctx context.Context, keys string, p Press) error {
 	if err := p.validate(); err != nil {
 		return err
 	}
+	defer c.notePress(c.keyDowns())
 	for _, d := range digits {
 		if err := c.pressOne(ctx, d, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *Call) keyDowns() int {
+	if c.media == nil {
+		return 0
+	}
+	return len(c.media.KeyDowns())
+}
+
+// notePress keeps when the last key of a press went down, if any of its keys did by RTP;
+// there were before that many.
+func (c *Call) notePress(before int) {
+	if c.media == nil {
+		return
+	}
+	if all := c.media.KeyDowns(); len(all) > before {
+		c.mu.Lock()
+		c.pressed = append(c.pressed, all[len(all)-1])
+		c.mu.Unlock()
+	}
+}
+
+// lastKeys are the key-downs that ended presses: of a code the last one alone, so that no
+// figure tells how long it is.
+func (c *Call) lastKeys() []time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]time.Time(nil), c.pressed...)
 }
 
 func digitsOf(keys string) ([]dtmf.Digit, error) {
@@ -110,7 +139,7 @@ func (c *Call) pressOne(ctx context.Context, d dtmf.Digit, p Press) error {
 	} else {
 		agreed := c.Agreed()
 		switch {
-		case agreed.EventPT == 0:
+		case agreed.EventPT == 0 && c.o.Keys != Inband:
 			return ErrNoEvents
 		case !agreed.Send:
 			return ErrHeld
@@ -119,7 +148,7 @@ func (c *Call) pressOne(ctx context.Context, d dtmf.Digit, p Press) error {
 			return err
 		}
 	}
-	if c.o.Keys != Events {
+	if c.o.Keys == Info || c.o.Keys == Both || c.o.Keys == All {
 		if err := c.info(ctx, d, p); err != nil {
 			return err
 		}

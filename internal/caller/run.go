@@ -164,6 +164,9 @@ func (p *Player) step(ctx context.Context, line script.Line) error {
 }
 
 func (p *Player) press(ctx context.Context, line script.Line) error {
+	if _, ok := p.Spelled(); !ok && strings.Contains(strings.Join(line.Args, ""), "{"+theChosen+"}") {
+		return p.missed(line.Number, prompt.ChosenCode, p.Call.media.Heard())
+	}
 	keys, err := script.Keys(line.Args, p.value)
 	if err != nil {
 		return fmt.Errorf("%w: line %d: %w", ErrScript, line.Number, err)

@@ -200,6 +200,8 @@ func TestScriptThatGoesWrong(t *testing.T) {
 			p.say(to, prompt.Goodbye)
 		}), Unheard,
 			"line 1: silence was expected, but goodbye was heard"},
+		"a code that nobody spelled": {"press {chosen}#", before(func(p *peer, to netip.AddrPort) { p.say(to, prompt.Welcome) }), Unheard,
+			"line 1: chosen-code was not heard to its end; heard instead: welcome"},
 		"nobody hangs up":     {"end done", nothing, Unheard, "the far end did not hang up"},
 		"unknown placeholder": {"press {new}#", nothing, BadScript, "nobody said what {new} is"},
 		"unknown timer":       {"wait menu", nothing, BadScript, `there is no timer "menu"`},

@@ -24,6 +24,7 @@ const (
 // in its place.
 type sender struct {
 	talk   Talk
+	keys   Keys
 	seal   func(packet []byte) []byte
 	wake   chan struct{} // cap 1
 	silent chan struct{} // closed by hush
@@ -33,15 +34,24 @@ type sender struct {
 	queue    []pressing
 	keyDowns []time.Time
 	sent     uint64
+	octets   uint64
 	hushed   bool
+	start    time.Time // set by run, which reads it without the lock
 
 	// Owned by run.
 	header rtp.Header
-	start  time.Time
-	base   uint32
+	base   uint32 // never changes
 	buf    []byte
 	pieces []dtmf.Piece
+
+	format  *codec.Format // of encoder
+	encoder codec.Encoder
+	pcm     [maxPCM]int16
+	payload [maxFrame]byte
 }
+
+// maxPCM holds a packet of 60 ms at 16 kHz.
+const maxPCM = 2 * maxFrame
 
 // pressing is one press in the queue; up is closed when its last packet was sent.
 type pressing struct {
@@ -53,7 +63,7 @@ type pressing struct {
 func newSender(o Options, seal func(packet []byte) []byte) *sender {
 	var seed [10]byte
 	_, _ = rand.Read(seed[:]) // never fails (crypto/rand)
-	return &sender{talk: o.Talk, seal: seal, wake: make(chan struct{}, 1), silent: make(chan struct{}),
+	return &sender{talk: o.Talk, keys: o.Keys, seal: seal, wake: make(chan struct{}, 1), silent: make(chan struct{}),
 		header: rtp.Header{Version: 2, SSRC: binary.BigEndian.Uint32(seed[:]), SequenceNumber: binary.BigEndian.Uint16(seed[4:])},
 		base:   binary.BigEndian.Uint32(seed[6:]), buf: make([]byte, maxPayload)}
 }
@@ -117,8 +127,10 @@ func (s *sender) stream() sdp.Agreed {
 // run sends until quit or hush. Started by Media.Start, owns the RTP header, clock
 // and buffer. A late wake-up sends what is due from the absolute schedule.
 func (s *sender) run(quit <-chan struct{}, conn func() *net.UDPConn) {
-	s.start = time.Now()
-	due := s.start
+	due := time.Now()
+	s.mu.Lock()
+	s.start = due
+	s.mu.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for marker := true; ; {
@@ -130,7 +142,11 @@ func (s *sender) run(quit <-chan struct{}, conn func() *net.UDPConn) {
 			return
 		}
 		if p, ok := s.next(); ok {
-			if due = s.sendPress(p, due, quit, conn); due.IsZero() {
+			send := s.sendPress
+			if s.keys == Inband {
+				send = s.sendTone
+			}
+			if due = send(p, due, quit, conn); due.IsZero() {
 				return
 			}
 			marker = true
@@ -146,7 +162,8 @@ func (s *sender) run(quit <-chan struct{}, conn func() *net.UDPConn) {
 			timer.Reset(0)
 			continue
 		}
-		s.sendSilence(conn(), a, due, marker)
+		clear(s.pcm[:])
+		s.sendAudio(conn(), a, due, marker, false)
 		marker = false
 		due = due.Add(a.PTime)
 		timer.Reset(time.Until(due))
@@ -170,7 +187,10 @@ func (s *sender) sendPress(p pressing, due time.Time, quit <-chan struct{}, conn
 	a := s.stream()
 	s.pieces = dtmf.Encode(s.pieces[:0], dtmf.Press{Digit: p.digit, Length: p.press.Length, Volume: p.press.Volume}, a.EventRate, a.PTime)
 	begin := s.clock(due, a.EventRate)
-	s.header.PayloadType = a.EventPT
+	var leak *tone
+	if f, ok := codec.ByID(a.Codec); ok && s.keys == All {
+		leak = newTone(f, p)
+	}
 	last := due
 	for n, piece := range s.pieces {
 		last = due.Add(piece.After)
@@ -181,7 +201,11 @@ func (s *sender) sendPress(p pressing, due time.Time, quit <-chan struct{}, conn
 			s.noteKeyDown()
 		}
 		end := piece.Payload[1]&0x80 != 0 // the E bit of RFC 4733 section 2.3
-		s.header.Marker, s.header.Timestamp = piece.Marker, begin+piece.Offset
+		if leak != nil {
+			leak.fill(s.pcm[:samplesOf(leak.format, a.PTime)])
+			s.sendAudio(conn(), a, last, false, false)
+		}
+		s.header.PayloadType, s.header.Marker, s.header.Timestamp = a.EventPT, piece.Marker, begin+piece.Offset
 		s.send(conn(), a.Remote, piece.Payload[:], p.press.Lose != nil && p.press.Lose(n, end))
 	}
 	close(p.up)
@@ -196,23 +220,78 @@ func (s *sender) noteKeyDown() {
 	}
 }
 
-func (s *sender) sendSilence(conn *net.UDPConn, a sdp.Agreed, due time.Time, marker bool) {
+// sendAudio encodes and sends a packet of pcm.
+func (s *sender) sendAudio(conn *net.UDPConn, a sdp.Agreed, due time.Time, marker, lost bool) {
 	f, ok := codec.ByID(a.Codec)
 	if !ok {
 		return
 	}
-	var payload [60 * 8]byte
-	n := min(f.BytesPerMs*int(a.PTime/time.Millisecond), len(payload))
-	for i := range n {
-		payload[i] = f.Silence
+	if s.format != f {
+		s.format, s.encoder = f, f.NewEncoder()
 	}
+	n := s.encoder.Encode(s.payload[:], s.pcm[:samplesOf(f, a.PTime)])
 	s.header.PayloadType, s.header.Marker, s.header.Timestamp = a.PT, marker, s.clock(due, f.ClockRate)
-	s.send(conn, a.Remote, payload[:n], false)
+	s.send(conn, a.Remote, s.payload[:n], lost)
+}
+
+// samplesOf is how many samples a packet has.
+func samplesOf(f *codec.Format, d time.Duration) int {
+	return min(int(d/time.Millisecond)*f.SampleRate/1000, maxPCM*f.SampleRate/16000)
+}
+
+// tone is the sound of one press, and silence after it.
+type tone struct {
+	format *codec.Format
+	sound  *dtmf.ToneSound
+	left   int // samples
+}
+
+func newTone(f *codec.Format, p pressing) *tone {
+	return &tone{f, dtmf.NewToneSound(p.digit, p.press.Volume, f.SampleRate), int(p.press.Length * time.Duration(f.SampleRate) / time.Second)}
+}
+
+func (t *tone) fill(pcm []int16) {
+	n := min(t.left, len(pcm))
+	t.sound.Fill(pcm[:n])
+	clear(pcm[n:])
+	t.left -= n
+}
+
+// sendTone sends one press as sound from due on and returns when the next packet is
+// due; zero time: quit.
+func (s *sender) sendTone(p pressing, due time.Time, quit <-chan struct{}, conn func() *net.UDPConn) time.Time {
+	a := s.stream()
+	f, ok := codec.ByID(a.Codec)
+	if !ok {
+		close(p.up)
+		return due
+	}
+	sound := newTone(f, p)
+	for n := 0; sound.left > 0; n++ {
+		if !waitUntil(due, quit, s.silent) {
+			return time.Time{}
+		}
+		if n == 0 {
+			s.noteKeyDown()
+		}
+		sound.fill(s.pcm[:samplesOf(f, a.PTime)])
+		s.sendAudio(conn(), a, due, n == 0 && s.talk == Nothing, p.press.Lose != nil && p.press.Lose(n, false))
+		due = due.Add(a.PTime)
+	}
+	close(p.up)
+	return due
 }
 
 // clock is the media clock at a moment: one clock for audio and events.
 func (s *sender) clock(at time.Time, rate int) uint32 {
 	return s.base + uint32(int64(at.Sub(s.start))*int64(rate)/int64(time.Second))
+}
+
+// sending is what a report of this moment says of us.
+func (s *sender) sending(now time.Time) sending {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sending{ssrc: s.header.SSRC, timestamp: s.clock(now, 1000*samplesPerMs), packets: uint32(s.sent), octets: uint32(s.octets)}
 }
 
 func (s *sender) send(conn *net.UDPConn, to netip.AddrPort, payload []byte, lost bool) {
@@ -229,6 +308,7 @@ func (s *sender) send(conn *net.UDPConn, to netip.AddrPort, payload []byte, lost
 	if _, err := conn.WriteToUDPAddrPort(packet, to); err == nil {
 		s.mu.Lock()
 		s.sent++
+		s.octets += uint64(len(payload))
 		s.mu.Unlock()
 	}
 }

@@ -11,6 +11,9 @@ import (
 // a script knows its digits, types them back for {chosen}, and tells nobody: neither
 // its time line nor its errors have them, or say how many there were.
 
+// theChosen is the placeholder of a code that was spelled.
+const theChosen = "chosen"
+
 // aDigit stands for digits wherever what was heard is told.
 const aDigit = "digits"
 
@@ -37,7 +40,7 @@ func (p *Player) Spelled() (code string, ok bool) { return spelled(p.Call.media.
 // value fills in a placeholder.
 func (p *Player) value(name string) (keys string, ok bool) {
 	switch {
-	case name == "chosen":
+	case name == theChosen:
 		return p.Spelled()
 	case p.Value == nil:
 		return "", false

@@ -1,7 +1,6 @@
 package caller
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,11 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/rtcp"
 	"golang.org/x/sys/unix"
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
 	"star97/internal/sdp"
+	"star97/internal/srtp"
 )
 
 // How a load run presses a key.
@@ -22,6 +23,9 @@ const (
 	loadPressLength = 100 * time.Millisecond
 	loadPressGap    = 100 * time.Millisecond
 	loadPressVolume = 10
+
+	packSamples = int(packTime/time.Millisecond) * samplesPerMs
+	toneSamples = int(loadPressLength/time.Millisecond) * samplesPerMs
 )
 
 // streamBuffer is a load call's socket buffer: a few seconds of packets.
@@ -35,10 +39,14 @@ type loadStream struct {
 	local     netip.AddrPort
 	ackedAt   atomic.Int64 // wall clock, nanoseconds; 0: not yet
 	talking   atomic.Bool  // from Start to Hush
+	overAt    atomic.Int64 // when Hush ended the call, wall clock, nanoseconds; 0: not yet
 
 	// Owned by the deck's thread.
 	agreed    sdp.Agreed
+	format    *codec.Format
+	guard     srtp.Session
 	slot      int
+	turn      int // of the slot's rounds: when it is read
 	got       reception
 	gone      bool
 	silent    [maxSilent]byte // what a packet of digital silence holds
@@ -46,14 +54,20 @@ type loadStream struct {
 	base      uint32
 	ssrc      uint32
 	seq       uint16
-	sent      bool
+	packets   uint32 // sent
+	octets    uint32
 	packet    [12 + maxSilent]byte
 	queue     []dtmf.Digit // sign-in keys still to press
-	pieces    []dtmf.Piece // of the press under way
+	pieces    []dtmf.Piece // of the press under way, by events
 	piece     int          // next of them
-	pressed   time.Time    // its key-down
+	tone      *dtmf.ToneSound
+	samples   int       // of the tone still to send
+	pressed   time.Time // its key-down
 	due       time.Time
 	scheduled bool
+	keyless   bool // a key could not be pressed
+	reports   reports
+	reportAt  time.Time // when ours is due
 }
 
 // openStream binds an even port and its neighbour at ip.
@@ -68,7 +82,7 @@ func openStream(d *deck, ip netip.Addr) (*loadStream, error) {
 			rtcp, _, err := bindRaw(ip, port+1)
 			if err == nil {
 				return &loadStream{deck: d, rtp: rtp, rtcp: rtcp, local: netip.AddrPortFrom(ip, port), start: time.Now(),
-					base: rand.Uint32(), ssrc: rand.Uint32(), seq: uint16(rand.Uint32())}, nil
+					base: rand.Uint32(), ssrc: rand.Uint32(), seq: uint16(rand.Uint32()), reportAt: time.Now().Add(firstReport)}, nil
 			}
 			last = err
 		}
@@ -119,15 +133,20 @@ func (s *loadStream) LocalAddr() netip.AddrPort { return s.local }
 func (s *loadStream) Set(a sdp.Agreed) {
 	s.deck.post(func() {
 		s.agreed = a
+		s.guard.Rekey(a.OurKey, a.TheirKey)
 		if f, ok := codec.ByID(a.Codec); ok {
+			s.format = f
 			for i := range s.silent {
 				s.silent[i] = f.Silence
 			}
 		}
 		if a.Remote.IsValid() && !s.gone {
-			// Connected, the socket takes packets from there alone, as a telephone
-			// behind a firewall does; if it cannot be, sending fails and shows as such.
+			// Connected, the socket takes packets from there alone, as a telephone behind
+			// a firewall does; if it cannot be, sending fails and shows as such.
 			_ = unix.Connect(s.rtp, sockaddr(a.Remote))
+			if a.RemoteRTCP.IsValid() {
+				_ = unix.Connect(s.rtcp, sockaddr(a.RemoteRTCP))
+			}
 		}
 	})
 }
@@ -138,7 +157,10 @@ func (s *loadStream) acked(at time.Time) { s.ackedAt.Store(at.UnixNano()) }
 func (s *loadStream) Start() { s.talking.Store(true) }
 
 // Hush ends sending.
-func (s *loadStream) Hush() { s.talking.Store(false) }
+func (s *loadStream) Hush() {
+	s.talking.Store(false)
+	s.overAt.CompareAndSwap(0, time.Now().UnixNano())
+}
 
 func (s *loadStream) move() error { return errors.ErrUnsupported }
 
@@ -160,19 +182,37 @@ func (s *loadStream) closeSockets() {
 	}
 }
 
-// sendSilence sends the packet of this beat unless a key is down or we are silent.
-func (s *loadStream) sendSilence(beat time.Time) {
-	if s.deck.o.Talk == Nothing || !s.talking.Load() || !s.agreed.Send || s.piece < len(s.pieces) {
+// sendAudio sends the packet of this beat: silence, or the tone of a key. None is sent
+// while a key is down that goes by events, nor by a silent caller.
+func (s *loadStream) sendAudio(beat time.Time) {
+	if !s.talking.Load() || !s.agreed.Send || s.piece < len(s.pieces) {
 		return
 	}
-	s.send(s.agreed.PT, !s.sent, s.clock(beat), s.silent[:int(packTime/time.Millisecond)*8])
+	payload, begins := s.silent[:packSamples], s.packets == 0
+	switch {
+	case s.samples > 0:
+		begins = begins || s.deck.o.Talk == Nothing && s.samples == toneSamples
+		payload = s.deck.sound(s, beat)
+	case s.deck.o.Talk == Nothing:
+		return
+	}
+	s.send(s.agreed.PT, begins, s.clock(beat), payload)
 }
 
-// begin makes the packets of a press that starts now.
+// takesKeys tells whether the far end hears us press a key.
+func (s *loadStream) takesKeys() bool {
+	return s.agreed.Send && (s.deck.o.Road == Inband || s.agreed.EventPT != 0)
+}
+
+// begin starts a press now.
 func (s *loadStream) begin(key dtmf.Digit) {
+	s.pressed = time.Now()
+	if s.deck.o.Road == Inband {
+		s.tone, s.samples = dtmf.NewToneSound(key, loadPressVolume, 1000*samplesPerMs), toneSamples
+		return
+	}
 	s.pieces = dtmf.Encode(s.pieces[:0], dtmf.Press{Digit: key, Length: loadPressLength, Volume: loadPressVolume}, max(s.agreed.EventRate, 8000), packTime)
 	s.piece = 0
-	s.pressed = time.Now()
 }
 
 func (s *loadStream) sendPiece() {
@@ -190,7 +230,6 @@ func (s *loadStream) clock(at time.Time) uint32 {
 
 func (s *loadStream) send(pt uint8, marker bool, timestamp uint32, payload []byte) {
 	s.seq++
-	s.sent = true
 	p := s.packet[:12]
 	p[0], p[1] = 0x80, pt // RFC 3550 section 5.1: version 2, no extras
 	if marker {
@@ -199,21 +238,70 @@ func (s *loadStream) send(pt uint8, marker bool, timestamp uint32, payload []byt
 	binary.BigEndian.PutUint16(p[2:], s.seq)
 	binary.BigEndian.PutUint32(p[4:], timestamp)
 	binary.BigEndian.PutUint32(p[8:], s.ssrc)
-	_, _ = unix.Write(s.rtp, append(p, payload...)) // UDP may lose it, too
+	if sealed := s.guard.Seal(append(p, payload...)); sealed != nil {
+		write(s.rtp, sealed)
+		s.packets++
+		s.octets += uint32(len(payload))
+	}
 }
 
-// read takes everything that came since the last beat.
+// report sends our RTCP, each 5 s of a call that sends, and reads the far end's.
+func (s *loadStream) report(now time.Time) {
+	if s.gone || now.Before(s.reportAt) {
+		return
+	}
+	s.deck.readReports(s)
+	s.reportAt = now.Add(reportEvery)
+	if s.packets == 0 || !s.talking.Load() || !s.agreed.Send {
+		return
+	}
+	raw, err := s.reports.compose(now, sending{ssrc: s.ssrc, timestamp: s.clock(now), packets: s.packets, octets: s.octets}, s.got.hearing())
+	if err != nil {
+		return
+	}
+	if sealed := s.guard.SealControl(raw); sealed != nil {
+		write(s.rtcp, sealed)
+	}
+}
+
+// readReports takes what came to a stream's RTCP port, dated by the kernel.
+func (d *deck) readReports(s *loadStream) {
+	for n := batchSize; n == batchSize; {
+		n = d.batch.receive(s.rtcp)
+		for i := range n {
+			raw, at := d.batch.message(i)
+			packets, err := rtcp.Unmarshal(s.guard.OpenControl(raw))
+			if err != nil {
+				continue
+			}
+			for _, p := range packets {
+				s.reports.far.take(p, time.Unix(0, at), s.ssrc)
+			}
+		}
+	}
+}
+
+// read takes everything that came since the last beat. Until the far end has said where
+// its packets come from they wait in the socket: the port may have been another call's a
+// moment ago, whose last packets are none of this one's.
 func (d *deck) read(s *loadStream) {
-	for !s.gone {
+	for !s.gone && s.agreed.Remote.IsValid() {
 		n := d.batch.receive(s.rtp)
 		for i := range n {
 			raw, at := d.batch.message(i)
-			if d.over || len(raw) < 12 || raw[0]>>6 != 2 || s.agreed.Codec != codec.None && raw[1]&0x7F != s.agreed.PT {
+			if d.over || d.batch.from(i) != s.agreed.Remote || len(raw) < 12 || raw[0]>>6 != 2 || raw[1]&0x7F != s.agreed.PT {
+				continue
+			}
+			if raw = s.guard.Open(raw); raw == nil {
+				d.total.unopened++
 				continue
 			}
 			payload := raw[12:] // no CSRC or extension is agreed on
-			p := arrival{at: at, seq: binary.BigEndian.Uint16(raw[2:]), marker: raw[1]&0x80 != 0}
-			p.loud = !bytes.Equal(payload, s.silent[:min(len(payload), maxSilent)])
+			p := arrival{at: at, seq: binary.BigEndian.Uint16(raw[2:]), ts: binary.BigEndian.Uint32(raw[4:]), ssrc: binary.BigEndian.Uint32(raw[8:]),
+				marker: raw[1]&0x80 != 0, sound: -1}
+			if s.format != nil {
+				p.loud, p.sound = audible(s.format, d.audible[s.agreed.Codec], payload)
+			}
 			s.got.packet(&d.total, p, s.agreed.PTime)
 		}
 		if n < batchSize {

@@ -11,7 +11,8 @@ import (
 )
 
 // Entry is one line of a call's time line. It has no field for keys: how many were
-// pressed is the most it tells, and not even that for a code.
+// pressed is the most it says, and not even that of a code; but whoever knows the pace of
+// the keys can reckon the length of a code from the times.
 type Entry struct {
 	T        float64   `json:"t"`               // seconds since the INVITE was sent; never before that of the entry above
 	Begin    float64   `json:"begin,omitempty"` // heard: when it began

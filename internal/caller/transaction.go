@@ -136,6 +136,9 @@ func (c *Call) keepAck(cseq uint32, raw []byte) {
 // refusal makes an error of a final response that is no 2xx.
 func refusal(method string, res *sip.Response) error {
 	r := &Refused{Method: method, Status: res.StatusCode, Reason: res.Reason}
+	if h := res.GetHeader("Retry-After"); h != nil {
+		r.Retry = h.Value()
+	}
 	for _, name := range []string{"Warning", "Reason", "Unsupported"} {
 		if h := res.GetHeaders(name); len(h) > 0 {
 			r.Detail = name + ": " + h[0].Value()

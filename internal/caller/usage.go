@@ -21,9 +21,21 @@ type Usage struct {
 	CPU         float64 `json:"cpu_seconds,omitempty"`        // of the process
 	PerCall     float64 `json:"us_per_call_second,omitempty"` // CPU microseconds
 	Memory      int64   `json:"rss_bytes,omitempty"`          // of the process, at the end
+	Anonymous   int64   `json:"anonymous_bytes,omitempty"`    // of these, without pages of files such as the program's own
 	Own         float64 `json:"generator_cpu_seconds"`        // of this process
 	Stolen      float64 `json:"stolen_seconds"`               // by the machine's host
 	Missing     string  `json:"missing,omitempty"`            // why figures are not there
+}
+
+// What the host may take of a run before its figures are in doubt: so much, or so much of
+// each second if that is more.
+const (
+	stolenLeast = 200 * time.Millisecond
+	stolenShare = 0.005
+)
+
+func (r Usage) stolenAtMost() time.Duration {
+	return max(stolenLeast, time.Duration(r.Seconds*stolenShare*float64(time.Second)).Round(10*time.Millisecond))
 }
 
 // usage is a measurement that has begun.
@@ -55,12 +67,7 @@ func (u *usage) stop(callSeconds float64) Usage {
 		r.Own = round(own-u.own, 2)
 	}
 	if u.pid != 0 && u.missing == nil {
-		cpu, err := processCPU(u.pid)
-		u.missing = err
-		r.CPU, r.Memory = round(cpu-u.cpu, 2), residentSize(u.pid)
-		if callSeconds > 0 {
-			r.PerCall = round((cpu-u.cpu)*1e6/callSeconds, 1)
-		}
+		u.missing = u.ofProcess(&r)
 	}
 	if u.missing != nil {
 		r.Missing = "CPU figures are missing: " + u.missing.Error()
@@ -68,9 +75,24 @@ func (u *usage) stop(callSeconds float64) Usage {
 	return r
 }
 
+// ofProcess adds what the process used. Of one that is gone nothing is known.
+func (u *usage) ofProcess(r *Usage) error {
+	cpu, err := processCPU(u.pid)
+	if err != nil {
+		return err
+	}
+	r.CPU = round(cpu-u.cpu, 2)
+	r.Memory, r.Anonymous = residentSize(u.pid)
+	if r.CallSeconds > 0 {
+		r.PerCall = round((cpu-u.cpu)*1e6/r.CallSeconds, 1)
+	}
+	return nil
+}
+
 func (r Usage) table(w io.Writer) {
 	if r.CPU > 0 {
-		fmt.Fprintf(w, "process: %.2f s CPU in %.1f s, %.0f us per call-second, %.0f MB resident\n", r.CPU, r.Seconds, r.PerCall, float64(r.Memory)/1e6)
+		fmt.Fprintf(w, "process: %.2f s CPU in %.1f s, %.0f us per call-second, %.0f MB resident, %.0f MB without pages of files\n",
+			r.CPU, r.Seconds, r.PerCall, float64(r.Memory)/1e6, float64(r.Anonymous)/1e6)
 	}
 	fmt.Fprintf(w, "generator: %.2f s CPU; stolen by the host: %.2f s\n", r.Own, r.Stolen)
 }
@@ -92,21 +114,19 @@ func processCPU(pid int) (float64, error) {
 	return float64(user+system) / ticksPerSecond, errors.Join(err1, err2)
 }
 
-// residentSize is the memory of a process in bytes, 0 if it cannot be read.
-func residentSize(pid int) int64 {
+// residentSize is the memory of a process in bytes, and how much of it are no pages of
+// files (proc(5), statm fields 2 and 3); 0 if it cannot be read.
+func residentSize(pid int) (all, anonymous int64) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	fields := strings.Fields(string(raw))
-	if len(fields) < 2 {
-		return 0
+	var total, resident, shared int64
+	if _, err := fmt.Sscan(string(raw), &total, &resident, &shared); err != nil {
+		return 0, 0
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
+	page := int64(os.Getpagesize())
+	return resident * page, (resident - shared) * page
 }
 
 // stolenTime is the CPU time that the machine's host gave to others, in seconds of

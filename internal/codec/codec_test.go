@@ -72,7 +72,7 @@ func TestCodePointsOfG711(t *testing.T) {
 }
 
 func TestSilenceIsTheCodeOfZero(t *testing.T) {
-	for id := None + 1; id < Count; id++ {
+	for _, id := range []ID{PCMU, PCMA} {
 		f, _ := ByID(id)
 		var code [1]byte
 		f.Encode(code[:], []int16{0})
@@ -83,15 +83,17 @@ func TestSilenceIsTheCodeOfZero(t *testing.T) {
 func TestShorterSideEndsTheWork(t *testing.T) {
 	for id := None + 1; id < Count; id++ {
 		f, _ := ByID(id)
+		per := f.SampleRate / 1000 / f.BytesPerMs // samples of a byte
 		dst := []byte{1, 2, 3}
-		require.Equal(t, 2, f.Encode(dst, make([]int16, 2)))
+		require.Equal(t, 2, f.Encode(dst, make([]int16, 2*per+per-1)))
 		require.Equal(t, byte(3), dst[2], "beyond the samples nothing is written")
 		require.Equal(t, 3, f.Encode(dst, make([]int16, 9)))
 		require.Equal(t, 0, f.Encode(nil, make([]int16, 9)))
 		pcm := []int16{1, 2, 3}
-		require.Equal(t, 1, f.Decode(pcm, []byte{0}))
-		require.Equal(t, int16(2), pcm[1])
+		require.Equal(t, per, f.Decode(pcm, []byte{0}))
+		require.Equal(t, int16(per+1), pcm[per])
 		require.Equal(t, 0, f.Decode(pcm, nil))
+		require.Equal(t, 0, f.Decode(pcm[:per-1], []byte{0}))
 	}
 }
 
@@ -128,13 +130,25 @@ func TestLookups(t *testing.T) {
 func TestPacketCostsNoAllocation(t *testing.T) {
 	pcm, payload := make([]int16, 160), make([]byte, 160)
 	for id := None + 1; id < Count; id++ {
+		f, _ := ByID(id)
+		encoder, decoder, narrow := f.NewEncoder(), f.NewDecoder(), f.NewNarrow()
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			f, _ := ByID(id)
-			f.Encode(payload, pcm)
-			f.Decode(pcm, payload)
+			encoder.Encode(payload, pcm)
+			decoder.Decode(pcm, payload)
+			narrow.Decode(pcm, payload)
 			ByPayloadType(f.PayloadType)
 			ByName(f.Name, f.ClockRate)
 		}))
+	}
+}
+
+func BenchmarkNarrow20ms(b *testing.B) {
+	f, _ := ByID(G722)
+	pcm, payload, decoder := make([]int16, 160), make([]byte, 160), f.NewNarrow()
+	b.ReportAllocs()
+	for b.Loop() {
+		decoder.Decode(pcm, payload)
 	}
 }
 
@@ -142,20 +156,22 @@ func BenchmarkEncode20ms(b *testing.B) { benchmark(b, true) }
 func BenchmarkDecode20ms(b *testing.B) { benchmark(b, false) }
 
 func benchmark(b *testing.B, encode bool) {
-	pcm, payload := make([]int16, 160), make([]byte, 160)
+	pcm, payload := make([]int16, 320), make([]byte, 160)
 	for i := range pcm {
-		pcm[i] = int16(i*409 - 32000)
-		payload[i] = byte(i)
+		pcm[i] = int16(i*204 - 32000)
+		payload[i/2] = byte(i)
 	}
 	for id := None + 1; id < Count; id++ {
 		f, _ := ByID(id)
+		pcm := pcm[:f.SampleRate/50]
+		encoder, decoder := f.NewEncoder(), f.NewDecoder()
 		b.Run(f.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if encode {
-					f.Encode(payload, pcm)
+					encoder.Encode(payload, pcm)
 				} else {
-					f.Decode(pcm, payload)
+					decoder.Decode(pcm, payload)
 				}
 			}
 		})

@@ -30,7 +30,7 @@ func TestWhatTwoOwnersHaveToAgreeOn(t *testing.T) {
 		"the same listener, otherwise written": {"sip:\n  listen:\n  - {network: tcp, address: \"[::ffff:127.0.0.1]:5070\"}\n  - {network: tcp, address: \"127.0.0.1:5070\"}\n",
 			[]string{"star97.yaml:4: sip.listen[0] and sip.listen[1] are the same"}},
 		"TLS on a port of TCP": {"sip:\n  listen:\n  - {network: tcp, address: \"127.0.0.1:5070\"}\n  - {network: tls, address: \"127.0.0.1:5070\", certificate: a, key: b}\n",
-			[]string{"sip: listen[1].certificate: the certificate", "star97.yaml:4: sip.listen[0] and sip.listen[1] are the same, tcp"}},
+			[]string{"sip: listen[1].certificate: there is no file", "star97.yaml:4: sip.listen[0] and sip.listen[1] are the same, tcp"}},
 		"an address that is none": {"sip: {listen: [{network: udp, address: here}, {network: udp, address: here}]}\n",
 			[]string{"sip: listen[0].address", "sip: listen[1].address"}},
 

@@ -16,7 +16,13 @@ func TestASitesOwnBlocklistIsRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(name, []byte("policy:\n  blocklist_file: ours.txt\n"), 0o600))
 	_, found := Load(name)
 	require.Len(t, found, 1)
-	require.Contains(t, found[0].Error(), "star97.yaml:2: policy: blocklist_file: open "+filepath.Join(dir, "ours.txt"))
+	require.Contains(t, found[0].Error(), "star97.yaml:2: policy: blocklist_file: "+filepath.Join(dir, "ours.txt")+" cannot be read: no such file or directory; check its name and mode.")
+
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "ours.txt"), 0o700))
+	_, found = Load(name)
+	require.Len(t, found, 1)
+	require.Contains(t, found[0].Error(), "ours.txt cannot be read: is a directory; check its name and mode.")
+	require.NoError(t, os.Remove(filepath.Join(dir, "ours.txt")))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte("# of the club\n604817\n6048x7\n"), 0o600))
 	_, found = Load(name)

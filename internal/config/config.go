@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,7 @@ import (
 	"star97/internal/pin"
 	"star97/internal/probe"
 	"star97/internal/prompt"
+	"star97/internal/register"
 	"star97/internal/strictyaml"
 	"star97/internal/syslog"
 	"star97/internal/uas"
@@ -37,6 +39,9 @@ import (
 type Config struct {
 	// Addresses, peers and limits of the telephone side.
 	SIP uas.Options `yaml:"sip"`
+	// Registrations are the PBXs and providers that star97 registers with, so that they send
+	// calls: each is named by the peer whose calls those are (sip.peers, registration). Each has:
+	Registrations []register.Options `yaml:"registrations"`
 	// The audio of calls.
 	Media media.Options `yaml:"media"`
 	// What a call waits for beside its caller; the caller's own time is in the dialplan.
@@ -105,11 +110,15 @@ func (p *Policy) readBlocklist() error {
 		return nil
 	}
 	f, err := os.Open(p.BlocklistFile)
-	if err != nil {
-		return fmt.Errorf("blocklist_file: %w", err)
+	if err == nil {
+		defer f.Close()
+		p.Listed, err = pin.ReadList(f)
 	}
-	defer f.Close()
-	if p.Listed, err = pin.ReadList(f); err != nil {
+	var unread *fs.PathError
+	switch {
+	case errors.As(err, &unread):
+		return fmt.Errorf("blocklist_file: %s cannot be read: %w; check its name and mode", p.BlocklistFile, unread.Err)
+	case err != nil:
 		return fmt.Errorf("blocklist_file: %s: %w", p.BlocklistFile, err)
 	}
 	return nil
@@ -144,7 +153,7 @@ type Log struct {
 // Default is the configuration without a file: this machine only.
 func Default() Config {
 	return Config{
-		SIP: uas.DefaultOptions(), Media: media.DefaultOptions(), Call: call.DefaultOptions(),
+		SIP: uas.DefaultOptions(), Registrations: []register.Options{}, Media: media.DefaultOptions(), Call: call.DefaultOptions(),
 		Store: backend.DefaultOptions(), Stores: map[string]backend.Options{}, Probes: map[string]probe.Options{},
 		Lockout: lockout.DefaultOptions(), Ledger: ledger.DefaultOptions(),
 		Audit: Audit{audit.DefaultOptions(), syslog.DefaultOptions()}, Prompts: prompt.DefaultOptions(),
@@ -176,7 +185,7 @@ func Load(name string) (Config, []strictyaml.Problem) {
 	}
 	c.from.config = file
 	c.resolve(filepath.Dir(name))
-	problems = append(problems, strictyaml.Sound(slices.Concat(c.check(file), c.checkStores(file), c.checkProbes(file)))...)
+	problems = append(problems, strictyaml.Sound(slices.Concat(c.check(file), c.checkStores(file), c.checkProbes(file), c.checkRegistrations(file)))...)
 	problems = append(problems, c.loadPlan(file)...)
 	return c, append(problems, strictyaml.Sound(c.agree(file))...)
 }
@@ -224,6 +233,9 @@ func (c *Config) resolve(dir string) {
 		}
 	}
 	c.SIP.Resolve(dir)
+	for i := range c.Registrations {
+		c.Registrations[i].Resolve(dir)
+	}
 	c.Notify.Resolve(dir)
 	c.Audit.Syslog = c.Audit.Syslog.In(dir)
 	c.Store = c.Store.Resolve(dir)

@@ -251,7 +251,7 @@ func TestAPrintedConfigurationIsReadToTheSame(t *testing.T) {
   listen: [{network: tcp, address: "[::1]:0", advertise: "192.0.2.1"}]
   local_networks: [192.0.2.0/24]
   peers:
-  - {name: pbx, addresses: ["192.0.2.7", "2001:db8::/32"], transports: [tcp], identity: from, forwarding: [history-info], lead: 300ms, max_calls: 7}
+  - {name: pbx, addresses: ["192.0.2.7", "2001:db8::/32"], transports: [tcp], identity: from, forwarding: [history-info], lead: 300ms, max_calls: 7, codecs: [pcma]}
 media: {bind: ["127.0.0.1", "::1"], timeout: 45s}
 policy: {preset: broadworks-6-10, own_number: "", not_current: false, min_length: 7}
 store: {sqlite: {pepper_file: "/var/lib/a: b # c"}}
@@ -277,6 +277,7 @@ drain: 0s
 				for i := range c.SIP.Peers {
 					c.SIP.Peers[i].Transports = append([]string{}, c.SIP.Peers[i].Transports...)
 					c.SIP.Peers[i].Forwarding = append([]string{}, c.SIP.Peers[i].Forwarding...)
+					c.SIP.Peers[i].Codecs = append([]string{}, c.SIP.Peers[i].Codecs...)
 				}
 				c.SIP.LocalNetworks = append([]string{}, c.SIP.LocalNetworks...)
 				c.Plan, c.from = nil, sources{}

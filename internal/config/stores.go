@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -64,7 +65,46 @@ func (c *Config) checkDomains(data []byte) (all []strictyaml.Problem) {
 				fmt.Sprintf("The domain %q is to be in store %q, which the configuration does not have.", d.Name, d.Store), remedy))
 		}
 	}
+	return append(all, c.checkFirstUse(file)...)
+}
+
+// checkFirstUse tells which routes promise a first code that no store of theirs can set.
+func (c *Config) checkFirstUse(plan *strictyaml.File) (all []strictyaml.Problem) {
+	for i, r := range c.Plan.Routes {
+		names := c.Plan.Stores(r)
+		if r.FirstUse != dialplan.FirstUseAllow || len(names) == 0 || slices.ContainsFunc(names, c.setsFirst) {
+			continue
+		}
+		all = append(all, plan.Problem(fmt.Sprintf("$.routes[%d].first_use", i),
+			fmt.Sprintf("The route %q lets the owner of a mailbox without a code choose one, but driver %s of store %s cannot set a first code.",
+				r.Number, c.storeOf(names[0]).Driver, cmp.Or(names[0], backend.DefaultName)),
+			"Remove first_use, or let the driver read states and reset codes: `star97 backend list` shows first-use where it can."))
+	}
 	return all
+}
+
+// Begins tells whether the store of a domain can give a mailbox its first code.
+func (c Config) Begins(domain string) bool {
+	at := slices.IndexFunc(c.Plan.Domains, func(d dialplan.Domain) bool { return d.Name == domain })
+	if at < 0 {
+		return c.setsFirst("")
+	}
+	return c.setsFirst(c.Plan.Domains[at].Store)
+}
+
+// setsFirst tells whether a store can give a mailbox its first code. Of one that is not
+// there, or has no such driver, nothing more is said.
+func (c *Config) setsFirst(name string) bool {
+	t := c.storeOf(name).Declared()
+	return t.System == "" || t.FirstUse
+}
+
+// storeOf is the store of a name; empty: the default one.
+func (c *Config) storeOf(name string) backend.Options {
+	if name == "" {
+		return c.Store
+	}
+	return c.Stores[name]
 }
 
 // idleStores are those that are opened for nobody.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,4 +85,54 @@ func TestWhatIsWrongWithStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A caller to whom a first code is offered must be able to set it.
+func TestAFirstCodeIsOfferedOnlyWhereItCanBeSet(t *testing.T) {
+	const stores = "stores:\n  north: {driver: netsapiens, netsapiens: {domain: north.example, api: {url: \"https://192.0.2.1\"}, key: {env: K}}}\n  west: {driver: webex}\n"
+	const domains = "domains:\n- {name: north.example, store: north, hosts: [n.example]}\n- {name: west.example, store: west, hosts: [w.example]}\n"
+	const hook = "store:\n  driver: webhook\n"
+	for name, c := range map[string]struct {
+		config, route string
+		refused       string
+	}{
+		"the embedded store":                       {stores, "", ""},
+		"a system that tells and resets":           {stores, ", domain: north.example", ""},
+		"a system whose mailboxes all have a code": {stores, ", domain: west.example", `driver webex of store west cannot set`},
+		"a tenant of several that can":             {stores, ", domain_from: request", ""},
+		"a service that does not reset":            {stores + hook + "  webhook: {paths: {reset: \"\"}}\n", "", `driver webhook of store default cannot set`},
+		"a service that resets":                    {stores + hook, "", ""},
+		"no such driver":                           {stores + "store: {driver: aliens}\n", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := withPlan(t, c.config, domains+"routes:\n- number: \"*97\"\n  door: own"+strings.ReplaceAll(c.route, ", ", "\n  ")+"\n  first_use: allow\n")
+			_, found := Load(file)
+			var told []string
+			for _, p := range found {
+				if strings.Contains(p.Error(), "choose one") {
+					told = append(told, p.Error())
+				}
+			}
+			if c.refused == "" {
+				require.Empty(t, told)
+				return
+			}
+			require.Len(t, told, 1)
+			require.Regexp(t, `plan\.yaml:\d+: The route "\*97" lets the owner of a mailbox without a code choose one, but `, told[0])
+			require.Contains(t, told[0], c.refused)
+			text, err := os.ReadFile(filepath.Join(filepath.Dir(file), "plan.yaml"))
+			require.NoError(t, err)
+			line := 1 + strings.Count(strings.Split(string(text), "first_use")[0], "\n")
+			require.Contains(t, told[0], fmt.Sprintf("plan.yaml:%d:", line))
+		})
+	}
+}
+
+func TestWhichDomainsCanBeginWithAFirstCode(t *testing.T) {
+	const domains = "domains:\n- {name: west.example, store: west, hosts: [w.example]}\n- {name: south.example, hosts: [s.example]}\n"
+	c, _ := Load(withPlan(t, "stores:\n  west: {driver: webex}\n", domains+"routes:\n- number: \"*97\"\n  door: own\n"))
+	require.False(t, c.Begins("west.example"))
+	require.True(t, c.Begins("south.example"))
+	require.True(t, c.Begins(""))
+	require.True(t, c.Begins("of-no-list.example"))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // exchanged are the keys, with all below them, that a running service takes over.
-var exchanged = []string{"sip.peers", "sip.lead", "prompts", "policy", "dialplan", "log.level", "drain"}
+var exchanged = []string{"sip.peers", "sip.digest", "sip.lead", "registrations", "prompts", "policy", "dialplan", "log.level", "drain"}
 
 // Takeover is what a running service that has c in force does with next: the
 // configuration that is then in force, the keys that differ and are taken over, and
@@ -16,7 +16,8 @@ var exchanged = []string{"sip.peers", "sip.lead", "prompts", "policy", "dialplan
 // for one.
 func (c Config) Takeover(next Config) (then Config, taken, waiting []string, err error) {
 	then = c
-	then.SIP.Peers, then.SIP.Lead = next.SIP.Peers, next.SIP.Lead
+	then.SIP.Peers, then.SIP.Digest, then.SIP.Lead = next.SIP.Peers, next.SIP.Digest, next.SIP.Lead
+	then.Registrations = next.Registrations
 	then.Prompts, then.Policy, then.Dialplan, then.Plan = next.Prompts, next.Policy, next.Dialplan, next.Plan
 	then.Log.Level, then.Drain = next.Log.Level, next.Drain
 	then.from = next.from

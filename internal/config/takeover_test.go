@@ -20,8 +20,9 @@ func TestATakeoverNamesWhatIsTakenAndWhatWaits(t *testing.T) {
 			c.SIP.Peers = []uas.Peer{{Name: "pbx", Addresses: []string{"192.0.2.1"}}}
 			c.SIP.Lead = time.Second
 		}, []string{"sip.peers", "sip.lead"}, nil},
-		"rules":   {func(c *Config) { c.Policy.MinLen, c.Policy.Preset = 8, "x" }, []string{"policy.preset", "policy.min_length"}, nil},
-		"prompts": {func(c *Config) { c.Prompts.Folder = "own" }, []string{"prompts.folder"}, nil},
+		"what callers prove themselves by": {func(c *Config) { c.SIP.Digest.Realm, c.SIP.Digest.Algorithms = "r", []string{"MD5"} }, []string{"sip.digest.realm", "sip.digest.algorithms"}, nil},
+		"rules":                            {func(c *Config) { c.Policy.MinLen, c.Policy.Preset = 8, "x" }, []string{"policy.preset", "policy.min_length"}, nil},
+		"prompts":                          {func(c *Config) { c.Prompts.Folder = "own" }, []string{"prompts.folder"}, nil},
 		"the same file of another text": {func(c *Config) {
 			c.Plan = dialplan.Default()
 			c.Plan.Limits.SilentRounds = 7

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"star97/internal/dialplan"
+	"star97/internal/digest"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
@@ -23,7 +24,7 @@ func (c *Config) Warnings() []strictyaml.Problem {
 			all = append(all, from.Problem(w.Path, w.Text, ""))
 		}
 	}
-	tell(c.from.config, slices.Concat(c.idleStores(), c.slowProbes(), c.fewPorts(), c.believesMany()))
+	tell(c.from.config, slices.Concat(c.idleStores(), c.slowProbes(), c.fewPorts(), c.believesMany(), c.provesNobody()))
 	tell(c.from.plan, c.forwardsNobody())
 	tell(c.from.config, c.nobodyElse())
 	tell(c.from.plan, append(c.goesRound(), c.Plan.Warnings()...))
@@ -60,7 +61,7 @@ const (
 // the caller is believed: each of them can call as the owner of any mailbox.
 func (c *Config) believesMany() (all []dialplan.Warning) {
 	for i, p := range c.SIP.Peers {
-		if !p.Trusted() {
+		if !p.Trusted() || p.Proves() {
 			continue
 		}
 		at, who := fmt.Sprintf("$.sip.peers[%d]", i), fmt.Sprintf("sip.peers[%d] (%s)", i, p.Name)
@@ -78,6 +79,20 @@ func (c *Config) believesMany() (all []dialplan.Warning) {
 		}
 	}
 	return all
+}
+
+// provesNobody is the sentence on a peer whose callers prove who they are, but nobody can.
+func (c *Config) provesNobody() []dialplan.Warning {
+	at := slices.IndexFunc(c.SIP.Peers, uas.Peer.Asks)
+	if at < 0 || c.SIP.Digest.Realm == "" || c.SIP.Digest.UsersFile == "" { // told as mistakes
+		return nil
+	}
+	all, err := digest.Users(c.SIP.Digest)
+	if err != nil || slices.ContainsFunc(all, func(e digest.Entry) bool { return e.Realm == c.SIP.Digest.Realm }) {
+		return nil
+	}
+	return []dialplan.Warning{warning(fmt.Sprintf("$.sip.peers[%d]", at), "sip.peers[%d] (%s) has identity digest, but %s has no user of the realm %s, so nobody can call through it: add one with star97 sip-user add.",
+		at, c.SIP.Peers[at].Name, c.SIP.Digest.UsersFile, c.SIP.Digest.Realm)}
 }
 
 // forwardsNobody are the routes that ask forwarded calls whose mailbox they are for, where
@@ -119,7 +134,7 @@ func (c *Config) nobodyElse() []dialplan.Warning {
 		return err == nil && !at.Addr().Unmap().IsLoopback()
 	})
 	other := slices.ContainsFunc(c.prefixes(), func(p netip.Prefix) bool { return !isLoopback(p) })
-	if open < 0 || other {
+	if open < 0 || other || len(c.Registrations) > 0 {
 		return nil
 	}
 	return []dialplan.Warning{warning(fmt.Sprintf("$.sip.listen[%d]", open), "sip.listen[%d] is %s, but sip.peers lists no other machine, so nobody but this one can call: list the telephone system with its addresses.", open, c.SIP.Listen[open].Address)}

@@ -61,10 +61,11 @@ var ErrTaken = errors.New("another program has this address")
 func Open(o Options, d Deps) (*Console, error) {
 	ln, err := net.Listen(o.network(), o.Listen)
 	if err != nil {
+		remedy := "choose one that this machine has"
 		if errors.Is(err, syscall.EADDRINUSE) {
-			err = ErrTaken
+			err, remedy = ErrTaken, "free it, choose another address"
 		}
-		return nil, fmt.Errorf("cannot listen on http.listen %s: %w; free it, choose another address, or write listen: \"\" to go without", o.Listen, err)
+		return nil, fmt.Errorf("cannot listen on http.listen %s: %w; %s, or write listen: \"\" to go without", o.Listen, err, remedy)
 	}
 	return serve(ln, o, d, readWithin), nil
 }

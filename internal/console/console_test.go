@@ -103,6 +103,10 @@ func TestATakenAddressIsSaid(t *testing.T) {
 	require.ErrorIs(t, err, ErrTaken)
 	require.EqualError(t, err, "cannot listen on http.listen "+ln.Addr().String()+
 		": another program has this address; free it, choose another address, or write listen: \"\" to go without")
+
+	_, err = Open(Options{Listen: "192.0.2.1:8080"}, Deps{Log: slog.New(slog.DiscardHandler)}) // RFC 5737: nobody's
+	require.NotErrorIs(t, err, ErrTaken)
+	require.ErrorContains(t, err, "; choose one that this machine has, or write listen: \"\" to go without")
 }
 
 // A header that is too long, and whoever keeps more connections than there is room

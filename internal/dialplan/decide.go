@@ -14,6 +14,7 @@ type Question struct {
 	Host         string // host of the Request-URI
 	Peer         string // configured name of the peer that sends it
 	Trusted      bool   // the peer's word on who calls is believed; else the rest is ignored
+	Proved       bool   // it is no word: the caller has proved to be the identity
 	Identity     string // user of the believed identity; empty: nobody
 	IdentityHost string // its host
 	Diversion    string // user of the Diversion header (RFC 5806)
@@ -31,6 +32,7 @@ type Decision struct {
 	Domain  string       // empty: the default tenant
 	Store   string       // empty: the default store
 	Home    string       // the believed caller's own tenant; empty if it is not known
+	Proved  bool         // own door: whose mailbox it is was proved, so it may be given its first code
 	Why     []string     // sentences, in the order of the decisions; by Explain only
 }
 
@@ -114,7 +116,9 @@ func (p *Plan) decide(q Question, why *reasons) (Decision, Refusal) {
 	if route.Forgotten == ForgottenOffer {
 		why.add("Whoever has forgotten the code is offered a one-time code.")
 	}
-	if route.FirstUse == FirstUseAllow {
+	// Whose the call was before somebody forwarded it is that one's word.
+	d.Proved = q.Proved && (route.MailboxFrom == "" || route.MailboxFrom == FromIdentity)
+	if route.FirstUse == FirstUseAllow || d.Proved {
 		why.add("A mailbox without a code may be given its first one.")
 	}
 	return d, 0
@@ -178,6 +182,20 @@ func (p *Plan) storeOf(domain string, why *reasons) string {
 		}
 	}
 	return ""
+}
+
+// Stores are those in which the callers of a route may have their mailboxes; empty: the
+// default one.
+func (p *Plan) Stores(r Route) (names []string) {
+	if r.DomainFrom == "" {
+		return []string{p.storeOf(r.Domain, nil)}
+	}
+	for _, d := range p.Domains {
+		if len(d.Hosts) > 0 {
+			names = append(names, d.Store)
+		}
+	}
+	return names
 }
 
 func orDefault(name string) string { return cmp.Or(name, "(default)") }

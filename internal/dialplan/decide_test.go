@@ -76,6 +76,32 @@ identities:
 }
 
 // Who diverted a call, and not who calls, owns the mailbox where a route says so.
+// A proof is about who calls, not about whose call was forwarded, and nothing without an
+// own door.
+func TestAProofIsAboutTheCallerAlone(t *testing.T) {
+	p := parse(t, `
+routes:
+  - {number: "1", door: own}
+  - {number: "2", door: own, mailbox_from: identity}
+  - {number: "3", door: own, mailbox_from: diversion}
+  - {number: "4", door: any}
+`)
+	q := Question{Trusted: true, Identity: "4001", Diversion: "4002", Forwarding: []string{FromDiversion}}
+	for _, proved := range []bool{false, true} {
+		for number, want := range map[string]bool{"1": proved, "2": proved, "3": false, "4": false} {
+			q.Number, q.Proved = number, proved
+			d, refused := p.Explain(q)
+			require.Zero(t, refused)
+			require.Equal(t, want, d.Proved, number)
+			require.Equal(t, want, strings.Contains(strings.Join(d.Why, " "), "may be given its first one"), number)
+		}
+	}
+	q.Number, q.Identity = "1", "nobody's"
+	d, _ := p.Decide(q)
+	require.Equal(t, mailbox.AnyDoor, d.Door)
+	require.False(t, d.Proved)
+}
+
 func TestTheMailboxOfADivertedCall(t *testing.T) {
 	p := parse(t, `
 routes:

@@ -56,7 +56,7 @@ func TestNothingIsAllocatedPerPacket(t *testing.T) {
 	var seq uint16
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		seq += 10
-		reports = d.DecodeRED(Packet{Seq: seq, TS: uint32(seq) * 160, Payload: red}, 101, time.Duration(seq)*20*ms, reports[:0])
+		reports = d.DecodeRED(Packet{Seq: seq, TS: uint32(seq) * 160, Payload: red}, 101, 0, time.Duration(seq)*20*ms, reports[:0])
 	}))
 	require.NotZero(t, d.Stats().Events)
 }

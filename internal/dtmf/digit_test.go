@@ -50,9 +50,15 @@ func TestNoOutputTellsTheKey(t *testing.T) {
 		decoder.Decode(packet, 0, nil)
 		var merge Merge
 		merge.Accept(r)
+		var tone ToneDetector
+		pcm := make([]int16, 800)
+		NewToneSound(d, 10, 8000).Fill(pcm)
+		require.Len(t, tone.Decode(pcm, 100*ms, nil), 1)
+		stream := ToneStream{detector: tone}
+		block := Block{PT: 101, Payload: packet.Payload}
 		return []any{
 			d, &d, []Digit{d}, map[Digit]Digit{0: d}, [2]Digit{d, d}, r, &r, []Report{r}, p, &p, piece, &piece, packet, &packet,
-			&decoder, &merge, holder{d, []Digit{d}, r, &p, piece, packet},
+			decoder, merge, tone, stream, block, []Block{block}, &decoder, &merge, &tone, &stream, &block, holder{d, []Digit{d}, r, &p, piece, packet},
 		}
 	}
 	outputs := func(v any) []string {

@@ -17,7 +17,8 @@ const (
 	volumeMask = 0x3F
 )
 
-// flash is the event code of a hook flash (RFC 4733 section 3.2).
+// flash is the event code of a hook flash (RFC 2833 section 3.10); RFC 4733 section 3.2 has
+// it no more, telephones still send it.
 const flash = 16
 
 const (
@@ -99,6 +100,7 @@ type eventKey struct {
 	ssrc   uint32
 	start  uint32        // timestamp
 	length uint32        // duration so far in timestamp units, wraps undone
+	moved  uint32        // the furthest that a packet's own timestamp was behind start
 	origin time.Duration // key-down by the sender's duration
 	end    time.Duration // when it ended
 }
@@ -109,6 +111,7 @@ type event struct {
 	digit    Digit
 	end      bool
 	packed   bool // it follows another one in its packet
+	again    bool // one of its key and timestamp came before it in its packet
 	duration uint16
 	ahead    int // of the highest sequence number before; below 0 if overtaken
 }
@@ -149,6 +152,7 @@ func (d *EventDecoder) decode(p Packet, ahead int, now time.Duration, out []Repo
 		return out
 	}
 	e := event{Packet: p, ahead: ahead}
+	var told uint16 // a bit for each key under this timestamp
 	for n := 0; len(e.Payload) >= 4; n++ {
 		word := binary.BigEndian.Uint32(e.Payload)
 		if n == maxPacked || n > 0 && word == 0 { // more than allowed, or padding
@@ -159,6 +163,8 @@ func (d *EventDecoder) decode(p Packet, ahead int, now time.Duration, out []Repo
 		d.stats.Events++
 		switch {
 		case e.digit.Valid():
+			e.again = told>>e.digit&1 != 0
+			told |= 1 << e.digit
 			out = d.take(&e, now, out)
 		case e.digit == flash:
 			d.stats.Flash++
@@ -166,6 +172,9 @@ func (d *EventDecoder) decode(p Packet, ahead int, now time.Duration, out []Repo
 			d.stats.Other++
 		}
 		// Packed events follow one another without a gap (RFC 4733 section 2.5.1.5).
+		if e.duration > 0 {
+			told = 0
+		}
 		e.TS += uint32(e.duration)
 		e.packed, e.Marker, e.Payload = true, false, e.Payload[4:]
 	}
@@ -186,7 +195,8 @@ func (d *EventDecoder) advance(p Packet, now time.Duration) int {
 	return ahead
 }
 
-// take handles one event that is a key.
+// take handles one event that is a key. Twice the same timestamp in a packet, which takes
+// an event without duration, are no two presses (RFC 4733 section 2.2.1).
 func (d *EventDecoder) take(e *event, now time.Duration, out []Report) []Report {
 	if e.duration == 0 {
 		d.stats.ZeroDur++
@@ -196,12 +206,16 @@ func (d *EventDecoder) take(e *event, now time.Duration, out []Report) []Report 
 	}
 	k := d.find(e)
 	switch {
-	case k != nil && reused(k, e, now):
+	case k != nil && !e.again && reused(k, e, now):
 		d.stats.ReusedTS++
 		return d.press(e, now, out)
 	case k != nil:
 		return d.update(k, e, now, out)
+	case e.again:
+		return out
 	case e.ahead <= 0 && !e.Redundant && d.partOfKnown(e):
+		return out
+	case e.Redundant && d.stale(e) && d.partOfKnown(e):
 		return out
 	case d.stale(e):
 		return d.overtaken(e, now, out)

@@ -1,19 +1,29 @@
 package dtmf
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Which press a packet belongs to. RFC 4733 section 2.2.1 names a press by its
 // timestamp; this file holds what is done for senders that do not keep to it.
 
-// find returns the latest press with e's key, or nil.
-func (d *EventDecoder) find(e *event) *eventKey {
+// find returns the latest press with e's key, or nil. Of presses that share a timestamp
+// a redundant block tells of the one that has been as long already.
+func (d *EventDecoder) find(e *event) (latest *eventKey) {
 	for i := range recentKeys {
 		k := &d.keys[(d.next+recentKeys-1-i)%recentKeys]
-		if k.used && k.start == e.TS && k.digit == e.digit && k.ssrc == e.SSRC {
+		if !k.used || k.start != e.TS || k.digit != e.digit || k.ssrc != e.SSRC {
+			continue
+		}
+		if !e.Redundant || k.length >= uint32(e.duration) {
 			return k
 		}
+		if latest == nil {
+			latest = k
+		}
 	}
-	return nil
+	return latest
 }
 
 // reused says whether e begins a new press although its timestamp lies in the
@@ -26,22 +36,37 @@ func reused(k *eventKey, e *event, now time.Duration) bool {
 	if k.forced {
 		return k.unwrap(e.duration) < k.length
 	}
-	return uint32(e.duration) < k.length
+	return uint32(e.duration) < k.length || k.length == 0
 }
 
 // stale says whether e is older than the latest press, so that an unknown key in
-// it is a press that was overtaken.
+// it is a press that was overtaken. Where another SSRC begins, redundancy of a key that was
+// pressed before the latest may be that press or one of its own.
 func (d *EventDecoder) stale(e *event) bool {
 	k := &d.keys[d.last]
-	return k.used && (e.ahead < 0 || e.Redundant && int32(e.TS-k.start) < 0)
+	switch {
+	case !k.used:
+		return false
+	case e.ahead < 0:
+		return true
+	case e.Redundant && k.ssrc != e.SSRC:
+		return k.digit != e.digit && d.remembers(e.digit)
+	}
+	return e.Redundant && int32(e.TS-k.start) < 0
+}
+
+// remembers says whether one of the latest presses was of this key.
+func (d *EventDecoder) remembers(key Digit) bool {
+	return slices.ContainsFunc(d.keys[:], func(k eventKey) bool { return k.used && k.digit == key })
 }
 
 // partOfKnown says whether e, late or doubled, meets a press that is remembered,
-// as a packet with a timestamp of its own does.
+// as a packet with a timestamp of its own does. Of a redundant block, which may be all
+// that came of its press, that is sure where the timestamps moved.
 func (d *EventDecoder) partOfKnown(e *event) bool {
 	for i := range d.keys {
 		k := &d.keys[i]
-		if k.used && k.digit == e.digit && k.ssrc == e.SSRC && d.touches(k, e) {
+		if k.used && (k.moved > 0 || !e.Redundant) && k.digit == e.digit && k.ssrc == e.SSRC && d.touches(k, e) {
 			return true
 		}
 	}
@@ -59,7 +84,7 @@ func (d *EventDecoder) overtaken(e *event, now time.Duration, out []Report) []Re
 // touches says whether e's span meets that of k.
 func (d *EventDecoder) touches(k *eventKey, e *event) bool {
 	offset := int32(e.TS - k.start)
-	return offset+int32(e.duration) >= 0 && offset <= d.reach(k, e)
+	return offset+int32(e.duration) >= 0 && (offset <= d.reach(k, e) || offset <= int32(k.moved))
 }
 
 // reach is the greatest offset at which e may still belong to k: up to its end,
@@ -76,7 +101,7 @@ func (d *EventDecoder) reach(k *eventKey, e *event) int32 {
 func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 	k := &d.keys[d.last]
 	switch {
-	case !k.used || k.digit != e.digit || e.packed || e.Redundant:
+	case !k.used || k.digit != e.digit || e.packed:
 		return false
 	case k.ssrc != e.SSRC:
 		return d.rehomed(k, e, now)
@@ -85,6 +110,8 @@ func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 	switch {
 	case offset < 0:
 		return false
+	case e.Redundant && k.moved > 0 && offset <= d.retold(k, e):
+		return true
 	case d.nextSegment(k, e):
 		return true
 	case offset > d.reach(k, e) && !d.afterZero(k, e):
@@ -100,6 +127,13 @@ func (d *EventDecoder) goesOn(e *event, now time.Duration) bool {
 		return !k.ended && uint32(e.duration) >= k.length
 	}
 	return true
+}
+
+// retold is the greatest offset at which a redundant block of k, whose timestamps moved,
+// tells of a packet that came, or of one of those that are missing since.
+func (d *EventDecoder) retold(k *eventKey, e *event) int32 {
+	missing := min(max(e.ahead-1, 0), 3)
+	return int32(k.moved) + int32(missing)*int32(d.step())
 }
 
 // nextSegment says whether e begins the next segment of k, a press that outlasts
@@ -138,7 +172,7 @@ func (d *EventDecoder) afterZero(k *eventKey, e *event) bool {
 // repeat follows at once; a new press cannot have ended before the time that it
 // says it took has passed.
 func (d *EventDecoder) endAgain(k *eventKey, e *event, now time.Duration) bool {
-	if e.ahead <= 2 || e.duration == 0 {
+	if e.ahead <= 2 && !e.Redundant || e.duration == 0 {
 		return true
 	}
 	return now-k.origin < d.span(e.TS-k.start+uint32(e.duration)/2)
@@ -150,6 +184,7 @@ func (d *EventDecoder) adopt(e *event, now time.Duration, out []Report) []Report
 	k := &d.keys[d.last]
 	offset := e.TS - k.start
 	if k.ssrc == e.SSRC && offset < segmentFrom {
+		k.moved = max(k.moved, offset)
 		if !k.ended {
 			k.moving = true
 			k.length = max(k.length, offset)

@@ -11,6 +11,9 @@ const (
 	// infoWindow is the same for SIP INFO beside events or tones: a lost INFO comes
 	// again after 0.5, 1.5 and 3.5 s (RFC 3261 section 17.1.2.1, timer E).
 	infoWindow = 4 * time.Second
+	// breakWindow is how long a tone may break beside an event that has not ended: should
+	// its key-up be lost, the key counts again by tones behind it.
+	breakWindow = 5 * time.Second
 )
 
 // recentPresses bounds what Merge remembers: more presses than a person makes in
@@ -20,12 +23,13 @@ const recentPresses = 16
 // Merge makes one digit of each key press, whatever sources tell of it. The first
 // source that delivers has the call. The same digit from another source around
 // the press is a copy and is swallowed, at most once per source and press, so 111
-// stays 111. Beyond copies the sources rank by what they are:
+// stays 111. Only a tone may break: while an event holds its key all of its pieces are
+// copies. Beyond copies the sources rank by what they are:
 //
 //   - A tone is a guess, from speech or from a first digit that leaked in-band; an
 //     event or an INFO is a statement. Either takes the call from tones at its
-//     first delivery, and from then on tones are muted until Unlock. So a leaked
-//     tone never deafens the call to a phone that sends INFO only.
+//     first delivery, and from then on tones are muted until Unlock, or always count
+//     where Tones says so. So a leaked tone never deafens the call to a phone that sends INFO only.
 //   - Events and INFO are never muted by each other: a press that only one of them
 //     told of is a press. It takes the call, so a phone that changes its way
 //     without renegotiation loses no digit, and a phone that sends both counts once.
@@ -33,6 +37,10 @@ const recentPresses = 16
 // Use Unlock when a stream is renegotiated. The zero value is ready; a Merge
 // belongs to one goroutine and allocates nothing.
 type Merge struct {
+	// Tones lets tones count beside events and INFO, for callers whose way changes
+	// while nobody says so. A tone that comes later than a copy would is a second press then.
+	Tones bool
+
 	lock   Source
 	recent [recentPresses]merged
 	next   int
@@ -45,7 +53,7 @@ type merged struct {
 	told   uint8 // bit per Source that has told of this press
 	source Source
 	open   bool          // the key is still down
-	up     time.Duration // key-up, once it is not open
+	up     time.Duration // key-up, or when it was first told while it is open
 }
 
 // Accept takes the next report in the order of its arrival and says whether it is
@@ -59,13 +67,16 @@ func (m *Merge) Accept(r Report) (Digit, bool) {
 	}
 	if p := m.copied(r); p != nil {
 		p.told |= 1 << r.Source
+		if r.Source == FromEvent {
+			p.source, p.open = FromEvent, true // which knows its end best
+		}
 		m.stats.LeakSuppressed++
 		if m.lock == FromTone {
 			m.lock = r.Source // the phone has a better way than tones
 		}
 		return 0, false
 	}
-	if r.Source == FromTone && m.lock != FromTone && m.lock != NoSource {
+	if r.Source == FromTone && !m.Tones && m.lock != FromTone && m.lock != NoSource {
 		m.stats.Muted++
 		return 0, false
 	}
@@ -109,7 +120,10 @@ func (m *Merge) copied(r Report) *merged {
 	}
 	for i := recentPresses - 1; i >= 0; i-- {
 		p := m.back(i)
-		if p.told == 0 || p.digit != r.Digit || p.told&(1<<r.Source) != 0 {
+		if p.told == 0 || p.digit != r.Digit {
+			continue
+		}
+		if p.told&(1<<r.Source) != 0 && !p.breaks(r) {
 			continue
 		}
 		if p.open || r.At-r.Held-p.up <= window {
@@ -117,6 +131,11 @@ func (m *Merge) copied(r Report) *merged {
 		}
 	}
 	return nil
+}
+
+// breaks tells whether r is a further piece of a tone that sounds while an event holds p.
+func (p *merged) breaks(r Report) bool {
+	return r.Source == FromTone && p.source == FromEvent && p.open && r.At-p.up <= breakWindow
 }
 
 // back returns the press accepted i presses before the latest.

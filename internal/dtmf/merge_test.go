@@ -121,6 +121,59 @@ func TestUnlockListensToAllAgain(t *testing.T) {
 	require.Empty(t, accepted(&m, held(FromTone, '1', 80*ms)), "a copy in flight stays a copy")
 }
 
+// An INFO that comes first takes nothing of that: the event that tells of its press holds it,
+// so that a tone that breaks, or is first heard long after, is the same press.
+func TestAnInfosEventHoldsItsKeyAgainstTones(t *testing.T) {
+	for name, tones := range map[string][]time.Duration{
+		"two pieces": {40 * ms, 90 * ms}, "three pieces": {40 * ms, 90 * ms, 600 * ms},
+		"heard late": {300 * ms}, "heard behind the key-up": {780 * ms}, "before the event": {10 * ms, 400 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := Merge{Tones: true}
+			var in []Report
+			for _, at := range []time.Duration{0, time.Second} {
+				in = append(in, report(Down, FromInfo, '5', at), report(Down, FromEvent, '5', at+20*ms), report(Up, FromEvent, '5', at+700*ms))
+				for _, after := range tones {
+					in = append(in, report(Down, FromTone, '5', at+after), report(Up, FromTone, '5', at+after+30*ms))
+				}
+			}
+			slices.SortStableFunc(in, func(a, b Report) int { return int(a.At - b.At) })
+			require.Equal(t, "55", accepted(&m, in))
+		})
+	}
+}
+
+// Where tones count beside events, a tone that breaks while the event holds its key is
+// the same press, whichever was first and also across a renegotiation; what comes later
+// than a copy is another.
+func TestATonesPiecesAreOnePressOfItsEvent(t *testing.T) {
+	pieces := func(at time.Duration) []Report {
+		return []Report{
+			report(Down, FromTone, '5', at), report(Up, FromTone, '5', at+30*ms),
+			report(Down, FromTone, '5', at+60*ms), report(Up, FromTone, '5', at+90*ms),
+		}
+	}
+	for name, lead := range map[string]time.Duration{"event first": -40 * ms, "tone first": 20 * ms, "between the pieces": 40 * ms} {
+		t.Run(name, func(t *testing.T) {
+			m := Merge{Tones: true}
+			var in []Report
+			for _, at := range []time.Duration{0, 200 * ms} {
+				in = append(in, pieces(at)...)
+				in = append(in, report(Down, FromEvent, '5', at+lead), report(Up, FromEvent, '5', at+120*ms))
+			}
+			slices.SortStableFunc(in, func(a, b Report) int { return int(a.At - b.At) })
+			got := ""
+			for _, r := range in {
+				got += accepted(&m, []Report{r})
+				m.Unlock()
+			}
+			require.Equal(t, "55", got)
+			require.Equal(t, "5", accepted(&m, held(FromTone, '5', time.Second)))
+			require.Equal(t, "55", accepted(&m, append(held(FromEvent, '5', 2*time.Second), held(FromTone, '5', 2*time.Second+351*ms)...)))
+		})
+	}
+}
+
 // A phone tells every press by one set of ways, each with its own delay: the merge
 // gives exactly the keys that were pressed.
 func TestEveryPhoneIsHeardAsItPressed(t *testing.T) {
@@ -130,7 +183,9 @@ func TestEveryPhoneIsHeardAsItPressed(t *testing.T) {
 		{FromEvent, FromInfo}, {FromEvent, FromInfo, FromTone},
 	} {
 		t.Run(fmt.Sprint(ways), func(t *testing.T) {
-			for i := range 3000 {
+			for i := range 6000 {
+				tones := i%2 == 1 // they always count; beside events they break
+				breaks := tones && slices.Contains(ways, FromEvent)
 				var pressed []byte
 				var in []Report
 				var at, info time.Duration
@@ -151,12 +206,15 @@ func TestEveryPhoneIsHeardAsItPressed(t *testing.T) {
 						case FromTone:
 							delay := time.Duration(40+r.IntN(70)) * ms
 							in = append(in, report(Down, way, c, at+delay), report(Up, way, c, at+length+delay))
+							if part := length / 3; breaks && part > 0 && delay+part < length {
+								in = append(in, report(Up, way, c, at+delay+part/2), report(Down, way, c, at+delay+part))
+							}
 						}
 					}
 					at += length
 				}
 				slices.SortStableFunc(in, func(a, b Report) int { return int(a.At - b.At) })
-				var m Merge
+				m := Merge{Tones: tones}
 				require.Equal(t, string(pressed), accepted(&m, in), "code %d", i)
 			}
 		})

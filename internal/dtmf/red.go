@@ -66,8 +66,9 @@ func redData(payload []byte) ([]byte, bool) {
 }
 
 // DecodeRED decodes the telephone-event blocks of an RFC 2198 packet, oldest first.
-// p carries the whole RED payload, eventPT is the payload type of the events in it.
-func (d *EventDecoder) DecodeRED(p Packet, eventPT uint8, now time.Duration, out []Report) []Report {
+// p carries the whole RED payload, eventPT is the payload type of the events in it, and
+// oldPT that of before a renegotiation, which some may still have (0: none).
+func (d *EventDecoder) DecodeRED(p Packet, eventPT, oldPT uint8, now time.Duration, out []Report) []Report {
 	var room [maxBlocks]Block
 	blocks, err := UnpackRED(room[:0], p.TS, p.Payload)
 	if err != nil {
@@ -77,7 +78,7 @@ func (d *EventDecoder) DecodeRED(p Packet, eventPT uint8, now time.Duration, out
 	ahead := d.advance(p, now)
 	out = d.Expire(now, out)
 	for i, b := range blocks {
-		if b.PT != eventPT || len(b.Payload) == 0 {
+		if b.PT != eventPT && (b.PT != oldPT || oldPT == 0) || len(b.Payload) == 0 {
 			continue
 		}
 		q := p

@@ -79,7 +79,7 @@ func TestRow16RedundantAudioData(t *testing.T) {
 					for _, p := range c.in {
 						q := p.Packet
 						q.Seq, q.TS = q.Seq+seq, q.TS+ts
-						out = d.DecodeRED(q, pt, p.at, out)
+						out = d.DecodeRED(q, pt, 0, p.at, out)
 					}
 					require.Equal(t, c.want, trace(d.Expire(time.Hour, out)))
 				}

@@ -51,6 +51,20 @@ func (p Packet) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 // LogValue returns String.
 func (p Packet) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
+// String tells only the payload type and how long the payload is.
+func (b Block) String() string {
+	return fmt.Sprintf("block of type %d, %d bytes", b.PT, len(b.Payload))
+}
+
+// Format writes String for every verb: the payload may name a key.
+func (b Block) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, b.String()) }
+
+// MarshalText returns String.
+func (b Block) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// LogValue returns String.
+func (b Block) LogValue() slog.Value { return slog.StringValue(b.String()) }
+
 // String tells the length of the press.
 func (p Press) String() string { return fmt.Sprintf("%s for %s", hidden, p.Length) }
 
@@ -76,7 +90,13 @@ func (p Piece) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 func (p Piece) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // Format hides the decoder's memory of recent keys from every verb.
-func (d *EventDecoder) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.EventDecoder") }
+func (EventDecoder) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.EventDecoder") }
 
 // Format hides the merge's memory of recent keys from every verb.
-func (m *Merge) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.Merge") }
+func (Merge) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.Merge") }
+
+// Format hides the key that sounds from every verb.
+func (ToneDetector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.ToneDetector") }
+
+// Format hides the key that sounds from every verb.
+func (ToneStream) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.ToneStream") }

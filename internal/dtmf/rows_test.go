@@ -228,6 +228,13 @@ var rows = []struct {
 			return each(joined(new(phone).presses("1211")...), func(_ int, p *tx) { p.TS = 0 })
 		},
 		check: func(t *testing.T, s Stats, _ []Report) { require.EqualValues(t, 2, s.ReusedTS) }},
+	{name: "14 next digits reuse the timestamp, and every duration is 0", want: "1'2'1'1'",
+		in: func() []tx {
+			return each(joined(new(phone).presses("1211")...), func(_ int, p *tx) {
+				p.TS = 0
+				copy(p.Payload[2:], []byte{0, 0})
+			})
+		}},
 	{name: "14 the timestamp stands during a press and goes on after it", want: "1'1'",
 		in: func() []tx {
 			p := new(phone).presses("11")

@@ -1,8 +1,6 @@
 package dtmf
 
 import (
-	"fmt"
-	"io"
 	"time"
 )
 
@@ -28,6 +26,7 @@ const (
 // frequencies much finer than the spectrum of 10 ms could.
 type ToneDetector struct {
 	wide   bool
+	settle int // samples at 8000 Hz behind lost ones whose levels are bent
 	halver halver
 	ear    ear
 	tail   time.Duration // from the sample at hand to the end of its packet
@@ -41,6 +40,8 @@ type ToneDetector struct {
 	missed  int        // measurements without it
 	unknown int        // measurements that lost samples spoil
 	sounded int64      // sample at which it was heard last
+	forced  bool       // its key-up was concluded because nothing came
+	told    bool       // it has gone on since then: its key-up was told before
 
 	stats ToneStats
 }
@@ -73,8 +74,26 @@ func (d *ToneDetector) Expire(now time.Duration, out []Report) []Report {
 	if !open || now < at {
 		return out
 	}
-	d.stats.ForcedEnd++
+	if !d.told {
+		d.stats.ForcedEnd++
+	}
+	d.forced = true
 	return d.release(at, out)
+}
+
+// resume takes back a key-up that was concluded only because packets were late: if the
+// key goes on to sound it is no second press.
+func (d *ToneDetector) resume() {
+	if d.forced {
+		d.open, d.forced, d.told = true, false, true
+	}
+}
+
+// end appends the key-up of the open press, if there is one, and begins anew.
+func (d *ToneDetector) end(now time.Duration, out []Report) []Report {
+	d.run.clear()
+	d.forced = false
+	return d.release(now, out)
 }
 
 // Decode appends what the samples of a packet that came at now tell. Held is how long
@@ -130,6 +149,9 @@ func (d *ToneDetector) Lose(samples int, now time.Duration, out []Report) []Repo
 			out = d.hop(now, out)
 		}
 	}
+	if samples > 0 {
+		d.ear.bent = d.settle
+	}
 	return out
 }
 
@@ -161,7 +183,7 @@ func (d *ToneDetector) weigh(m *measure, now time.Duration, out []Report) []Repo
 		return out
 	}
 	out = d.release(now, out)
-	d.open, d.key, d.ref = true, m.key, m.powers()
+	d.open, d.key, d.ref, d.forced = true, m.key, m.powers(), false
 	d.missed, d.unknown, d.sounded = 0, 0, d.ear.pos
 	d.stats.Keys++
 	held := d.tail + span8k(int(d.ear.pos-d.run.begun))
@@ -207,9 +229,10 @@ func (d *ToneDetector) release(now time.Duration, out []Report) []Report {
 		return out
 	}
 	d.open = false
+	if d.told {
+		d.told = false
+		return out
+	}
 	held := d.tail + span8k(int(d.ear.pos-d.sounded)+toneTaps/2)
 	return append(out, Report{Kind: Up, Source: FromTone, Digit: d.key.digit(), At: now, Held: min(held, heldMost)})
 }
-
-// Format hides the open key from every verb.
-func (d *ToneDetector) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "dtmf.ToneDetector") }

@@ -31,6 +31,8 @@ var (
 	leastTotal = dBm0(-41) // of everything, before it is measured at all
 	looseHigh  = ratio(7)  // of the high tone over the low one
 	looseLow   = ratio(11) // of the low tone over the high one
+	bentHigh   = ratio(12) // the same where a loss has bent levels, in a press too
+	bentLow    = ratio(18)
 )
 
 // toneKey is a key as its row and column.
@@ -46,6 +48,8 @@ type tone struct {
 	wide  float32
 	gain  float32
 	front float32
+
+	goertzel float32 // the coefficient of its frequency
 }
 
 var tones = newTones()
@@ -60,6 +64,8 @@ func newTones() (t [8]tone) {
 			wide:  float32(math.Tan(off)),
 			gain:  float32(1 / band),
 			front: float32(1 / frontGain(hz)),
+
+			goertzel: float32(2 * math.Cos(2*math.Pi*hz/toneRate)),
 		}
 	}
 	return t
@@ -90,6 +96,7 @@ type measure struct {
 	heard   bool  // loud enough to be measured
 	follows bool  // so was the one before
 	spoiled bool  // lost samples are in it
+	bent    bool  // a loss before it has bent levels
 	key     toneKey
 	low     phasor
 	high    phasor
@@ -157,6 +164,7 @@ type ear struct {
 	floors         [2]floor   // of everything behind and before the notches
 	pos            int64      // samples so far
 	hole           int        // samples from now on in which lost ones spoil a measurement
+	bent           int        // samples from now on whose levels a loss has bent
 	measured       [2]measure // the latest at the end
 	passed         bool       // the hop before was passed over
 	over           measure    // it
@@ -206,6 +214,7 @@ func (e *ear) filter(x []float32) {
 	e.fresh += len(x)
 	e.pos += int64(len(x))
 	e.hole = max(e.hole-len(x), 0)
+	e.bent = max(e.bent-len(x), 0)
 }
 
 // remember takes a measurement without a key for what is always there.
@@ -219,7 +228,7 @@ func (e *ear) remember(m *measure) {
 // measure looks at the last 10 ms; the next call overwrites what it returns. An idle ear
 // measures each second time only, and goes back if there may be a key.
 func (e *ear) measure(idle bool) []measure {
-	m := measure{end: e.pos, spoiled: e.hole > 0, total: e.energies.add(e.energy), raw: e.raws.add(e.raw)}
+	m := measure{end: e.pos, spoiled: e.hole > 0, bent: e.bent > 0, total: e.energies.add(e.energy), raw: e.raws.add(e.raw)}
 	if e.energy+e.raw < inaudible {
 		e.dc, e.dc1, e.p1, e.p2, e.q1, e.q2 = 0, 0, 0, 0, 0, 0
 	}
@@ -258,8 +267,11 @@ func (m *measure) listen(y []float32) {
 
 // plausible says whether the powers can be those of a key.
 func (m *measure) plausible() bool {
-	p := m.powers()
-	return min(p[0], p[1]) >= leastTone/2 && p[0]+p[1] >= loosePure*m.total && p[1] <= looseHigh*p[0] && p[0] <= looseLow*p[1]
+	p, high, low := m.powers(), looseHigh, looseLow
+	if m.bent {
+		high, low = bentHigh, bentLow
+	}
+	return min(p[0], p[1]) >= leastTone/2 && p[0]+p[1] >= loosePure*m.total && p[1] <= high*p[0] && p[0] <= low*p[1]
 }
 
 // follow compares m with the measurement before and finds out whether it is good.

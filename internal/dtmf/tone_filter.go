@@ -133,8 +133,9 @@ func bessel0(x float64) float64 {
 // bands returns the complex amplitudes of both groups in 80 samples, with the phase
 // in the middle; the square of each is the mean power of a tone in it.
 func bands(y *[toneTaps]float32) (low, high phasor) {
-	for k := range bandTaps {
-		t := &bandTaps[k]
+	taps := bandTaps
+	for k := range taps {
+		t := &taps[k]
 		a, b := y[toneTaps/2+k], y[toneTaps/2-1-k]
 		s, d := a+b, a-b
 		low.re += s * t.lowCos
@@ -182,11 +183,12 @@ func newHalfShape() (t [4]float32) {
 // take reads samples, 2*len(out) at most, and returns how many it has read and made.
 func (h *halver) take(pcm []int16, out []float32) (read, made int) {
 	h.n = max(h.n, halfTaps-2) // silence before the first one
-	for read < len(pcm) && read < 2*len(out) {
-		h.buf[h.n] = float32(pcm[read])
-		h.n++
-		read++
+	read = min(len(pcm), 2*len(out))
+	more := h.buf[h.n:][:read]
+	for i, v := range pcm[:read] {
+		more[i] = float32(v)
 	}
+	h.n += read
 	at := 0
 	for ; at+halfTaps <= h.n; at += 2 {
 		v := (*[halfTaps]float32)(h.buf[at:])

@@ -26,6 +26,9 @@ const (
 	calm     = 0.10  // most variance of both powers, in squares of their means
 	still    = 0.4   // least power of the last 4 ms, in that of before
 
+	// Where a loss has bent levels they rise or fall all the time.
+	bentCalm = 3
+
 	// Of tones that are cut off on the way less can be asked.
 	clippedPurity = 0.75
 	clippedCalm   = 0.25
@@ -140,14 +143,18 @@ func (r *toneRun) judge(e *ear) bool {
 		return false
 	}
 	low, high := sum.front[0], sum.front[1]
+	mostHigh, mostLow, rest := highOver, lowOver, float32(calm)
+	if sum.bent {
+		mostHigh, mostLow, rest = bentHigh, bentLow, bentCalm
+	}
 	switch {
 	case r.dead:
 		return false
 	case min(low, high) < leastTone*toneCount:
 		r.fault = tooShort
-	case high > highOver*low || low > lowOver*high:
+	case high > mostHigh*low || low > mostLow*high:
 		r.fault = twisted
-	case !r.pure(&sum, e, purity, calm) && !(e.clipped() && r.pure(&sum, e, clippedPurity, clippedCalm)):
+	case !r.pure(&sum, e, purity, rest) && !(e.clipped() && r.pure(&sum, e, clippedPurity, clippedCalm)):
 		r.fault = impure
 	case e.energies[0]+e.energies[1] < still*sum.total/toneCount*2*toneHop:
 		r.fault = tooShort
@@ -204,11 +211,13 @@ type toneSum struct {
 	power, length [2]float32
 	front         [2]float32 // power before the notches
 	total, raw    float32
+	bent          bool // any of it
 }
 
 func (r *toneRun) sum() (s toneSum) {
 	for i := range r.ring {
 		m := &r.ring[i]
+		s.bent = s.bent || m.bent
 		s.total += m.total
 		s.raw += m.raw
 		for g, p := range m.powers() {
@@ -248,10 +257,10 @@ func detune(turn phasor, i uint8) float64 {
 func (e *ear) sounds(col uint8, power float32) bool {
 	const n = 2 * toneTaps
 	y := e.y[e.n-n : e.n]
-	c := float32(2 * math.Cos(2*math.Pi*toneHz[4+col]/toneRate))
+	c := tones[4+col].goertzel
 	var s1, s2 float32
 	for _, v := range y { // G. Goertzel, 1958
-		s1, s2 = v+c*s1-s2, s1
+		s1, s2 = v-s2+c*s1, s1
 	}
 	got := (s1*s1 + s2*s2 - c*s1*s2) * 2 / (n * n) * tones[4+col].front
 	return got > power/8

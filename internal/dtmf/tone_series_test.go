@@ -105,11 +105,14 @@ func coded(id codec.ID, pcm []int16) []int16 {
 }
 
 // listen feeds frames of 20 ms; at is the time of a frame's end.
-func listen(h hearer, pcm []int16, lost []bool) (out []Report) {
-	frame := tonetest.Samples(toneFrame)
+func listen(h hearer, pcm []int16, lost []bool) []Report { return listenBy(toneFrame, h, pcm, lost) }
+
+// listenBy feeds frames of any length.
+func listenBy(length time.Duration, h hearer, pcm []int16, lost []bool) (out []Report) {
+	frame := tonetest.Samples(length)
 	for i := 0; i*frame < len(pcm); i++ {
 		part := pcm[i*frame : min((i+1)*frame, len(pcm))]
-		now := time.Duration(i+1) * toneFrame
+		now := time.Duration(i+1) * length
 		if lost != nil && lost[i] {
 			out = h.lose(len(part), now, out)
 			continue

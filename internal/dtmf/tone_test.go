@@ -165,6 +165,13 @@ func TestToneBesideEvents(t *testing.T) {
 		tones[i].At += time.Minute
 	}
 	require.Equal(t, "12", digits(tones...), "tones alone")
+
+	m = Merge{Tones: true}
+	require.Equal(t, "1", digits(report(Down, FromEvent, '1', 105*ms), report(Up, FromEvent, '1', 205*ms)))
+	for i := range tones {
+		tones[i].At -= time.Minute
+	}
+	require.Equal(t, "2", digits(tones...), "the copy of the event does not count, the other tone does")
 }
 
 func TestToneStatsTellWhy(t *testing.T) {

@@ -88,10 +88,11 @@ func (m *machine) readVerified(e *Event) signal {
 	return evClosed
 }
 
-// isDue tells whether the code has to be changed now, and can be.
+// isDue tells whether the code has to be changed now, and can be: nobody is sent where
+// the telephone cannot lead.
 func (m *machine) isDue() bool {
 	a := m.account
-	return a != nil && (a.Flags.MustChange || a.Flags.Expired) && !a.Flags.CannotChange
+	return a != nil && (a.Flags.MustChange || a.Flags.Expired) && m.whyNot() == ""
 }
 
 // isMailboxReason tells reasons that belong to one mailbox, which a stranger must

@@ -12,7 +12,7 @@ import (
 
 // boxes are what may stand behind a number that a stranger tries; a wrong code is
 // entered at each.
-var boxes = []string{"", "must-change", "expired", "expiring", "cannot-change", "disabled", "locked", "no-code", "slow", "absent"}
+var boxes = []string{"", "must-change", "expired", "expiring", "too-soon", "cannot-change", "disabled", "locked", "no-code", "slow", "absent"}
 
 // heard is what a stranger hears who tries three wrong codes, in which language, and
 // when. Every mailbox has a language of its own.

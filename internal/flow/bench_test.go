@@ -75,6 +75,14 @@ func TestStepAllocatesNothing(t *testing.T) {
 	named := *a
 	named.Name = "Ada Lovelace"
 	require.Zero(t, testing.AllocsPerRun(100, func() { helpedWalk(l, &named) }), "a one-time code, and a code that is chosen")
+	var out Effects
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		s := New(l, Start{Door: mailbox.OwnDoor})
+		s.Advance(&Event{Kind: Answered}, &out)
+		for i := range keys {
+			s.Advance(&keys[i], &out)
+		}
+	}), "in place")
 }
 
 // helpedWalk forgets the code, types a one-time code and three simple new ones, and has
@@ -137,12 +145,29 @@ func BenchmarkStep(b *testing.B) {
 
 // BenchmarkStepKey is the commonest step: one more digit of an entry.
 func BenchmarkStepKey(b *testing.B) {
-	s := New(layout(b), Start{Door: mailbox.OwnDoor})
-	s, _ = Step(s, Event{Kind: Answered})
-	s, _ = Step(s, Event{Kind: Key, Digit: 7})
+	s := atEntry(layout(b))
 	e := Event{Kind: Key, Digit: 3}
 	b.ReportAllocs()
 	for b.Loop() {
 		_, _ = Step(s, e)
 	}
+}
+
+// BenchmarkAdvanceKey is that in place, as calls take it.
+func BenchmarkAdvanceKey(b *testing.B) {
+	s := atEntry(layout(b))
+	e := Event{Kind: Key, Digit: 3}
+	var out Effects
+	b.ReportAllocs()
+	for b.Loop() {
+		now := s
+		now.Advance(&e, &out)
+	}
+}
+
+// atEntry is a call whose first digit was typed.
+func atEntry(l *Layout) State {
+	s, _ := Step(New(l, Start{Door: mailbox.OwnDoor}), Event{Kind: Answered})
+	s, _ = Step(s, Event{Kind: Key, Digit: 7})
+	return s
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -12,21 +13,22 @@ import (
 // Chart is the table as nodes and edges, in the order of the states. Two charts
 // of the same table and layout are equal.
 type Chart struct {
-	Nodes []Node
-	Edges []Edge
+	Nodes []Node `json:"nodes"`
+	Edges []Edge `json:"edges"`
 }
 
 // Node is one state.
 type Node struct {
-	State StateID
-	Does  string   // what happens here, in a few words
-	Stays []string // why the call comes back here at once
+	State StateID  `json:"state"`
+	Does  string   `json:"does"`            // what happens here, in a few words
+	Stays []string `json:"stays,omitempty"` // why the call comes back here at once
 }
 
 // Edge leads from one state to another.
 type Edge struct {
-	From, To StateID
-	Why      []string // each is one reason
+	From StateID  `json:"from"`
+	To   StateID  `json:"to"`
+	Why  []string `json:"why"` // each is one reason
 }
 
 // Formats of Draw.
@@ -34,9 +36,10 @@ const (
 	FormatSVG  = "svg"
 	FormatDOT  = "dot"
 	FormatText = "text"
+	FormatJSON = "json"
 )
 
-// Draw writes the flow of a layout of the embedded dialplan: svg, dot (Graphviz) or text.
+// Draw writes the flow of a layout of the embedded dialplan: svg, dot (Graphviz), text or json.
 func Draw(w io.Writer, layout, format string) error {
 	l, err := NewLayout(dialplan.Default(), layout, pin.DefaultPolicy())
 	if err != nil {
@@ -45,15 +48,16 @@ func Draw(w io.Writer, layout, format string) error {
 	return l.Draw(w, format)
 }
 
-// Draw writes the flow of this layout: svg, dot (Graphviz) or text.
+// Draw writes the flow of this layout: svg, dot (Graphviz), text or json.
 func (l *Layout) Draw(w io.Writer, format string) error {
 	write, ok := map[string]func(*Layout) string{
 		FormatSVG:  func(l *Layout) string { return Graph(l).svg() },
 		FormatDOT:  func(l *Layout) string { return Graph(l).dot() },
 		FormatText: (*Layout).text,
+		FormatJSON: func(l *Layout) string { return Graph(l).json() },
 	}[format]
 	if !ok {
-		return fmt.Errorf("there is no format %q; use %s, %s or %s", format, FormatSVG, FormatDOT, FormatText)
+		return fmt.Errorf("there is no format %q; use %s, %s, %s or %s", format, FormatSVG, FormatDOT, FormatText, FormatJSON)
 	}
 	_, err := io.WriteString(w, write(l))
 	return err
@@ -228,6 +232,12 @@ func (l *Layout) text() string {
 		}
 	}
 	return b.String()
+}
+
+// json is the chart for programs.
+func (c Chart) json() string {
+	text, _ := json.MarshalIndent(c, "", "  ") // words and lists of them
+	return string(text) + "\n"
 }
 
 // dot is the chart for Graphviz.

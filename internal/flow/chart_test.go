@@ -2,6 +2,7 @@ package flow
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -21,7 +22,7 @@ func drawn(t *testing.T, format string) string {
 }
 
 func TestDrawingIsTheSameEachTime(t *testing.T) {
-	for _, format := range []string{FormatSVG, FormatDOT, FormatText} {
+	for _, format := range []string{FormatSVG, FormatDOT, FormatText, FormatJSON} {
 		first := drawn(t, format)
 		for range 20 {
 			require.Equal(t, first, drawn(t, format), format)
@@ -38,7 +39,15 @@ func TestDrawingShowsEveryStateAndEdge(t *testing.T) {
 		require.Contains(t, dot, `"`+n.State.String()+`" [label=`)
 		require.Contains(t, text, n.State.String()+": "+n.Does+"\n")
 	}
-	for _, e := range c.Edges {
+	var told struct {
+		Nodes []struct{ State, Does string }
+		Edges []struct{ From, To string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(drawn(t, FormatJSON)), &told))
+	require.Len(t, told.Nodes, len(c.Nodes))
+	require.Len(t, told.Edges, len(c.Edges))
+	for i, e := range c.Edges {
+		require.Equal(t, [2]string{e.From.String(), e.To.String()}, [2]string{told.Edges[i].From, told.Edges[i].To})
 		require.Contains(t, dot, `"`+e.From.String()+`" -> "`+e.To.String()+`"`)
 	}
 	lines := 0
@@ -97,7 +106,7 @@ func TestPictureHasRoom(t *testing.T) {
 }
 
 func TestUnknownFormatIsNamed(t *testing.T) {
-	require.EqualError(t, Draw(io.Discard, dialplan.DefaultLayout, "png"), `there is no format "png"; use svg, dot or text`)
+	require.EqualError(t, Draw(io.Discard, dialplan.DefaultLayout, "png"), `there is no format "png"; use svg, dot, text or json`)
 }
 
 // What one action leads to is told apart in words, or there is but one way.

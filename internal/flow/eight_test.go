@@ -74,11 +74,7 @@ func TestEverySequenceOfEightEvents(t *testing.T) {
 func alphabet(s *State) (list []move) {
 	one := func(events ...Event) { list = append(list, events) }
 	for _, keys := range entries(s) {
-		var m move
-		for _, k := range keys {
-			m = append(m, Event{Kind: Key, Digit: digitOf(k)})
-		}
-		list = append(list, m)
+		list = append(list, keyed(keys))
 	}
 	one(quiet(s))
 	one(Event{Kind: HungUp})
@@ -117,6 +113,14 @@ func alphabet(s *State) (list []move) {
 		one(answer)
 	}
 	return list
+}
+
+// keyed presses keys one after another.
+func keyed(keys string) (m move) {
+	for _, k := range keys {
+		m = append(m, Event{Kind: Key, Digit: digitOf(k)})
+	}
+	return m
 }
 
 // eightChoice is what the shell chooses.

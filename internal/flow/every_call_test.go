@@ -58,6 +58,7 @@ var (
 	soonBox   = &mailbox.Account{ID: "7", Extension: "4007", Flags: mailbox.Flags{Expiring: true}}
 	shutBox   = &mailbox.Account{ID: "8", Extension: "4008", Flags: mailbox.Flags{Locked: true}}
 	newBox    = &mailbox.Account{ID: "9", Extension: "4009", Flags: mailbox.Flags{NoCode: true}}
+	youngBox  = &mailbox.Account{ID: "10", Extension: "4010", Flags: mailbox.Flags{MustChange: true, TooSoon: true}}
 	dearBox   = &mailbox.Account{ID: "5", Extension: "4005", Language: "fr-FR", Flags: mailbox.Flags{Slow: true}}
 )
 
@@ -185,7 +186,7 @@ func TestEveryCall(t *testing.T) {
 		"menus, typing ahead":   {layout: tree, ahead: true, boxes: []*mailbox.Account{plainBox}},
 		"menus, the total time": {layout: tree, limit: true, boxes: []*mailbox.Account{plainBox}},
 		"menus, a dear mailbox": {layout: tree, boxes: []*mailbox.Account{dearBox, fixedBox, mustBox}},
-		"states of a mailbox":   {layout: plain, boxes: []*mailbox.Account{lateBox, soonBox, shutBox, newBox}},
+		"states of a mailbox":   {layout: plain, boxes: []*mailbox.Account{lateBox, soonBox, shutBox, newBox, youngBox}},
 		"forgotten":             {layout: plain, start: Start{Forgotten: true}, boxes: []*mailbox.Account{plainBox, fixedBox, dearBox}},
 		"first use, ahead":      {layout: few, ahead: true, start: Start{FirstUse: true}, boxes: []*mailbox.Account{newBox}},
 		"first use, menus":      {layout: tree, start: Start{FirstUse: true, OneTime: true}, boxes: []*mailbox.Account{newBox, plainBox}},

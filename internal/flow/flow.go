@@ -101,9 +101,12 @@ type Effects struct {
 // Wipe overwrites the codes in e.
 func (e *Effects) Wipe() { *e = Effects{} }
 
-func (e *Effects) add(one Effect) {
-	e.List[e.N] = one
+func (e *Effects) add(kind EffectKind, step uint32) *Effect {
+	one := &e.List[e.N]
+	*one = Effect{}
+	one.Kind, one.Step = kind, step
 	e.N++
+	return one
 }
 
 // EndReason is the word under which a call's end is recorded.

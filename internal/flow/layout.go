@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,7 +39,7 @@ func NewLayout(p *dialplan.Plan, name string, policy pin.Policy) (*Layout, error
 	}
 	from, ok := p.Layouts[name]
 	if !ok {
-		return nil, fmt.Errorf("the dialplan has no layout %q", name)
+		return nil, fmt.Errorf("the dialplan has no layout %q; it has %s", name, strings.Join(slices.Sorted(maps.Keys(p.Layouts)), ", "))
 	}
 	l := &Layout{
 		timers: p.Timers, limits: p.Limits, policy: policy, first: none, main: none,

@@ -247,7 +247,7 @@ func (m *machine) openMenu() StateID {
 	switch {
 	case m.menu == none:
 		return m.openChange()
-	case m.account != nil && m.account.Flags.Expiring && !m.account.Flags.CannotChange:
+	case m.account != nil && m.account.Flags.Expiring && m.whyNot() == "":
 		m.silent = 0
 		return m.enter(MainMenu, prompt.CodeExpiresSoon)
 	}

@@ -88,7 +88,7 @@ func TestLayoutsThatCannotWork(t *testing.T) {
 		_, err := NewLayout(plan, "mine", pin.DefaultPolicy())
 		require.EqualError(t, err, `the layout "mine": `+want)
 		_, err = NewLayout(plan, "yours", pin.DefaultPolicy())
-		require.EqualError(t, err, `the dialplan has no layout "yours"`)
+		require.EqualError(t, err, `the dialplan has no layout "yours"; it has mine`)
 	}
 }
 

@@ -136,7 +136,7 @@ func TestWhoMayChooseAFirstCode(t *testing.T) {
 		says  []prompt.ID
 	}{
 		"not here":       {Start{Door: mailbox.OwnDoor}, newBox, []prompt.ID{prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye}},
-		"disabled":       {Start{Door: mailbox.OwnDoor, FirstUse: true}, flags(mailbox.Flags{Disabled: true}), []prompt.ID{prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye}},
+		"disabled":       {Start{Door: mailbox.OwnDoor, FirstUse: true}, flags(mailbox.Flags{Disabled: true}), []prompt.ID{prompt.MailboxDisabled, prompt.HelpDesk, prompt.Goodbye}},
 		"locked":         {Start{Door: mailbox.OwnDoor, FirstUse: true}, flags(mailbox.Flags{Locked: true}), []prompt.ID{prompt.LockedByAdministrator, prompt.HelpDesk, prompt.Goodbye}},
 		"may not change": {Start{Door: mailbox.OwnDoor, FirstUse: true}, flags(mailbox.Flags{CannotChange: true}), []prompt.ID{prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye}},
 	} {

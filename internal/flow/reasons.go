@@ -15,7 +15,9 @@ func (m *machine) closed(e *Event) StateID {
 	}
 	code := e.Code
 	switch {
-	case code != mailbox.OK || flags.Disabled:
+	case code != mailbox.OK:
+	case flags.Disabled:
+		code = mailbox.Disabled
 	case flags.Locked:
 		code = mailbox.Locked
 	case flags.NoCode:
@@ -33,6 +35,8 @@ func (m *machine) closed(e *Event) StateID {
 		return m.leave(EndDisabled, prompt.ManagedElsewhere, prompt.Goodbye)
 	case mailbox.TooSoon:
 		return m.leave(EndDisabled, prompt.TooSoon, prompt.Goodbye)
+	case mailbox.Disabled:
+		return m.leave(EndDisabled, prompt.MailboxDisabled, prompt.HelpDesk, prompt.Goodbye)
 	case mailbox.NotFound, mailbox.Ambiguous: // gone since it was looked up
 		return m.leave(EndDisabled, prompt.Failed, prompt.HelpDesk, prompt.Goodbye)
 	}
@@ -46,11 +50,11 @@ func (m *machine) failed(e *Event) StateID {
 	m.dropAhead()
 	switch e.Result.Reason {
 	case mailbox.TooSoon:
-		return m.giveUp(prompt.TooSoon)
+		return m.spare(prompt.TooSoon)
 	case mailbox.CannotChange:
-		return m.giveUp(prompt.CannotChange)
+		return m.spare(prompt.CannotChange)
 	case mailbox.OtherChannel:
-		return m.giveUp(prompt.ManagedElsewhere)
+		return m.spare(prompt.ManagedElsewhere)
 	case mailbox.Throttled:
 		if e.Retry > 0 { // this caller's limit: nobody else is in the way
 			return m.giveUp(prompt.TooManyTries)
@@ -67,11 +71,18 @@ func (m *machine) failed(e *Event) StateID {
 	case mailbox.NoCode:
 		return m.leave(EndNoCode, prompt.Failed, prompt.NoCodeYet, prompt.Goodbye)
 	case mailbox.Disabled:
-		return m.leave(EndDisabled, prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye)
+		return m.leave(EndDisabled, prompt.MailboxDisabled, prompt.HelpDesk, prompt.Goodbye)
 	case mailbox.Locked:
 		return m.leaveUntil(EndLocked, prompt.Locked, e.Retry)
 	}
 	return m.giveUp(prompt.Failed)
+}
+
+// spare has nobody change the code who cannot: whose code the store wants changed and
+// does not let change gets to the menu all the same.
+func (m *machine) spare(why prompt.ID) StateID {
+	m.must = m.must && m.claim != mailbox.ByCode
+	return m.giveUp(why)
 }
 
 // leaveUntil says when to call again, where that is known; never at the any door,

@@ -17,7 +17,7 @@ func TestAnOwnerHearsWhyTheMailboxCannotBeUsed(t *testing.T) {
 	for code, want := range map[mailbox.Code][]prompt.ID{
 		mailbox.Locked:         {prompt.Locked, prompt.Goodbye},
 		mailbox.NoCode:         {prompt.NoCodeYet, prompt.HelpDesk, prompt.Goodbye},
-		mailbox.Disabled:       {prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye},
+		mailbox.Disabled:       {prompt.MailboxDisabled, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.CannotChange:   {prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.OtherChannel:   {prompt.ManagedElsewhere, prompt.Goodbye},
 		mailbox.TooSoon:        {prompt.TooSoon, prompt.Goodbye},
@@ -46,7 +46,7 @@ func TestAFailedChangeIsToldAsItIs(t *testing.T) {
 		mailbox.NotFound:       {prompt.Failed, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.Ambiguous:      {prompt.Failed, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.NoCode:         {prompt.Failed, prompt.NoCodeYet, prompt.Goodbye},
-		mailbox.Disabled:       {prompt.CannotChange, prompt.HelpDesk, prompt.Goodbye},
+		mailbox.Disabled:       {prompt.MailboxDisabled, prompt.HelpDesk, prompt.Goodbye},
 		mailbox.Locked:         {prompt.Locked, prompt.Goodbye},
 		mailbox.OtherChannel:   still(prompt.ManagedElsewhere),
 		mailbox.CannotChange:   still(prompt.CannotChange),

@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 func TestEveryLanguageIsSpoken(t *testing.T) {
 	for _, tag := range []string{"en-US", "en-GB", "es-ES", "fr-FR", "de-DE", "it-IT"} {
 		for _, name := range []string{"any-change", "refusals-of-the-rules", "refusals-of-the-store", "refusals-at-the-door"} {
-			t.Run(tag+"/"+name, func(t *testing.T) { runScenario(t, script.In(stage.Read(t, name), tag)) })
+			t.Run(tag+"/"+name, func(t *testing.T) { runScenario(t, stage.In(stage.Read(t, name), tag)) })
 		}
 	}
 }

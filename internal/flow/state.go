@@ -49,6 +49,9 @@ func (s StateID) String() string {
 	return stateWords[s]
 }
 
+// MarshalText writes the state's word.
+func (s StateID) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // State is one call as the flow sees it. It is a value: Step takes one and
 // returns the next. Codes and keys in it are sealed and go as soon as nothing
 // needs them.

@@ -8,16 +8,28 @@ import (
 	"star97/internal/prompt"
 )
 
-// Step decides what happens next. It depends on its arguments alone and
+// Step decides what happens next. It is Advance on a copy, for whoever wants the call as it
+// was as well: tests and drawings of what may happen. It depends on its arguments alone and
 // allocates nothing. Whoever has performed the effects wipes them.
 func Step(s State, e Event) (State, Effects) {
-	m := machine{State: s, sounding: s.saying != 0}
+	var out Effects
+	s.Advance(&e, &out)
+	return s, out
+}
+
+// Advance takes the step in place, for calls by the thousand: what Step copies would take
+// each one's stack to 32 kB. What out held makes no difference and is overwritten, as far as
+// N tells. The effects share nothing with the call: a copy of one stays as it is.
+func (s *State) Advance(e *Event, out *Effects) {
+	var m machine // not a literal: the stack would hold a second one
+	m.State, m.sounding = *s, s.saying != 0
 	m.step++
-	if sig := m.read(&e); sig != 0 {
-		m.apply(sig, &e)
+	if sig := m.read(e); sig != 0 {
+		m.apply(sig, e)
 		m.drain()
 	}
-	return m.State, m.effects()
+	*s = m.State
+	m.effects(out)
 }
 
 // machine is one step under way: the state and the effects so far. There is one
@@ -54,29 +66,31 @@ func (m *machine) drain() {
 	}
 }
 
-func (m *machine) effects() (out Effects) {
+func (m *machine) effects(out *Effects) {
+	out.N = 0
 	switch {
 	case m.speak:
-		out.add(Effect{Kind: Say, Step: m.step, Phrase: m.phrase, Language: m.language})
+		say := out.add(Say, m.step)
+		say.Phrase, say.Language = m.phrase, m.language
 		if m.spelling {
-			out.List[out.N-1].Spell = m.first
+			say.Spell = m.first
 		}
 	case m.quiet:
-		out.add(Effect{Kind: Hush, Step: m.step})
+		out.add(Hush, m.step)
 	}
 	if m.rewind {
-		out.add(Effect{Kind: Timer, Step: m.step, After: m.wait})
+		out.add(Timer, m.step).After = m.wait
 	}
 	if m.request.Kind != 0 {
-		out.add(m.request)
+		*out.add(m.request.Kind, m.step) = m.request
 	}
 	if m.rule != pin.Pass {
-		out.add(Effect{Kind: Note, Step: m.step, Door: m.door, Claim: m.claim, Rule: m.rule})
+		note := out.add(Note, m.step)
+		note.Door, note.Claim, note.Rule = m.door, m.claim, m.rule
 	}
 	if m.bye {
-		out.add(Effect{Kind: End, Step: m.step, End: m.end})
+		out.add(End, m.step).End = m.end
 	}
-	return out
 }
 
 // say speaks up to prompt.MaxParts sentences. The timer waits for their end.

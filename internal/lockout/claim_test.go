@@ -156,11 +156,13 @@ func TestSendingIsBoundedBySource(t *testing.T) {
 	}
 	p.err = mailbox.Unavailable
 	for range 40 {
-		require.Equal(t, mailbox.Unavailable, send(anna))
+		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(guard.Send(t.Context(), anna, h.call(mailbox.OwnDoor))))
 	}
-	p.sent, p.err = 0, nil
+	p.err = nil
+	require.NoError(t, guard.Send(t.Context(), anna, h.call(mailbox.OwnDoor)), "what was not sent for want of service costs an owner nothing")
+	p.sent = 0
 	for range 30 {
-		require.Equal(t, mailbox.OK, send(anna), "what was not sent for want of service costs nothing")
+		require.Equal(t, mailbox.OK, send(anna))
 	}
 	require.Equal(t, mailbox.Locked, send(anna))
 	require.Equal(t, mailbox.Locked, send(bert))
@@ -184,6 +186,8 @@ func TestAWishForAOneTimeCodeCostsTheSameWhoeverIsNamed(t *testing.T) {
 		"past the day's":     {anna, mailbox.Fail("send", mailbox.Throttled, nil)},
 		"nobody":             {nobody, mailbox.Fail("send", mailbox.NotFound, nil)},
 		"without an address": {anna, mailbox.Fail("send", mailbox.NotFound, nil)},
+		"no way just now":    {anna, mailbox.Fail("send", mailbox.Unavailable, nil)},
+		"too many on theirs": {anna, mailbox.Fail("send", mailbox.Busy, nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := open(t)

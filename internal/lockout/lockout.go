@@ -134,9 +134,10 @@ func (g *Guard) Change(ctx context.Context, a mailbox.Account, current, next pin
 }
 
 // Send passes the wish for a one-time code on. It counts as a wrong code where it comes
-// from, so that nobody has more of them sent than they may guess codes; what is not sent
-// for want of service is given back. One past a limit of the sender's (Throttled) counts
-// as one for no mailbox does: else the budget of a source would tell which mailboxes exist.
+// from, so that nobody has more of them sent than they may guess codes. What is not sent
+// for want of service is given back at the own door alone: only a mailbox that exists, with
+// an address, meets that, and the budget of a stranger would tell which do. One past a
+// limit of the sender's (Throttled) counts as one for no mailbox does, for the same reason.
 func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	sender, ok := g.store.(mailbox.Sender)
 	if !ok {
@@ -152,7 +153,7 @@ func (g *Guard) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt)
 		return mailbox.Fail("send", mailbox.Locked, t.closed)
 	}
 	v := wrong
-	if err = sender.Send(ctx, a, at); err != nil && mailbox.CodeOf(err) != mailbox.Throttled {
+	if err = sender.Send(ctx, a, at); err != nil && at.Door == mailbox.OwnDoor && mailbox.CodeOf(err) != mailbox.Throttled {
 		v = verdictOf(ctx, err)
 	}
 	// The answer stands, whatever becomes of the count.

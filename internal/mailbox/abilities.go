@@ -85,10 +85,20 @@ type Sender interface {
 	Send(ctx context.Context, a Account, at Attempt) error
 }
 
-// Granter changes a code on another proof than the current one.
+// Granter changes a code on another proof than the current one. Its Change with the Claim
+// ByFirstUse sets the first code of a mailbox that has none, in one step with the look
+// whether it has; where it has one the answer is WrongPIN.
 type Granter interface {
 	// Grant puts next in force for a caller whose Claim was found true. Results as Change.
 	Grant(ctx context.Context, a Account, next pin.PIN, at Attempt) Result
+}
+
+// Recaller tells codes that a mailbox has or had, for the rules of new ones. It is asked
+// for an administrator; its answers open nothing and count as no try.
+type Recaller interface {
+	// Recall tells whether one of codes is a's current one or among its latest former
+	// ones, so many of them. Errors: NotFound, Unavailable, Busy.
+	Recall(ctx context.Context, a Account, former int, codes ...pin.PIN) (bool, error)
 }
 
 // Lagging is a Store whose Verify may answer from an older state than the last Change.

@@ -90,6 +90,7 @@ type Attempt struct {
 	Transport string // of the INVITE: udp, tcp, tls, ws, wss; for audit
 	Source    string // peer address without port
 	Caller    string // believed caller: number or user; empty if nobody is believed
+	Withheld  bool   // the caller asks not to be named to who is called: the mailbox's owner
 	Home      string // tenant of that caller; empty if it is not known
 	Call      uint64 // this process's own number of the call; 0: outside a call
 	Asked     uint64 // tells one mailbox that was asked for from another, whether it exists or not, in this process alone; 0: nobody was asked for

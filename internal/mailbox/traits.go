@@ -92,9 +92,12 @@ type Traits struct {
 	// mailbox, and Window how long it remembers them. Limit 0: no such limit is known.
 	Limit  int
 	Window time.Duration
-	Rules  bool   // Lookup fills Account.Rules from the system
-	Flags  bool   // Lookup fills Account.Flags from the system
-	AtRest string // how the system keeps codes, for people: "argon2id with pepper", "clear text", "not known"
+	Rules  bool // Lookup fills Account.Rules from the system
+	Flags  bool // Lookup fills Account.Flags from the system
+	// FirstUse: a mailbox can be without a code, Lookup tells so, and its owner can be given
+	// the first one, by a Granter or a Resetter.
+	FirstUse bool
+	AtRest   string // how the system keeps codes, for people: "argon2id with pepper", "clear text", "not known"
 	// Unverified lists, each as a clause for people, what was never tried on a real system.
 	Unverified []string
 }

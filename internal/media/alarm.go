@@ -4,30 +4,24 @@ import "time"
 
 // The deadlines of a session outside its frames.
 const (
-	alarmKey    = iota // a key whose end packets do not come
+	alarmKey    = iota // a key whose end does not come
 	alarmReport        // the next RTCP report
 	alarmSilent        // the media time-out
 	alarmFlush         // events that wait for room
+	alarmSparse        // the next frame while nothing is said
+	alarmThin          // a filter that nothing came through
 	alarms
 )
 
 // flushPause is how often waiting events look for room when nothing else happens.
 const flushPause = 10 * time.Millisecond
 
-// alarm runs one timer for the earliest of several deadlines. The session's lock
+// alarm sets one bell for the earliest of several deadlines. The session's lock
 // guards it.
 type alarm struct {
-	timer *time.Timer
-	due   [alarms]time.Duration // 0: not set
-	next  time.Duration         // what the timer runs for; 0: stopped
-}
-
-// init names the function that the timer calls in a goroutine of its own; that
-// goroutine ends with the call.
-func (a *alarm) init(ring func()) {
-	// The ring: started by the timer; stops when ring returns, and the timer with the call.
-	a.timer = time.AfterFunc(time.Hour, ring)
-	a.timer.Stop()
+	bell bell
+	due  [alarms]time.Duration // 0: not set
+	next time.Duration         // what the bell is set to; 0: nothing
 }
 
 // at sets one deadline.
@@ -47,7 +41,7 @@ func (a *alarm) passed(which int, now time.Duration) bool {
 	return true
 }
 
-// arm runs the timer for the earliest deadline.
+// arm sets the bell for the earliest deadline.
 func (a *alarm) arm(now time.Duration) {
 	a.next = 0
 	for _, due := range a.due {
@@ -56,11 +50,11 @@ func (a *alarm) arm(now time.Duration) {
 		}
 	}
 	if a.next != 0 {
-		a.timer.Reset(max(a.next-now, 0))
+		a.bell.set(a.next, now)
 	}
 }
 
-func (a *alarm) stop() { a.timer.Stop() }
+func (a *alarm) stop() { a.bell.stop() }
 
 // startAlarms begins what runs from Start on.
 func (s *session) startAlarms(now time.Duration) {
@@ -87,11 +81,19 @@ func (s *session) ring() {
 	if s.alarm.passed(alarmSilent, now) {
 		s.checkSilence(now)
 	}
+	if s.alarm.passed(alarmThin, now) {
+		s.checkThin(now)
+	}
 	if s.alarm.passed(alarmFlush, now) {
 		s.queue.flush()
-		if s.queue.waiting > 0 {
+		if s.queue.behind != nil {
 			s.alarm.at(alarmFlush, now+flushPause, now)
 		}
+	}
+	if s.alarm.passed(alarmSparse, now) && s.resting {
+		s.out.talkspurt(now)
+		s.transmit(now)
+		s.rest(now)
 	}
 	s.alarm.arm(now)
 }
@@ -100,7 +102,7 @@ func (s *session) ring() {
 // time it passes. On hold nothing is expected.
 func (s *session) checkSilence(now time.Duration) {
 	timeout := s.engine.options.Timeout
-	from := s.heard
+	from := max(s.heard, s.latch.heard) // the latch counts no quiet behind the filter
 	if s.held || !s.stream.Recv {
 		from = now
 	}

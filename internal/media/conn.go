@@ -30,7 +30,7 @@ func listenUDP(at netip.AddrPort, dscp int) (PacketConn, error) {
 	}
 	conn := pc.(*net.UDPConn)
 	if dscp == 0 {
-		return conn, nil
+		return withFilter(conn), nil
 	}
 	if network == "udp4" {
 		err = ipv4.NewConn(conn).SetTOS(dscp << 2)
@@ -39,7 +39,11 @@ func listenUDP(at netip.AddrPort, dscp int) (PacketConn, error) {
 	}
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("the system refuses DSCP %d (%w); set media dscp to 0", dscp, err)
+		return nil, refusedDSCP(dscp, err)
 	}
-	return conn, nil
+	return withFilter(conn), nil
+}
+
+func refusedDSCP(dscp int, err error) error {
+	return fmt.Errorf("the system refuses DSCP %d (%w); set media dscp to 0", dscp, err)
 }

@@ -1,6 +1,8 @@
 package media
 
 import (
+	"bytes"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"testing"
@@ -11,8 +13,11 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
+	"star97/internal/dtmf/tonetest"
 	"star97/internal/metrics"
+	"star97/internal/prompt"
 	"star97/internal/srtp"
+	"star97/prompts"
 )
 
 // sink is a socket that takes everything and brings nothing.
@@ -28,11 +33,12 @@ func (*sink) Close() error { return nil }
 // bench is a session whose time and packets the test moves by hand.
 type bench struct {
 	*session
-	sink *sink
-	now  time.Duration
-	far  rtp.Header
-	data []byte
-	due  []turn
+	pacer *pacer
+	sink  *sink
+	now   time.Duration
+	far   rtp.Header
+	data  []byte
+	due   []turn
 
 	theirs *srtp.Context // nil: plain RTP
 	sealed []byte
@@ -57,13 +63,14 @@ type bytesClip []byte
 func (c bytesClip) Payload(codec.ID) []byte { return c }
 
 func newBench(t testing.TB, out PacketConn) *bench {
-	e := &portable{options: DefaultOptions(), epoch: time.Now()}
-	e.options.Metrics = metrics.New(metrics.Words{})
-	e.ports = newPorts(40000, 40000, nil)
+	e, o := new(base), DefaultOptions()
+	o.PortMax, o.Metrics = o.PortMin, metrics.New(metrics.Words{})
+	e.init(o, nil)
 	s := newSession(e, pair{port: 40000, rtp: out, rtcp: &sink{}}, netip.AddrPortFrom(loopback, 40000))
 	b := &bench{session: s, far: rtp.Header{Version: 2, SSRC: 7}, data: make([]byte, 0, 300)}
 	b.sink, _ = out.(*sink)
-	s.pacer = newPacer(func() time.Duration { return b.now })
+	b.pacer = newPacer(func() time.Duration { return b.now }, nil)
+	s.carry(b.pacer)
 	s.Set(benchStream)
 	t.Cleanup(s.Close)
 	return b
@@ -96,9 +103,13 @@ func (b *bench) press(pieces []dtmf.Piece) (events int) {
 	for i := range pieces {
 		b.hear(101, pieces[i].Payload[:])
 	}
-	for len(b.queue.ch) > 0 {
-		<-b.queue.ch
-		events++
+	return b.drain()
+}
+
+// drain takes the events out.
+func (b *bench) drain() (events int) {
+	for ; b.queue.size() > 0; events++ {
+		b.queue.take()
 	}
 	return events
 }
@@ -120,9 +131,49 @@ func keyPieces() []dtmf.Piece {
 	return dtmf.Encode(nil, dtmf.Press{Digit: 5, Length: 80 * time.Millisecond}, 8000, 20*time.Millisecond)
 }
 
+// toneFrames are all keys as PCMU.
+func toneFrames() [][]byte {
+	take, r := new(tonetest.Take), rand.New(rand.NewPCG(1, 1))
+	for i := range tonetest.Keys {
+		take.Press(r, tonetest.Press{Key: tonetest.Keys[i], On: 60 * time.Millisecond, Off: 60 * time.Millisecond, Level: -10})
+	}
+	return framesOf(take.PCM())
+}
+
+// speechFrames are our prompts as PCMU.
+func speechFrames(t testing.TB) (frames [][]byte) {
+	voice, problems := prompt.Load(prompts.FS)
+	require.Empty(t, problems)
+	for _, id := range voice.IDs("en-US")[:20] {
+		if a, ok := voice.Audio("en-US", id, prompt.Words{}); ok {
+			frames = append(frames, framesOf(a.PCM8k())...)
+		}
+	}
+	return frames
+}
+
+func framesOf(pcm []int16) (frames [][]byte) {
+	f, _ := codec.ByID(codec.PCMU)
+	for at := 0; at+160 <= len(pcm); at += 160 {
+		payload := make([]byte, 160)
+		f.Encode(payload, pcm[at:at+160])
+		frames = append(frames, payload)
+	}
+	return frames
+}
+
 func TestHotPathsAllocateNothing(t *testing.T) {
 	payload, pieces := make([]byte, 160), keyPieces()
 	b := newBench(t, &sink{})
+	tones, told := toneFrames(), 0
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		for _, f := range tones {
+			b.audio(f)
+			told += b.drain()
+		}
+	}), "audio with keys in it")
+	require.Equal(t, 11*2*16, told, "every key was heard")
+	b = newBench(t, &sink{})
 	require.Zero(t, testing.AllocsPerRun(1000, func() { b.audio(payload) }), "an audio packet")
 	require.Zero(t, testing.AllocsPerRun(1000, func() { require.Equal(t, 2, b.press(pieces)) }), "a key")
 	require.Equal(t, uint64(1001+7*1001), b.Stats().PacketsIn)
@@ -147,11 +198,23 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 
 // BenchmarkReceivePacket is the way of one packet from the socket's buffer to the
 // event queue: parse, latch, statistics, and for keys the decoder. A key is seven
-// packets; its figure is per packet.
+// packets; its figure is per packet. Where tones are listened to, 50 packets are a
+// second of audio.
 func BenchmarkReceivePacket(b *testing.B) {
 	payload, pieces := make([]byte, 160), keyPieces()
+	for name, frames := range map[string][][]byte{"tones-keys": toneFrames(), "tones-speech": speechFrames(b), "tones-silence": {bytes.Repeat([]byte{0xFF}, 160)}} {
+		b.Run(name, func(b *testing.B) {
+			s := newBench(b, &sink{})
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.audio(frames[i%len(frames)])
+				s.drain()
+			}
+		})
+	}
 	b.Run("audio", func(b *testing.B) {
 		s := newBench(b, &sink{})
+		s.TonesOff()
 		b.ReportAllocs()
 		for b.Loop() {
 			s.audio(payload)
@@ -160,6 +223,7 @@ func BenchmarkReceivePacket(b *testing.B) {
 	b.Run("audio-srtp", func(b *testing.B) { // with the far end's half
 		s := newBench(b, &sink{})
 		s.protect(b)
+		s.TonesOff()
 		b.ReportAllocs()
 		for b.Loop() {
 			s.audio(payload)

@@ -70,14 +70,24 @@ var latchTests = []struct {
 		{after: 600 * ms, from: rebound, ssrc: 1, to: mapped},
 		{after: 20 * ms, from: rebound, ssrc: 1, to: mapped},
 		{after: 20 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
+	{"what waited while nothing was read for a while proves nothing: the caller's packets are behind it", false, []step{
+		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{after: 11 * time.Second, from: rebound, ssrc: 1, to: mapped}, {from: rebound, ssrc: 1, to: mapped},
+		{from: rebound, ssrc: 1, to: mapped}, {after: 29 * ms, from: rebound, ssrc: 1, to: mapped},
+		{from: mapped, ssrc: 1, want: true, to: mapped},
+		{after: ms, from: rebound, ssrc: 1, to: mapped},
+		{after: 600 * ms, from: rebound, ssrc: 1, to: mapped}, // after the next pause nothing of this counts
+		{after: 15 * ms, from: rebound, ssrc: 1, to: mapped},
+		{after: 15 * ms, from: rebound, ssrc: 1, want: true, to: rebound}}},
 	{"after ten quiet seconds another source on the host may follow, and the caller takes it back", false, []step{
 		{from: mapped, ssrc: 1, to: signalled}, {from: mapped, ssrc: 1, to: signalled},
 		{from: mapped, ssrc: 1, want: true, to: mapped},
 		{after: 9 * time.Second, from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
 		{from: rebound, ssrc: 9, to: mapped}, {from: rebound, ssrc: 9, to: mapped},
 		{after: 2 * time.Second, from: rebound, ssrc: 10, to: mapped},
-		{from: rebound, ssrc: 10, to: mapped},
-		{from: rebound, ssrc: 10, want: true, to: rebound},
+		{after: 20 * ms, from: rebound, ssrc: 10, to: mapped},
+		{after: 20 * ms, from: rebound, ssrc: 10, want: true, to: rebound},
 		{from: mapped, ssrc: 1, want: true, to: mapped},
 		{from: rebound, ssrc: 10, to: mapped}}},
 	{"a stranger never gets anything: not before the caller is heard, not in his silence, not with his SSRC", false, []step{
@@ -150,6 +160,42 @@ func TestLatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Under a key a stranger is none: once the caller is quiet, his next host may have another SSRC.
+func TestLatchUnderAKey(t *testing.T) {
+	l, now := latch{anyHost: true, keyed: true}, time.Duration(0)
+	l.signal(signalled, now)
+	require.True(t, l.admit(signalled, 1, 1, now))
+	follow := func(seq uint16) (ok bool) {
+		for i := range uint16(latchPackets) {
+			ok = l.admit(stranger, 9, seq+i, now)
+			now += 20 * ms
+		}
+		return ok
+	}
+	require.False(t, follow(100), "not while he is heard")
+	now += latchAbandoned
+	require.True(t, follow(200))
+	require.Equal(t, stranger, l.target())
+	require.True(t, l.admit(signalled, 1, 2, now), "the signalled address wins")
+}
+
+// The session tells its latch of the keys.
+func TestAnotherHostFollowsUnderAKey(t *testing.T) {
+	b := newBench(t, &sink{})
+	b.protect(t)
+	b.audio(make([]byte, 160))
+	b.far.SSRC = 99
+	for b.now += latchAbandoned + ms; b.far.SequenceNumber < 1+latchPackets; b.now += 20 * ms {
+		b.far.SequenceNumber++
+		_, err := b.far.MarshalTo(b.data)
+		require.NoError(t, err)
+		b.sealed, err = b.theirs.Protect(b.sealed[:0], b.data)
+		require.NoError(t, err)
+		b.receive(b.sealed, stranger, b.now)
+	}
+	require.Equal(t, stranger, b.latch.target())
 }
 
 func TestLatchCopiesAndJumpsProveNothing(t *testing.T) {

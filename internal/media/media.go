@@ -1,6 +1,21 @@
 // Package media owns the RTP of a call (RFC 3550): ports, symmetric RTP with a
 // source latch, RTCP, SRTP, telephone-event reception and prompt playing by absolute
 // deadlines. It does not decide what is said and knows no SIP.
+//
+// A session is the same in every engine: a packet that came goes through receive, its
+// frames leave by tick, its other deadlines ring. Who reads its sockets and keeps its time
+// is its carrier. The portable engine's are pacers, goroutines that share the frames of all
+// calls, beside two goroutines for each call that read; the network of a test or simulation
+// can be under it. The reactor's, on Linux, are threads: one epoll(7) over the sockets of
+// all its calls, one sleep until the next slot or the next datagram, no goroutine per call.
+// Either way Say and what else begins a talkspurt sends the first packet itself, from the
+// goroutine that calls it: no way to a key's answer is shorter. Only while a reactor with
+// io_uring sends the frames of a slot does that packet go with them, within the same millisecond.
+//
+// DTLS-SRTP (RFC 5763) and ICE (RFC 8445) are not here. They would come in at receive, which
+// sees every datagram first, by its first byte (RFC 7983): a finished handshake ends in
+// guard.Rekey with the keys it gave, a STUN check that is proved in the latch's belief in its
+// source, and Stream brings what SDP says for both in place of OurKey and TheirKey.
 package media
 
 import (
@@ -12,19 +27,22 @@ import (
 	"star97/internal/srtp"
 )
 
-// Engine opens sessions and owns the goroutines that carry their packets.
+// Engine opens sessions and owns what carries their packets.
 type Engine interface {
 	// Open reserves a port pair near local. Errors: ErrPortsExhausted or the
 	// system's, wrapped with the range.
 	Open(local netip.Addr) (Session, error)
 	// FreePorts is the number of port pairs that no session has.
 	FreePorts() int
+	// Name is what the engine is and by which calls of the system it works.
+	Name() string
 	// Close ends the engine; sessions still open are closed without RTCP BYE.
 	Close() error
 }
 
-// Session is the media of one call. Methods are safe for concurrent use and
-// return at once; the engine acts within one wake-up.
+// Session is the media of one call. Methods are safe for concurrent use and wait for
+// nobody, but Say and Set encode a sentence that is needed in a codec for the first time; the
+// engine acts within one wake-up.
 type Session interface {
 	// LocalAddr is the bound RTP address; RTCP is the next port.
 	LocalAddr() netip.AddrPort
@@ -39,8 +57,12 @@ type Session interface {
 	Say(u Utterance)
 	// Stop ends the current utterance; silence follows. No Finished comes.
 	Stop()
+	// TonesOff says that the caller has a better way to press keys: under InbandAuto
+	// the audio is not listened to any more until the next Set.
+	TonesOff()
 	// Events carries what the engine saw; closed after Close, or when the engine
-	// could not go on with this session.
+	// could not go on with this session. To a loop that does not keep up the rest is given
+	// a little later, or by the next call of Events.
 	Events() <-chan Event
 	// Epoch is the zero of Event.At and of dtmf.Report.At.
 	Epoch() time.Time
@@ -61,6 +83,9 @@ type Stream struct {
 	RedPT      uint8 // RFC 2198 redundancy that carries events; 0: none
 	PTime      time.Duration
 	Send, Recv bool
+	Inband     Inband
+	// Sparse sends one frame a second while nothing is said, instead of every one.
+	Sparse bool
 	// Signaller is where the stream's SIP messages come from: besides the host of
 	// Remote the only one whose RTP may be the caller's.
 	Signaller netip.Addr
@@ -68,8 +93,8 @@ type Stream struct {
 	// media leave by an address that they do not signal. Whoever can reach the port
 	// first takes the call.
 	AnyHost bool
-	// OurKey protects what we send, TheirKey what comes (SRTP); zero: plain RTP. A packet
-	// that opens under TheirKey is the caller's, whatever host it comes from.
+	// OurKey protects what we send, TheirKey what comes (SRTP); zero: plain RTP. Under TheirKey
+	// any host may be the caller's: three packets in a row prove it while nobody else is heard.
 	OurKey, TheirKey srtp.Key
 }
 
@@ -100,27 +125,34 @@ const (
 	Held                             // we may not send; positions stand still
 	Resumed                          // we may send again
 	Silent                           // no RTP or RTCP for the media time-out; told again each time it passes
-	Disbelieved                      // RTP comes, but From alone sends it, a host that may not be the caller; told once
+	Disbelieved                      // RTP comes, but from a host alone that may not be the caller; told once
 )
 
 // Event is one thing the engine saw, At since the session's epoch.
 type Event struct {
-	Kind   EventKind
-	Tag    uint32
-	At     time.Duration
-	Report dtmf.Report
-	// Disbelieved: a source, and the one that was signalled instead.
-	From, Signalled netip.AddrPort
+	Kind      EventKind
+	Tag       uint32
+	At        time.Duration
+	Report    dtmf.Report
+	Disbelief *Disbelief // of Disbelieved alone; apart, as each call has places for many events
 }
+
+// Disbelief is a source that may not be the caller, and the one that was signalled instead.
+type Disbelief struct{ From, Signalled netip.AddrPort }
 
 // Stats are the session's counters.
 type Stats struct {
-	PacketsIn, PacketsOut   uint64
+	PacketsIn               uint64
+	PacketsOut              uint64 // less those that the system refused, which io_uring does not tell
 	Dropped                 uint64 // wrong source, payload type or shape
 	LostIn                  uint64
 	JitterIn                time.Duration
-	RemoteLost              uint64 // from the peer's RTCP reports
-	RoundTrip               time.Duration
+	Thinned                 bool          // the kernel dropped audio unread: LostIn and JitterIn tell of the rest alone
+	Reported                bool          // the peer's RTCP told of our packets
+	RemoteLost              uint64        // by its last report, which may begin anew where the media move
+	RoundTrip               time.Duration // 0: not known
 	SourceChanges, Overruns uint64
-	Keys                    dtmf.Stats // what the event decoder met
+	Codec                   codec.ID       // agreed last
+	Keys                    dtmf.Stats     // what the event decoder met
+	Tones                   dtmf.ToneStats // and what the tone detector did
 }

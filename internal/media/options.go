@@ -27,11 +27,20 @@ type Options struct {
 	// Timeout is how long nothing may be heard of a caller, 5s to 1h, before the call
 	// counts as lost (Silent). Default 60s.
 	Timeout time.Duration `yaml:"timeout"`
-	// Pacers is the largest number of sending goroutines, 1 to 8. The second one
-	// gets work only above 1000 calls, the third above 2000. Default 2.
+	// Engine carries the packets: auto takes the better one that the system can have;
+	// reactor, for Linux, a few threads that read, keep time and send, by io_uring where the
+	// system allows that; portable, goroutines, two that read for each call. Default auto.
+	Engine string `yaml:"engine"`
+	// Pacers is the largest number of sending goroutines or, of the reactor, threads, 1
+	// to 8. The second one gets work only above 1000 calls, the third above 2000. Default 2.
 	Pacers int `yaml:"pacers"`
-	// Listen opens one port; nil means UDP of the system. The simulation puts its
-	// in-memory network here. A port that is taken is an error that wraps
+	// KernelFilter is auto, which leaves the audio of a caller whose keys come as events, or
+	// whose peer says inband: never, to the kernel but for one packet in 64: it need not be
+	// read then, and how much of it was lost is not known. off reads everything. Default
+	// auto; systems without such a filter read everything.
+	KernelFilter string `yaml:"kernel_filter"`
+	// Listen opens one port for the portable engine, whatever Engine says; nil means UDP of
+	// the system. The simulation puts its in-memory network here. A port that is taken is an error that wraps
 	// syscall.EADDRINUSE.
 	Listen func(netip.AddrPort) (PacketConn, error) `yaml:"-"`
 	// Metrics counts how late packets leave; nil counts nothing.
@@ -40,11 +49,22 @@ type Options struct {
 	// deferred call that caught it. The cause can hold a digit of a code: its type
 	// and the stack's places may be logged, its value may not. nil: nobody is told.
 	OnPanic func(cause any) `yaml:"-"`
+	// OnRingLost is told, by a goroutine of its own, when a thread of the reactor goes on
+	// without io_uring, because the system has failed it. nil: nobody is told.
+	OnRingLost func(why error) `yaml:"-"`
+
+	noRing bool // tests: no io_uring
 }
+
+// The words of Options.KernelFilter.
+const (
+	FilterAuto = "auto"
+	FilterOff  = "off"
+)
 
 // DefaultOptions returns the documented defaults.
 func DefaultOptions() Options {
-	return Options{PortMin: 40000, PortMax: 43998, DSCP: 46, Timeout: time.Minute, Pacers: 2}
+	return Options{PortMin: 40000, PortMax: 43998, DSCP: 46, Timeout: time.Minute, Engine: EngineAuto, Pacers: 2, KernelFilter: FilterAuto}
 }
 
 // Pairs is the number of port pairs, and so of calls at a time.
@@ -76,10 +96,28 @@ func (o Options) Validate() error {
 	if o.Timeout < 5*time.Second || o.Timeout > time.Hour {
 		wrong("timeout is %s; give 5s to 1h", o.Timeout)
 	}
+	if o.Engine != EngineAuto && o.Engine != EnginePortable && o.Engine != EngineReactor {
+		wrong("engine is %q; give auto, reactor or portable", o.Engine)
+	}
 	if o.Pacers < 1 || o.Pacers > 8 {
 		wrong("pacers is %d; give 1 to 8", o.Pacers)
 	}
+	if o.KernelFilter != FilterAuto && o.KernelFilter != FilterOff {
+		wrong("kernel_filter is %q; give auto or off", o.KernelFilter)
+	}
 	return errors.Join(errs...)
+}
+
+// Unfiltered is why audio that nobody listens to is read all the same; nil: the kernel
+// drops it.
+func (o Options) Unfiltered() error {
+	switch {
+	case o.KernelFilter == FilterOff:
+		return errors.New("media kernel_filter is off")
+	case o.Listen != nil:
+		return errors.New("the sockets are not the system's")
+	}
+	return tryFilter()
 }
 
 // bindFor picks the address to bind for a call that came in at local.

@@ -16,17 +16,19 @@ type outgoing struct {
 	perMs  uint32     // timestamp units per millisecond
 	last   uint32     // timestamp of the last packet
 
-	began   bool
 	start   time.Duration // of the first packet
 	startTS uint32
 	packets uint32
 	octets  uint32
+	began   bool
 	sent    time.Duration // of audio
 }
 
 // newOutgoing draws the random beginnings. The sequence starts in the lower half
 // of its range, so that SRTP's rollover counter cannot be guessed wrong when the
-// first packets are lost (RFC 3711 section 3.3.1).
+// first packets of a call are lost (RFC 3711 section 3.3.1). Under a new key or SSRC the
+// sequence goes on wherever it is: a receiver that loses all packets from there to the next
+// wrap counts one rollover too few.
 func newOutgoing() outgoing {
 	return outgoing{perMs: 8, header: rtp.Header{
 		Version: 2, SSRC: random32(), Timestamp: random32(), SequenceNumber: uint16(random32()) >> 1,

@@ -5,21 +5,9 @@ import (
 	"time"
 )
 
-// The grid of sending times: every frame but the first of a talkspurt leaves on
-// a multiple of slot since the engine's epoch. The ring covers more than the
-// longest frame.
-const (
-	slot      = 5 * time.Millisecond
-	ringSlots = 16
-	farthest  = int64(60*time.Millisecond/slot) + 1 // slots ahead that add may ask for
-)
-
-// slotNear is the slot nearest to t.
-func slotNear(t time.Duration) int64 { return int64((t + slot/2) / slot) }
-
-// pacer sends the frames of its sessions on an absolute schedule: a turn that
-// comes late is late by itself and shifts no later one. It sleeps through empty
-// slots, and has no timer running while no session sends.
+// pacer is the carrier of the portable engine. It sends the frames of its sessions on
+// the absolute schedule, sleeps through empty slots, and has no timer running while no
+// session sends.
 //
 // It sleeps on a Go timer. A locked thread in nanosleep was measured beside it with
 // BenchmarkPacing on two cores: at 200 calls |gap - 20 ms| 0.05 against 0.3 ms at
@@ -30,38 +18,31 @@ func slotNear(t time.Duration) int64 { return int64((t + slot/2) / slot) }
 // goroutine keeps time no better: 1.0 against 1.0 ms at p99, on an idle machine and,
 // by turns, on a busy one.
 type pacer struct {
-	now  func() time.Duration
-	wake chan struct{}
-	quit chan struct{}
+	now     func() time.Duration
+	readers *sync.WaitGroup
+	wake    chan struct{}
+	quit    chan struct{}
 
-	mu     sync.Mutex
-	ring   [ringSlots][]turn
-	turns  int   // in the ring, stale ones included
-	next   int64 // the earliest slot not handed out yet
+	mu sync.Mutex
+	schedule
 	asleep int64 // the slot slept for; 0 while awake, -1 with nothing to do
 }
 
-// turn is a session's place in a slot. A session that was moved meanwhile leaves
-// its old turn behind; tick tells it by the number.
-type turn struct {
-	s  *session
-	at int64
+func newPacer(now func() time.Duration, readers *sync.WaitGroup) *pacer {
+	return &pacer{now: now, readers: readers, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
-func newPacer(now func() time.Duration) *pacer {
-	return &pacer{now: now, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+// join implements carrier.
+func (p *pacer) join(s *session) error {
+	p.readers.Go(s.readRTP)
+	p.readers.Go(s.readRTCP)
+	return nil
 }
 
-// add books a turn for s and returns its slot, at or after the one asked for.
+// add implements carrier.
 func (p *pacer) add(s *session, at int64) int64 {
 	p.mu.Lock()
-	if p.turns == 0 {
-		p.next = max(p.next, at-farthest) // nothing was due in the idle time
-	}
-	at = max(at, p.next)
-	cell := &p.ring[at%ringSlots]
-	*cell = append(*cell, turn{s, at})
-	p.turns++
+	at = p.schedule.add(s, at)
 	rouse := p.asleep < 0 || at < p.asleep
 	if rouse {
 		p.asleep = 0
@@ -76,7 +57,21 @@ func (p *pacer) add(s *session, at int64) int64 {
 	return at
 }
 
-// run is the pacer's goroutine: started by NewPortable, stops at the engine's
+// bell implements carrier.
+func (p *pacer) bell(ring func()) bell {
+	// The ring: started by the timer; stops when ring returns, and the timer with the call.
+	t := time.AfterFunc(time.Hour, ring)
+	t.Stop()
+	return timerBell{t}
+}
+
+// timerBell is a bell that rings in a goroutine of its own.
+type timerBell struct{ timer *time.Timer }
+
+func (b timerBell) set(due, now time.Duration) { b.timer.Reset(max(due-now, 0)) }
+func (b timerBell) stop()                      { b.timer.Stop() }
+
+// run is the pacer's goroutine: started by newPortable, stops at the engine's
 // Close; owns nothing but its list of turns.
 func (p *pacer) run() {
 	timer := time.NewTimer(time.Hour)
@@ -103,47 +98,8 @@ func (p *pacer) collect(due []turn) ([]turn, int64) {
 	now := int64(p.now() / slot)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asleep = 0
-	for p.turns > 0 {
-		if p.next > now {
-			p.asleep = p.soonest()
-			return due, p.asleep
-		}
-		due = p.empty(due)
-		p.next++
-		if len(due) > 0 {
-			return due, 0
-		}
-	}
-	p.asleep = -1
+	due, p.asleep = p.schedule.collect(due, now)
 	return due, p.asleep
-}
-
-// empty moves the turns of slot next out of the ring. A cell can also hold turns
-// of a later round while the pacer is behind.
-func (p *pacer) empty(due []turn) []turn {
-	cell := &p.ring[p.next%ringSlots]
-	keep := (*cell)[:0]
-	for _, t := range *cell {
-		if t.at == p.next {
-			due = append(due, t)
-		} else {
-			keep = append(keep, t)
-		}
-	}
-	clear((*cell)[len(keep):])
-	p.turns -= len(*cell) - len(keep)
-	*cell = keep
-	return due
-}
-
-// soonest is the first slot from next on whose cell is not empty.
-func (p *pacer) soonest() int64 {
-	at := p.next
-	for len(p.ring[at%ringSlots]) == 0 {
-		at++
-	}
-	return at
 }
 
 // sleep waits for the slot's time, an earlier turn or the end; false is the end.

@@ -32,18 +32,21 @@ func (b *bench) work() int64 {
 	}
 }
 
+// lateFrames is how late a frame leaves, and how many are left out before it.
+var lateFrames = []struct {
+	name   string
+	late   time.Duration
+	missed uint32
+}{
+	{"in time", 0, 0},
+	{"late by less than a frame: nothing is left out", 19 * time.Millisecond, 0},
+	{"late by a frame: one is left out", 20 * time.Millisecond, 1},
+	{"late by a tenth of a second: one packet, no burst", 109 * time.Millisecond, 5},
+	{"late by a second", time.Second, 50},
+}
+
 func TestLateFrames(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		late   time.Duration
-		missed uint32
-	}{
-		{"in time", 0, 0},
-		{"late by less than a frame: nothing is left out", 19 * time.Millisecond, 0},
-		{"late by a frame: one is left out", 20 * time.Millisecond, 1},
-		{"late by a tenth of a second: one packet, no burst", 109 * time.Millisecond, 5},
-		{"late by a second", time.Second, 50},
-	} {
+	for _, tt := range lateFrames {
 		t.Run(tt.name, func(t *testing.T) {
 			b := startBench(t)
 			due, ts, sent := b.session.due, b.out.header.Timestamp, b.sink.sent
@@ -101,7 +104,7 @@ func TestPacerKeepsTurnsOfALaterRound(t *testing.T) {
 	b := startBench(t)
 	old := b.session.due
 	other := newBench(t, &sink{})
-	other.session.pacer = b.pacer
+	other.carry(b.pacer)
 	at := b.pacer.add(other.session, old+ringSlots)
 	require.Equal(t, old+ringSlots, at)
 	other.session.due = at
@@ -115,7 +118,7 @@ func TestPacerKeepsTurnsOfALaterRound(t *testing.T) {
 }
 
 func TestSecondPacerAboveAThousandCalls(t *testing.T) {
-	e := &portable{pacers: make([]*pacer, 2), load: []int{0, 0}, sessions: map[*session]int{}}
+	e := &base{carriers: make([]carrier, 2), load: []int{0, 0}, sessions: map[*session]int{}}
 	for range 1500 {
 		i := e.lightest()
 		e.load[i]++
@@ -124,17 +127,62 @@ func TestSecondPacerAboveAThousandCalls(t *testing.T) {
 	require.Equal(t, []int{1000, 500}, e.load)
 }
 
+// zoned is a socket on a link-local address.
+type zoned struct {
+	sink
+	*bench
+	came int
+}
+
+func (z *zoned) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	if z.came == latchPackets {
+		z.end()
+		return 0, netip.AddrPort{}, net.ErrClosed
+	}
+	z.came++
+	z.far.SequenceNumber++
+	n, err := z.far.MarshalTo(b)
+	return n, netip.MustParseAddrPort("[fe80::7%eth9]:4000"), err
+}
+
+func (z *zoned) Close() error { return nil }
+
+func (z *zoned) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return z.sink.WriteToUDPAddrPort(b, to)
+}
+
+// The signalled address has no zone (RFC 8866 section 9), and the reactor tells none.
+func TestZonesTellNobodyApart(t *testing.T) {
+	for _, tt := range []struct {
+		remote, signaller string
+		want              uint64
+	}{
+		{"[fe80::7]:4000", "192.0.2.1", latchPackets},
+		{"[fe80::7%eth9]:4000", "192.0.2.1", latchPackets},
+		{"[fe80::7]:5000", "192.0.2.1", 1}, // another port: it has to prove itself
+		{"[fe80::8]:4000", "fe80::7%eth9", 1},
+		{"[fe80::8]:4000", "192.0.2.1", 0},
+	} {
+		b := newBench(t, &sink{})
+		stream := benchStream
+		stream.Remote, stream.Signaller = netip.MustParseAddrPort(tt.remote), netip.MustParseAddr(tt.signaller)
+		b.Set(stream)
+		b.read(&zoned{bench: b}, b.receive)
+		require.Equal(t, tt.want, b.Stats().PacketsIn, "%s %s", tt.remote, tt.signaller)
+	}
+}
+
 func TestDSCP(t *testing.T) {
 	four, err := listenUDP(netip.AddrPortFrom(loopback, 0), 46)
 	require.NoError(t, err)
 	defer four.Close()
-	tos, err := ipv4.NewConn(four.(*net.UDPConn)).TOS()
+	tos, err := ipv4.NewConn(four.(net.Conn)).TOS()
 	require.NoError(t, err)
 	require.Equal(t, 0xB8, tos)
 	six, err := listenUDP(netip.AddrPortFrom(netip.IPv6Loopback(), 0), 46)
 	require.NoError(t, err)
 	defer six.Close()
-	class, err := ipv6.NewConn(six.(*net.UDPConn)).TrafficClass()
+	class, err := ipv6.NewConn(six.(net.Conn)).TrafficClass()
 	require.NoError(t, err)
 	require.Equal(t, 0xB8, class)
 }

@@ -44,7 +44,7 @@ func TestAPanicEndsOneSession(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := memory(media.NewPortable)
+				w := memory()
 				o := w.options()
 				listen, mines := o.Listen, []*mine(nil)
 				o.Listen = func(at netip.AddrPort) (media.PacketConn, error) {

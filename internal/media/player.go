@@ -20,24 +20,23 @@ type player struct {
 	at     int // bytes of it already played
 }
 
-// payloads fetches the clips in one codec. It may be slow when a clip is encoded
-// at its first use, so it is called without the session's lock.
-func payloads(u Utterance, id codec.ID) (audio [MaxClips][]byte) {
+// payloads fetches the clips in one codec into audio. It may be slow when a clip is
+// encoded at its first use, so it is called without the session's lock.
+func payloads(audio *[MaxClips][]byte, u *Utterance, id codec.ID) {
 	if _, ok := codec.ByID(id); !ok {
-		return audio
+		return
 	}
-	for i, c := range u.Clips {
+	for i, c := range &u.Clips {
 		if c == nil {
 			break
 		}
 		audio[i] = c.Payload(id)
 	}
-	return audio
 }
 
 // say replaces what is being said.
-func (p *player) say(u Utterance, audio [MaxClips][]byte) {
-	p.utter, p.audio = u, audio
+func (p *player) say(u *Utterance, audio *[MaxClips][]byte) {
+	p.utter, p.audio = *u, *audio
 	p.saying, p.begun = true, false
 	p.rewind()
 }
@@ -52,11 +51,11 @@ func (p *player) stop() {
 func (p *player) rewind() { p.clip, p.at = 0, 0 }
 
 // recode goes on at the same moment of the utterance in another codec.
-func (p *player) recode(f *codec.Format, audio [MaxClips][]byte) {
+func (p *player) recode(f *codec.Format, audio *[MaxClips][]byte) {
 	if p.format != nil && f != nil && p.format != f {
 		p.at = p.at / p.format.BytesPerMs * f.BytesPerMs
 	}
-	p.format, p.audio = f, audio
+	p.format, p.audio = f, *audio
 }
 
 // fill writes the next frame and tells whether the utterance's first or last
@@ -86,6 +85,9 @@ func (p *player) fill(frame []byte) (started, finished bool) {
 	p.silence(rest, len(rest))
 	return started, finished
 }
+
+// silent says whether the next frame is nothing but silence for lack of words.
+func (p *player) silent() bool { return !p.saying && p.lead == 0 }
 
 // skipPlayed moves to the next clip that has something left.
 func (p *player) skipPlayed() {

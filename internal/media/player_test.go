@@ -42,7 +42,7 @@ func TestPlayerFrames(t *testing.T) {
 			for _, lead := range []int{0, 200, 7} {
 				t.Run(fmt.Sprintf("%s/%d ms/lead %d", tt.name, ms, lead), func(t *testing.T) {
 					p := player{format: format(t, codec.PCMU), lead: lead}
-					p.say(Utterance{}, tt.audio)
+					p.say(&Utterance{}, &tt.audio)
 					want := append(bytes.Repeat([]byte{p.format.Silence}, lead*8), bytes.Join(tt.audio[:], nil)...)
 					var got []byte
 					for frame := make([]byte, ms*8); ; {
@@ -66,7 +66,7 @@ func TestPlayerFrames(t *testing.T) {
 
 func TestPlayerSaysNothingInOneFrame(t *testing.T) {
 	p := player{format: format(t, codec.PCMA)}
-	p.say(Utterance{}, [MaxClips][]byte{})
+	p.say(&Utterance{}, &[MaxClips][]byte{})
 	frame := make([]byte, 160)
 	started, finished := p.fill(frame)
 	require.True(t, started)
@@ -80,7 +80,7 @@ func TestPlayerStopAndRewind(t *testing.T) {
 	p := player{format: format(t, codec.PCMU)}
 	audio := [MaxClips][]byte{numbered(320, 0), numbered(320, 9)}
 	frame := make([]byte, 240)
-	p.say(Utterance{}, audio)
+	p.say(&Utterance{}, &audio)
 	p.fill(frame)
 	p.fill(frame)
 	p.rewind()
@@ -99,14 +99,14 @@ func TestPlayerChangesCodecAtTheSameMoment(t *testing.T) {
 	wide.BytesPerMs = 16
 	double := [MaxClips][]byte{numbered(666, 3), numbered(1000, 3)}
 	p := player{format: format(t, codec.PCMU)}
-	p.say(Utterance{}, mu)
+	p.say(&Utterance{}, &mu)
 	frame := make([]byte, 160)
 	p.fill(frame)
 	p.fill(frame)
-	p.recode(format(t, codec.PCMA), a)
+	p.recode(format(t, codec.PCMA), &a)
 	p.fill(frame)
 	require.Equal(t, append(bytes.Clone(a[0][320:]), a[1][:147]...), frame)
-	p.recode(&wide, double)
+	p.recode(&wide, &double)
 	p.fill(frame)
 	require.Equal(t, double[1][288:448], frame, "at 18 ms of the second clip")
 }

@@ -139,6 +139,7 @@ func TestOptions(t *testing.T) {
 		{"dscp", func(o *Options) { o.DSCP = 64 }, "dscp is 64"},
 		{"short timeout", func(o *Options) { o.Timeout = time.Second }, "timeout is 1s"},
 		{"long timeout", func(o *Options) { o.Timeout = 2 * time.Hour }, "timeout is 2h"},
+		{"no engine", func(o *Options) { o.Engine = "" }, `engine is ""; give auto, reactor or portable`},
 		{"no pacer", func(o *Options) { o.Pacers = 0 }, "pacers is 0"},
 	}
 	for _, tt := range tests {
@@ -146,7 +147,7 @@ func TestOptions(t *testing.T) {
 			o := DefaultOptions()
 			tt.wrong(&o)
 			require.ErrorContains(t, o.Validate(), tt.want)
-			_, err := NewPortable(o)
+			_, err := New(o)
 			require.Error(t, err)
 		})
 	}
@@ -180,7 +181,7 @@ func TestFreePortsAreThoseThatNoSessionHas(t *testing.T) {
 	o := DefaultOptions()
 	o.PortMin = FreePorts(t, 3)
 	o.PortMax = o.PortMin + 4
-	e, err := NewPortable(o)
+	e, err := New(o)
 	require.NoError(t, err)
 	defer e.Close()
 	require.Equal(t, 3, e.FreePorts())

@@ -65,7 +65,7 @@ func TestJitter(t *testing.T) {
 		want, last := 0.0, 0.0
 		for n := range 200 {
 			late := time.Duration(n%5) * 3 * time.Millisecond
-			r.audio(ts, at+late, 8)
+			r.audio(7, ts, at+late, 8)
 			if n > 0 {
 				d := (late.Seconds() - last) * 8000
 				want += (max(d, -d) - want) / 16
@@ -74,6 +74,31 @@ func TestJitter(t *testing.T) {
 			ts += 160
 			at += 20 * time.Millisecond
 		}
-		require.InDelta(t, want, float64(r.jitter>>4), 1.5)
+		require.InDelta(t, want, float64(r.level>>4), 1.5)
 	}
+}
+
+// Some send their events by another SSRC: the jitter is that of the audio before and after,
+// which ends with the audio's own SSRC.
+func TestJitterGoesOnBesideEvents(t *testing.T) {
+	b := newBench(t, &sink{})
+	audio := make([]byte, 160)
+	for n := range 200 {
+		b.now += time.Duration(n%2) * 10 * time.Millisecond
+		b.audio(audio)
+	}
+	jitter := b.Stats().JitterIn
+	require.Greater(t, jitter, 4*time.Millisecond)
+	b.far.SSRC++
+	b.hear(101, []byte{5, 10, 0, 160})
+	require.Equal(t, jitter, b.Stats().JitterIn)
+	require.Zero(t, b.session.block(b.now).Jitter, "nothing is known of the events")
+	b.far.SSRC--
+	b.far.Timestamp += 160
+	b.audio(audio)
+	require.InDelta(t, jitter, b.Stats().JitterIn, float64(2*time.Millisecond))
+	require.NotZero(t, b.session.block(b.now).Jitter)
+	b.far.SSRC = 99
+	b.audio(audio)
+	require.Zero(t, b.Stats().JitterIn, "other audio")
 }

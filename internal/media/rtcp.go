@@ -18,7 +18,8 @@ type reporter struct {
 	cname   string
 	sent    bool           // anything, so that a BYE is due at the end
 	source  netip.AddrPort // where the caller's RTCP comes from
-	packets uint32         // sent before the last report; more since make it an SR
+	packets uint32         // sent before the last report
+	earlier uint32         // and before the one before that; more since make it an SR
 
 	heardSSRC uint32        // of the last sender report heard
 	lastSR    uint32        // middle bits of its NTP time
@@ -45,21 +46,21 @@ func ntp(t time.Time) uint64 {
 // middle is the middle 32 bits of an NTP time, in units of 1/65536 s.
 func middle(ntp uint64) uint32 { return uint32(ntp >> 16) }
 
-// report composes what every RTCP datagram begins with: SR or RR, then SDES.
+// report composes what every RTCP datagram begins with: SR or RR, then SDES (section 6.4).
 func (s *session) report(now time.Duration) []rtcp.Packet {
 	ssrc := s.out.header.SSRC
 	var blocks []rtcp.ReceptionReport
-	if s.in.valid {
+	if s.in.valid && !s.in.thinned && s.in.sinceReport() {
 		blocks = []rtcp.ReceptionReport{s.block(now)}
 	}
 	var first rtcp.Packet = &rtcp.ReceiverReport{SSRC: ssrc, Reports: blocks}
-	if s.out.packets != s.rtcp.packets {
+	if s.out.packets != s.rtcp.earlier {
 		first = &rtcp.SenderReport{
 			SSRC: ssrc, NTPTime: ntp(s.engine.epoch.Add(now)), RTPTime: s.out.clock(now),
 			PacketCount: s.out.packets, OctetCount: s.out.octets, Reports: blocks,
 		}
 	}
-	s.rtcp.packets = s.out.packets
+	s.rtcp.earlier, s.rtcp.packets = s.rtcp.packets, s.out.packets
 	return []rtcp.Packet{first, rtcp.NewCNAMESourceDescription(ssrc, s.rtcp.cname)}
 }
 
@@ -67,7 +68,10 @@ func (s *session) report(now time.Duration) []rtcp.Packet {
 func (s *session) block(now time.Duration) rtcp.ReceptionReport {
 	b := rtcp.ReceptionReport{
 		SSRC: s.in.ssrc, FractionLost: s.in.fraction(), TotalLost: uint32(min(s.in.lost(), 1<<23-1)),
-		LastSequenceNumber: s.in.highest, Jitter: s.in.jitter >> 4,
+		LastSequenceNumber: s.in.highest,
+	}
+	if s.in.source == s.in.ssrc {
+		b.Jitter = s.in.level >> 4
 	}
 	if s.rtcp.heardSSRC == s.in.ssrc && s.rtcp.lastSR != 0 {
 		b.LastSenderReport = s.rtcp.lastSR
@@ -118,8 +122,8 @@ func (s *session) rtcpTarget() netip.AddrPort {
 	return s.stream.RemoteRTCP
 }
 
-// readRTCP is the goroutine of the RTCP port: started by Open, stops when the
-// socket is closed; owns its buffer.
+// readRTCP is the goroutine of the RTCP port: started by the pacer's join, stops when
+// the socket is closed; owns its buffer.
 func (s *session) readRTCP() { s.read(s.ports.rtcp, s.receiveRTCP) }
 
 // receiveRTCP takes one datagram of the RTCP port. A BYE does not end the call: SIP
@@ -131,6 +135,7 @@ func (s *session) receiveRTCP(data []byte, from netip.AddrPort, now time.Duratio
 	if s.closed {
 		return
 	}
+	s.forgetKey(now)
 	if data = s.guard.OpenControl(data); data == nil || !s.guard.Proves() && !s.rtcpFrom(from) || !validCompound(data) {
 		s.dropped++
 		return
@@ -200,9 +205,9 @@ func (s *session) takeBlocks(blocks []rtcp.ReceptionReport, now time.Duration) {
 		if b.SSRC != s.out.header.SSRC {
 			continue
 		}
-		s.stats.RemoteLost = 0
+		s.stats.Reported, s.stats.RemoteLost = true, 0
 		if b.TotalLost < 1<<23 { // a negative count means duplicates
-			s.stats.RemoteLost = uint64(b.TotalLost)
+			s.stats.RemoteLost = min(uint64(b.TotalLost), uint64(s.out.packets)) // whatever the far end says
 		}
 		if b.LastSenderReport == 0 {
 			continue

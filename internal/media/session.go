@@ -16,18 +16,19 @@ import (
 // direction still starts the current utterance again.
 const restartWithin = 3 * time.Second
 
-// session implements Session for the portable engine. Times inside are on the
-// engine's clock; events are told on the session's own, which begins at base.
+// session implements Session for every engine; its carrier reads and keeps time for it.
+// Times inside are on the engine's clock; events are told on the session's own, which
+// begins at base.
 //
 // Locks, in this order: control lets the acts of the run loop and of the signalling
 // side follow one another; mu guards everything below it and is held for one
-// packet at a time; the pacer's lock comes last.
+// packet at a time; the carrier's lock comes last.
 type session struct {
-	engine *portable
-	pacer  *pacer
-	ports  pair
-	local  netip.AddrPort
-	base   time.Duration
+	engine  *base
+	carrier carrier
+	ports   pair
+	local   netip.AddrPort
+	base    time.Duration
 
 	control sync.Mutex
 
@@ -35,6 +36,7 @@ type session struct {
 	closed  bool
 	started bool // by Start
 	held    bool // Held was told
+	resting bool // no frame is due, because nothing is said to a sparse peer
 	stream  Stream
 	frame   time.Duration // of what we send
 	due     int64         // slot of the next frame; 0: none
@@ -46,16 +48,28 @@ type session struct {
 	guard srtp.Session
 	rtcp  reporter
 	alarm alarm
-	stats Stats
+	stats counters
 }
 
-func newSession(e *portable, ports pair, local netip.AddrPort) *session {
+// counters are what of Stats the session counts itself; the receiver has the others.
+type counters struct {
+	PacketsOut, RemoteLost, SourceChanges, Overruns uint64
+	RoundTrip                                       time.Duration
+	Reported                                        bool
+}
+
+func newSession(e *base, ports pair, local netip.AddrPort) *session {
 	s := &session{engine: e, ports: ports, local: local, base: e.now(), out: newOutgoing(), queue: newQueue()}
 	s.reports = make([]dtmf.Report, 0, dtmf.MaxReports)
 	s.rtcp.cname = newCNAME()
-	s.alarm.init(s.ring)
+	if e.options.KernelFilter != FilterOff {
+		s.filter.socket, _ = ports.rtp.(thinner)
+	}
 	return s
 }
+
+// carry gives a new session its carrier.
+func (s *session) carry(c carrier) { s.carrier, s.alarm.bell = c, c.bell(s.ring) }
 
 // newCNAME is the short-term persistent name of RFC 7022 section 4.2: 96 random bits.
 func newCNAME() string {
@@ -71,15 +85,23 @@ func (s *session) LocalAddr() netip.AddrPort { return s.local }
 func (s *session) Epoch() time.Time { return s.engine.epoch.Add(s.base) }
 
 // Events implements Session.
-func (s *session) Events() <-chan Event { return s.queue.ch }
+func (s *session) Events() <-chan Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.queue.flush()
+	}
+	return s.queue.ch
+}
 
 // Set implements Session.
 func (s *session) Set(stream Stream) {
 	s.control.Lock()
 	defer s.control.Unlock()
-	stream.Remote, stream.RemoteRTCP = unmap(stream.Remote), unmap(stream.RemoteRTCP)
-	stream.Signaller = stream.Signaller.Unmap()
-	audio := payloads(s.player.utter, stream.Codec)
+	stream.Remote, stream.RemoteRTCP = plain(stream.Remote), plain(stream.RemoteRTCP)
+	stream.Signaller = stream.Signaller.Unmap().WithZone("")
+	var audio [MaxClips][]byte
+	payloads(&audio, &s.player.utter, stream.Codec)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -89,7 +111,7 @@ func (s *session) Set(stream Stream) {
 	before := s.stream
 	s.stream, s.frame = stream, frameTime(stream.PTime)
 	s.setReceive(before, now)
-	s.setCodec(audio)
+	s.setCodec(&audio)
 	s.guard.Rekey(stream.OurKey, stream.TheirKey)
 	s.latch.signaller = stream.Signaller
 	s.admitHosts()
@@ -102,17 +124,24 @@ func (s *session) Set(stream Stream) {
 	if (moved || turned) && s.out.sent < restartWithin {
 		s.player.rewind()
 	}
-	s.turn(now, moved)
+	s.direct(now, moved)
 }
 
 // admitHosts lets any host be the caller's where that is wanted, from Start on, or where
 // each packet proves whose it is.
-func (s *session) admitHosts() { s.latch.anyHost = s.stream.AnyHost && s.started || s.guard.Proves() }
+func (s *session) admitHosts() {
+	s.latch.keyed = s.guard.Proves()
+	s.latch.anyHost = s.stream.AnyHost && s.started || s.latch.keyed
+}
 
-func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+// plain is an address as sessions compare it. SDP knows no zones: a socket on a link-local
+// address is bound to its own.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
 
 // setCodec changes the format of what is sent from the next frame on.
-func (s *session) setCodec(audio [MaxClips][]byte) {
+func (s *session) setCodec(audio *[MaxClips][]byte) {
 	f, _ := codec.ByID(s.stream.Codec)
 	s.player.recode(f, audio)
 	s.out.header.PayloadType = s.stream.PT
@@ -127,9 +156,9 @@ func (s *session) setCodec(audio [MaxClips][]byte) {
 	s.packet = s.packet[:size]
 }
 
-// turn tells Held or Resumed when the right to send has changed, and begins or
+// direct tells Held or Resumed when the right to send has changed, and begins or
 // ends sending. A new address gets its first packet at once.
-func (s *session) turn(now time.Duration, moved bool) {
+func (s *session) direct(now time.Duration, moved bool) {
 	if !s.started {
 		return
 	}
@@ -143,7 +172,7 @@ func (s *session) turn(now time.Duration, moved bool) {
 		}
 		s.talk(now)
 	case !may && !s.held:
-		s.held, s.due = true, 0
+		s.held, s.due, s.resting = true, 0, false
 		s.tell(Event{Kind: Held, At: now - s.base}, now)
 	}
 }
@@ -162,21 +191,22 @@ func (s *session) Start(lead time.Duration) {
 	s.admitHosts()
 	s.player.lead = int(max(lead, 0).Milliseconds())
 	s.startAlarms(now)
-	s.turn(now, false)
+	s.direct(now, false)
 }
 
 // Say implements Session.
 func (s *session) Say(u Utterance) {
 	s.control.Lock()
 	defer s.control.Unlock()
-	audio := payloads(u, s.stream.Codec) // written under control only
+	var audio [MaxClips][]byte
+	payloads(&audio, &u, s.stream.Codec) // written under control only
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	s.player.say(u, audio)
-	if s.due != 0 && s.player.lead == 0 {
+	s.player.say(&u, &audio)
+	if (s.due != 0 || s.resting) && s.player.lead == 0 {
 		s.talk(s.engine.now())
 	}
 }
@@ -194,7 +224,9 @@ func (s *session) Stop() {
 func (s *session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.stats
+	c := &s.stats
+	st := Stats{PacketsOut: c.PacketsOut, Reported: c.Reported, RemoteLost: c.RemoteLost, RoundTrip: c.RoundTrip,
+		SourceChanges: c.SourceChanges, Overruns: c.Overruns, Codec: s.stream.Codec}
 	s.receiver.count(&st)
 	return st
 }
@@ -211,7 +243,7 @@ func (s *session) takeLeave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
-		s.due = 0
+		s.due, s.resting = 0, false
 		s.sendBye(s.engine.now())
 	}
 }
@@ -223,7 +255,7 @@ func (s *session) end() {
 		s.mu.Unlock()
 		return
 	}
-	s.closed, s.due = true, 0
+	s.closed, s.due, s.resting = true, 0, false
 	s.alarm.stop()
 	close(s.queue.ch)
 	s.mu.Unlock()
@@ -246,7 +278,7 @@ func (s *session) tell(e Event, now time.Duration) {
 	if !s.queue.push(e) {
 		s.stats.Overruns++
 	}
-	if s.queue.waiting > 0 {
+	if s.queue.behind != nil {
 		s.alarm.at(alarmFlush, now+flushPause, now)
 	}
 }

@@ -95,17 +95,28 @@ func testSenderReport(t *testing.T, w world) {
 	require.GreaterOrEqual(t, len(cname), 16)
 }
 
+// heard is our SSRC once n packets of it have come.
+func (p *phone) heard(n int) (ssrc uint32) {
+	p.t.Helper()
+	for range n {
+		ssrc = p.hear().SSRC
+	}
+	return ssrc
+}
+
 func testReceivedReports(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
 	s.Start(0)
-	ours := p.hear().SSRC
+	ours := p.heard(5)
+	require.False(t, s.Stats().Reported)
 	block := rtcp.ReceptionReport{SSRC: ours, TotalLost: 5}
 	p.report(p.rtcp, &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{block, {SSRC: ours + 1, TotalLost: 99}}})
 	require.Eventually(t, func() bool { return s.Stats().RemoteLost == 5 }, patience, time.Millisecond)
 	block.TotalLost = 1<<24 - 3 // minus three: copies came
 	p.report(p.rtcp, &rtcp.SenderReport{SSRC: 1, Reports: []rtcp.ReceptionReport{block}})
 	require.Eventually(t, func() bool { return s.Stats().RemoteLost == 0 }, patience, time.Millisecond)
+	require.True(t, s.Stats().Reported)
 	if !w.exact {
 		return // the next report of ours takes seconds
 	}
@@ -135,7 +146,7 @@ func testSymmetricRTCP(t *testing.T, w world) {
 	mapped.to = s.LocalAddr()
 	s.Set(p.stream())
 	s.Start(0)
-	ours := p.hear().SSRC
+	ours := p.heard(5)
 	p.talk(p.rtp, 1)
 	rr := &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: ours, TotalLost: 5}}}
 	require.Eventually(t, func() bool { return s.Stats().PacketsIn == 1 }, patience, time.Millisecond)
@@ -150,7 +161,7 @@ func testHostileRTCP(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
 	s.Start(0)
-	ours := p.hear().SSRC
+	ours := p.heard(5)
 	rr := &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: ours, TotalLost: 5}}}
 	good, err := rr.Marshal()
 	require.NoError(t, err)
@@ -179,6 +190,7 @@ func testHostileRTCP(t *testing.T, w world) {
 	p.hear()
 }
 
+// testReportInterval: when reports leave, and what they tell (RFC 3550 sections 6.3 and 6.4).
 func testReportInterval(t *testing.T, w world) {
 	if !w.exact {
 		t.Skip("takes minutes")
@@ -200,10 +212,19 @@ func testReportInterval(t *testing.T, w world) {
 		gaps[gap] = true
 		switch {
 		case n < 20:
-			require.IsType(t, &rtcp.SenderReport{}, r[0])
+			blocks := 0
+			if n == 5 {
+				blocks = 1
+			}
+			require.Len(t, r[0].(*rtcp.SenderReport).Reports, blocks, "of who was heard since the last report")
+			if n == 4 {
+				p.talk(p.rtp, 1)
+			}
 		case n == 20:
 			s.Set(p.held())
-		case n > 21:
+		case n == 21:
+			require.IsType(t, &rtcp.SenderReport{}, r[0], "who sent something in one of the last two intervals")
+		case n > 22:
 			require.IsType(t, &rtcp.ReceiverReport{}, r[0], "who sends nothing reports as a receiver")
 		}
 		p.forget()

@@ -24,6 +24,13 @@ func wantKey(t testing.TB, s media.Session, kind dtmf.Kind, d dtmf.Digit) media.
 	return e
 }
 
+// wantPress is a key that goes down and comes up.
+func wantPress(t testing.TB, s media.Session, d dtmf.Digit) {
+	t.Helper()
+	wantKey(t, s, dtmf.Down, d)
+	wantKey(t, s, dtmf.Up, d)
+}
+
 func testKeys(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
@@ -31,8 +38,7 @@ func testKeys(t *testing.T, w world) {
 	for d := range dtmf.Digit(16) {
 		p.talk(p.rtp, 3)
 		p.press(p.rtp, d)
-		wantKey(t, s, dtmf.Down, d)
-		wantKey(t, s, dtmf.Up, d)
+		wantPress(t, s, d)
 	}
 	require.Empty(t, s.Events())
 	p.header.Timestamp += 160
@@ -48,8 +54,7 @@ func testKeysBeforeStart(t *testing.T, w world) {
 	s, p := w.call(t)
 	s.Set(p.stream())
 	p.press(p.rtp, 4)
-	wantKey(t, s, dtmf.Down, 4)
-	wantKey(t, s, dtmf.Up, 4)
+	wantPress(t, s, 4)
 	p.quiet(40 * time.Millisecond)
 }
 
@@ -63,8 +68,7 @@ func testRedundancy(t *testing.T, w world) {
 	red := binary.BigEndian.AppendUint32(nil, 1<<31|eventPT<<24|0<<10|4)
 	red = append(append(append(red, eventPT), event...), ended...)
 	p.send(p.rtp, redPT, false, red)
-	wantKey(t, s, dtmf.Down, 6)
-	wantKey(t, s, dtmf.Up, 6)
+	wantPress(t, s, 6)
 	require.Empty(t, s.Events())
 }
 
@@ -95,27 +99,46 @@ func testPayloadTypes(t *testing.T, w world) {
 		require.NoError(t, err)
 	}
 	p.press(p.rtp, 2)
-	wantKey(t, s, dtmf.Down, 2)
-	wantKey(t, s, dtmf.Up, 2)
+	wantPress(t, s, 2)
 	st := s.Stats()
 	require.Equal(t, uint64(7+1+5), st.Dropped)
+	require.Zero(t, st.LostIn, "what the caller sent came")
 
 	changed := p.stream()
 	changed.EventPT = 96
 	s.Set(changed)
 	p.press(p.rtp, 3) // sent before the far end knew
-	wantKey(t, s, dtmf.Down, 3)
-	wantKey(t, s, dtmf.Up, 3)
+	wantPress(t, s, 3)
 	p.header.Timestamp += 160
 	p.pressAs(p.rtp, 4, 96, 0)
-	wantKey(t, s, dtmf.Down, 4)
-	wantKey(t, s, dtmf.Up, 4)
+	wantPress(t, s, 4)
+	changed.RedPT = 122
+	s.Set(changed)
+	for n, pt := range []uint8{redPT, 122} { // the number of RFC 2198 before, and now
+		p.header.Timestamp += 1600
+		p.send(p.rtp, pt, false, []byte{96, 6 + byte(n), 0x80 | 10, 2, 128})
+		wantPress(t, s, 6+dtmf.Digit(n))
+	}
 	if w.exact {
 		time.Sleep(2 * time.Second)
 		p.press(p.rtp, 5)
+		p.send(p.rtp, redPT, false, []byte{96, 5, 0x80 | 10, 2, 128})
+		p.send(p.rtp, 122, false, []byte{eventPT, 5, 0x80 | 10, 2, 128})
 		time.Sleep(time.Millisecond)
-		require.Empty(t, s.Events(), "the old payload type has had its time")
+		require.Empty(t, s.Events(), "the old payload types have had their time")
 	}
+}
+
+// testEventsInRedundancyChanged: an event that was put into RFC 2198 before the far end knew
+// of its new payload type.
+func testEventsInRedundancyChanged(t *testing.T, w world) {
+	s, p := w.call(t)
+	s.Set(p.stream())
+	changed := p.stream()
+	changed.EventPT = 96
+	s.Set(changed)
+	p.send(p.rtp, redPT, false, []byte{eventPT, 6, 0x80 | 10, 2, 128})
+	wantPress(t, s, 6)
 }
 
 func testOverrun(t *testing.T, w world) {
@@ -194,8 +217,7 @@ func testSymmetric(t *testing.T, w world) {
 	stranger.quiet(60 * time.Millisecond)
 	require.Empty(t, s.Events(), "a stranger's keys are not the caller's")
 	mapped.press(mapped.rtp, 2)
-	wantKey(t, s, dtmf.Down, 2)
-	wantKey(t, s, dtmf.Up, 2)
+	wantPress(t, s, 2)
 	st := s.Stats()
 	require.Equal(t, uint64(1), st.SourceChanges)
 	require.Equal(t, uint64(2+5+7), st.Dropped)
@@ -217,13 +239,11 @@ func testMoved(t *testing.T, w world) {
 	s.Set(other.stream())
 	require.True(t, other.hear().Marker)
 	p.press(p.rtp, 1) // still on its way from the old source
-	wantKey(t, s, dtmf.Down, 1)
-	wantKey(t, s, dtmf.Up, 1)
+	wantPress(t, s, 1)
 	p.quiet(60 * time.Millisecond)
 	other.header.SequenceNumber = 9
 	other.press(other.rtp, 2)
-	wantKey(t, s, dtmf.Down, 2)
-	wantKey(t, s, dtmf.Up, 2)
+	wantPress(t, s, 2)
 	p.press(p.rtp, 3)
 	p.quiet(20 * time.Millisecond)
 	require.Empty(t, s.Events(), "the old source is a stranger now")
@@ -305,8 +325,7 @@ func testDisbelief(t *testing.T, w world) {
 	require.Empty(t, s.Events())
 	outer.talk(outer.rtp, 1)
 	e := want(t, s, media.Disbelieved)
-	require.Equal(t, outer.addr, e.From)
-	require.Equal(t, p.addr, e.Signalled)
+	require.Equal(t, media.Disbelief{From: outer.addr, Signalled: p.addr}, *e.Disbelief)
 	outer.talk(outer.rtp, 100)
 	dropped(210)
 	require.Empty(t, s.Events(), "once is enough")
@@ -336,8 +355,7 @@ func testSignaller(t *testing.T, w world) {
 	outer.talk(outer.rtp, 3)
 	outer.hear()
 	outer.press(outer.rtp, 2)
-	wantKey(t, s, dtmf.Down, 2)
-	wantKey(t, s, dtmf.Up, 2)
+	wantPress(t, s, 2)
 }
 
 // testAnyHost is a peer whose media come from an address that nobody told us.
@@ -356,6 +374,5 @@ func testAnyHost(t *testing.T, w world) {
 	other.talk(other.rtp, 3)
 	other.hear()
 	other.press(other.rtp, 2)
-	wantKey(t, s, dtmf.Down, 2)
-	wantKey(t, s, dtmf.Up, 2)
+	wantPress(t, s, 2)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -20,7 +21,6 @@ import (
 // world is where the suite runs: an engine and the network between it and the
 // telephones.
 type world struct {
-	build func(media.Options) (media.Engine, error)
 	// socket opens a port of a telephone.
 	socket func(t testing.TB, local netip.Addr) (media.PacketConn, netip.AddrPort)
 	// options prepares an engine for this network.
@@ -31,13 +31,16 @@ type world struct {
 	exact bool
 	// protected: calls have keys of SRTP.
 	protected bool
+	// thins: the engine's sockets drop packets that nobody needs; thinned: they do so
+	// before a row of pitfalls begins.
+	thins, thinned bool
 }
 
-// loopback is the real world.
-func loopback(build func(media.Options) (media.Engine, error)) world {
-	return world{build: build, socket: loopbackSocket, options: func() media.Options {
+// loopback is the real world, with one of the engines.
+func loopback(engine string) world {
+	return world{thins: runtime.GOOS == "linux", socket: loopbackSocket, options: func() media.Options {
 		o := media.DefaultOptions()
-		o.PortMin, o.PortMax = 41000, 42998
+		o.Engine, o.PortMin, o.PortMax = engine, 41000, 42998
 		return o
 	}, pair: func(t testing.TB) uint16 { return media.FreePorts(t, 1) }}
 }
@@ -50,10 +53,11 @@ func loopbackSocket(t testing.TB, local netip.Addr) (media.PacketConn, netip.Add
 	return c, netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
-// memory is a world without a system: a lossless network under a fake clock.
-func memory(build func(media.Options) (media.Engine, error)) world {
+// memory is a world without a system: a lossless network under a fake clock. Its engine
+// is the portable one.
+func memory() world {
 	n := &network{at: make(map[netip.AddrPort]*wire), port: 50000}
-	return world{build: build, exact: true, options: func() media.Options {
+	return world{exact: true, thins: true, options: func() media.Options {
 		o := media.DefaultOptions()
 		o.Listen = func(at netip.AddrPort) (media.PacketConn, error) { return n.listen(at) }
 		return o
@@ -85,6 +89,8 @@ type wire struct {
 	addr netip.AddrPort
 	in   chan datagram
 	end  chan struct{}
+
+	through func(port uint16, data []byte) bool // of the filter; nil: there is none
 }
 
 func (n *network) listen(at netip.AddrPort) (*wire, error) {
@@ -110,7 +116,7 @@ func (w *wire) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 func (w *wire) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	w.net.mu.Lock()
 	defer w.net.mu.Unlock()
-	if far := w.net.at[to]; far != nil {
+	if far := w.net.at[to]; far != nil && (far.through == nil || far.through(w.addr.Port(), b)) {
 		select {
 		case far.in <- datagram{append([]byte(nil), b...), w.addr}:
 		default: // a full socket drops, as UDP does
@@ -139,6 +145,7 @@ var suite = []struct {
 	{"nothing before Start", testNothingBeforeStart},
 	{"lead", testLead},
 	{"Say at once", testSayAtOnce},
+	{"a fixed de-jitter buffer", testPlayout},
 	{"Stop", testStop},
 	{"hold and resume", testHold},
 	{"hold by address", testHoldByAddress},
@@ -147,16 +154,31 @@ var suite = []struct {
 	{"late change goes on", testLateChange},
 	{"codec change", testCodecChange},
 	{"exact schedule", testSchedule},
+	{"a sparse peer", testSparse},
 	{"keys", testKeys},
 	{"keys before Start", testKeysBeforeStart},
 	{"keys in redundancy", testRedundancy},
+	{"keys that only redundancy brings", testOnlyRedundancy},
+	{"a code in redundancy", testRedundancyOfACode},
+	{"redundancy across a renegotiation", testEventsInRedundancyChanged},
 	{"key-up by own clock", testForcedUp},
+	{"rows of pitfalls", testRows},
+	{"rows of pitfalls behind the filter", testRowsThinned},
+	{"event clocks", testEventClocks},
+	{"tones", testTones},
+	{"a tone that stops", testToneUp},
+	{"tones beside events", testTonesBesideEvents},
+	{"tones beside INFO", testTonesOff},
+	{"tones across a renegotiation", testTonesRenegotiated},
+	{"tones among other packets", testTonesAmongOthers},
+	{"echo of prompts", testToneEcho},
 	{"payload types", testPayloadTypes},
 	{"too many keys", testOverrun},
 	{"events that wait for room", testLateEvents},
 	{"jitter", testJitter},
 	{"symmetric RTP", testSymmetric},
 	{"a stranger", testStranger},
+	{"a thief", testThief},
 	{"disbelief", testDisbelief},
 	{"the signalling host", testSignaller},
 	{"any host", testAnyHost},
@@ -168,24 +190,45 @@ var suite = []struct {
 	{"hostile RTCP", testHostileRTCP},
 	{"report interval", testReportInterval},
 	{"silence of the caller", testSilent},
+	{"the kernel filter", testFilter},
+	{"what takes the filter off", testFilterOff},
+	{"a thief behind the filter", testFilterThief},
+	{"moved media behind the filter", testFilterRebound},
+	{"silence behind the filter", testFilterSilence},
+	{"loss behind the filter", testFilterLoss},
 	{"close", testClose},
 	{"engine close", testEngineClose},
 	{"IPv6", testIPv6},
 	{"everything at once", testRace},
 }
 
-func TestPortableLoopback(t *testing.T) {
-	goleak.VerifyNone(t)
-	for _, s := range suite {
-		t.Run(s.name, func(t *testing.T) {
-			t.Cleanup(func() { goleak.VerifyNone(t) })
-			s.test(t, loopback(media.NewPortable))
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPortableLoopback(t *testing.T) { testLoopback(t, media.EnginePortable) }
+
+// testLoopback waits more than it computes: both engines do so at the same time.
+func testLoopback(t *testing.T, engine string) {
+	t.Parallel()
+	loopback(engine).pass(t, func(string) bool { return true })
+}
+
+// pass has the world pass those of the suite that it takes, two at a time.
+func (w world) pass(t *testing.T, takes func(name string) bool) {
+	var lanes sync.WaitGroup
+	for lane := range 2 {
+		lanes.Go(func() {
+			for i := lane; i < len(suite); i += 2 {
+				if s := suite[i]; takes(s.name) {
+					t.Run(s.name, func(t *testing.T) { s.test(t, w) })
+				}
+			}
 		})
 	}
+	lanes.Wait()
 }
 
 // unproved are tests with packets of a second telephone, which under keys prove nothing.
-var unproved = []string{"hold by address", "symmetric RTCP", "hostile RTCP", "symmetric RTP", "disbelief", "the signalling host", "any host", "moved media"}
+var unproved = []string{"hold by address", "symmetric RTCP", "hostile RTCP", "symmetric RTP", "a thief", "disbelief", "the signalling host", "any host", "moved media"}
 
 func TestPortableProtected(t *testing.T) {
 	for _, s := range suite {
@@ -194,7 +237,7 @@ func TestPortableProtected(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := memory(media.NewPortable)
+				w := memory()
 				w.protected = true
 				s.test(t, w)
 			})
@@ -205,7 +248,32 @@ func TestPortableProtected(t *testing.T) {
 func TestPortableMemory(t *testing.T) {
 	for _, s := range suite {
 		t.Run(s.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { s.test(t, memory(media.NewPortable)) })
+			synctest.Test(t, func(t *testing.T) { s.test(t, memory()) })
+		})
+	}
+}
+
+// unfiltered is memory on a system whose sockets cannot drop packets.
+func unfiltered() world {
+	w := memory()
+	w.thins = false
+	options := w.options
+	w.options = func() media.Options {
+		o := options()
+		listen := o.Listen
+		o.Listen = func(at netip.AddrPort) (media.PacketConn, error) {
+			c, err := listen(at)
+			return struct{ media.PacketConn }{c}, err
+		}
+		return o
+	}
+	return w
+}
+
+func TestPortableUnfiltered(t *testing.T) {
+	for _, s := range suite {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { s.test(t, unfiltered()) })
 		})
 	}
 }
@@ -218,7 +286,7 @@ func (w world) call(t testing.TB) (media.Session, *phone) {
 
 func (w world) engine(t testing.TB, o media.Options) media.Engine {
 	t.Helper()
-	e, err := w.build(o)
+	e, err := media.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return e

@@ -15,6 +15,9 @@ type Call struct {
 	LostIn, LostOut       uint64
 	Dropped               uint64
 	Jitter                time.Duration
+	Thinned               bool          // LostIn and Jitter are not known
+	RoundTrip             time.Duration // 0: not known
+	KeyFaults             []string
 }
 
 // CallEnded counts a call. What its packets did is counted here and not packet by
@@ -37,11 +40,20 @@ func (m *Metrics) CallEnded(c Call) {
 	m.lostKeys.Add(float64(c.LostKeys))
 	m.packetsIn.Add(float64(c.PacketsIn))
 	m.packetsOut.Add(float64(c.PacketsOut))
-	m.lostIn.Add(float64(c.LostIn))
 	m.lostOut.Add(float64(c.LostOut))
 	m.dropped.Add(float64(c.Dropped))
-	if c.PacketsIn > 0 {
+	switch {
+	case c.Thinned:
+		m.thinned.Inc()
+	case c.PacketsIn > 0:
+		m.lostIn.Add(float64(c.LostIn))
 		m.jitter.Observe(c.Jitter.Seconds())
+	}
+	if c.RoundTrip > 0 {
+		m.roundTrip.Observe(c.RoundTrip.Seconds())
+	}
+	for _, f := range c.KeyFaults {
+		m.keyFaults.add(f, 1)
 	}
 }
 

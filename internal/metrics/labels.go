@@ -34,21 +34,21 @@ func (s set) word(w string) string {
 }
 
 // sets are those that never change.
-type sets struct{ ends, doors, transports, operations, codes, outcomes, reasons set }
+type sets struct{ ends, doors, transports, operations, codes, outcomes, reasons, failures set }
 
 func newSets(w Words) sets {
 	return sets{
 		ends: setOf(w.Ends), doors: setOf(w.Doors), transports: setOf(w.Transports), operations: setOf(w.Operations),
-		codes: setOf(w.Answers), outcomes: setOf(w.Outcomes), reasons: setOf(append(slices.Clone(w.Answers), noReason)),
+		codes: setOf(w.Answers), outcomes: setOf(w.Outcomes), failures: setOf(w.Failures), reasons: setOf(append(slices.Clone(w.Answers), noReason)),
 	}
 }
 
 // names are what the configuration lets stand in labels.
-type names struct{ peers, languages, backends set }
+type names struct{ peers, languages, backends, registrations set }
 
-// Names allow peers, languages and backends of a configuration as label values,
+// Names allow peers, languages, backends and registrations of a configuration as label values,
 // beside those allowed before: calls in progress keep theirs.
-type Names struct{ Peers, Languages, Backends []string }
+type Names struct{ Peers, Languages, Backends, Registrations []string }
 
 // namesMost bounds each list over the life of a process, however often it is reloaded.
 const namesMost = 1000
@@ -61,6 +61,7 @@ func (m *Metrics) Allow(n Names) {
 	old := m.named.Load()
 	m.named.Store(&names{
 		peers: old.peers.with(n.Peers), languages: old.languages.with(n.Languages), backends: old.backends.with(n.Backends),
+		registrations: old.registrations.with(n.Registrations),
 	})
 }
 

@@ -23,11 +23,13 @@ type Words struct {
 	Doors      []string
 	Transports []string // of the INVITE
 	Sources    []string // the roads of a key
+	KeyFaults  []string
 	Operations []string // of a store
 	Answers    []string // codes of a store's answers
 	Outcomes   []string // of a change
 	Rules      []string // for new codes
 	Refusals   []string // of the front door
+	Failures   []string // of registrations
 	Version    string   // of the program
 }
 
@@ -48,8 +50,9 @@ type Metrics struct {
 
 	packetsIn, packetsOut prometheus.Counter
 	lostIn, lostOut       prometheus.Counter
-	dropped               prometheus.Counter
-	jitter                prometheus.Histogram
+	dropped, thinned      prometheus.Counter
+	jitter, roundTrip     prometheus.Histogram
+	keyFaults             counters
 	late                  prometheus.Histogram
 
 	answers   *prometheus.CounterVec
@@ -61,6 +64,8 @@ type Metrics struct {
 
 	refusals counters
 	reloads  counters
+
+	unregistered *prometheus.CounterVec
 }
 
 // New makes collectors that stand at 0.
@@ -72,6 +77,7 @@ func New(w Words) *Metrics {
 	m.makeStore(w)
 	m.refusals = m.counters("star97_refusals_total", "SIP requests that were not served, by reason.", "reason", w.Refusals)
 	m.reloads = m.counters("star97_reloads_total", "Configurations that were read again, by result: ok (in force) or failed (the old one stayed).", "result", reloadResults[:])
+	m.unregistered = m.counterVec("star97_registration_failures_total", "Tries to register that failed, by reason.", "registration", "reason")
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "star97_build_info", Help: "Always 1; the version of the program."}, []string{"version"})
 	build.WithLabelValues(w.Version).Set(1)
 	m.registry.MustRegister(build, collectors.NewGoCollector(),
@@ -96,6 +102,7 @@ func (m *Metrics) makeCalls(w Words) {
 	// how long its code is.
 	m.keys = m.counters("star97_key_calls_total", "Calls in which keys came by this road.", "source", w.Sources)
 	m.repeats = m.counter("star97_key_repeat_calls_total", "Calls in which two roads told of one key; it counts once.")
+	m.keyFaults = m.counters("star97_key_fault_calls_total", "Calls in which something was wrong with keys, by what.", "fault", w.KeyFaults)
 	m.lostKeys = m.counter("star97_keys_lost_total", "Times that a key was lost and the caller was asked again.")
 }
 
@@ -106,7 +113,9 @@ func (m *Metrics) makeMedia() {
 	m.packetsIn, m.packetsOut = packets.WithLabelValues("in"), packets.WithLabelValues("out")
 	m.lostIn, m.lostOut = lost.WithLabelValues("in"), lost.WithLabelValues("out")
 	m.dropped = m.counter("star97_rtp_dropped_total", "Datagrams on RTP ports that were not the caller's, or no RTP.")
+	m.thinned = m.counter("star97_rtp_thinned_calls_total", "Calls whose audio was left to the kernel unread, for a time: neither their lost packets nor their jitter is counted.")
 	m.jitter = m.histogram("star97_rtp_jitter_seconds", "Interarrival jitter of a call's audio at its end (RFC 3550 section 6.4.1).", paces)
+	m.roundTrip = m.histogram("star97_rtp_round_trip_seconds", "Round trip of a call's packets at its end, as far as the far end's RTCP tells it.", quick)
 	m.late = m.histogram("star97_pacing_late_seconds", "How late a packet left; counted while calls are up.", paces)
 }
 

@@ -17,7 +17,7 @@ import (
 func words() Words {
 	return Words{
 		Ends: []string{"goodbye", "hung-up"}, Doors: []string{"own", "any"}, Transports: []string{"udp", "tcp"},
-		Sources: []string{"event", "info"}, Operations: []string{"verify", "change"}, Answers: []string{"ok", "wrong-pin"},
+		Sources: []string{"event", "info"}, KeyFaults: []string{"late"}, Operations: []string{"verify", "change"}, Answers: []string{"ok", "wrong-pin"},
 		Outcomes: []string{"done", "refused", "unknown"}, Rules: []string{"sequence"}, Refusals: []string{"stranger"}, Version: "1.2.3",
 	}
 }
@@ -45,8 +45,10 @@ func TestACallIsCountedUnderItsWords(t *testing.T) {
 			End: "goodbye", Door: "own", Language: "en-US", Transport: "udp", Peer: "pbx", Lasted: 12 * time.Second,
 			Sources: []string{"event", "info"}, Repeated: true, LostKeys: 1,
 			PacketsIn: 600, PacketsOut: 610, LostIn: 2, LostOut: 4, Dropped: 5, Jitter: 3 * time.Millisecond,
+			RoundTrip: 5 * time.Millisecond, KeyFaults: []string{"late"},
 		})
 	}
+	m.CallEnded(Call{End: "hung-up", PacketsIn: 10, LostIn: 500, Jitter: time.Second, Thinned: true})
 	s := series(t, m)
 	for name, want := range map[string]string{
 		`star97_calls_total{door="own",end="goodbye",language="en-US",peer="pbx",transport="udp"}`: "2",
@@ -57,12 +59,16 @@ func TestACallIsCountedUnderItsWords(t *testing.T) {
 		`star97_key_calls_total{source="info"}`:                                                    "2",
 		`star97_key_repeat_calls_total`:                                                            "2",
 		`star97_keys_lost_total`:                                                                   "2",
-		`star97_rtp_packets_total{direction="in"}`:                                                 "1200",
+		`star97_rtp_packets_total{direction="in"}`:                                                 "1210",
 		`star97_rtp_packets_total{direction="out"}`:                                                "1220",
 		`star97_rtp_lost_total{direction="in"}`:                                                    "4",
 		`star97_rtp_lost_total{direction="out"}`:                                                   "8",
 		`star97_rtp_dropped_total`:                                                                 "10",
+		`star97_rtp_thinned_calls_total`:                                                           "1",
 		`star97_rtp_jitter_seconds_count`:                                                          "2",
+		`star97_rtp_round_trip_seconds_bucket{le="0.004"}`:                                         "0",
+		`star97_rtp_round_trip_seconds_bucket{le="0.008"}`:                                         "2",
+		`star97_key_fault_calls_total{fault="late"}`:                                               "2",
 		`star97_build_info{version="1.2.3"}`:                                                       "1",
 	} {
 		require.Equal(t, want, s[name], name)
@@ -124,7 +130,7 @@ func TestSeriesStandAt0FromTheStart(t *testing.T) {
 func TestWordsOfNoListMakeNoSeries(t *testing.T) {
 	m := New(words())
 	feed := func(word string) {
-		m.CallEnded(Call{End: word, Door: word, Language: word, Transport: word, Peer: word, Sources: []string{word}})
+		m.CallEnded(Call{End: word, Door: word, Language: word, Transport: word, Peer: word, Sources: []string{word}, KeyFaults: []string{word}})
 		m.StoreAnswered(word, word, word, 0)
 		m.Changed(word, word)
 		m.CodeRefused(word)
@@ -160,6 +166,31 @@ func TestNamesOfFormerConfigurationsStayAndAreBounded(t *testing.T) {
 	require.Len(t, m.named.Load().peers, namesMost)
 }
 
+// What is asked for at each scrape leaves nothing behind when it is gone.
+func TestRegistrationsAreShownAsTheyStand(t *testing.T) {
+	m := New(Words{Failures: []string{"password"}})
+	m.Allow(Names{Registrations: []string{"account"}})
+	stand := []Registration{{Name: "account", Registered: true, Left: 90 * time.Second, Failed: 3}, {Name: "lost", Left: -time.Second}}
+	m.Registrations(func() []Registration { return stand })
+	m.RegistrationFailed("account", "password")
+	m.RegistrationFailed("a stranger's word", "another")
+	s := series(t, m)
+	for name, want := range map[string]string{
+		`star97_registration_registered{registration="account"}`:                       "1",
+		`star97_registration_expires_seconds{registration="account"}`:                  "90",
+		`star97_registration_failed_tries{registration="account"}`:                     "3",
+		`star97_registration_failed_tries{registration="lost"}`:                        "0",
+		`star97_registration_registered{registration="lost"}`:                          "0",
+		`star97_registration_expires_seconds{registration="lost"}`:                     "0",
+		`star97_registration_failures_total{reason="password",registration="account"}`: "1",
+		`star97_registration_failures_total{reason="other",registration="other"}`:      "1",
+	} {
+		require.Equal(t, want, s[name], name)
+	}
+	stand = nil
+	require.NotContains(t, series(t, m), `star97_registration_registered{registration="account"}`)
+}
+
 func TestANilMetricsCountsNothing(t *testing.T) {
 	var m *Metrics
 	m.Allow(Names{})
@@ -174,6 +205,7 @@ func TestANilMetricsCountsNothing(t *testing.T) {
 	m.LockedOut("")
 	m.Unrecorded()
 	m.Reloaded(true)
+	m.RegistrationFailed("", "")
 }
 
 // hot are the counts that are made for each packet or may be made for each message
@@ -217,7 +249,7 @@ func TestTheReadmeNamesTheMetrics(t *testing.T) {
 		slices.Sort(all)
 		return slices.Compact(all)
 	}
-	made := named(`"(star97_\w+)"`, "metrics.go", filepath.Join("..", "app", "app.go"))
+	made := named(`"(star97_\w+)"`, "metrics.go", "registrations.go", filepath.Join("..", "app", "app.go"))
 	require.Greater(t, len(made), 20)
 	require.Equal(t, made, named(`\b(star97_[a-z]\w+)`, filepath.Join("..", "..", "README.md")))
 }

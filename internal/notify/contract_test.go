@@ -34,7 +34,7 @@ func TestThePageTellsWhatIsSent(t *testing.T) {
 	}
 	require.Len(t, shown, 2)
 	at := time.Now()
-	full, err := json.Marshal(event{Until: &at, Peer: "x", Source: "x", Actor: "x"})
+	full, err := json.Marshal(event{Until: &at, Claim: new(mailbox.Claim), Peer: "x", Source: "x", Actor: "x"})
 	require.NoError(t, err)
 	var sent map[string]any
 	require.NoError(t, json.Unmarshal(full, &sent))

@@ -25,11 +25,11 @@ const (
 // channel is one way to tell owners.
 type channel struct {
 	name    string
-	tell    func(context.Context, *notice) error
+	tell    func(context.Context, *claimed) error
 	stirred chan struct{}
 }
 
-func newChannel(name string, tell func(context.Context, *notice) error) *channel {
+func newChannel(name string, tell func(context.Context, *claimed) error) *channel {
 	return &channel{name: name, tell: tell, stirred: make(chan struct{}, 1)}
 }
 
@@ -43,8 +43,18 @@ type failure struct {
 func (t *failure) Error() string { return t.detail.Error() }
 func (t *failure) Unwrap() error { return t.detail }
 
-// errNoAddress says that there is nothing to be told by this channel.
-var errNoAddress = errors.New("the mailbox is gone, or has no address on file")
+var (
+	// errNoAddress says that there is nothing to be told by this channel.
+	errNoAddress = errors.New("the mailbox has no address on file")
+	// errGone may be about a mailbox that is being given another number.
+	errGone = errors.New("there is no such mailbox under its number")
+	// errTaken says that a notice is not to be delivered by this claim any more.
+	errTaken = errors.New("the mailbox is being given to another person, or another node delivers the notice")
+)
+
+// goneTries is how often a mailbox is looked for, for some minutes: the record of its new
+// number may be on its way.
+const goneTries = 5
 
 // deliver delivers what is due until the follower has ended, and then once more.
 func (n *Notifier) deliver(work context.Context, c *channel, followed <-chan struct{}) {
@@ -75,7 +85,7 @@ func (n *Notifier) pass(ctx context.Context, c *channel) (rest time.Duration, er
 			return 0, err
 		}
 		within, cancel := context.WithTimeout(ctx, deliverWithin)
-		failed := c.tell(within, &one.notice)
+		failed := c.tell(within, &one)
 		cancel()
 		if err := n.became(ctx, &one, failed); err != nil {
 			return 0, err
@@ -97,13 +107,16 @@ func (n *Notifier) became(ctx context.Context, c *claimed, failed error) error {
 	case failed == nil:
 		log.Debug("notice delivered")
 		return n.remove(ctx, c)
-	case errors.Is(failed, errNoAddress):
+	case errors.Is(failed, errTaken):
+		log.Debug("a notice was not delivered", "reason", failed)
+		return nil
+	case errors.Is(failed, errNoAddress), errors.Is(failed, errGone) && c.tries >= goneTries:
 		log.Debug("nobody to tell", "reason", failed)
 		return n.remove(ctx, c)
 	case errors.As(failed, &t) && t.final, !now.Before(c.giveUp):
 		log.Warn("a notice was given up", "mailbox", c.extension, "domain", c.domain, "error", failed)
 		return n.remove(ctx, c)
-	case c.tries == 1:
+	case c.tries == 1 && !errors.Is(failed, errGone):
 		log.Warn("a notice was not delivered, it is tried again", "error", failed)
 	default:
 		log.Debug("a notice was not delivered, it is tried again", "error", failed)
@@ -132,23 +145,57 @@ func (n *Notifier) ownerOf(ctx context.Context, one *notice) (mailbox.Account, e
 		return mailbox.Account{}, &failure{detail: err}
 	}
 	for i := range found {
-		if one.isOf(&found[i]) && found[i].Mail != "" {
+		switch {
+		case !one.isOf(&found[i]):
+		case found[i].Mail == "":
+			return mailbox.Account{}, errNoAddress
+		default:
 			return found[i], nil
 		}
 	}
-	return mailbox.Account{}, errNoAddress
+	return mailbox.Account{}, errGone
+}
+
+// stands follows the audit trail to its end, so that nothing leaves for a mailbox that is
+// another person's by now: what is written there comes before the deed. It tells whether
+// the notice is this claim's still.
+func (n *Notifier) stands(ctx context.Context, c *claimed) error {
+	err := n.catchUp(ctx)
+	held := false
+	if err == nil {
+		held, err = n.held(ctx, c)
+	}
+	switch {
+	case err != nil:
+		return &failure{detail: err}
+	case !held:
+		return errTaken
+	}
+	return nil
 }
 
 // tellByMail sends a notice to the owner's address on file.
-func (n *Notifier) tellByMail(ctx context.Context, one *notice) error {
+func (n *Notifier) tellByMail(ctx context.Context, c *claimed) error {
+	one := &c.notice
 	a, err := n.ownerOf(ctx, one)
 	if err != nil {
+		return err
+	}
+	if err := n.stands(ctx, c); err != nil {
 		return err
 	}
 	t := n.textsFor(a.Language)
 	l := t.Letters[one.kind].fill("{mailbox}", named(one.extension, one.domain), "{time}", shown(one.at),
 		"{from}", t.from(one), "{until}", t.until(one.until), "{contact}", n.contact(t))
 	return n.mail.send(ctx, a.Mail, one.id, l)
+}
+
+// tellByHook has the web service told, which finds the owner by itself.
+func (n *Notifier) tellByHook(ctx context.Context, c *claimed) error {
+	if err := n.stands(ctx, c); err != nil {
+		return err
+	}
+	return n.hook.tell(ctx, &c.notice)
 }
 
 func (n *Notifier) textsFor(language string) texts {

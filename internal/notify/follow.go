@@ -69,7 +69,7 @@ func (n *Notifier) step(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if k := kindOf(&r); k != "" && r.Time.After(oldest) {
+		if k := kindOf(&r); k.silent() || k != "" && r.Time.After(oldest) {
 			due = append(due, noticeOf(k, &r))
 		}
 		last = r.Seq
@@ -122,17 +122,33 @@ func (n *Notifier) advance(ctx context.Context, tx *sql.Tx, after, last uint64, 
 	return n.bound(ctx, tx)
 }
 
-// take keeps a notice, unless the owner heard the like a short while ago.
+// take keeps a notice, unless the owner heard the like a short while ago, or does to those
+// that wait what a silent kind says.
 func (n *Notifier) take(ctx context.Context, tx *sql.Tx, one *notice) error {
 	switch one.kind {
+	case moved:
+		return n.alter(ctx, tx, one, "extension = $3", one.target)
+	case passing: // whoever has claimed one loses it
+		return n.alter(ctx, tx, one, "holder = $3", heldBack)
+	case keptOn:
+		const held = "CASE holder WHEN '" + heldBack + "' THEN "
+		return n.alter(ctx, tx, one, "due = "+held+"$3 ELSE due END, holder = "+held+"'' ELSE holder END", n.now().UnixMilli())
 	case passedOn:
 		return n.drop(ctx, tx, one)
-	case Locked:
+	case Locked, Shut:
 		if told, err := n.toldLately(ctx, tx, one); err != nil || told {
 			return err
 		}
 	}
 	return n.put(ctx, tx, one)
+}
+
+// alter alters what waits for the owner of a mailbox by a clause whose value is $3, but
+// not the administrator's list.
+func (n *Notifier) alter(ctx context.Context, tx *sql.Tx, one *notice, set string, value any) error {
+	_, err := tx.ExecContext(ctx, "UPDATE notice SET "+set+" WHERE backend = $1 AND mailbox = $2 AND channel <> $4",
+		one.backend, one.mailbox, value, byDigest)
+	return err
 }
 
 // drop forgets what waits for the owner of a mailbox, and when that one was last told of
@@ -142,17 +158,18 @@ func (n *Notifier) drop(ctx context.Context, tx *sql.Tx, one *notice) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE owner = $1", one.owner())
+	_, err = tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE owner = $1 OR owner = $2", one.lockOf(Locked), one.lockOf(Shut))
 	return err
 }
 
-// toldLately tells whether the owner heard of a lock a short while ago, and if not,
-// notes that he does now.
+// toldLately tells whether the owner heard of a lock of that kind a short while ago, and
+// if not, notes that he does now. Wrong codes do not keep an administrator's lock from
+// being told.
 func (n *Notifier) toldLately(ctx context.Context, tx *sql.Tx, one *notice) (bool, error) {
 	before := one.at.Add(-n.opts.LockEvery)
 	noted, err := tx.ExecContext(ctx, `INSERT INTO notice_lock (owner, told) VALUES ($1, $2)
 		ON CONFLICT (owner) DO UPDATE SET told = excluded.told WHERE notice_lock.told <= $3`,
-		one.owner(), one.at.UnixMicro(), before.UnixMicro())
+		one.lockOf(one.kind), one.at.UnixMicro(), before.UnixMicro())
 	if err != nil {
 		return false, err
 	}
@@ -160,9 +177,13 @@ func (n *Notifier) toldLately(ctx context.Context, tx *sql.Tx, one *notice) (boo
 	return rows == 0, err
 }
 
-// owner names the mailbox of n in notice_lock.
-func (n *notice) owner() []byte {
-	sum := sha256.Sum256([]byte(n.backend + "\n" + n.mailbox))
+// lockOf names the mailbox of n in notice_lock.
+func (n *notice) lockOf(k Kind) []byte {
+	name := n.backend + "\n" + n.mailbox
+	if k == Shut {
+		name += "\n" + string(Shut)
+	}
+	sum := sha256.Sum256([]byte(name))
 	return sum[:]
 }
 
@@ -170,6 +191,9 @@ func (n *notice) owner() []byte {
 // beyond MaxWaiting.
 func (n *Notifier) bound(ctx context.Context, tx *sql.Tx) error {
 	if _, err := tx.ExecContext(ctx, "DELETE FROM notice_lock WHERE told < $1", n.now().Add(-n.opts.GiveUp-n.opts.LockEvery).UnixMicro()); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM notice WHERE holder = $1 AND give_up < $2", heldBack, n.now().UnixMilli()); err != nil {
 		return err
 	}
 	for _, c := range n.channels {

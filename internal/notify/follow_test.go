@@ -38,13 +38,18 @@ func TestWhichRecordsAreTold(t *testing.T) {
 		"a lock by wrong codes":                 {with(func(r *audit.Record) { r.Action, r.Stage, r.Outcome = audit.Lock, audit.Whole, mailbox.Unknown }), Locked},
 		"a source's lock":                       {with(func(r *audit.Record) { r.Action, r.Stage, r.Mailbox, r.Extension = audit.Lock, audit.Whole, "", "" }), ""},
 		"a lock by an administrator":            {with(func(r *audit.Record) { r.Action, r.Actor = audit.Lock, "eve" }), Shut},
+		"a lock that was there already":         {with(func(r *audit.Record) { r.Action, r.Target = audit.Lock, audit.Unchanged }), ""},
 		"a lock refused to an administrator":    {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Lock, mailbox.Refused }), ""},
 		"an administrator's intent to lock":     {with(func(r *audit.Record) { r.Action, r.Stage, r.Outcome = audit.Lock, audit.Intended, mailbox.Unknown }), ""},
 		"an unlock":                             {with(func(r *audit.Record) { r.Action = audit.Unlock }), ""},
 		"a login":                               {with(func(r *audit.Record) { r.Action, r.Stage = audit.Login, audit.Whole }), ""},
 		"an edit left unknown":                  {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Edit, mailbox.Unknown }), ""},
 		"a new owner":                           {with(func(r *audit.Record) { r.Action = audit.Reassign }), passedOn},
-		"a new owner who was refused":           {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Reassign, mailbox.Refused }), ""},
+		"a new owner who was refused":           {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Reassign, mailbox.Refused }), keptOn},
+		"a new owner, perhaps":                  {with(func(r *audit.Record) { r.Action, r.Outcome = audit.Reassign, mailbox.Unknown }), passedOn},
+		"a new owner, soon":                     {with(func(r *audit.Record) { r.Action, r.Stage = audit.Reassign, audit.Intended }), passing},
+		"another number":                        {with(func(r *audit.Record) { r.Action, r.Target = audit.Renumber, "4101" }), moved},
+		"a number that was refused":             {with(func(r *audit.Record) { r.Action, r.Target, r.Outcome = audit.Renumber, "4101", mailbox.Refused }), ""},
 		"a change of nobody that is known":      {with(func(r *audit.Record) { r.Mailbox, r.Extension = "", "" }), ""},
 		"a change of a mailbox without number":  {with(func(r *audit.Record) { r.Extension = "" }), ""},
 		"an action that is not known here":      {with(func(r *audit.Record) { r.Action = 200 }), ""},
@@ -97,18 +102,22 @@ func TestAtMostOneLockIsToldInAnHour(t *testing.T) {
 			l.Action, l.Stage, l.Time = audit.Lock, audit.Whole, begin.Add(after)
 			return l
 		}
+		shut := func(a mailbox.Account, after time.Duration) audit.Record {
+			l := deedOn(a, audit.Lock, audit.Ended, mailbox.Done)
+			l.Time = begin.Add(after)
+			return l
+		}
+		r.happened(shut(bob, 0), shut(bob, time.Minute), shut(bob, 59*time.Minute), shut(bob, 61*time.Minute))
 		r.happened(lock(ada, 0), lock(ada, time.Second), lock(bob, time.Minute), lock(ada, 59*time.Minute), lock(ada, time.Hour),
 			lock(ada, time.Hour+time.Second), lock(bob, 61*time.Minute), lock(ada, 2*time.Hour))
 		r.idle()
 		got := map[string]int{}
 		for _, body := range s.told() {
-			var e event
-			require.NoError(t, json.Unmarshal([]byte(body), &struct {
-				Extension *string
-			}{&e.Extension}))
-			got[e.Extension]++
+			var e struct{ Kind, Extension string }
+			require.NoError(t, json.Unmarshal([]byte(body), &e))
+			got[e.Kind+" "+e.Extension]++
 		}
-		require.Equal(t, map[string]int{"4001": 3, "4002": 2}, got)
+		require.Equal(t, map[string]int{"locked 4001": 3, "locked 4002": 2, "locked-by-administrator 4002": 2}, got)
 	})
 }
 

@@ -38,27 +38,30 @@ func openHook(o Webhook) (*hook, error) {
 
 // event is the body that tells of a notice.
 type event struct {
-	Operation string        `json:"operation"` // notice
-	ID        string        `json:"id"`
-	Kind      Kind          `json:"kind"`
-	Time      time.Time     `json:"time"`
-	Until     *time.Time    `json:"until,omitempty"`
-	Backend   string        `json:"backend"`
-	Domain    string        `json:"domain"`
-	Mailbox   string        `json:"mailbox"`
-	Extension string        `json:"extension"`
-	Door      mailbox.Door  `json:"door"`
-	Claim     mailbox.Claim `json:"claim"`
-	Peer      string        `json:"peer,omitempty"`
-	Source    string        `json:"source,omitempty"`
-	Actor     string        `json:"actor,omitempty"`
+	Operation string         `json:"operation"` // notice
+	ID        string         `json:"id"`
+	Kind      Kind           `json:"kind"`
+	Time      time.Time      `json:"time"`
+	Until     *time.Time     `json:"until,omitempty"`
+	Backend   string         `json:"backend"`
+	Domain    string         `json:"domain"`
+	Mailbox   string         `json:"mailbox"`
+	Extension string         `json:"extension"`
+	Door      mailbox.Door   `json:"door"`
+	Claim     *mailbox.Claim `json:"claim,omitempty"` // nil: no caller showed anything
+	Peer      string         `json:"peer,omitempty"`
+	Source    string         `json:"source,omitempty"`
+	Actor     string         `json:"actor,omitempty"`
 }
 
 // tell posts a notice.
 func (h *hook) tell(ctx context.Context, n *notice) error {
 	e := event{
 		Operation: "notice", ID: n.id, Kind: n.kind, Time: n.at.UTC(), Backend: n.backend, Domain: n.domain, Mailbox: n.mailbox,
-		Extension: n.extension, Door: n.door, Claim: n.claim, Peer: n.peer, Source: n.source, Actor: n.actor,
+		Extension: n.extension, Door: n.door, Peer: n.peer, Source: n.source, Actor: n.actor,
+	}
+	if n.actor == "" {
+		e.Claim = &n.claim
 	}
 	if !n.until.IsZero() {
 		until := n.until.UTC()

@@ -29,8 +29,8 @@ func killedAfterDelivery(t *testing.T, file string) {
 	o.Webhook.Keys = httpapi.Keys{{ID: "k1", Secret: secret.Source{File: os.Getenv("STAR97_NOTIFY_KEY")}}}
 	r := rigOn(t, database(t, file), o)
 	tell := r.channels[0].tell
-	r.channels[0].tell = func(ctx context.Context, n *notice) error {
-		require.NoError(t, tell(ctx, n))
+	r.channels[0].tell = func(ctx context.Context, c *claimed) error {
+		require.NoError(t, tell(ctx, c))
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	r.Run(t.Context())

@@ -62,11 +62,19 @@ func TestFromTheCallToTheMail(t *testing.T) {
 	require.Contains(t, in.body(t), "votre propre téléphone (trunk 192.0.2.7 4001)")
 
 	at.Door, at.Caller = mailbox.AnyDoor, "12015550143"
-	for range 8 {
-		require.Error(t, trail.Verify(ctx, a, first, at))
-	}
+	at.Withheld = true
+	require.Equal(t, mailbox.Proved(), trail.Change(ctx, a, second, first, at))
 	n.Wake()
 	in = office.mail(2)
+	require.Contains(t, in.body(t), "un autre téléphone (trunk 192.0.2.7)")
+	require.NotContains(t, in.body(t), "12015550143")
+	at.Withheld = false
+
+	for range 8 {
+		require.Error(t, trail.Verify(ctx, a, second, at))
+	}
+	n.Wake()
+	in = office.mail(3)
 	require.Contains(t, in.body(t), "trop de mauvais codes d'accès")
 	require.Contains(t, in.body(t), "un autre téléphone (trunk 192.0.2.7 12015550143)")
 
@@ -74,6 +82,6 @@ func TestFromTheCallToTheMail(t *testing.T) {
 		return router.Reset(ctx, a, first, true, "eve", "forgotten").Failed("reset")
 	}))
 	n.Wake()
-	require.Contains(t, office.mail(3).body(t), "un administrateur (eve)")
-	require.Len(t, office.got(), 3)
+	require.Contains(t, office.mail(4).body(t), "un administrateur (eve)")
+	require.Len(t, office.got(), 4)
 }

@@ -21,9 +21,16 @@ const (
 	Shut    Kind = "locked-by-administrator" // an administrator locked the mailbox
 )
 
-// passedOn is told to nobody: the mailbox was given to another person, and what waits for
-// the one before is not theirs to read.
-const passedOn Kind = "passed-on"
+// What is told to nobody: it has to do with the notices that wait.
+const (
+	moved    Kind = "moved"      // the mailbox has another number: its owner is found there
+	passing  Kind = "passing-on" // it will perhaps be another person's, who must not read what waits for this one
+	passedOn Kind = "passed-on"  // it is, or may be
+	keptOn   Kind = "kept-on"    // it is not
+)
+
+// silent tells whether k is told to nobody.
+func (k Kind) silent() bool { return k == moved || k == passing || k == passedOn || k == keptOn }
 
 // Mails that are no notices.
 const (
@@ -41,6 +48,7 @@ type notice struct {
 	door                                mailbox.Door
 	claim                               mailbox.Claim
 	peer, source, actor                 string
+	target                              string // the new extension of what moved
 }
 
 // kindOf is the kind of notice that a record gives rise to, empty for none.
@@ -52,6 +60,8 @@ func kindOf(r *audit.Record) Kind {
 	switch {
 	case r.Action == audit.Lock && r.Stage == audit.Whole:
 		return Locked
+	case r.Action == audit.Reassign:
+		return kindOfReassign(r)
 	case r.Stage != audit.Ended:
 		return ""
 	case made && r.Outcome == mailbox.Unknown:
@@ -62,12 +72,26 @@ func kindOf(r *audit.Record) Kind {
 		return Changed
 	case r.Action == audit.Reset:
 		return Reset
-	case r.Action == audit.Lock:
+	case r.Action == audit.Lock && r.Target != audit.Unchanged:
 		return Shut
-	case r.Action == audit.Reassign:
-		return passedOn
+	case r.Action == audit.Renumber && r.Target != "":
+		return moved
 	}
 	return ""
+}
+
+// kindOfReassign: from its intent on nobody can say whose the mailbox is, until it is
+// known that the reassignment was refused.
+func kindOfReassign(r *audit.Record) Kind {
+	switch {
+	case r.Stage == audit.Intended:
+		return passing
+	case r.Stage != audit.Ended:
+		return ""
+	case r.Outcome == mailbox.Refused:
+		return keptOn
+	}
+	return passedOn
 }
 
 // noticeOf makes the notice of a kind from its record. Its id is the record's place in
@@ -76,7 +100,7 @@ func noticeOf(k Kind, r *audit.Record) notice {
 	return notice{
 		id: fmt.Sprintf("%d-%s-%x", r.Seq, k, r.Hash[:4]), kind: k, at: r.Time, until: r.Until,
 		backend: r.Backend, domain: r.Domain, mailbox: r.Mailbox, extension: r.Extension,
-		door: r.Door, claim: r.Claim, peer: r.Peer, source: r.Source, actor: r.Actor,
+		door: r.Door, claim: r.Claim, peer: r.Peer, source: r.SourceForOwner(), actor: r.Actor, target: r.Target,
 	}
 }
 

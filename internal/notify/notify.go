@@ -110,7 +110,7 @@ func (n *Notifier) openChannels() (err error) {
 		if n.hook, err = openHook(n.opts.Webhook); err != nil {
 			return fmt.Errorf("notify.webhook: %w", err)
 		}
-		n.channels = append(n.channels, newChannel(byWebhook, n.hook.tell))
+		n.channels = append(n.channels, newChannel(byWebhook, n.tellByHook))
 	}
 	return nil
 }

@@ -146,6 +146,27 @@ func TestTheWebhookIsTold(t *testing.T) {
 	require.Equal(t, "application/json", s.heads[0].Get("Content-Type"))
 }
 
+// No caller has shown anything where an administrator acted.
+func TestOnlyACallerShowsSomething(t *testing.T) {
+	t.Parallel()
+	s := receiverOn(t)
+	r := rigOn(t, newDatabase(t), hookOnly(s))
+	r.running()
+	wrong, reset, shut := changeOf(ada), changeOf(ada), changeOf(ada)
+	wrong.Action, wrong.Stage, wrong.Claim = audit.Lock, audit.Whole, mailbox.ByOneTime
+	reset.Action, reset.Actor, reset.Door = audit.Reset, "eve", 0
+	shut.Action, shut.Actor, shut.Door = audit.Lock, "eve", 0
+	r.happened(wrong, reset, shut)
+	r.idle()
+	claims := map[any]any{}
+	for _, text := range s.told() {
+		var e map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &e))
+		claims[e["kind"]] = e["claim"]
+	}
+	require.Equal(t, map[any]any{"locked": "one-time-code", "reset": nil, "locked-by-administrator": nil}, claims)
+}
+
 // Whatever goes wrong, the notice arrives once things are right again, with its id.
 func TestMailArrivesAfterTrouble(t *testing.T) {
 	busy := &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "come again"}

@@ -14,6 +14,10 @@ import (
 // so that nobody else delivers it meanwhile, unless the node has died.
 const lease = 2 * deliverWithin
 
+// heldBack is the holder of what nobody delivers until it is known whose the mailbox is: as
+// long as a deed takes, or after a crash until the next start closes it in the audit trail.
+const heldBack = "held-back"
+
 // columns of notice in the order of insert and scan.
 const columns = "id, kind, at, until, backend, domain, mailbox, extension, door, claim, peer, source, actor"
 
@@ -49,8 +53,8 @@ func (n *Notifier) claim(ctx context.Context, channel string) (c claimed, ok boo
 		c = claimed{channel: channel, holder: rand.Text()}
 		var at, until, giveUp int64
 		err := tx.QueryRowContext(ctx, `UPDATE notice SET due = $1, tries = tries + 1, holder = $2 WHERE channel = $3 AND id =
-			(SELECT id FROM notice WHERE channel = $3 AND due <= $4 ORDER BY due LIMIT 1`+unlocked+`)
-			RETURNING `+columns+`, give_up, tries`, now.Add(lease).UnixMilli(), c.holder, channel, now.UnixMilli()).
+			(SELECT id FROM notice WHERE channel = $3 AND due <= $4 AND holder <> $5 ORDER BY due LIMIT 1`+unlocked+`)
+			RETURNING `+columns+`, give_up, tries`, now.Add(lease).UnixMilli(), c.holder, channel, now.UnixMilli(), heldBack).
 			Scan(&c.id, &c.kind, &at, &until, &c.backend, &c.domain, &c.mailbox, &c.extension, &c.door, &c.claim,
 				&c.peer, &c.source, &c.actor, &giveUp, &c.tries)
 		c.at, c.giveUp = time.UnixMicro(at), time.UnixMilli(giveUp)
@@ -63,6 +67,14 @@ func (n *Notifier) claim(ctx context.Context, channel string) (c claimed, ok boo
 		return err
 	})
 	return c, ok && err == nil, err
+}
+
+// held tells whether a notice is this claim's still.
+func (n *Notifier) held(ctx context.Context, c *claimed) (held bool, err error) {
+	err = n.db.Read(ctx, func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM notice WHERE id = $1 AND channel = $2 AND holder = $3)", c.id, c.channel, c.holder).Scan(&held)
+	})
+	return held, err
 }
 
 // remove forgets a notice that was delivered or given up, if it is still this claim's.

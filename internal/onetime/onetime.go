@@ -45,6 +45,12 @@ type Carrier interface {
 	Carry(ctx context.Context, a mailbox.Account, code pin.PIN, until time.Time) error
 }
 
+// Witness is told, from within a Send and with its ctx, that the code before is good still
+// and nothing was sent. It must not block.
+type Witness interface {
+	Stood(ctx context.Context)
+}
+
 const (
 	hashers   = 2               // at a time
 	queued    = 32              // callers who wait for that
@@ -62,6 +68,7 @@ type Desk struct {
 	pool    *hashpool.Pool
 	decoy   record // stands in for the code of a mailbox that has none
 	proofs  proofs
+	witness Witness // nil: nobody is told
 }
 
 var (
@@ -98,6 +105,9 @@ func New(ctx context.Context, db *sqlkit.DB, store Store, carrier Carrier, opts 
 	return d, nil
 }
 
+// Tell names the Witness. Call it before the first Send.
+func (d *Desk) Tell(w Witness) { d.witness = w }
+
 // Lookup passes through.
 func (d *Desk) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	return d.store.Lookup(ctx, q)
@@ -129,7 +139,7 @@ func (d *Desk) Traits(a mailbox.Account) mailbox.Traits {
 
 // Send makes a one-time code, which takes the place of the one before, and gives it to
 // the Carrier. While the one before is good for some minutes still, it stays, and nothing
-// is sent. One that the Carrier does not take is withdrawn and was none of the day's.
+// is sent, as the Witness is told. One that the Carrier does not take is withdrawn and was none of the day's.
 func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) error {
 	const op = "send"
 	code, err := pin.Generate(pin.Policy{MinLen: d.opts.Digits, MaxLen: d.opts.Digits}, pin.Context{}, rand.Reader)
@@ -150,6 +160,9 @@ func (d *Desk) Send(ctx context.Context, a mailbox.Account, at mailbox.Attempt) 
 	case refused != nil:
 		return refused
 	case became == standing:
+		if d.witness != nil {
+			d.witness.Stood(ctx)
+		}
 		return nil
 	case became == notKept:
 		return mailbox.Fail(op, mailbox.Throttled, errors.New("the mailbox was sent as many one-time codes within a day as this door may have"))

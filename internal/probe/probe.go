@@ -35,10 +35,21 @@ type Probe struct {
 
 	slots chan struct{} // one is taken by each call
 	pace  atomic.Int64  // nanoseconds that the last answer took
+	bad   atomic.Pointer[trouble]
 	over  context.Context
 	stop  context.CancelFunc
-	calls sync.WaitGroup
+	ended sync.Once
 }
+
+// trouble is why the last call brought no answer, and how long it took to find out.
+type trouble struct {
+	err  error
+	at   time.Time
+	took time.Duration
+}
+
+// troubled is how long the last call speaks for the next one.
+const troubled = time.Minute
 
 // usualPace is taken for the first answer's.
 const usualPace = 5 * time.Second
@@ -73,8 +84,15 @@ func Open(name string, o Options) (*Probe, error) {
 
 // Close ends the calls that are up and waits for them.
 func (p *Probe) Close() error {
-	p.stop()
-	p.calls.Wait()
+	p.ended.Do(func() {
+		p.stop()
+		for range cap(p.slots) { // with every place ours no call is up
+			p.slots <- struct{}{}
+		}
+		for range cap(p.slots) {
+			<-p.slots
+		}
+	})
 	return nil
 }
 
@@ -92,15 +110,16 @@ func (p *Probe) Lag(mailbox.Account) time.Duration { return 0 }
 // Verify tries the code once. Errors: WrongPIN and Locked as they were heard, Busy,
 // Unavailable and ServiceRefused where the code was not tried, OutcomeUnknown where it
 // was and no clear answer was heard. For an account without ID nobody is called; the
-// answer takes as long as another one.
+// answer takes as long as another one and, while calls bring none, is the same: else a
+// pilot that does not answer would tell which mailboxes exist.
 func (p *Probe) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ mailbox.Attempt) error {
 	select {
 	case p.slots <- struct{}{}:
 	default:
 		return mailbox.Fail(op, mailbox.Busy, fmt.Errorf("the probe %s makes no more than %d calls at a time", p.name, p.o.Calls))
 	}
-	p.calls.Add(1)
-	done := sync.OnceFunc(func() { <-p.slots; p.calls.Done() })
+	done := sync.OnceFunc(func() { <-p.slots })
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, p.o.Within)
 	defer cancel()
 	// The canceller: started by Close, stops at once, owns nothing.
@@ -111,21 +130,32 @@ func (p *Probe) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, _ m
 	}
 	began := time.Now()
 	err := p.ask(ctx, a, code, done)
-	if c := mailbox.CodeOf(err); c == mailbox.OK || c == mailbox.WrongPIN {
-		p.pace.Store(int64(time.Since(began)))
+	took := time.Since(began)
+	switch c := mailbox.CodeOf(err); {
+	case c == mailbox.OK || c == mailbox.WrongPIN:
+		p.pace.Store(int64(took))
+		p.bad.Store(nil)
+	case c == mailbox.Locked:
+		p.bad.Store(nil)
+	case asked.Err() == nil: // else the caller brought it about, by hanging up
+		p.bad.Store(&trouble{err, time.Now(), took})
 	}
 	return err
 }
 
 // pretend answers as if somebody had been called.
 func (p *Probe) pretend(ctx context.Context) error {
-	t := time.NewTimer(time.Duration(p.pace.Load()))
+	answer, pace := mailbox.Fail(op, mailbox.WrongPIN, nil), time.Duration(p.pace.Load())
+	if last := p.bad.Load(); last != nil && time.Since(last.at) < troubled {
+		answer, pace = last.err, last.took
+	}
+	t := time.NewTimer(pace)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-	return mailbox.Fail(op, mailbox.WrongPIN, nil)
+	return answer
 }
 
 // ask makes the call. done is called when it is over.

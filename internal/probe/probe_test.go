@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"sync"
@@ -68,6 +69,28 @@ func TestAMailboxThatIsNotThereTakesAsLongAsAnother(t *testing.T) {
 	require.ErrorIs(t, p.Verify(t.Context(), mailbox.Account{Extension: "4009"}, code, mailbox.Attempt{}), mailbox.WrongPIN)
 	require.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
 	require.ErrorIs(t, p.Verify(t.Context(), annes, pin.PIN{}, mailbox.Attempt{}), mailbox.WrongPIN, "no code is none")
+}
+
+// A pilot that does not answer is heard by all alike, and does not tell which mailboxes
+// exist; a caller who hangs up does not make others hear it.
+func TestTroubleWithThePilotIsHeardByAllAlike(t *testing.T) {
+	t.Parallel()
+	p := opened(t, func(o *Options) { o.URI, o.Answer = silentPilot(t), time.Second })
+	p.pace.Store(int64(time.Millisecond))
+	nobody := mailbox.Account{Extension: "4009"}
+	ask := func(a mailbox.Account) mailbox.Code {
+		return mailbox.CodeOf(p.Verify(t.Context(), a, code, mailbox.Attempt{}))
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, p.Verify(gone, annes, code, mailbox.Attempt{}))
+	require.Equal(t, mailbox.WrongPIN, ask(nobody))
+	require.Equal(t, mailbox.Unavailable, ask(annes))
+	began := time.Now()
+	require.Equal(t, mailbox.Unavailable, ask(nobody))
+	require.GreaterOrEqual(t, time.Since(began), time.Second, "as long as it took")
+	p.bad.Store(&trouble{mailbox.Unavailable, time.Now().Add(-troubled), 0})
+	require.Equal(t, mailbox.WrongPIN, ask(nobody), "that was long ago")
 }
 
 func TestWhatCannotBeDialledIsNot(t *testing.T) {

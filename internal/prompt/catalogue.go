@@ -18,7 +18,9 @@ type Audio struct {
 	id       ID
 	text     string
 	language string
-	payload  [codec.Count][]byte
+	payload  [codec.Count][]byte  // of the formats of Rate
+	left     int                  // samples of Rate that were left out before them
+	wide     func() ([]byte, int) // the same of WideRate
 }
 
 // ID is the sentence's name.
@@ -31,10 +33,16 @@ func (a *Audio) Text() string { return a.text }
 func (a *Audio) Language() string { return a.language }
 
 // Payload is the whole sentence in the codec's payload format, padded with the
-// codec's silence to whole frames of 20 ms; nil for codec.None. Read-only.
+// codec's silence to whole frames of 20 ms; nil for codec.None. Read-only. That of
+// G.722 is made when it is first asked for, which takes some 3 ms for each second of it,
+// unless Catalogue.Warm has made it.
 func (a *Audio) Payload(id codec.ID) []byte {
-	if id >= codec.Count {
+	switch {
+	case id >= codec.Count:
 		return nil
+	case id == codec.G722:
+		payload, _ := a.wide()
+		return payload
 	}
 	return a.payload[id]
 }
@@ -57,10 +65,11 @@ func (a *Audio) PCM8k() []int16 {
 // Catalogue holds the sentences of every language. It is safe for concurrent use.
 // Load encodes the default language and those of overlays, and Prepare another one,
 // which takes some 300 ms. A sentence of the others is encoded when it is first asked
-// for, in about the time of a packet.
+// for, in about the time of a packet. Warm makes what wideband telephones hear.
 type Catalogue struct {
 	languages []*language // sorted by tag
 	fallback  *language
+	cold      chan struct{} // holds one when a language was prepared
 }
 
 // Load reads every folder of base that has a manifest.yaml. Overlays hold a site's
@@ -84,13 +93,14 @@ type source struct {
 }
 
 func load(fallback string, sources []source) (*Catalogue, []strictyaml.Problem) {
-	c := &Catalogue{}
+	c := &Catalogue{cold: make(chan struct{}, 1)}
 	var problems []strictyaml.Problem
 	for i := range sources {
 		problems = append(problems, c.addSource(&sources[i])...)
 	}
 	slices.SortFunc(c.languages, func(a, b *language) int { return strings.Compare(a.tag, b.tag) })
 	for _, l := range c.languages {
+		l.markInner()
 		problems = append(problems, l.missing()...)
 		if l.tag == fallback {
 			c.fallback = l
@@ -219,10 +229,15 @@ func primary(tag string) string {
 // calls wait for one sentence at most.
 func (c *Catalogue) Prepare(lang string) []strictyaml.Problem {
 	l := c.fit(lang)
-	if l == nil {
+	if l == nil || l.prepared.Load() {
 		return nil
 	}
-	return l.prepare()
+	problems := l.prepare()
+	select {
+	case c.cold <- struct{}{}:
+	default:
+	}
+	return problems
 }
 
 // Languages are the tags of the catalogue, sorted.

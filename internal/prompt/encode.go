@@ -8,7 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"star97/internal/codec"
@@ -28,6 +30,8 @@ type encoder struct {
 	scratch    scratch
 	decimators map[int]*decimator
 }
+
+func newEncoder() encoder { return encoder{decimators: map[int]*decimator{}} }
 
 func (e *encoder) encode(from *entry) (*Audio, *strictyaml.Problem) {
 	id, m := from.id, from.manifest
@@ -60,8 +64,50 @@ func (e *encoder) encode(from *entry) (*Audio, *strictyaml.Problem) {
 		return nil, &p
 	}
 	a := &Audio{id: id, text: sentence.Text}
-	e.payloads(a, e.down(rate, pcm))
+	a.encode(from, e.down(rate, pcm))
+	a.wide = from.wide(a, rate, pcm)
 	return a, nil
+}
+
+// wide is how the wideband payload of a is made. That takes ten times as long as all
+// others: of the program's own masters, which are always there, it has time until the
+// first use.
+func (e *entry) wide(a *Audio, rate int, pcm []int16) func() ([]byte, int) {
+	n := len(a.payload[codec.PCMU]) // before anything goes on behind it
+	if e.source.overlay {
+		payload, left := e.encodeWide(n, rate, pcm)
+		return func() ([]byte, int) { return payload, left }
+	}
+	return sync.OnceValues(func() ([]byte, int) {
+		data, err := fs.ReadFile(e.source.fsys, path.Join(e.manifest.Language, e.manifest.FileOf(e.id)))
+		if err == nil {
+			if rate, pcm, err := ReadWAV(data, nil); err == nil {
+				return e.encodeWide(n, rate, pcm)
+			}
+		}
+		return e.encodeWide(n, Rate, a.PCM8k()[:n])
+	})
+}
+
+// encodeWide is the payload of WideRate, as long as that of so many samples of Rate, and
+// how many of those were left out. It is long work: after each frame others have their
+// turn. pcm may be changed.
+func (e *entry) encodeWide(n, rate int, pcm []int16) (p []byte, left int) {
+	f, _ := codec.ByID(codec.G722)
+	encoder := f.NewEncoder()
+	p = make([]byte, n/(Rate/1000)*f.BytesPerMs)
+	const samples = WideRate / 50
+	made, whole := 0, wide(pcm, rate)
+	pcm = e.sounding(whole, WideRate)
+	left = (len(whole) - len(pcm)) * Rate / WideRate
+	for ; len(pcm) > 0; pcm = pcm[min(samples, len(pcm)):] {
+		made += encoder.Encode(p[made:], pcm[:min(samples, len(pcm))])
+		runtime.Gosched()
+	}
+	for i := made; i < len(p); i++ {
+		p[i] = f.Silence
+	}
+	return p, left
 }
 
 // trusts compares the hash; a site's own folder may leave it out.
@@ -100,15 +146,23 @@ func (e *encoder) read(fsys fs.FS, name string) error {
 func (e *encoder) down(rate int, pcm []int16) []int16 {
 	d, ok := e.decimators[rate]
 	if !ok {
-		d = newDecimator(rate)
+		d = newDecimator(rate, Rate)
 		e.decimators[rate] = d
 	}
 	return d.decimate(pcm, &e.scratch)
 }
 
-func (e *encoder) payloads(a *Audio, pcm []int16) {
+// narrow are the formats of Rate.
+var narrow = [...]codec.ID{codec.PCMU, codec.PCMA}
+
+// encode makes the payloads of Rate. What is left out before the first sound follows
+// the last one as silence: length and pace stay those of the recording.
+func (a *Audio) encode(from *entry, pcm []int16) {
 	frames := (len(pcm) + frame - 1) / frame
-	for id := codec.None + 1; id < codec.Count; id++ {
+	whole := len(pcm)
+	pcm = from.sounding(pcm, Rate)
+	a.left = whole - len(pcm)
+	for _, id := range narrow {
 		f, _ := codec.ByID(id)
 		p := make([]byte, frames*20*f.BytesPerMs)
 		for i := f.Encode(p, pcm); i < len(p); i++ {
@@ -118,12 +172,23 @@ func (e *encoder) payloads(a *Audio, pcm []int16) {
 	}
 }
 
-// goOn adds to a sentence what follows it in the same breath.
+// goOn adds to a sentence what follows it in the same breath, at the pace of both
+// recordings: the silence that makes up for what was left out is at the end.
 func (a *Audio) goOn(next *Audio) {
 	a.text += " " + next.text
-	for id := codec.None + 1; id < codec.Count; id++ {
+	join := func(id codec.ID, own []byte, left int, next []byte) []byte {
 		f, _ := codec.ByID(id)
-		pause := bytes.Repeat([]byte{f.Silence}, breath/frame*20*f.BytesPerMs)
-		a.payload[id] = slices.Concat(a.payload[id], pause, next.payload[id])
+		silence := func(samples int) []byte { return bytes.Repeat([]byte{f.Silence}, samples*f.BytesPerMs/(Rate/1000)) }
+		end := silence(left)
+		return slices.Concat(own[:len(own)-len(end)], silence(breath), next, end)
 	}
+	for _, id := range narrow {
+		a.payload[id] = join(id, a.payload[id], a.left, next.payload[id])
+	}
+	own := a.wide
+	a.wide = sync.OnceValues(func() ([]byte, int) {
+		payload, left := own()
+		rest, _ := next.wide() // whole
+		return join(codec.G722, payload, left, rest), left
+	})
 }

@@ -21,6 +21,7 @@ type entry struct {
 	id       ID
 	manifest *Manifest
 	source   *source
+	inner    bool // it is never what a caller hears first
 
 	audio    atomic.Pointer[Audio]
 	tried    bool // under the language's mutex
@@ -62,7 +63,7 @@ type variant struct {
 }
 
 func newLanguage(tag string) *language {
-	return &language{tag: tag, entries: map[ID]*entry{}, variants: map[variant]*entry{}, encoder: encoder{decimators: map[int]*decimator{}}}
+	return &language{tag: tag, entries: map[ID]*entry{}, variants: map[variant]*entry{}, encoder: newEncoder()}
 }
 
 // add takes in the sentences of a manifest; the last source wins.
@@ -88,6 +89,18 @@ func (l *language) missing() []strictyaml.Problem {
 		}
 	}
 	return problems
+}
+
+// markInner marks the recordings that others always come before: the digits of a chosen
+// code, and what follows in the same breath.
+func (l *language) markInner() {
+	for id, e := range l.entries {
+		plain, _, _ := strings.Cut(string(id), "@")
+		e.inner = e.inner || slices.Contains(digits[:], ID(plain))
+		if next := l.entries[e.manifest.Sentences[id].Then]; next != nil {
+			next.inner = true
+		}
+	}
 }
 
 // ids are the sentences that can be said, sorted: without those that only follow.
@@ -169,8 +182,24 @@ func (l *language) prepare() (problems []strictyaml.Problem) {
 	for _, id := range sorted(l.entries) {
 		problems = append(problems, l.ready(l.entries[id])...)
 	}
+	l.tidy()
 	l.prepared.Store(true)
 	return problems
+}
+
+// tidy drops what served to encode: the buffers, and the recordings that only follow
+// others and are part of them now. Who asks for one all the same has it encoded again.
+func (l *language) tidy() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.encoder = newEncoder()
+	for _, e := range l.entries {
+		follower := l.entries[e.manifest.Sentences[e.id].Then]
+		if follower != nil && follower.audio.Load() != nil {
+			follower.audio.Store(nil)
+			follower.tried = false
+		}
+	}
 }
 
 // ready encodes one sentence.

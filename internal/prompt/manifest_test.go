@@ -164,7 +164,13 @@ func TestSentenceGoesOnInTheSameBreath(t *testing.T) {
 	for id := codec.None + 1; id < codec.Count; id++ {
 		f, _ := codec.ByID(id)
 		own, pause, rest := a.Payload(id)[:60*f.BytesPerMs], a.Payload(id)[60*f.BytesPerMs:260*f.BytesPerMs], a.Payload(id)[260*f.BytesPerMs:]
-		require.Equal(t, f.Silence, own[len(own)-1])
+		if slices.Contains(narrow[:], id) {
+			require.Equal(t, f.Silence, own[len(own)-1])
+		} else { // what G.722 has for silence depends on what went before
+			pcm := make([]int16, len(own)*f.SampleRate/1000/f.BytesPerMs)
+			f.Decode(pcm, own)
+			require.LessOrEqual(t, magnitude(pcm[len(pcm)-1]), QuietPeak)
+		}
 		require.Equal(t, slices.Repeat([]byte{f.Silence}, len(pause)), pause)
 		require.Equal(t, keys.Payload(id), rest)
 	}

@@ -38,13 +38,6 @@ func (p Phrase) String() string {
 	return strings.Join(words, " ")
 }
 
-// Say joins sentences to a phrase.
-func Say(ids ...ID) Phrase {
-	var p Phrase
-	copy(p[:], ids)
-	return p
-}
-
 // Sentences of the default flow. A refused rule's sentence is "refused-" + rule id.
 const (
 	Welcome            ID = "welcome"
@@ -114,6 +107,7 @@ const (
 	CodeExpired           ID = "code-expired"
 	CodeExpiresSoon       ID = "code-expires-soon"
 	LockedByAdministrator ID = "locked-by-administrator"
+	MailboxDisabled       ID = "mailbox-disabled"
 )
 
 // The short rule list in parts, for a policy of which NewCodeRules is not true, and
@@ -173,7 +167,7 @@ var required = []ID{
 	RuleSequence, RuleSameRun, RuleOwnNumber, RuleCommon,
 	OfferChoose, OfferOwn, ChosenCode, ChosenTypeBack,
 	ForgottenOffer, OneTimeSent, EnterOneTime, EnterOneTimeLong, WrongOneTime, OneTimeOver,
-	FirstUse, CodeExpired, CodeExpiresSoon, LockedByAdministrator,
+	FirstUse, CodeExpired, CodeExpiresSoon, LockedByAdministrator, MailboxDisabled,
 	RefusedTooShort, RefusedTooLong, RefusedSameRun, RefusedSequence, RefusedWrap, RefusedConstantStep,
 	RefusedRepeatBlock, RefusedReturningGroup, RefusedMinDistinct, RefusedKeypadLine, RefusedOwnNumber,
 	RefusedCurrent, RefusedNearCurrent, RefusedDateLike, RefusedName, RefusedBlocklist, RefusedUsedBefore, RefusedTooSimple,

@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -8,17 +9,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-)
 
-func TestPhraseEndsAtItsFirstEmptyID(t *testing.T) {
-	require.Equal(t, Phrase{"failed", "old-code-works"}, Say(Failed, OldCodeWorks))
-	require.Equal(t, Phrase{}, Say())
-	var full Phrase
-	for i := range full {
-		full[i] = LineHeard(i)
-	}
-	require.Equal(t, full, Say(append(full[:], "x")...), "one part more is not said")
-}
+	"star97/internal/codec"
+	"star97/prompts"
+)
 
 // A constant that is not required could be missing from a language unnoticed.
 func TestEveryConstantIsRequired(t *testing.T) {
@@ -83,4 +77,29 @@ func TestLineCheckCountsToTwelve(t *testing.T) {
 		require.Contains(t, Required(), id)
 	}
 	require.Zero(t, testing.AllocsPerRun(100, func() { LineHeard(7) }))
+}
+
+// TestOfARecordingThatGoesOnOnlyTheWholeIsKept: what follows is part of it.
+func TestOfARecordingThatGoesOnOnlyTheWholeIsKept(t *testing.T) {
+	c, problems := Load(prompts.FS)
+	require.Empty(t, problems)
+	var lead *entry
+	for _, e := range c.fallback.entries {
+		if e.manifest.Sentences[e.id].Then != "" {
+			lead = e
+		}
+	}
+	require.NotNil(t, lead, "no sentence goes on")
+	then := lead.manifest.Sentences[lead.id].Then
+	whole, own := lead.audio.Load(), c.fallback.entries[then]
+	require.Nil(t, own.audio.Load())
+
+	alone, ok := c.Audio(DefaultOptions().Language, then, Words{})
+	require.True(t, ok, "who asks for it has it encoded again")
+	for _, id := range []codec.ID{codec.PCMU, codec.PCMA, codec.G722} {
+		f, _ := codec.ByID(id)
+		_, behind, found := bytes.Cut(whole.Payload(id), alone.Payload(id))
+		require.True(t, found, "it ends the whole one")
+		require.Equal(t, bytes.Repeat([]byte{f.Silence}, len(behind)), behind, "but for what makes up for the head")
+	}
 }

@@ -2,33 +2,49 @@ package prompt
 
 import "math"
 
-// Rate is the sample rate of telephone speech.
-const Rate = 8000
+// Rate is the sample rate of telephone speech, WideRate that of wideband telephones.
+const (
+	Rate     = 8000
+	WideRate = 16000
+)
 
-// The low-pass before decimation: telephone speech ends at 3.4 kHz (ITU-T G.712),
-// and what lies above 4.2 kHz would fold back under 3.8 kHz.
+// The low-pass of a change of rate: telephone speech ends at 3.4 kHz (ITU-T G.712),
+// and what lies above 4.2 kHz would fold back under 3.8 kHz. Of wideband speech (ITU-T
+// G.722) it is twice as much, about.
 const (
 	passEdge  = 3400.0 // Hz
 	stopEdge  = 4200.0 // Hz
-	stopDepth = 60.0   // dB
+	wideFrom  = 7000.0
+	wideTo    = 8400.0
+	stopDepth = 60.0 // dB
 )
 
-// decimator brings masters of one sample rate down to Rate. It is read-only.
+// decimator brings masters of one sample rate to another one. It is read-only.
 type decimator struct {
-	factor int
+	stuff  int       // samples for each of the input: itself and zeros
+	factor int       // samples for each of the output
 	half   []float32 // symmetric FIR: half[0] is the centre tap
 }
 
 // newDecimator designs a Kaiser-windowed sinc (Oppenheim and Schafer, Discrete-Time
-// Signal Processing, section 7.5.3). rate is a multiple of Rate; Rate itself needs no filter.
-func newDecimator(rate int) *decimator {
-	if rate == Rate {
-		return &decimator{factor: 1, half: []float32{1}}
+// Signal Processing, section 7.5.3). Both rates are multiples of Rate; equal ones need no filter.
+func newDecimator(from, to int) *decimator {
+	if from == to {
+		return &decimator{stuff: 1, factor: 1, half: []float32{1}}
 	}
-	width := 2 * math.Pi * (stopEdge - passEdge) / float64(rate)
+	stuff := 1
+	for from*stuff%to != 0 {
+		stuff++
+	}
+	pass, stop := passEdge, stopEdge
+	if min(from, to) > Rate {
+		pass, stop = wideFrom, wideTo
+	}
+	rate := float64(from * stuff)
+	width := 2 * math.Pi * (stop - pass) / rate
 	reach := int(math.Ceil((stopDepth - 8) / (2.285 * width) / 2))
 	beta := 0.1102 * (stopDepth - 8.7)
-	cut := (passEdge + stopEdge) / float64(rate) // twice the middle of the transition, over the rate
+	cut := (pass + stop) / rate // twice the middle of the transition, over the rate
 
 	taps := make([]float64, reach+1)
 	var sum float64
@@ -40,9 +56,9 @@ func newDecimator(rate int) *decimator {
 			sum += taps[k]
 		}
 	}
-	d := &decimator{factor: rate / Rate, half: make([]float32, reach+1)}
+	d := &decimator{stuff: stuff, factor: from * stuff / to, half: make([]float32, reach+1)}
 	for k := range taps {
-		d.half[k] = float32(taps[k] / sum)
+		d.half[k] = float32(taps[k] / sum * float64(stuff))
 	}
 	return d
 }
@@ -70,19 +86,18 @@ type scratch struct {
 	out    []int16
 }
 
-// decimate returns pcm at Rate, in time with the input: sample i is input sample
-// i*factor, filtered. The result is valid until the next call with s.
+// decimate returns pcm at the other rate, in time with the input: sample i is input
+// sample i*factor/stuff, filtered. The result is valid until the next call with s.
 func (d *decimator) decimate(pcm []int16, s *scratch) []int16 {
 	reach := len(d.half) - 1
-	n := len(pcm) + 2*reach
+	n := len(pcm)*d.stuff + 2*reach
 	if cap(s.padded) < n {
 		s.padded = make([]float32, n)
 	}
 	s.padded = s.padded[:n]
-	clear(s.padded[:reach])
-	clear(s.padded[n-reach:])
+	clear(s.padded)
 	for i, v := range pcm {
-		s.padded[reach+i] = float32(v)
+		s.padded[reach+i*d.stuff] = float32(v)
 	}
 	s.out = s.out[:0]
 	for c := reach; c < n-reach; c += d.factor {
@@ -93,7 +108,15 @@ func (d *decimator) decimate(pcm []int16, s *scratch) []int16 {
 
 // Narrow is pcm as a telephone of 8000 Hz hears it; rate is one of WAVRates.
 func Narrow(pcm []int16, rate int) []int16 {
-	return newDecimator(rate).decimate(pcm, &scratch{})
+	return newDecimator(rate, Rate).decimate(pcm, &scratch{})
+}
+
+// wide is pcm as a wideband telephone hears it: itself at WideRate.
+func wide(pcm []int16, rate int) []int16 {
+	if rate == WideRate {
+		return pcm
+	}
+	return newDecimator(rate, WideRate).decimate(pcm, &scratch{})
 }
 
 // convolve is the symmetric filter at the middle of x, which has 2*len(half)-1 samples.
@@ -116,4 +139,33 @@ func convolve(x, half []float32) float32 {
 
 func clamp16(v float32) int16 {
 	return int16(math.RoundToEven(float64(min(max(v, math.MinInt16), math.MaxInt16))))
+}
+
+// Narrower brings sound of WideRate that comes in pieces to Rate. It lags by some 2 ms, a
+// whole number of samples of Rate.
+type Narrower struct {
+	half []float32
+	x    []float32 // the latest samples
+}
+
+// NewNarrower begins in silence.
+func NewNarrower() *Narrower {
+	d := newDecimator(WideRate, Rate)
+	reach := len(d.half) - 1
+	return &Narrower{half: d.half, x: make([]float32, 2*reach+reach%2)}
+}
+
+// Take writes half as many samples as pcm has, an even number, to out.
+func (n *Narrower) Take(out, pcm []int16) int {
+	kept := len(n.x)
+	for _, v := range pcm {
+		n.x = append(n.x, float32(v))
+	}
+	made := 0
+	for at := 0; at+kept < len(n.x) && made < len(out); at += WideRate / Rate {
+		out[made] = clamp16(convolve(n.x[at:at+2*len(n.half)-1], n.half))
+		made++
+	}
+	n.x = n.x[:copy(n.x, n.x[len(n.x)-kept:])]
+	return made
 }

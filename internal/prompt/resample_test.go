@@ -15,7 +15,7 @@ func gain(rate int, hz float64) float64 {
 	for i := range pcm {
 		pcm[i] = int16(math.Round(amplitude * math.Sin(2*math.Pi*hz*float64(i)/float64(rate))))
 	}
-	out := newDecimator(rate).decimate(pcm, &scratch{})
+	out := newDecimator(rate, Rate).decimate(pcm, &scratch{})
 	out = out[200 : len(out)-200]
 	return 10 * math.Log10(max(energyOf(out)/float64(len(out)), 1e-3)/(amplitude*amplitude/2))
 }
@@ -26,6 +26,47 @@ func energyOf(pcm []int16) float64 {
 		sum += float64(v) * float64(v)
 	}
 	return sum
+}
+
+// In pieces comes what comes of the whole, a whole number of samples later.
+func TestNarrowerDoesAsNarrow(t *testing.T) {
+	pcm := make([]int16, 16000)
+	for i := range pcm {
+		pcm[i] = int16(9000*math.Sin(float64(i)*0.1) + 9000*math.Sin(float64(i*i)*0.0001))
+	}
+	want, n := Narrow(pcm, 16000), NewNarrower()
+	var got []int16
+	for at, piece := 0, 2; at < len(pcm); piece = piece%300 + 22 {
+		end := min(at+piece, len(pcm))
+		out := make([]int16, 400)
+		got = append(got, out[:n.Take(out, pcm[at:end])]...)
+		at = end
+	}
+	require.Len(t, got, len(want))
+	lag := (len(n.half)) / 2
+	require.Equal(t, want[:len(want)-lag], got[lag:])
+}
+
+// A change to the wideband rate keeps what the source has, and adds nothing above it.
+func TestWideIsFlat(t *testing.T) {
+	for _, rate := range WAVRates {
+		for _, hz := range []float64{100, 1000, 3000, 3400, 5000, 6500, 7000} {
+			if hz > 3400 && rate == Rate {
+				continue
+			}
+			pcm := make([]int16, rate/2)
+			for i := range pcm {
+				pcm[i] = int16(math.Round(20000 * math.Sin(2*math.Pi*hz*float64(i)/float64(rate))))
+			}
+			out := wide(pcm, rate)
+			require.Len(t, out, WideRate/2)
+			var worst float64
+			for i := 400; i < len(out)-400; i++ {
+				worst = max(worst, math.Abs(float64(out[i])-20000*math.Sin(2*math.Pi*hz*float64(i)/WideRate)))
+			}
+			require.Less(t, worst, 300.0, "%.0f Hz from %d Hz", hz, rate)
+		}
+	}
 }
 
 func TestLowPassIsFlatTo3400Hz(t *testing.T) {
@@ -50,7 +91,7 @@ func TestDownSamplingKeepsTime(t *testing.T) {
 		factor := rate / Rate
 		pcm := make([]int16, 1000*factor)
 		pcm[300*factor] = 30000
-		out := newDecimator(rate).decimate(pcm, &scratch{})
+		out := newDecimator(rate, Rate).decimate(pcm, &scratch{})
 		require.Len(t, out, 1000)
 		loudest := 0
 		for i, v := range out {
@@ -73,7 +114,7 @@ func TestDownSamplingDoesNotWrapAround(t *testing.T) {
 			square[i] = math.MinInt16
 		}
 	}
-	out := newDecimator(16000).decimate(square, &scratch{})
+	out := newDecimator(16000, Rate).decimate(square, &scratch{})
 	for i := 8; i < len(out)-8; i++ { // overshoot at the edges is cut, not folded
 		if i%16 >= 2 && i%16 < 6 {
 			require.Positive(t, out[i], "%d", i)
@@ -82,7 +123,7 @@ func TestDownSamplingDoesNotWrapAround(t *testing.T) {
 }
 
 func TestScratchDoesNotLeakIntoTheNextMaster(t *testing.T) {
-	d, s := newDecimator(16000), &scratch{}
+	d, s := newDecimator(16000, Rate), &scratch{}
 	loud := make([]int16, 4000)
 	for i := range loud {
 		loud[i] = 30000

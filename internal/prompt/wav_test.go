@@ -2,6 +2,7 @@ package prompt
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,40 @@ func TestWAVWithOtherPartsAndExtensibleFormat(t *testing.T) {
 	require.Equal(t, []int16{1, 2}, samples, "half a sample is none")
 }
 
+// A recording that nobody finished: its header has no sizes yet, or says as much as can be.
+func TestRecordingWhoseWriterWasStopped(t *testing.T) {
+	whole := WriteWAV(8000, []int16{1, 2, 3, 4})
+	resized := func(file, samples uint32) []byte {
+		b := slices.Clone(whole)
+		binary.LittleEndian.PutUint32(b[4:], file)
+		binary.LittleEndian.PutUint32(b[40:], samples)
+		return b
+	}
+	silent := append(WriteWAV(8000, nil), "LIST\x04\x00\x00\x00abcd"...)
+	silent[4] += 12
+	for name, c := range map[string]struct {
+		data  []byte
+		want  []int16
+		whole bool
+	}{
+		"finished":                       {whole, []int16{1, 2, 3, 4}, true},
+		"without sizes":                  {resized(0, 0), []int16{1, 2, 3, 4}, false},
+		"sizes of a header alone":        {resized(36, 0), []int16{1, 2, 3, 4}, false},
+		"written to a pipe":              {resized(0xFFFFFFFF, 0xFFFFFFFF), []int16{1, 2, 3, 4}, false},
+		"the end is missing":             {whole[:len(whole)-3], []int16{1, 2}, false},
+		"of no length, with a part more": {silent, nil, true},
+		"44100 Hz":                       {WriteWAV(44100, []int16{5}), []int16{5}, true},
+	} {
+		rate, samples, whole, err := ReadRecording(c.data)
+		require.NoError(t, err, name)
+		require.Contains(t, []int{8000, 44100}, rate, name)
+		require.Equal(t, c.want, samples, name)
+		require.Equal(t, c.whole, whole, name)
+		_, _, err = ReadWAV(c.data, nil)
+		require.Equal(t, c.whole && rate == 8000, err == nil, "a master is whole: %s", name)
+	}
+}
+
 // Whatever is read is mono at an allowed rate, no longer than the file, and writes
 // and reads back the same.
 func FuzzReadWAV(f *testing.F) {
@@ -82,11 +117,15 @@ func FuzzReadWAV(f *testing.F) {
 	f.Add(with(24, 48000))
 	f.Add([]byte("RIFF\x00\x00\x00\x00WAVEdata\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		hz, recorded, whole, unread := ReadRecording(data)
+		require.LessOrEqual(t, 2*len(recorded), len(data))
 		rate, samples, err := ReadWAV(data, nil)
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return
 		}
+		require.NoError(t, unread)
+		require.True(t, whole && hz == rate && slices.Equal(samples, recorded), "a recording is read as a master is")
 		require.Contains(t, WAVRates, rate)
 		require.LessOrEqual(t, 2*len(samples), len(data))
 		again, same, err := ReadWAV(WriteWAV(rate, samples), nil)

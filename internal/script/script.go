@@ -20,7 +20,8 @@
 //	given first-use                 the route lets the owner choose a first code
 //	given one-time                  the store of the mailbox is checked by one-time codes
 //	given mailbox EXTENSION FLAG... the mailbox behind {ext}; flags: must-change expired
-//	                                expiring cannot-change disabled locked no-code slow absent
+//	                                expiring too-soon cannot-change disabled locked no-code
+//	                                slow absent
 //	given mailbox-language TAG      of its owner
 //	given caller NUMBER             asserted identity; absent: the mailbox itself
 //	given domain NAME
@@ -158,25 +159,6 @@ func parseLine(name string, number int, text string) (Line, bool, error) {
 		line.Verb = v.same
 	}
 	return line, true, nil
-}
-
-// In returns the script as a call on a route of that language (BCP 47): the sentences
-// that it hears are that language's recordings.
-func In(lines []Line, tag string) []Line {
-	in := []Line{{Verb: "given", Args: []string{"language", tag}}}
-	for _, l := range lines {
-		if l.Verb == "hear" || l.Verb == "hear-not" {
-			ids := make([]string, len(l.Args))
-			for i, id := range l.Args {
-				if ids[i] = id; !strings.Contains(id, "/") {
-					ids[i] = tag + "/" + id
-				}
-			}
-			l.Args = ids
-		}
-		in = append(in, l)
-	}
-	return in
 }
 
 func problem(name string, line int, text, remedy string) error {

@@ -113,16 +113,6 @@ func TestEveryProblemIsTold(t *testing.T) {
 	require.Equal(t, MaxProblems, strings.Count(err.Error(), "There is no verb"))
 }
 
-func TestACallInAnotherLanguage(t *testing.T) {
-	lines, err := Parse("x.txt", []byte("press 2\nhear welcome fr-FR/option-language-7\nhear-not goodbye"))
-	require.NoError(t, err)
-	require.Equal(t, []Line{
-		{0, "given", []string{"language", "es-ES"}}, {1, "press", []string{"2"}},
-		{2, "hear", []string{"es-ES/welcome", "fr-FR/option-language-7"}}, {3, "hear-not", []string{"es-ES/goodbye"}},
-	}, In(lines, "es-ES"))
-	require.Equal(t, []string{"welcome", "fr-FR/option-language-7"}, lines[1].Args, "the script itself stays")
-}
-
 func TestLimitsOfAFile(t *testing.T) {
 	_, err := Parse("x.txt", []byte(strings.Repeat("#\n", MaxFileBytes)))
 	require.ErrorContains(t, err, "larger than")

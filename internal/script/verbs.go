@@ -38,7 +38,7 @@ var facts = []string{"slow", "forgotten", "first-use", "one-time"}
 // The closed sets of the language. Timers are those that dialplan.Timers.Named knows.
 var (
 	Placeholders  = []string{"old", "new", "other", "wrong", "ext", "one-time", "chosen"}
-	MailboxFlags  = []string{"must-change", "expired", "expiring", "cannot-change", "disabled", "locked", "no-code", "slow", "absent"}
+	MailboxFlags  = []string{"must-change", "expired", "expiring", "too-soon", "cannot-change", "disabled", "locked", "no-code", "slow", "absent"}
 	Timers        = []string{"first-digit", "between-digits", "menu", "cleared", "please-wait", "one-time", "transfer", "line-check"}
 	AskReasons    = []string{"wrong", "locked", "not-found", "disabled", "no-code", "cannot-change", "other-channel", "unavailable", "busy", "throttled", "service-refused"}
 	RefuseReasons = []string{"too-soon", "cannot-change", "other-channel", "in-history", "trivial", "too-short", "too-long", "not-digits",

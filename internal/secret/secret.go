@@ -62,6 +62,15 @@ func (s Source) Read() (Secret, error) {
 	return fromFile(s.File)
 }
 
+// Readable tells why the secret that s names cannot be read; nothing is wrong with none.
+func (s Source) Readable() error {
+	if s.Empty() {
+		return nil
+	}
+	_, err := s.Read()
+	return err
+}
+
 func fromFile(name string) (Secret, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for its writer
 	if errors.Is(err, fs.ErrNotExist) {

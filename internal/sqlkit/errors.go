@@ -88,6 +88,20 @@ func (d *DB) explain(err error) error {
 	return fmt.Errorf("database %s: %w", d.opt.Path, err)
 }
 
+// isUndone tells of a failed commit that it is known to have changed nothing.
+func isUndone(err error) bool {
+	var se *sqlite.Error
+	return isServersUndone(err) || errors.As(err, &se) && isRolledBack(se.Code())
+}
+
+// isRolledBack tells whether a COMMIT that ends with an SQLite result code has changed
+// nothing, and never will. With SQLITE_FULL a frame of the log could not be written
+// whole, the last one, which makes a transaction count, at the latest; SQLite then rolls
+// back (https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction),
+// and the driver what is still open. After other errors, SQLITE_IOERR_SHMSIZE among them,
+// that frame may be in the file, where a process finds it after a crash.
+func isRolledBack(code int) bool { return code == sqlite3.SQLITE_FULL }
+
 // fileError explains what the system said when the file itself was made or opened.
 func fileError(path string, err error) error {
 	kind := ErrIO

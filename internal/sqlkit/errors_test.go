@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 func openError(t *testing.T, path string) error {
@@ -140,6 +141,57 @@ func TestAFullDisk(t *testing.T) {
 	require.ErrorContains(t, err, "the disk is full: free some space")
 	require.Empty(t, notes(t, d))
 	require.NoError(t, write(d, t.Context(), "small"), "there is room again")
+}
+
+// A disk may be full only when the commit writes: then it is certain that nothing was
+// changed, also after a crash, where the log is read anew.
+func TestADiskThatIsFullAtTheCommit(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700"); err != nil {
+		t.Skipf("no small file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	d := openAt(t, filepath.Join(dir, "test.db"))
+	require.NoError(t, d.Migrate(t.Context(), "test", noteTable))
+	require.NoError(t, write(d, t.Context(), "before"))
+	rest, err := os.Create(filepath.Join(dir, "rest"))
+	require.NoError(t, err)
+	for err == nil {
+		_, err = rest.Write(make([]byte, 4096))
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, rest.Close())
+	used := false
+	err = d.Write(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO note (text) VALUES ($1)", "small")
+		used = err == nil
+		return err
+	})
+	require.True(t, used, "the commit was asked for")
+	require.ErrorIs(t, err, ErrFull)
+	require.NotErrorIs(t, err, ErrCommit)
+	require.Equal(t, []string{"before"}, notes(t, d))
+
+	require.NoError(t, os.Remove(rest.Name()))
+	crashed := filepath.Join(dir, "crashed.db")
+	for _, end := range []string{"", "-wal"} {
+		content, err := os.ReadFile(d.Path() + end)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(crashed+end, content, 0o600))
+	}
+	require.Equal(t, []string{"before"}, notes(t, openAt(t, crashed)))
+	require.NoError(t, write(d, t.Context(), "after"), "there is room again")
+}
+
+// Only what SQLite has rolled back before the transaction could count is certain.
+func TestWhatIsKnownOfAFailedCommit(t *testing.T) {
+	for code, known := range map[int]bool{
+		sqlite3.SQLITE_FULL: true, sqlite3.SQLITE_IOERR: false, sqlite3.SQLITE_IOERR_SHMSIZE: false,
+		sqlite3.SQLITE_IOERR_FSYNC: false, sqlite3.SQLITE_IOERR_WRITE: false, sqlite3.SQLITE_CORRUPT: false, sqlite3.SQLITE_OK: false,
+	} {
+		require.Equal(t, known, isRolledBack(code), code)
+	}
+	require.False(t, isUndone(syscall.ENOSPC), "nobody says of what")
 }
 
 // asNobody runs f as a user without rights; only root needs to change for that.

@@ -104,18 +104,31 @@ func (o PostgresOptions) tls(host string) (*tls.Config, error) {
 	if o.TLS.ServerName != "" {
 		c.ServerName = o.TLS.ServerName
 	}
-	if o.TLS.CAFile == "" {
-		return c, nil
+	var err error
+	c.RootCAs, err = o.TLS.authorities()
+	return c, err
+}
+
+// authorities are those to trust; nil: the system's.
+func (o PostgresTLS) authorities() (*x509.CertPool, error) {
+	if o.CAFile == "" {
+		return nil, nil
 	}
-	text, err := os.ReadFile(o.TLS.CAFile)
+	text, err := os.ReadFile(o.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("tls.ca_file %s cannot be read: %w; let star97's user read it", o.TLS.CAFile, err)
+		return nil, fmt.Errorf("tls.ca_file %s cannot be read: %w; let star97's user read it", o.CAFile, err)
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("tls.ca_file %s holds no certificate: write the authority's there, in PEM", o.TLS.CAFile)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("tls.ca_file %s holds no certificate: write the authority's there, in PEM", o.CAFile)
 	}
-	return c, nil
+	return pool, nil
+}
+
+// Readable tells why the authorities that o names cannot be used.
+func (o PostgresTLS) Readable() error {
+	_, err := o.authorities()
+	return err
 }
 
 // logIn reads the password anew for each connection: it may be changed while star97 runs.

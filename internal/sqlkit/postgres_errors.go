@@ -100,9 +100,9 @@ func isConflict(err error) bool {
 	return errors.As(err, &word) && (word.Code == "40001" || word.Code == "40P01") // serialization_failure, deadlock_detected
 }
 
-// isUndone tells of a failed commit that the server itself has said so. A connection
-// that ends instead of an answer says nothing: it may have been committed.
-func isUndone(err error) bool {
+// isServersUndone tells of a failed commit that the server itself has said so. A
+// connection that ends instead of an answer says nothing: it may have been committed.
+func isServersUndone(err error) bool {
 	var word *pgconn.PgError
 	return errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &word) && word.SeverityUnlocalized == "ERROR"
 }

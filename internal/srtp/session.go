@@ -5,6 +5,7 @@ package srtp
 type Session struct {
 	ourKey, theirKey Key
 	out, in          *Context // nil: no key, or none that can be used
+	before           *Context // of their key before this one, until Forget
 	sealed, opened   []byte
 }
 
@@ -12,17 +13,23 @@ type Session struct {
 const maxPacket = 1500
 
 // Rekey takes the keys of a stream. A key that stays keeps its context, and with it what
-// is known of the packets so far (RFC 3711 section 3.2.3).
+// is known of the packets so far (RFC 3711 section 3.2.3). Where theirs changes, packets open
+// under the one before as well, until Forget: the far end goes over to the new one when our
+// answer reaches it, and what it has sent until then is on its way.
 func (s *Session) Rekey(ours, theirs Key) {
 	if !ours.Equal(&s.ourKey) {
 		s.ourKey, s.out = ours, contextOf(&ours)
 		s.sealed = make([]byte, 0, maxPacket+Overhead)
 	}
 	if !theirs.Equal(&s.theirKey) {
+		s.before = s.in
 		s.theirKey, s.in = theirs, contextOf(&theirs)
 		s.opened = make([]byte, 0, maxPacket)
 	}
 }
+
+// Forget ends what opens under the key before.
+func (s *Session) Forget() { s.before = nil }
 
 // contextOf is nil without a key, and for one that cannot be used, under which nothing is
 // sent or opened.
@@ -69,27 +76,24 @@ func (s *Session) SealControl(packet []byte) []byte {
 
 // Open makes of a datagram the packet in it; nil if it does not prove to be the far end's.
 // The result is lent until the next one.
-func (s *Session) Open(data []byte) []byte {
-	if s.in == nil {
-		return plain(data, &s.theirKey)
-	}
-	opened, err := s.in.Open(s.opened, data)
-	if err != nil {
-		return nil
-	}
-	return opened
-}
+func (s *Session) Open(data []byte) []byte { return s.opens(data, (*Context).Open) }
 
 // OpenControl is Open for RTCP.
-func (s *Session) OpenControl(data []byte) []byte {
-	if s.in == nil {
-		return plain(data, &s.theirKey)
+func (s *Session) OpenControl(data []byte) []byte { return s.opens(data, (*Context).OpenControl) }
+
+func (s *Session) opens(data []byte, open func(c *Context, dst, packet []byte) ([]byte, error)) []byte {
+	for _, c := range [...]*Context{s.in, s.before} {
+		if c == nil {
+			continue
+		}
+		if opened, err := open(c, s.opened, data); err == nil {
+			return opened
+		}
 	}
-	opened, err := s.in.OpenControl(s.opened, data)
-	if err != nil {
+	if s.in != nil {
 		return nil
 	}
-	return opened
+	return plain(data, &s.theirKey)
 }
 
 // Proves tells whether a packet that opens proves by itself whose it is.

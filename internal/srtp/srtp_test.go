@@ -113,7 +113,8 @@ func TestAttributesAreReadAndWritten(t *testing.T) {
 	}
 	for _, value := range []string{
 		"", "1", "1 AES_CM_128_HMAC_SHA1_80", "x AES_CM_128_HMAC_SHA1_80 " + short, "01 AES_CM_128_HMAC_SHA1_80 " + short,
-		"1234567890 AES_CM_128_HMAC_SHA1_80 " + short, "1 F8_128_HMAC_SHA1_80 " + short, "1 AEAD_AES_128_GCM " + short,
+		"1234567890 AES_CM_128_HMAC_SHA1_80 " + short, "1 F8_128_HMAC_SHA1_80 " + short,
+		"1 AES_256_CM_HMAC_SHA1_80 inline:" + strings.Repeat("A", 61) + "A==", "1 AEAD_AES_128_GCM " + short,
 		"1 AES_CM_128_HMAC_SHA1_80 inline:AAAA", "1 AES_CM_128_HMAC_SHA1_80 " + short + ";" + short,
 		"1 AES_CM_128_HMAC_SHA1_80 " + short + " UNENCRYPTED_SRTP", "1 AES_CM_128_HMAC_SHA1_80 " + short + " KDR=1",
 		"1 AES_CM_128_HMAC_SHA1_80 " + short + " UNAUTHENTICATED_SRTP", "1 AES_CM_128_HMAC_SHA1_80 " + short + "|1:5",

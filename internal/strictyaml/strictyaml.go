@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"weak"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -43,11 +45,27 @@ func (p Problem) Error() string {
 	return b.String()
 }
 
-// File is a parsed document that can still say where each key stood.
+// File is a parsed document that can still say where each key stood. It keeps the text
+// alone, which takes a tenth of the memory of its tree. It is safe for concurrent use.
 type File struct {
 	name    string
-	root    *ast.File
+	data    []byte
 	spoiled []string // paths of what DecodeAll has left out
+
+	mu   sync.Mutex
+	root weak.Pointer[ast.File] // until the next collection
+}
+
+// tree is the document's, parsed again if need be.
+func (f *File) tree() *ast.File {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	root := f.root.Value()
+	if root == nil {
+		root, _ = parse(f.data) // it was right when f was made
+		f.root = weak.Make(root)
+	}
+	return root
 }
 
 // Decode reads data strictly into the struct that into points to; keys that are
@@ -80,7 +98,7 @@ func decode(name string, data []byte, into any, most int) (*File, []Problem) {
 	if p != nil {
 		return nil, []Problem{*p.in(name)}
 	}
-	f := &File{name: name, root: root}
+	f := &File{name: name, data: data, root: weak.Make(root)}
 	if isEmpty(root) {
 		return f, nil // the library would empty into
 	}
@@ -155,7 +173,7 @@ func (f *File) Line(path string) int {
 	if err != nil {
 		return 0
 	}
-	node, err := p.FilterFile(f.root)
+	node, err := p.FilterFile(f.tree())
 	if err != nil || node == nil || node.GetToken() == nil {
 		return 0
 	}

@@ -69,12 +69,29 @@ func (c *collector) secure() (*tls.Config, error) {
 	if err != nil || c.o.CertFile == "" {
 		return secure, err
 	}
-	own, err := tls.LoadX509KeyPair(c.o.CertFile, c.o.KeyFile)
+	own, err := c.o.own()
 	if err != nil {
-		return nil, fmt.Errorf("star97's own certificate: %w", err)
+		return nil, err
 	}
 	secure.Certificates = []tls.Certificate{own}
 	return secure, nil
+}
+
+// Readable tells why the certificate that star97 shows the collector cannot be used.
+func (o Options) Readable() error {
+	if o.CertFile == "" {
+		return nil
+	}
+	_, err := o.own()
+	return err
+}
+
+func (o Options) own() (tls.Certificate, error) {
+	own, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	if err != nil {
+		err = fmt.Errorf("star97's own certificate: %w", err)
+	}
+	return own, err
 }
 
 // onlyHere refuses other machines, whatever a name means.

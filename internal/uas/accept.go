@@ -123,8 +123,9 @@ func (d *dialog) acknowledge(req *sip.Request, came time.Time) {
 	}
 	seq := req.CSeq().SeqNo
 	if seq == a.seq && !a.acked {
-		a.acked = true
-		if a.offer != nil && !d.takeAnswer(req) {
+		offer := a.offer
+		a.acked, a.res, a.offer = true, nil, nil // nothing is sent again: the call does without them
+		if offer != nil && !d.takeAnswer(offer, descriptionOf(req)) {
 			d.acked = true
 			d.bye()
 			return

@@ -53,30 +53,53 @@ func (d *dialog) bye() {
 // (section 17.1.2.2). But over UDP anybody may have written the address that the
 // INVITE came from, and a victim there is to be sent no stream of messages.
 func (s *Server) mention(req *sip.Request, d *dialog) (int, error) {
-	conn, err := s.transport.ClientRequestConnection(d.life, req)
+	return 0, s.write(d.life, req, d.peer)
+}
+
+// write sends a request to a peer outside of any transaction.
+func (s *Server) write(ctx context.Context, req *sip.Request, p *peer) error {
+	if err := s.connect(ctx, req, p); err != nil {
+		return err
+	}
+	conn, err := s.transport.ClientRequestConnection(ctx, req)
 	if err == nil {
 		err = conn.WriteMsg(req)
 		_, _ = conn.TryClose() // gives back the reference that the look-up took
 	}
-	return 0, err
+	return err
 }
 
-// request sends a request to a peer, over TCP and TLS by the connection that is up or by a
-// new one.
+// request sends a request to a peer in a transaction.
 func (s *Server) request(ctx context.Context, req *sip.Request, p *peer) (*sip.ClientTx, error) {
-	network := strings.ToLower(req.Transport())
-	if isStream(network) && !s.connected(network, req.Destination()) {
-		by := s.dialled
-		if network == "tls" {
-			by = s.dialledTLS
-		}
-		to, err := by.reach(ctx, req.Destination(), p)
-		if err != nil {
-			return nil, err
-		}
-		req.SetDestination(to)
+	if err := s.connect(ctx, req, p); err != nil {
+		return nil, err
 	}
 	return s.transactions.Request(ctx, req)
+}
+
+// connect sees to it that a request to a peer goes, over TCP and TLS, by the connection
+// that is up or by a new one.
+func (s *Server) connect(ctx context.Context, req *sip.Request, p *peer) error {
+	network := strings.ToLower(req.Transport())
+	if !isStream(network) {
+		return nil
+	}
+	conn, err := s.transport.GetConnection(network, req.Destination())
+	if err != nil {
+		dialled := s.dialledBy(network)
+		if conn = dialled.known(req.Destination()); conn == nil {
+			to, err := dialled.reach(ctx, req.Destination(), "", p)
+			if err != nil {
+				return err
+			}
+			if conn, err = s.transport.GetConnection(network, to); err != nil {
+				return err
+			}
+		}
+		req.SetDestination(streamOf(conn).RemoteAddr().String())
+	}
+	_, _ = conn.TryClose() // gives back the reference that the look-up took
+	return s.goBy(req, conn)
 }
 
 // connected says whether a connection to an address is up.
@@ -88,9 +111,14 @@ func (s *Server) connected(network, to string) bool {
 	return err == nil
 }
 
-// request builds a request within the dialog (section 12.2.1.1).
-func (d *dialog) request(method sip.RequestMethod) *sip.Request {
+// request builds the next request within the dialog (section 12.2.1.1).
+func (d *dialog) request(method sip.RequestMethod, headers ...[2]string) *sip.Request {
 	d.localSeq++
+	return d.requestAs(method, d.localSeq, headers...)
+}
+
+// requestAs builds a request of a CSeq.
+func (d *dialog) requestAs(method sip.RequestMethod, seq uint32, headers ...[2]string) *sip.Request {
 	uri, routes := d.target, d.routes
 	hop := d.target
 	if len(routes) > 0 {
@@ -119,8 +147,11 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	req.AppendHeader(sip.NewHeader("From", d.from))
 	req.AppendHeader(sip.NewHeader("To", d.to))
 	req.AppendHeader(sip.NewHeader("Call-ID", d.id.callID))
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: d.localSeq, MethodName: method})
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: seq, MethodName: method})
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
+	for _, h := range headers {
+		req.AppendHeader(sip.NewHeader(h[0], h[1]))
+	}
 	req.SetBody(nil)
 	req.SetTransport(strings.ToUpper(way.network))
 	req.SetDestination(to)

@@ -79,7 +79,7 @@ func TestDelayedOfferTakesTheAnswerFromTheACK(t *testing.T) {
 func TestDelayedOfferWithoutUsableAnswerEndsWithBYE(t *testing.T) {
 	for name, body := range map[string]string{
 		"no answer in the ACK":    "",
-		"the answer has no codec": strings.ReplaceAll(strings.ReplaceAll(offerText, "RTP/AVP 0 101", "RTP/AVP 9"), "a=rtpmap:0 PCMU/8000\r\n", ""),
+		"the answer has no codec": strings.ReplaceAll(strings.ReplaceAll(offerText, "RTP/AVP 0 101", "RTP/AVP 18"), "a=rtpmap:0 PCMU/8000\r\n", ""),
 		"the answer is no SDP":    "hello",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -29,11 +30,17 @@ type dialled struct {
 	dscp   int
 	secure *tls.Config // nil: plain TCP
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	// standing is the connection of sipgo's to an address, see Server.standing.
+	standing func(to netip.AddrPort, name string) sip.Connection
+	// connected says whether sipgo has one by a text.
+	connected func(to string) bool
 
-	conns  chan handed
-	before chan struct{} // of the connection accepted last
-	closed chan struct{}
-	once   sync.Once
+	names   names
+	conns   chan handed
+	handing sync.Mutex    // one connection is named and handed over at a time
+	before  chan struct{} // of the connection accepted last
+	closed  chan struct{}
+	once    sync.Once
 }
 
 type handed struct {
@@ -44,9 +51,22 @@ type handed struct {
 // dialWait is for a connection to be made: to one that answers none a request is lost.
 const dialWait = 4 * time.Second
 
-func newDialled(r room, dscp int, secure *tls.Config) *dialled {
+func (s *Server) newDialled(network string, secure *tls.Config) *dialled {
 	dialer := net.Dialer{Timeout: dialWait}
-	return &dialled{room: r, dscp: dscp, secure: secure, dial: dialer.DialContext, conns: make(chan handed), closed: make(chan struct{})}
+	return &dialled{
+		room: s.room(), dscp: s.opts.DSCP, secure: secure, dial: dialer.DialContext,
+		standing:  func(to netip.AddrPort, name string) sip.Connection { return s.standing(network, to, name) },
+		connected: func(to string) bool { return s.connected(network, to) },
+		conns:     make(chan handed), closed: make(chan struct{}),
+	}
+}
+
+// dialledBy is where connections of a network are opened.
+func (s *Server) dialledBy(network string) *dialled {
+	if isSecure(network) {
+		return s.dialledTLS
+	}
+	return s.dialled
 }
 
 // Accept returns the next connection that reach opened. sipgo asks for the next one
@@ -74,8 +94,14 @@ func (d *dialled) Close() error {
 func (d *dialled) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero} }
 
 // reach opens a connection for a request to a peer and returns the address that sipgo
-// finds it by.
-func (d *dialled) reach(ctx context.Context, to string, p *peer) (string, error) {
+// finds it by. Over TLS the far end has to show a certificate of name, or, where that is
+// empty, of the host that is dialled.
+func (d *dialled) reach(ctx context.Context, to, name string, p *peer) (string, error) {
+	host, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return "", err
+	}
+	name = cmp.Or(name, host)
 	if !d.enter(p) {
 		return "", errors.New(noPlace)
 	}
@@ -85,32 +111,64 @@ func (d *dialled) reach(ctx context.Context, to string, p *peer) (string, error)
 		return "", err
 	}
 	mark(conn, d.dscp)
-	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	stream := &gatedStream{Conn: conn, network: "tcp", gate: d.gate, from: from, leave: func() { d.leave(p) }}
-	h := handed{stream, make(chan struct{})}
+	stream := newStream(conn, "tcp", d.gate, func() { d.leave(p) })
+	stream.ours = true
 	if d.secure != nil {
-		if err := stream.encrypt(ctx, d.secure, to); err != nil {
+		if err := stream.encrypt(ctx, d.secure, name); err != nil {
 			return "", errors.Join(err, stream.Close())
 		}
 	}
+	at, err := d.hand(stream, name)
+	if err != nil {
+		return "", errors.Join(err, stream.Close())
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		d.names.learn(to, stream.from, time.Now())
+	}
+	return at, nil
+}
+
+// known is the connection that is up to where a host's name led before; nil if there is
+// none. The caller gives it back.
+func (d *dialled) known(to string) sip.Connection {
+	host, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return nil
+	}
+	at, led := d.names.find(to, time.Now())
+	if !led {
+		return nil
+	}
+	return d.standing(at, host)
+}
+
+// hand brings a connection into sipgo, unless one to the same far end is up: it may have been
+// made meanwhile, or be known by another name of its host.
+func (d *dialled) hand(stream *gatedStream, name string) (at string, err error) {
+	d.handing.Lock()
+	defer d.handing.Unlock()
+	if up := d.standing(stream.from, name); up != nil {
+		defer up.TryClose()
+		_ = stream.Close()
+		return streamOf(up).RemoteAddr().String(), nil
+	}
+	if stream.nth, err = free(stream.from, d.connected); err != nil {
+		return "", err
+	}
+	h := handed{stream, make(chan struct{})}
 	select {
 	case d.conns <- h:
 		<-h.in
-		return conn.RemoteAddr().String(), nil
+		return stream.RemoteAddr().String(), nil
 	case <-d.closed:
-		return "", errors.Join(net.ErrClosed, h.conn.Close())
+		return "", net.ErrClosed
 	}
 }
 
-// encrypt begins TLS towards the host that we dialled, which has to show a certificate
-// of its name or address.
-func (c *gatedStream) encrypt(ctx context.Context, config *tls.Config, to string) error {
-	host, _, err := net.SplitHostPort(to)
-	if err != nil {
-		return err
-	}
+// encrypt begins TLS towards who has to show a certificate of name.
+func (c *gatedStream) encrypt(ctx context.Context, config *tls.Config, name string) error {
 	config = config.Clone()
-	config.ServerName = host
+	config.ServerName = name
 	secured := tls.Client(c.Conn, config)
 	c.Conn, c.network = secured, "tls"
 	ctx, cancel := context.WithTimeout(ctx, dialWait)

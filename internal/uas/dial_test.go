@@ -83,7 +83,7 @@ func TestWithTheDialogItsRequestsEnd(t *testing.T) {
 
 func TestAConnectionThatWeOpenTakesThePeersShare(t *testing.T) {
 	h := newHouse(t, setting{options: func(o *Options) {
-		o.Limits.Connections = 4
+		o.Limits.Connections, o.Peers[0].Addresses = 4, []string{"127.0.0.1"}
 		o.Peers = append(o.Peers, Peer{Name: "other", Addresses: []string{"127.0.0.9"}})
 	}})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

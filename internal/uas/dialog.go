@@ -33,7 +33,7 @@ type dialog struct {
 	near    near
 	session media.Session
 	log     *slog.Logger
-	signals chan call.Signal
+	signals chan *call.Signal
 	arrival call.Arrival
 	caller  netip.Addr // the host that the INVITE came from
 	waits   bool       // for the ACK of that INVITE; the registry's
@@ -70,6 +70,11 @@ type dialog struct {
 	acked     bool        // the first INVITE's 2xx was acknowledged
 	ready     bool        // Confirmed was told
 	talk      talk
+	expiry    expiry
+	renewal   *renewal      // whose answer is awaited
+	ringing   *ringing      // whose PRACK is awaited
+	updates   bool          // the far end takes UPDATE
+	leastSE   time.Duration // the far end's shortest session interval
 	early     []dtmf.Report // keys before the ACK
 	toldLost  bool
 	toldGone  bool
@@ -99,7 +104,7 @@ func (l *letter) take() bool { return l.taken.CompareAndSwap(false, true) }
 func (l *letter) seq() uint32 { return l.req.CSeq().SeqNo }
 
 // Signals implements call.Leg.
-func (d *dialog) Signals() <-chan call.Signal { return d.signals }
+func (d *dialog) Signals() <-chan *call.Signal { return d.signals }
 
 // Hangup implements call.Leg. Before the ACK it waits for it: a BYE may not come
 // earlier (section 15).
@@ -156,6 +161,8 @@ func (d *dialog) run() {
 			d.guarded(func() { d.refer(t) })
 		case status := <-d.answers():
 			d.guarded(func() { d.referAnswered(status) })
+		case res := <-d.renewing():
+			d.guarded(func() { d.renewed(res) })
 		case <-d.byeDone:
 			d.phase = ended
 		case <-d.life.Done():
@@ -199,7 +206,7 @@ func (d *dialog) gone() {
 		return
 	}
 	d.toldGone = true
-	d.signals <- call.Signal{Kind: call.Gone}
+	d.signals <- &call.Signal{Kind: call.Gone}
 	close(d.signals)
 }
 
@@ -211,6 +218,9 @@ func (d *dialog) deadline() time.Time {
 	}
 	if d.referral != nil {
 		at = earlier(at, d.referral.giveUp)
+	}
+	if d.phase == up {
+		at = d.expiry.due(at, d.renewal != nil)
 	}
 	if gap := d.order.deadline(); !gap.IsZero() {
 		at = earlier(at, gap)
@@ -230,6 +240,7 @@ func (d *dialog) tick(now time.Time) {
 	if r := d.referral; r != nil && !now.Before(r.giveUp) {
 		d.conclude(r.transfer, sip.StatusRequestTimeout)
 	}
+	d.expire(now)
 	d.attendAll(d.order.giveUp(now))
 }
 
@@ -237,6 +248,10 @@ func (d *dialog) tick(now time.Time) {
 func (d *dialog) arrive(l *letter) {
 	if d.overran.Swap(false) {
 		d.keyLost()
+	}
+	if !d.belongs(l.req) {
+		d.disown(l)
+		return
 	}
 	if l.req.IsAck() {
 		d.attend(l)
@@ -270,10 +285,12 @@ func (d *dialog) attend(l *letter) {
 			panic(v)
 		}
 	}()
-	if from := l.req.Source(); from != d.source {
-		d.s.dialogs.moved(d, from)
+	if !l.req.IsAck() || !d.s.strange(l.req, d) { // an ACK proves nothing
+		if from := l.req.Source(); from != d.source {
+			d.s.dialogs.moved(d, from)
+		}
+		d.network = strings.ToLower(l.req.Transport())
 	}
-	d.network = strings.ToLower(l.req.Transport())
 	switch {
 	case l.req.IsAck():
 		d.acknowledge(l.req, l.came)
@@ -293,7 +310,7 @@ func (d *dialog) attend(l *letter) {
 // queue says as much already.
 func (d *dialog) stir() {
 	if d.ready && d.phase == up && len(d.signals) == 0 {
-		d.signals <- call.Signal{Kind: call.Stirred}
+		d.signals <- &call.Signal{Kind: call.Stirred}
 	}
 }
 
@@ -303,6 +320,8 @@ func (d *dialog) serve(l *letter) {
 		d.info(l)
 	case sip.INVITE:
 		d.reinvite(l)
+	case sip.PRACK:
+		d.prack(l)
 	case sip.UPDATE:
 		d.update(l)
 	case sip.NOTIFY:

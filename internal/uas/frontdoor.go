@@ -1,6 +1,8 @@
 package uas
 
 import (
+	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -9,10 +11,16 @@ import (
 )
 
 // allowed are the methods served (RFC 3261 section 20.5).
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
+const allowed = "INVITE, ACK, PRACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
 
-// supported are the extensions served (section 20.37): RFC 3891.
-const supported = "replaces"
+// supported are the extensions served (section 20.37): RFC 3262, 3891 and 4028.
+const supported = reliably + ", " + replacing + ", " + timing
+
+const (
+	reliably  = "100rel"
+	replacing = "replaces"
+	timing    = "timer"
+)
 
 const (
 	sdpType    = "application/sdp"
@@ -26,6 +34,10 @@ type refusal struct {
 	headers []string
 	log     string // why, for the log; empty: the reason phrase says it
 	word    string // for metrics; empty: that of the status
+	level   slog.Level
+	silent  bool // nothing is answered
+	told    bool // a provisional answer went out before
+	once    bool // it is sent once: nobody has shown to be there
 }
 
 func refuse(status int, reason string, headers ...string) *refusal {
@@ -59,7 +71,7 @@ const (
 // looked at version, mandatory headers, CSeq and scheme already.
 func frontDoor(req *sip.Request, where standing) *refusal {
 	for _, check := range []func(*sip.Request, standing) *refusal{
-		checkMethod, checkHops, checkRequire, checkTags, checkReplaces, checkBody,
+		checkMethod, checkHops, checkRequire, checkTags, checkReplaces, checkBody, checkAccept,
 	} {
 		if r := check(req, where); r != nil {
 			return r
@@ -70,7 +82,7 @@ func frontDoor(req *sip.Request, where standing) *refusal {
 
 func checkMethod(req *sip.Request, _ standing) *refusal {
 	switch req.Method {
-	case sip.INVITE, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.NOTIFY:
+	case sip.INVITE, sip.PRACK, sip.BYE, sip.OPTIONS, sip.INFO, sip.UPDATE, sip.NOTIFY:
 		return nil
 	}
 	return refuse(sip.StatusMethodNotAllowed, "Method Not Allowed", "Allow: "+allowed)
@@ -86,21 +98,45 @@ func checkHops(req *sip.Request, where standing) *refusal {
 	return nil
 }
 
-// checkRequire: extensions that a request depends on (section 8.2.2.3). 100rel is let
-// in: we send no provisional answer that would need a PRACK (RFC 3262 section 3).
+// checkRequire: extensions that a request depends on (section 8.2.2.3).
 func checkRequire(req *sip.Request, _ standing) *refusal {
-	var tags []string
-	for _, h := range req.GetHeaders("Require") {
-		for tag := range strings.SplitSeq(h.Value(), ",") {
-			if tag = strings.TrimSpace(tag); tag != "" && !strings.EqualFold(tag, "100rel") && !strings.EqualFold(tag, supported) {
-				tags = append(tags, tag)
+	var unknown []string
+	for _, tag := range tags(req, "Require") {
+		switch strings.ToLower(tag) {
+		case "", reliably, replacing, timing:
+		default:
+			unknown = append(unknown, tag)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	return refuse(sip.StatusBadExtension, "Bad Extension", "Unsupported: "+strings.Join(unknown, ", "))
+}
+
+// either is what requests and responses have in common.
+type either interface {
+	sip.Message
+	GetHeader(name string) sip.Header
+	Contact() *sip.ContactHeader
+	ContentType() *sip.ContentTypeHeader
+}
+
+// tags are the words of a header that is a list of tokens, under all of its names.
+func tags(msg either, names ...string) (all []string) {
+	for _, name := range names {
+		for _, h := range msg.GetHeaders(name) {
+			for tag := range strings.SplitSeq(h.Value(), ",") {
+				all = append(all, strings.TrimSpace(tag))
 			}
 		}
 	}
-	if len(tags) == 0 {
-		return nil
-	}
-	return refuse(sip.StatusBadExtension, "Bad Extension", "Unsupported: "+strings.Join(tags, ", "))
+	return all
+}
+
+// lists says whether such a header has a word, in any case.
+func lists(msg either, word string, names ...string) bool {
+	return slices.ContainsFunc(tags(msg, names...), func(tag string) bool { return strings.EqualFold(tag, word) })
 }
 
 // checkTags: a To tag speaks of a dialog that must exist (section 12.2.2), and
@@ -135,6 +171,8 @@ func checkBody(req *sip.Request, _ standing) *refusal {
 			return refuse(sip.StatusBadRequest, "Missing Contact") // section 8.1.1.8: one SIP URI
 		}
 		types = []string{sdpType}
+	case sip.PRACK:
+		types = []string{sdpType}
 	case sip.INFO:
 		accept = "Accept: " + infoAccept
 		types = []string{dtmf.InfoRelay, dtmf.InfoPlain}
@@ -158,9 +196,26 @@ func checkBody(req *sip.Request, _ standing) *refusal {
 	return refuse(sip.StatusUnsupportedMediaType, "Unsupported Media Type", accept, "Accept-Encoding: identity")
 }
 
+// checkAccept: an INVITE is answered by a session description, which its sender must
+// take (section 20.1; RFC 4475 section 3.3.15). Without the header he does.
+func checkAccept(req *sip.Request, _ standing) *refusal {
+	all := values(req, "Accept")
+	if req.Method != sip.INVITE || len(all) == 0 {
+		return nil
+	}
+	for _, v := range all {
+		media, _, _ := strings.Cut(v, ";")
+		switch strings.ToLower(strings.TrimSpace(media)) {
+		case sdpType, "application/*", "*/*":
+			return nil
+		}
+	}
+	return refuse(sip.StatusNotAcceptable, "Not Acceptable", "Warning: 399 "+product+` "our answer would be application/sdp"`).as("media")
+}
+
 // contentType is the media type of the body in lower case, without parameters.
-func contentType(req *sip.Request) string {
-	h := req.ContentType()
+func contentType(msg either) string {
+	h := msg.ContentType()
 	if h == nil {
 		return ""
 	}
@@ -178,17 +233,17 @@ func optionalBody(req *sip.Request) bool {
 	return strings.EqualFold(handling, "optional")
 }
 
-// offerOf is the session description that a request carries, nil if none.
-func offerOf(req *sip.Request) []byte {
-	if contentType(req) != sdpType || len(req.Body()) == 0 {
+// descriptionOf is the session description that a message carries, nil if none.
+func descriptionOf(msg either) []byte {
+	if contentType(msg) != sdpType || len(msg.Body()) == 0 {
 		return nil
 	}
-	return req.Body()
+	return msg.Body()
 }
 
-func firstHeader(req *sip.Request, names ...string) string {
+func firstHeader(msg either, names ...string) string {
 	for _, name := range names {
-		if h := req.GetHeader(name); h != nil {
+		if h := msg.GetHeader(name); h != nil {
 			return strings.TrimSpace(h.Value())
 		}
 	}

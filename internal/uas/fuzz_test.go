@@ -32,7 +32,7 @@ func FuzzGate(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	g := newTestGate(f)
-	s := &Server{tags: g.tags}
+	s := &Server{tags: g.tags, gate: g}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		pass, reply, to := g.admit("udp", someone, msg, time.Now())
 		require.False(t, pass != nil && reply != nil)
@@ -46,11 +46,14 @@ func FuzzGate(f *testing.F) {
 				req.SetSource(someone.String())
 				s.stamp(req)
 				require.Equal(t, tagged || !req.IsAck(), param(req.To().Params, "tag") != "", "all but an ACK have a tag")
-				require.Equal(t, !tagged && !req.IsAck(), s.stamped(req), "and it is known whose it is")
+				require.Equal(t, !tagged && !req.IsAck(), cameOf(req).untagged, "and it is known whose it is")
 				frontDoor(req, opening)
 				_ = dialogOf(req)
 				_ = identity{kind: asserted}.caller(req)
 				_, _ = diverted(req), retargeted(req)
+				_, unknown := s.owner(req)
+				require.NotNil(t, unknown, "nobody writes whose certificate it is")
+				_, _ = credentials(req, "sip.example.org")
 				_, _ = eventOf(req)
 				_, _ = fragStatus(req.Body())
 				require.NotEmpty(t, response(req, 400, "x").String())
@@ -90,6 +93,8 @@ func (c *chunks) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+func (c *chunks) Close() error                     { return nil }
+func (c *chunks) RemoteAddr() net.Addr             { return net.TCPAddrFromAddrPort(someone) }
 func (c *chunks) Write(b []byte) (int, error)      { return len(b), nil }
 func (c *chunks) SetReadDeadline(time.Time) error  { return nil }
 func (c *chunks) SetWriteDeadline(time.Time) error { return nil }
@@ -101,8 +106,9 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte(invite(offerText)+"x"), 1)
 	f.Add([]byte("\r\n\r\n\r\nSIP/2.0 200 OK\r\nl: 3\r\n\r\nabc"), 2)
 	g := newTestGate(f)
+	g.lingerWait = 0 // nobody answers
 	read := func(data []byte, size int) (all [][]byte, left bool) {
-		c := &gatedStream{Conn: &chunks{data: data, size: size}, gate: g, from: someone}
+		c := newStream(&chunks{data: data, size: size}, "tcp", g, func() {})
 		b := make([]byte, 65536)
 		for {
 			n, err := c.Read(b)

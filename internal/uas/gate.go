@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type gate struct {
 	peers  atomic.Pointer[peers]
 	parser *sip.Parser
 	tags   tagger
+	word   string // see ownerHeader
 	log    *slog.Logger
 	count  *metrics.Metrics
 	limit  int
@@ -31,18 +33,31 @@ type gate struct {
 	shut   atomic.Bool // nothing passes any more
 
 	exchanged atomic.Bool // there were other peers before
+	awaited   awaited     // whose answers to our requests are let in, whoever is listed
 
-	partWait, idleWait time.Duration
-	inUse              func(source string) bool // a call is up whose last request came from there
-	served             func(network string, from netip.Addr) *peer
-	flow               *buckets // messages of listed peers
-	strangers          *buckets // answers to strangers
-	total              *buckets // messages of all listed peers together
-	crowd              *buckets // answers to all strangers together
+	partWait, idleWait    time.Duration
+	firstWait, lingerWait time.Duration
+	inUse                 func(source string) bool // a call is up whose last request came from there
+	served                func(network string, from netip.Addr) *peer
+	calls                 func(from netip.Addr) bool // a call is up that came from this host
+	overfull              func(r *rawRequest, now time.Time) bool
+	let                   func(now time.Time) // a new INVITE passed
+	pending               pending
+	queued                func(waited time.Duration, now time.Time) // a message has waited so long for its reader
+	flow                  *buckets                                  // messages of listed peers
+	strangers             *buckets                                  // answers to strangers
+	named                 *buckets                                  // messages of all addresses together that peers list one by one
+	many                  *buckets                                  // messages of all addresses together that peers list by prefixes
+	crowd                 *buckets                                  // answers to all strangers together
+	shakes                shakes                                    // new TLS connections
+	lines                 *buckets                                  // log lines about a host that anybody may have
+	linesAll              *buckets                                  // of all these together
 }
 
 // totalShare is how many addresses may be at their full rate at a time: a peer is
-// often a prefix, whose addresses over UDP are anybody's to forge.
+// often a prefix, whose addresses over UDP are anybody's to forge. So those of prefixes,
+// which may be the whole world where telephones prove who they are, use up nothing of what
+// is there for a PBX.
 const totalShare = 4
 
 // Answers to strangers a second: from one address, and altogether. Forged
@@ -54,19 +69,37 @@ const (
 	crowdBurst    = 40
 )
 
+// Log lines a second about what is refused of a peer whose callers prove who they are: from
+// one host, and altogether. Its addresses may be the whole world's.
+const (
+	linesRate     = 5
+	linesBurst    = 50
+	linesAllRate  = 50
+	linesAllBurst = 500
+)
+
 func newGate(o Options, p *peers, tags tagger, log *slog.Logger) *gate {
 	g := &gate{
+		word: randomToken(),
 		tags: tags, log: log,
-		partWait: partWait, idleWait: idleWait,
+		partWait: partWait, idleWait: idleWait, firstWait: firstWait, lingerWait: lingerWait,
 		inUse:     func(string) bool { return false },
 		served:    func(string, netip.Addr) *peer { return nil },
+		calls:     func(netip.Addr) bool { return false },
+		overfull:  func(*rawRequest, time.Time) bool { return false },
+		let:       func(time.Time) {},
+		queued:    func(time.Duration, time.Time) {},
 		parser:    sip.NewParser(),
 		limit:     o.Limits.MessageSize,
 		silent:    o.Strangers == ignoreStrangers,
 		flow:      newBuckets(float64(o.Limits.Rate), float64(o.Limits.Burst)),
 		strangers: newBuckets(strangerRate, strangerBurst),
-		total:     oneBucket(totalShare*float64(o.Limits.Rate), totalShare*float64(o.Limits.Burst)),
+		named:     oneBucket(totalShare*float64(o.Limits.Rate), totalShare*float64(o.Limits.Burst)),
+		many:      oneBucket(totalShare*float64(o.Limits.Rate), totalShare*float64(o.Limits.Burst)),
 		crowd:     oneBucket(crowdRate, crowdBurst),
+		shakes:    newShakes(o.Limits),
+		lines:     newBuckets(linesRate, linesBurst),
+		linesAll:  oneBucket(linesAllRate, linesAllBurst),
 	}
 	g.peers.Store(p)
 	return g
@@ -103,18 +136,26 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 	if g.shut.Load() {
 		return nil, nil, from
 	}
-	listed := g.peers.Load().of(network, from.Addr()) != nil
-	if !listed && g.bygone(network, from.Addr()) == nil {
+	peer := g.peers.Load().of(network, from.Addr())
+	listed := peer != nil
+	if !listed {
+		peer = g.bygone(network, from.Addr())
+	}
+	if peer == nil && !g.awaited.answers(from.Addr(), msg) {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
 	}
-	if !g.flow.take(from.Addr(), now) || !g.total.take(from.Addr(), now) {
+	all := g.named // also for answers that we wait for
+	if peer != nil && !peer.names(from.Addr()) {
+		all = g.many
+	}
+	if w := weight(len(msg)); !g.flow.take(from.Addr(), w, now) || !all.take(from.Addr(), w, now) {
 		g.count.Refused(refusedFlood)
 		return nil, nil, from
 	}
 	raw, isRequest := scanRequest(msg)
-	raw.encrypted = network == "tls"
-	if !listed && isRequest && !raw.within() {
+	raw.encrypted = isSecure(network)
+	if !listed && isRequest && !raw.within() && raw.method != "CANCEL" {
 		reply, to = g.stranger(from, msg, now)
 		return nil, reply, to
 	}
@@ -124,16 +165,46 @@ func (g *gate) admit(network string, from netip.AddrPort, msg []byte, now time.T
 		}
 		return msg, nil, from
 	}
+	if raw.answerable() && g.overfull(&raw, now) {
+		g.count.Refused(refusedBehind)
+		return nil, tooBusy(raw.reply(sip.StatusServiceUnavailable, "Service Unavailable", g.tags.raw(&raw), from)), raw.replyPort(from)
+	}
 	plain, status, reason := g.judge(&raw, msg)
 	if status == 0 {
+		if raw.method == "CANCEL" && g.foreign(plain, network, from.Addr()) {
+			g.count.Refused(refusalWord(sip.StatusCallTransactionDoesNotExists))
+			return nil, raw.reply(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist", g.tags.raw(&raw), from), raw.replyPort(from)
+		}
+		if raw.opens {
+			g.let(now)
+		}
 		return plain, nil, from
 	}
 	g.count.Refused(refusalWord(status))
-	g.log.Info("malformed request refused", "status", status, "reason", reason, "source", from, "call_id", cleaned(raw.callID, callIDShown))
+	if g.tells(peer, from.Addr(), now) {
+		g.log.Info("malformed request refused", "status", status, "reason", reason, "source", from, "call_id", cleaned(raw.callID, callIDShown))
+	}
 	if !raw.answerable() {
 		return nil, nil, from
 	}
 	return nil, raw.reply(status, reason, g.tags.raw(&raw), from), raw.replyPort(from)
+}
+
+// foreign says whether a CANCEL that sipgo can read is that of another caller.
+func (g *gate) foreign(msg []byte, network string, from netip.Addr) bool {
+	parsed, err := g.parser.ParseSIP(msg)
+	req, is := parsed.(*sip.Request)
+	return err == nil && is && g.pending.foreign(req, network, from)
+}
+
+// tells says whether the log gets a line about what is refused of a peer; metrics count all.
+func (g *gate) tells(p *peer, from netip.Addr, now time.Time) bool {
+	return p == nil || !p.identity.proves() || g.tellsOnce(from, now)
+}
+
+// tellsOnce is tells for what is no record of a single call, whoever the peer is.
+func (g *gate) tellsOnce(from netip.Addr, now time.Time) bool {
+	return g.lines.take(from, 1, now) && g.linesAll.take(from, 1, now)
 }
 
 // judge returns a request as sipgo may have it, or the status and the sentence that
@@ -168,15 +239,24 @@ func (g *gate) readable(msg []byte) bool {
 	if _, isRequest := parsed.(*sip.Request); !isRequest {
 		return true
 	}
-	return parsed.Via() != nil && parsed.From() != nil && parsed.To() != nil &&
+	if _, err := sip.ServerTxKeyMake(parsed); err != nil {
+		return false // sipgo would answer it by itself, be it an ACK
+	}
+	return answersTo(parsed.Via()) && parsed.From() != nil && parsed.To() != nil &&
 		parsed.CallID() != nil && parsed.CSeq() != nil
+}
+
+// answersTo says whether sipgo can answer by a Via.
+func answersTo(via *sip.ViaHeader) bool {
+	return via != nil && strings.EqualFold(via.ProtocolName, "SIP") && via.ProtocolVersion == "2.0" && isToken(via.Transport) &&
+		!strings.ContainsFunc(via.Host, func(r rune) bool { return !isTokenChar(r) && !strings.ContainsRune("[:]", r) })
 }
 
 // stranger writes one fixed answer for whatever was asked. Nothing is read of what gets
 // none: anybody can send that, as much as he likes.
 func (g *gate) stranger(from netip.AddrPort, msg []byte, now time.Time) (reply []byte, to netip.AddrPort) {
 	g.count.Refused(refusedStranger)
-	if g.silent || !g.strangers.take(from.Addr(), now) || !g.crowd.take(from.Addr(), now) {
+	if g.silent || !g.strangers.take(from.Addr(), 1, now) || !g.crowd.take(from.Addr(), 1, now) {
 		return nil, from
 	}
 	raw, isRequest := scanRequest(msg)

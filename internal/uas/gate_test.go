@@ -31,7 +31,7 @@ func gateOf(t testing.TB, set func(*Options)) *gate {
 	o := DefaultOptions()
 	set(&o)
 	require.NoError(t, o.Validate())
-	p, err := newPeers(o)
+	p, err := newPeers(o, nil)
 	require.NoError(t, err)
 	return newGate(o, p, newTagger(), slog.New(slog.DiscardHandler))
 }
@@ -87,8 +87,14 @@ func TestTheFrontDoor(t *testing.T) {
 		{"REGISTER", plain("REGISTER"), 405, "Allow: " + allowed},
 		{"no hop left", swap(inv, "Max-Forwards: 70", "Max-Forwards: 0"), 483, ""},
 		{"no hop left for OPTIONS", swap(options, "Max-Forwards: 70", "Max-Forwards: 0"), 200, "Allow: " + allowed},
-		{"reliable provisional answers, of which there are none", swap(options, "Contact", "Require: 100rel\r\nContact"), 200, ""},
-		{"session timers are required", swap(inv, "Contact", "Require: timer\r\nContact"), 420, "Unsupported: timer"},
+		// RFC 4475 section 3.1.2.4: it may be taken as if it were not there.
+		{"more hops than 255", swap(options, "Max-Forwards: 70", "Max-Forwards: 300"), 200, "Allow: " + allowed},
+		{"hops that are 0 in eight bits", swap(inv, "Max-Forwards: 70", "Max-Forwards: 256", "sip:*97@example.org SIP", "sip:*98@example.org SIP"), 404, ""},
+		// Sections 8.2.2.3 and 20.29: what a proxy has to serve is nothing to who is none.
+		{"an extension is required of proxies", swap(options, "Contact", "Proxy-Require: nosuch\r\nContact"), 200, "Allow: " + allowed},
+		{"of proxies and of us", swap(options, "Contact", "Proxy-Require: one\r\nRequire: other\r\nContact"), 420, "Unsupported: other"},
+		{"reliable provisional answers, of which OPTIONS has none", swap(options, "Contact", "Require: 100rel\r\nContact"), 200, ""},
+		{"preconditions are required", swap(inv, "Contact", "Require: timer, precondition\r\nContact"), 420, "Unsupported: precondition"},
 		{"an extension is required", swap(inv, "Contact", "Require: nosuch, 100rel\r\nContact"), 420, "Unsupported: nosuch"},
 		{"extension before tag", swap(options, "example.org>\r\nCall", "example.org>;tag=x\r\nRequire: a\r\nCall"), 420, "Unsupported: a"},
 		{"a tag without a dialog", swap(inv, "To: <sip:*97@example.org>", "To: <sip:*97@example.org>;tag=x"), 481, ""},
@@ -275,7 +281,7 @@ func TestAStreamIsCutIntoMessages(t *testing.T) {
 		require.ErrorContains(t, err, "EOF")
 	})
 	t.Run("too many connections", func(t *testing.T) {
-		h := newHouse(t, setting{options: func(o *Options) { o.Limits.Connections = 2 }})
+		h := newHouse(t, setting{options: func(o *Options) { o.Limits.Connections, o.Peers[0].Addresses = 2, []string{"127.0.0.1"} }})
 		a, b := h.tcp(t), h.tcp(t)
 		a.send("OPTIONS", "", "")
 		a.expect(200)
@@ -358,8 +364,29 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
+func TestTheLogIsNotFilledByWhoHasProvedNothing(t *testing.T) {
+	now := time.Now()
+	for identity, want := range map[string]int{"from": 10 * linesBurst, "digest": linesBurst} {
+		var log syncBuffer
+		g := gateOf(t, func(o *Options) {
+			if o.Peers[0].Identity = identity; identity == "digest" {
+				users(t, o)
+			}
+		})
+		g.log = slog.New(slog.NewTextHandler(&log, nil))
+		for range 10 * linesBurst {
+			_, reply, _ := g.admit("udp", someone, []byte(strings.Replace(plain("OPTIONS"), "CSeq: ", "CSeq: x", 1)), now)
+			require.Contains(t, string(reply), "400")
+		}
+		require.Equal(t, want, strings.Count(log.String(), "malformed"), identity)
+	}
+}
+
 func TestManyAddressesOfPeersShareOneRate(t *testing.T) {
-	g := gateOf(t, func(o *Options) { o.Limits.Rate, o.Limits.Burst = 10, 20 })
+	g := gateOf(t, func(o *Options) {
+		o.Limits.Rate, o.Limits.Burst = 10, 20
+		o.Peers = append(o.Peers, Peer{Name: "pbx", Addresses: []string{"127.0.0.9"}})
+	})
 	passed, now := 0, time.Now()
 	for i := range 500 {
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}), 5060)
@@ -368,6 +395,8 @@ func TestManyAddressesOfPeersShareOneRate(t *testing.T) {
 		}
 	}
 	require.Equal(t, totalShare*20, passed)
+	pass, _, _ := g.admit("udp", netip.MustParseAddrPort("127.0.0.9:5060"), []byte(plain("OPTIONS")), now)
+	require.NotNil(t, pass, "who stands alone has not to do with them")
 }
 
 func TestARefusalOutsideOfACallLeavesNothingBehind(t *testing.T) {

@@ -39,8 +39,8 @@ type taken struct {
 	stirs   atomic.Int32
 }
 
-func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session, a call.Arrival) {
-	t := &taken{leg: leg, session: session, arrival: a, heard: make(chan call.Signal, 10000)}
+func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session, a *call.Arrival) {
+	t := &taken{leg: leg, session: session, arrival: *a, heard: make(chan call.Signal, 10000)}
 	r.calls <- t
 	if r.act != nil {
 		r.act(ctx, t)
@@ -53,7 +53,7 @@ func (r *recorder) Run(ctx context.Context, leg call.Leg, session media.Session,
 		case call.Stirred:
 			t.stirs.Add(1)
 		default:
-			t.heard <- s
+			t.heard <- *s
 		}
 	}
 	close(t.heard)
@@ -237,6 +237,15 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
+// cut takes what was written so far.
+func (b *syncBuffer) cut() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := b.b.String()
+	b.b = bytes.Buffer{}
+	return text
+}
+
 // setting is what a test changes of the usual house.
 type setting struct {
 	options func(*Options)
@@ -248,6 +257,8 @@ type setting struct {
 	pairs   uint16
 	media   func(*media.Options)
 	server  func(*Server) // before it serves
+	wire    *wire         // in place of a UDP socket; nil: a real one
+	healthy func() bool
 }
 
 func testOptions() Options {
@@ -257,6 +268,7 @@ func testOptions() Options {
 		{Network: "tcp", Address: "127.0.0.1:0"},
 	}
 	o.T1, o.T2 = 100*time.Millisecond, 800*time.Millisecond
+	o.Limits.Wait = 0 // tests may have the machine to share
 	return o
 }
 
@@ -274,7 +286,7 @@ func newHouse(t testing.TB, set setting) *house {
 	if set.media != nil {
 		set.media(&mo)
 	}
-	real, err := media.NewPortable(mo)
+	real, err := media.New(mo)
 	require.NoError(t, err)
 	h := &house{
 		calls:  &recorder{calls: make(chan *taken, 1000), act: set.act},
@@ -285,8 +297,13 @@ func newHouse(t testing.TB, set setting) *house {
 	if set.plan == nil {
 		set.plan = plan{defaultRoutes}
 	}
+	var listen func(context.Context, string, string) (PacketConn, error)
+	if set.wire != nil {
+		listen = func(context.Context, string, string) (PacketConn, error) { return set.wire, nil }
+	}
 	h.Server, err = New(o, Deps{
-		Media: h.engine, Plan: set.plan, Calls: h.calls, Metrics: h.counts,
+		ListenPacket: listen,
+		Media:        h.engine, Plan: set.plan, Calls: h.calls, Metrics: h.counts, Healthy: set.healthy,
 		Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	require.NoError(t, err)

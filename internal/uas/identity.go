@@ -23,6 +23,8 @@ const (
 	asserted
 	fromHeader
 	headerNamed
+	byDigest      // authentication: see Server.prove
+	byCertificate // of the connection: see Server.owner
 )
 
 func parseIdentity(s string) (identity, error) {
@@ -34,21 +36,26 @@ func parseIdentity(s string) (identity, error) {
 	case "from":
 		return identity{kind: fromHeader}, nil
 	case "digest":
-		return identity{}, fmt.Errorf("is digest, which is not served yet; use none, pai, from or \"header NAME\"")
+		return identity{kind: byDigest}, nil
+	case "certificate":
+		return identity{kind: byCertificate}, nil
 	}
 	name, ok := strings.CutPrefix(s, "header ")
 	name = strings.TrimSpace(name)
 	if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenChar(r) }) {
-		return identity{}, fmt.Errorf("is %q; use none, pai, from or \"header NAME\"", s)
+		return identity{}, fmt.Errorf("is %q; use none, pai, from, digest, certificate or \"header NAME\"", s)
 	}
 	return identity{kind: headerNamed, header: name}, nil
 }
 
+// proves says that the identity is no word but a proof.
+func (id identity) proves() bool { return id.kind == byDigest || id.kind == byCertificate }
+
 // party is whom a header names: the user as it is written, and the host if there is one.
 type party struct{ user, host string }
 
-// caller is whom the request is believed to come from, the zero party if nobody is
-// believed. What it means is the dialplan's to say.
+// caller is whom the headers of the request are believed to name, the zero party if
+// nobody is believed. What it means is the dialplan's to say.
 func (id identity) caller(req *sip.Request) party {
 	var p party
 	switch id.kind {
@@ -64,11 +71,16 @@ func (id identity) caller(req *sip.Request) party {
 			p = addressParty(all[0].Value())
 		}
 	}
-	user := dialplan.User(p.user)
-	if len(user) > userMax || cleaned(user, userMax) != user || slices.Contains(nobodies, strings.ToLower(user)) {
+	if !isUser(p.user) {
 		return party{}
 	}
 	return p
+}
+
+// isUser says whether a user part can be somebody's, or nobody's at all.
+func isUser(user string) bool {
+	user = dialplan.User(user)
+	return len(user) <= userMax && cleaned(user, userMax) == user && !slices.Contains(nobodies, strings.ToLower(user))
 }
 
 // nobodies are users that stand for a number withheld (RFC 3323 section 4.1.1.3)

@@ -63,14 +63,14 @@ func (d *dialog) tell(r dtmf.Report) {
 		r = lostAt(r.At)
 	}
 	d.toldLost = len(d.signals) >= keysMax
-	d.signals <- call.Signal{Kind: call.InfoKey, Report: r}
+	d.signals <- &call.Signal{Kind: call.InfoKey, Report: r}
 }
 
 // confirm lets the call begin: the ACK is in and the media agreed.
 func (d *dialog) confirm() {
 	d.ready = true
 	d.session.Start(d.peer.lead)
-	d.signals <- call.Signal{Kind: call.Confirmed}
+	d.signals <- &call.Signal{Kind: call.Confirmed}
 	for _, r := range d.early {
 		d.tell(r)
 	}

@@ -136,7 +136,7 @@ func TestACallThatReadsNoSignalsLosesKeysAndLearnsOfIt(t *testing.T) {
 		<-stop
 		for s := range c.leg.Signals() {
 			if s.Kind != call.Stirred {
-				c.heard <- s
+				c.heard <- *s
 			}
 		}
 		close(c.heard)

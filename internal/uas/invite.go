@@ -2,7 +2,6 @@ package uas
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"star97/internal/call"
 	"star97/internal/dialplan"
+	"star97/internal/media"
 	"star97/internal/prompt"
 )
 
@@ -19,7 +19,7 @@ import (
 func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *peer) {
 	began := time.Now()
 	key := s.dialogs.keyOf(inviteOf(req))
-	switch s.dialogs.open(key, branchOf(req)) {
+	switch s.dialogs.open(key, s.dialogs.trailOf(req, peer)) {
 	case repeated: // while its call is up the dialog takes what is repeated of an INVITE (RFC 6026)
 		tx.Terminate()
 		return
@@ -41,7 +41,7 @@ func (s *Server) invite(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	}()
 	d, refused := s.answer(req, tx, terms, peer)
 	switch {
-	case refused != nil && time.Since(began) < s.untold:
+	case refused != nil && (refused.once || refused.silent || !refused.told && time.Since(began) < s.untold):
 		s.dismiss(req, tx, refused)
 	case refused != nil: // nobody asks again
 		s.refuse(req, tx, refused)
@@ -55,10 +55,19 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	if s.draining.Load() {
 		return nil, shuttingDown()
 	}
-	to, refused := s.placeOf(req, terms, peer)
+	if now := time.Now(); s.admission.begin(waited(req, now), now) {
+		s.denials.add(transaction{inviteOf(req), param(req.Via().Params, "branch")}, now)
+		return nil, behindhand()
+	}
+	who, refused := s.caller(req, peer, terms)
 	if refused != nil {
 		return nil, refused
 	}
+	to, refused := s.placeOf(req, terms, peer, who)
+	if refused != nil {
+		return nil, refused
+	}
+	to.arrival.Proved = to.arrival.Proved && s.meant(req, tx, peer, terms)
 	if refused = s.admit(to, peer); refused != nil {
 		return nil, refused
 	}
@@ -83,6 +92,7 @@ func (s *Server) answer(req *sip.Request, tx *sip.ServerTx, terms *terms, peer *
 	d.arrival, d.asked = to.arrival, to.asked
 	if refused = d.open(req, tx, terms.calls, to.old != nil); refused != nil {
 		if refused.status == 0 {
+			d.log.Info("the caller hung up before the answer")
 			refused = nil // cancelled: the transaction layer has said 487
 		}
 		return nil, refused
@@ -120,11 +130,11 @@ func (s *Server) admit(to destined, p *peer) *refusal {
 
 // placeOf is what the dialplan in force gives a call. One that takes the place of another
 // gets what that would get now.
-func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer) (to destined, refused *refusal) {
+func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer, who party) (to destined, refused *refusal) {
 	if to.old, refused = s.replaced(req, peer); refused != nil {
 		return to, refused
 	}
-	to.asked = question(req, peer)
+	to.asked = question(req, peer, who)
 	if to.old != nil {
 		to.asked = to.old.asked
 	}
@@ -138,18 +148,18 @@ func (s *Server) placeOf(req *sip.Request, terms *terms, peer *peer) (to destine
 	if to.old != nil {
 		succeed(a)
 	}
+	a.Tones = peer.inband == media.InbandAlways
 	a.Peer, a.Transport = peer.name, strings.ToLower(req.Transport())
 	a.Source, a.CallID = sourceOf(req).Addr().String(), callIDOf(req)
-	a.Caller = dialplan.User(peer.identity.caller(req).user)
+	a.Caller, a.Withheld = dialplan.User(who.user), withheld(req)
 	return to, nil
 }
 
 // question is what the dialplan is asked about a call.
-func question(req *sip.Request, p *peer) dialplan.Question {
-	caller := p.identity.caller(req)
+func question(req *sip.Request, p *peer, caller party) dialplan.Question {
 	return dialplan.Question{
 		Number: uriParty(req.Recipient).user, Host: req.Recipient.Host, Peer: p.name,
-		Trusted: p.identity.kind != nobody, Identity: caller.user, IdentityHost: caller.host,
+		Trusted: p.identity.kind != nobody, Proved: p.identity.proves(), Identity: caller.user, IdentityHost: caller.host,
 		Forwarding: p.forwarding, Diversion: diverted(req).user, History: retargeted(req).user,
 	}
 }
@@ -168,7 +178,7 @@ func (t *terms) arrival(q dialplan.Question) (call.Arrival, *refusal) {
 	return call.Arrival{
 		Door: got.Door, Number: got.Mailbox, Domain: got.Domain, Home: got.Home,
 		Layout: r.Layout, Language: r.Language, Words: prompt.Words(r.Words), Slow: r.Slow,
-		Forgotten: r.Forgotten == dialplan.ForgottenOffer, FirstUse: r.FirstUse == dialplan.FirstUseAllow,
+		Forgotten: r.Forgotten == dialplan.ForgottenOffer, FirstUse: r.FirstUse == dialplan.FirstUseAllow, Proved: got.Proved,
 	}, nil
 }
 
@@ -181,13 +191,15 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 	}
 	session, err := s.deps.Media.Open(near.bind)
 	if err != nil {
-		s.log.Error("no media for a call", "error", err)
+		if s.gate.tellsOnce(sourceOf(req).Addr(), time.Now()) {
+			s.log.Error("no media for a call", "error", err)
+		}
 		return nil, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 10").because(err.Error()).as(refusedNoPort)
 	}
 	d := &dialog{
-		s: s, id: dialogOf(req), peer: p, near: near, session: session,
+		s: s, id: dialogOf(req), peer: p, near: near.behind(p.registrar), session: session,
 		log:     s.log.With("call_id", callIDOf(req), "peer", p.name),
-		signals: make(chan call.Signal, signalsMax),
+		signals: make(chan *call.Signal, signalsMax),
 		mail:    make(chan *letter, mailMax),
 		hang:    make(chan struct{}),
 		refers:  make(chan transfer, 1),
@@ -204,6 +216,7 @@ func (s *Server) newDialog(req *sip.Request, tx *sip.ServerTx, p *peer) (*dialog
 		talk:     talk{session: randomID(), version: 1},
 	}
 	d.life, d.abandon = context.WithCancel(context.Background())
+	d.updates = lists(req, string(sip.UPDATE), "Allow")
 	for _, h := range req.GetHeaders("Record-Route") {
 		if r, ok := h.(*sip.RecordRouteHeader); ok {
 			d.routes = append(d.routes, *r.Address.Clone())
@@ -226,6 +239,7 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, heir bool
 	started := false
 	defer func() { // also after a panic
 		if !started {
+			d.forgetEarly()
 			d.s.dialogs.remove(d)
 			d.abandon()
 			close(d.over) // whose request was delivered meanwhile waits for it
@@ -233,12 +247,14 @@ func (d *dialog) open(req *sip.Request, tx *sip.ServerTx, calls Calls, heir bool
 		}
 	}()
 	l := &letter{req: req, tx: tx}
-	if err := d.accept(l, res, offer); err != nil {
-		if errors.Is(err, sip.ErrTransactionCanceled) {
-			d.log.Info("the caller hung up before the answer")
-			return &refusal{}
+	if lists(req, reliably, "Require") {
+		if refused = d.ring(l, res, offer); refused != nil {
+			return refused
 		}
-		return busyInside().because(err.Error())
+		offer, d.expiry = nil, d.expiry.from(time.Now())
+	}
+	if err := d.accept(l, res, offer); err != nil {
+		return unanswered(err)
 	}
 	d.log.Debug("call answered", "source", req.Source())
 	go d.run()
@@ -258,5 +274,5 @@ func (d *dialog) converse(calls Calls) {
 			d.s.survived(v, d.arrival.CallID)
 		}
 	}()
-	calls.Run(d.s.calling, d, d.session, d.arrival)
+	calls.Run(d.s.calling, d, d.session, &d.arrival)
 }

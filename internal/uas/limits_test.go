@@ -70,15 +70,28 @@ func TestTheINVITEsThatAreRememberedAreBounded(t *testing.T) {
 func TestAnINVITEIsRememberedByItsNameAndItsWay(t *testing.T) {
 	r := newRegistry()
 	one := inviteID{callID: "a", remote: "b", cseq: 1}
-	require.Equal(t, afresh, r.open(r.keyOf(one), "way"))
-	require.Equal(t, repeated, r.open(r.keyOf(one), "way"))
-	require.Equal(t, merged, r.open(r.keyOf(one), "other way"))
+	way := trail{way: 1, host: 1}
+	require.Equal(t, afresh, r.open(r.keyOf(one), way))
+	require.Equal(t, repeated, r.open(r.keyOf(one), way))
+	require.Equal(t, repeated, r.open(r.keyOf(one), trail{way: 1, host: 2}), "a NAT may show it by another address")
+	require.Equal(t, merged, r.open(r.keyOf(one), trail{way: 2, host: 1}))
+	require.True(t, r.knows(r.keyOf(one), way))
+	require.False(t, r.knows(r.keyOf(one), trail{way: 1, host: 2}))
+	require.False(t, r.knows(r.keyOf(one), trail{way: 2, host: 1}))
+	ours := inviteID{callID: "of a host that is believed"}
+	r.open(r.keyOf(ours), trail{way: 1, host: 1, peer: 1})
+	for came, is := range map[trail]bool{
+		{way: 1, host: 1}: true, {way: 1, host: 2, peer: 1}: true, {way: 1, host: 1, peer: 2}: true,
+		{way: 1, host: 2}: false, {way: 1, host: 2, peer: 2}: false, {way: 2, host: 1, peer: 1}: false,
+	} {
+		require.Equal(t, is, r.knows(r.keyOf(ours), came), "%+v", came)
+	}
 	for _, other := range []inviteID{{"ab", "", 1}, {"", "ab", 1}, {"b", "a", 1}, {"a", "b", 2}} {
-		require.Equal(t, afresh, r.open(r.keyOf(other), "way"))
+		require.Equal(t, afresh, r.open(r.keyOf(other), way))
 	}
 	r.forget(r.keyOf(one))
 	require.False(t, r.seen(r.keyOf(one)))
-	require.Equal(t, afresh, r.open(r.keyOf(one), "way"))
+	require.Equal(t, afresh, r.open(r.keyOf(one), way))
 }
 
 // from is a UDP phone at another address of this machine.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -58,10 +59,10 @@ func (s *Server) Gone() []Bound {
 }
 
 func (s *Server) listen(ctx context.Context) error {
-	for _, c := range s.opts.Listen {
+	for i, c := range s.opts.Listen {
 		l, serve, err := s.bind(ctx, c)
 		if err != nil {
-			return fmt.Errorf("cannot listen on %s %s: %w; free the address or choose another in sip.listen", c.Network, c.Address, err)
+			return &BindError{At: i, Listen: c, Err: err}
 		}
 		s.mu.Lock()
 		if s.closed {
@@ -85,6 +86,32 @@ func (s *Server) listen(ctx context.Context) error {
 	s.dialling.Go(func() { _ = s.transport.ServeTLS(s.dialledTLS) })
 	return nil
 }
+
+// BindError is one of Options.Listen that cannot be listened on.
+type BindError struct {
+	At     int // its index
+	Listen Listen
+	Err    error
+}
+
+// Error names the address and, of what the system refuses, the remedy.
+func (e *BindError) Error() string {
+	remedy := "choose another in sip.listen"
+	switch {
+	case !errors.As(e.Err, new(syscall.Errno)):
+		return fmt.Sprintf("cannot listen on %s %s: %v", e.Listen.Network, e.Listen.Address, e.Err)
+	case errors.Is(e.Err, syscall.EADDRINUSE):
+		remedy = "end the program that has it, or " + remedy
+	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
+		remedy = "this machine does not have it, or not yet: write one of its own in sip.listen (`ip address` shows them), or start star97 when the network is up"
+	case errors.Is(e.Err, syscall.EACCES):
+		remedy = "a port below 1024 takes root or CAP_NET_BIND_SERVICE: " + remedy
+	}
+	return fmt.Sprintf("cannot listen on %s %s: %v; %s", e.Listen.Network, e.Listen.Address, e.Err, remedy)
+}
+
+// Unwrap is the system's own error.
+func (e *BindError) Unwrap() error { return e.Err }
 
 func (s *Server) bind(ctx context.Context, c Listen) (*listener, func() error, error) {
 	want, err := netip.ParseAddrPort(c.Address)
@@ -127,7 +154,7 @@ func (s *Server) bindUDP(ctx context.Context, network, address string, l *listen
 	l.close = func() (err error) { once.Do(func() { err = conn.Close() }); return err }
 	known := make(chan struct{})
 	l.known = known
-	packets := &gatedPackets{PacketConn: conn, gate: s.gate, asked: func() { asked.Do(func() { close(known) }) }}
+	packets := &gatedPackets{PacketConn: conn, gate: s.gate, sources: s.sources, asked: func() { asked.Do(func() { close(known) }) }}
 	s.sockets.Store(conn.LocalAddr().String(), packets)
 	return func() error {
 		defer packets.asked()
@@ -151,8 +178,14 @@ func (s *Server) listenPacket(ctx context.Context, network, address string) (Pac
 	if err != nil {
 		s.log.Warn("signalling packets go unmarked: the system refused the DSCP value", "address", udp.LocalAddr(), "error", err)
 	}
-	return udp, nil
+	_ = udp.SetReadBuffer(signalBuffer) // the system may allow less
+	return stamped(udp), nil
 }
+
+// signalBuffer holds what comes while this process is given no time: a thousand calls that
+// were not lost are refused or taken at once, while lost ones come again half a second
+// later, one on top of the other.
+const signalBuffer = 2 << 20
 
 // bindStream opens a listener of TCP, with TLS on it where that is wanted.
 func (s *Server) bindStream(ctx context.Context, network string, c Listen, l *listener) (func() error, error) {
@@ -172,7 +205,7 @@ func (s *Server) bindStream(ctx context.Context, network string, c Listen, l *li
 	l.addr = ln.Addr().(*net.TCPAddr).AddrPort()
 	var once sync.Once
 	l.close = func() (err error) { once.Do(func() { err = ln.Close() }); return err }
-	gated := &gatedListener{Listener: ln, room: room{s.gate, s.connections}, dscp: s.opts.DSCP, secure: secure}
+	gated := &gatedListener{Listener: ln, room: s.room(), dscp: s.opts.DSCP, secure: secure}
 	if secure != nil {
 		return func() error { return s.transport.ServeTLS(gated) }, nil
 	}
@@ -189,16 +222,23 @@ type PacketConn interface {
 // gatedPackets is a UDP socket behind the gate. Only sipgo's reader calls ReadFrom.
 type gatedPackets struct {
 	PacketConn
-	gate  *gate
-	asked func() // told of each read: sipgo has entered the socket before the first
-	buf   [maxDatagram]byte
+	gate    *gate
+	sources *sources
+	asked   func() // told of each read: sipgo has entered the socket before the first
+	buf     [maxDatagram]byte
 
 	lent   []byte         // what the caller was given last
 	from   netip.AddrPort // where that came from
+	at     time.Time      // when
 	socket sip.Connection // this one, as sipgo has it; the reader's
 }
 
 const maxDatagram = 65535
+
+// answerMost is how many times larger than a datagram its answer without state may be.
+// What is so small that it would be larger asks for nothing but to have somebody else,
+// whose address it bears, sent more than it cost.
+const answerMost = 2
 
 // ReadFrom returns the next datagram that the gate admits, as if it came from the socket
 // itself: see sources.
@@ -219,9 +259,23 @@ func (c *gatedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 		if isKeepAlive(msg) {
 			continue
 		}
+		if isSTUN(msg) {
+			c.gate.count.Refused(refusedSTUN)
+			continue
+		}
+		c.at = time.Now()
+		if clock, ok := c.PacketConn.(interface{ arrived() time.Time }); ok {
+			c.gate.queued(c.at.Sub(clock.arrived()), c.at)
+			c.at = clock.arrived()
+		}
 		pass, reply, to := c.gate.admit("udp", from, msg, time.Now())
-		if reply != nil {
+		if reply != nil && len(reply) <= answerMost*len(msg) {
 			_, _ = c.WriteToUDPAddrPort(reply, to)
+		}
+		if pass != nil && c.sources.full(from, time.Now()) {
+			c.gate.count.Refused(refusedFlood)
+			clear(pass)
+			pass = nil
 		}
 		n = copy(b, pass)
 		whole := n == len(pass)

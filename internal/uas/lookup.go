@@ -8,7 +8,7 @@ import (
 // PeerAt is the peer whose calls come from an address over a transport ("udp",
 // "tcp", "tls"), as the door finds it; false for a stranger.
 func (o Options) PeerAt(network string, from netip.Addr) (Peer, bool) {
-	known, err := newPeers(o)
+	known, err := newPeers(o, nil)
 	if err != nil {
 		return Peer{}, false
 	}
@@ -32,8 +32,24 @@ func (p Peer) Believes() string {
 		return assertedName
 	case fromHeader:
 		return "From"
+	case byDigest:
+		return "Authorization"
+	case byCertificate:
+		return "(certificate)"
 	}
 	return id.header
+}
+
+// Proves tells whether the peer's callers have to prove who they are.
+func (p Peer) Proves() bool {
+	id, err := parseIdentity(p.Identity)
+	return err == nil && id.proves()
+}
+
+// Asks tells whether they do so by digest authentication.
+func (p Peer) Asks() bool {
+	id, err := parseIdentity(p.Identity)
+	return err == nil && id.kind == byDigest
 }
 
 // Trusted tells whether the peer's word on who calls is believed.

@@ -22,7 +22,7 @@ type near struct {
 	advertised bool // shown is the listener's advertise address, which SDP shows too
 }
 
-// nearOf finds the listener that a request came in by.
+// nearOf finds our end of a request that came in: its listener, or a connection of ours.
 func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
 	at, err := netip.ParseAddrPort(tx.Connection().LocalAddr().String())
 	if err != nil {
@@ -30,10 +30,16 @@ func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
 	}
 	n := near{network: strings.ToLower(req.Transport()), sips: strings.EqualFold(req.Recipient.Scheme, "sips")}
 	l := s.listenerOf(n.network, at)
+	if l == nil && isStream(n.network) { // we dialled the connection, so that calls come by it
+		if l = s.listenerFor(n.network, at.Addr().Unmap().Is4()); l == nil {
+			n.bind, n.shown, n.port = at.Addr().Unmap(), at.Addr().Unmap(), int(at.Port())
+			return n, nil
+		}
+	}
 	if l == nil {
 		return near{}, errors.New("the request came in by no listener")
 	}
-	n.laddr = sip.Addr{IP: net.IP(l.addr.Addr().AsSlice()), Port: int(l.addr.Port())}
+	n.laddr = l.from()
 	n.bind = at.Addr().Unmap()
 	source := sourceOf(req).Addr()
 	if n.bind.IsUnspecified() {
@@ -42,10 +48,16 @@ func (s *Server) nearOf(req *sip.Request, tx *sip.ServerTx) (near, error) {
 		}
 	}
 	n.shown, n.port = n.bind, int(l.addr.Port())
-	if l.advertise.IsValid() && !s.isLocal(source) {
+	s.advertise(&n, l, source)
+	return n, nil
+}
+
+// advertise shows a far end what a listener's configuration says, unless it reaches us
+// directly.
+func (s *Server) advertise(n *near, l *listener, far netip.Addr) {
+	if l.advertise.IsValid() && !s.isLocal(far) {
 		n.shown, n.port, n.advertised = l.advertise, l.port, true
 	}
-	return n, nil
 }
 
 func (s *Server) listenerOf(network string, at netip.AddrPort) *listener {
@@ -58,6 +70,14 @@ func (s *Server) listenerOf(network string, at netip.AddrPort) *listener {
 		}
 	}
 	return nil
+}
+
+// behind is our end where a registration has learned that a NAT shows another.
+func (n near) behind(r registrar) near {
+	if r.shown.IsValid() && r.network == n.network && !n.advertised {
+		n.shown, n.port = r.shown.Addr(), int(r.shown.Port())
+	}
+	return n
 }
 
 // contact is our Contact header's value (RFC 3261 sections 8.1.1.8 and 12.1.1).

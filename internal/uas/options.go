@@ -3,15 +3,13 @@ package uas
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"star97/internal/dialplan"
+	"star97/internal/digest"
 )
 
 // Options of the SIP side. Start from DefaultOptions.
@@ -33,12 +31,22 @@ type Options struct {
 	Strangers string `yaml:"strangers"`
 	// Peers are the systems whose calls are taken.
 	Peers []Peer `yaml:"peers"`
+	// Digest is how the callers of peers with identity digest prove who they are.
+	Digest digest.Options `yaml:"digest"`
 	// Lead is the silence sent before the first prompt, 20ms to 2s.
 	Lead time.Duration `yaml:"lead"`
 	// T1 and T2 are RFC 3261's (section 17.1.1.2) for what the dialog layer
 	// repeats: 2xx answers from T1 doubling to T2, given up after 64*T1.
 	T1 time.Duration `yaml:"t1"`
 	T2 time.Duration `yaml:"t2"`
+	// SessionExpires is how long a call may go without being refreshed, 90s to 24h, where
+	// the far end serves session timers (RFC 4028): asked of who names no time, and the most
+	// that is granted. A call of which nobody refreshes is hung up.
+	SessionExpires time.Duration `yaml:"session_expires"`
+	// OptionsAfter is how long the voicemail system, or the ledger of tries, has to be out
+	// of reach before OPTIONS gets 503, 1s to 1h: a PBX or proxy that asks regularly then
+	// sends its calls elsewhere. While star97 drains it gets 503 at once.
+	OptionsAfter time.Duration `yaml:"options_after"`
 	// Limits bound what peers can make us hold.
 	Limits Limits `yaml:"limits"`
 }
@@ -61,11 +69,18 @@ type Listen struct {
 
 // Peer is one system that may send calls.
 type Peer struct {
-	Name       string   `yaml:"name"`       // of your choice, in logs, audit and metrics
-	Addresses  []string `yaml:"addresses"`  // IPs and prefixes; the longest match wins
-	Transports []string `yaml:"transports"` // udp, tcp, tls; empty: all
+	Name      string   `yaml:"name"`      // of your choice, in logs, audit and metrics
+	Addresses []string `yaml:"addresses"` // IPs and prefixes; the longest match wins
+	// Registration is the name of one of registrations: calls come from the addresses that
+	// its registrar's name stands for, and from Addresses, which may be empty then.
+	Registration string   `yaml:"registration"`
+	Transports   []string `yaml:"transports"` // udp, tcp, tls; empty: all
 	// Identity says which word on the caller is believed: none (default), pai
-	// (P-Asserted-Identity, RFC 3325), from, or "header NAME".
+	// (P-Asserted-Identity, RFC 3325), from, or "header NAME"; or digest, which is no
+	// word but a proof: each caller is one of the users of sip.digest, and may come from
+	// anywhere in addresses, be that 0.0.0.0/0 and ::/0; or certificate: each caller is
+	// whom the certificate of its TLS connection names, by the user of its SIP URI or by
+	// its common name.
 	Identity string `yaml:"identity"`
 	// Forwarding lists the headers on forwarded calls, diversion (RFC 5806) and history-info
 	// (RFC 7044), that are this system's own word: it removes what an outside caller wrote.
@@ -89,22 +104,43 @@ type Peer struct {
 	// (default), "offered" for calls that offer keys, or "required" of each call. Keys are
 	// taken over TLS alone: other signalling shows them to everybody on its way.
 	SRTP string `yaml:"srtp"`
-	// RTP and Inband are names kept for the media settings of a peer; today each
-	// has one value: rtp "steady", inband "auto".
-	RTP    string `yaml:"rtp"`
+	// Codecs lists the codecs of this peer's calls, of g722, pcmu and pcma. In its offers
+	// its own order counts, in ours the one here. Empty: all three in this order.
+	Codecs []string `yaml:"codecs"`
+	// Inband says whether the tones of keys are listened for in the audio: "auto"
+	// (default) until the call has shown that its keys come by telephone-event or INFO;
+	// "never"; "always", also after that: for a system that connects its callers on to
+	// telephones with another way without telling.
 	Inband string `yaml:"inband"`
+	// RTP says what is sent while nothing is said: "steady" (default), silence in every
+	// packet, or "sparse", one packet a second, for systems that need no steady stream to
+	// keep a call or a path open. RTCP is sent either way.
+	RTP string `yaml:"rtp"`
 }
 
 // Limits bound the server.
 type Limits struct {
 	Calls       int `yaml:"calls"`        // at a time, 1 to 100000
 	MessageSize int `yaml:"message_size"` // bytes of one SIP message, 2048 to 32768
-	Rate        int `yaml:"rate"`         // messages a second from one address, 10 to 1000000
-	Burst       int `yaml:"burst"`        // messages at once from one address, 10 to 1000000
-	Connections int `yaml:"connections"`  // TCP connections at a time, 1 to 10000
+	// Rate is the messages a second from one address, 10 to 1000000. One beyond 4096 bytes
+	// counts for several. All addresses together that peers list by prefixes have four
+	// times as many, and so have those that stand alone. New TLS connections have a rate of
+	// their own, of a 32nd: one costs that much more. An address with calls up is let in
+	// however many the others open.
+	Rate  int `yaml:"rate"`
+	Burst int `yaml:"burst"` // messages at once from one address, 10 to 1000000
+	// Connections by TCP and TLS at a time, 1 to 10000. One address of those that a peer lists
+	// by a prefix has at most half of them; and one network of a prefix that is wider, a /24 of
+	// IPv4 or a /48 of IPv6, five eighths.
+	Connections int `yaml:"connections"`
 	// Unacknowledged calls of one address: answered, and the ACK is not in yet, 1 to
 	// 100000. Beyond it 503. An ACK is a round trip away, so few wait at a time.
 	Unacknowledged int `yaml:"unacknowledged"`
+	// Wait is how long a new call may wait until work on it begins, 5ms to 1s; 0s: as long
+	// as it likes. When none of twenty that came close together was begun so soon, more come
+	// than the machine can begin: until it has caught up, those get 503 that wait for a fifth
+	// of it or that come while others are being begun. Calls in progress notice nothing.
+	Wait time.Duration `yaml:"wait"`
 }
 
 // DefaultOptions listens on the loopback address only and takes calls from this
@@ -120,11 +156,15 @@ func DefaultOptions() Options {
 		Peers: []Peer{{
 			Name: "this-machine", Addresses: []string{"127.0.0.0/8", "::1"}, Identity: "from",
 		}},
-		Lead: 200 * time.Millisecond,
-		T1:   500 * time.Millisecond,
-		T2:   4 * time.Second,
+		Digest: digest.DefaultOptions(),
+		Lead:   200 * time.Millisecond,
+		T1:     500 * time.Millisecond,
+		T2:     4 * time.Second,
+
+		SessionExpires: 30 * time.Minute,
+		OptionsAfter:   30 * time.Second,
 		Limits: Limits{
-			Calls: 1000, MessageSize: 16384, Rate: 2000, Burst: 4000, Connections: 512, Unacknowledged: 256,
+			Calls: 1000, MessageSize: 16384, Rate: 2000, Burst: 4000, Connections: 512, Unacknowledged: 256, Wait: 50 * time.Millisecond,
 		},
 	}
 }
@@ -141,6 +181,9 @@ const (
 	srtpOffered  = "offered"
 	srtpRequired = "required"
 
+	rtpSteady = "steady"
+	rtpSparse = "sparse"
+
 	rtpSignalled = "signalled"
 	rtpAny       = "any"
 )
@@ -156,8 +199,8 @@ func (o Options) Validate() error {
 		l.validate(fmt.Sprintf("listen[%d]", i), bad)
 	}
 	if o.CAFile != "" {
-		if _, err := authorities(o.CAFile); err != nil {
-			bad("ca_file: %v; name a file of CA certificates in PEM", err)
+		if _, err := authorities("ca_file", o.CAFile); err != nil {
+			bad("%w", err)
 		}
 	}
 	for i, n := range o.LocalNetworks {
@@ -181,6 +224,8 @@ func (o Options) Validate() error {
 		names[p.Name] = true
 	}
 	o.doubled(bad)
+	o.validateDigest(bad)
+	o.validateOwners(bad)
 	o.ranges(bad)
 	return errors.Join(all...)
 }
@@ -223,6 +268,9 @@ func (o Options) ranges(bad func(string, ...any)) {
 			bad("%s is %d; set it between %d and %d", v.key, v.is, v.lo, v.hi)
 		}
 	}
+	if w := o.Limits.Wait; w != 0 && (w < 5*time.Millisecond || w > time.Second) {
+		bad("limits.wait is %v; set it between 5ms and 1s, or to 0s, which refuses no call", w)
+	}
 	for _, v := range []struct {
 		key        string
 		is, lo, hi time.Duration
@@ -230,6 +278,8 @@ func (o Options) ranges(bad func(string, ...any)) {
 		{"lead", o.Lead, 20 * time.Millisecond, 2 * time.Second},
 		{"t1", o.T1, 5 * time.Millisecond, 5 * time.Second},
 		{"t2", o.T2, o.T1, 30 * time.Second},
+		{"session_expires", o.SessionExpires, leastExpires, 24 * time.Hour},
+		{"options_after", o.OptionsAfter, time.Second, time.Hour},
 	} {
 		if v.is < v.lo || v.is > v.hi {
 			bad("%s is %v; set it between %v and %v", v.key, v.is, v.lo, v.hi)
@@ -246,7 +296,7 @@ func (l Listen) validate(at string, bad func(string, ...any)) {
 		bad("%s.certificate or key is empty; tls needs both, files in PEM", at)
 	case l.Network == "tls":
 		if _, err := newCertificate(l, nil); err != nil {
-			bad("%s.certificate: %v", at, err)
+			bad("%s.%w", at, err)
 		}
 	case l.Network != "tls" && named:
 		bad("%s.certificate, key or client_ca is for tls; leave it out, or write network: tls", at)
@@ -265,8 +315,8 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	if p.Name == "" || cleaned(p.Name, 64) != p.Name {
 		bad("%s.name %q is no name; use 1 to 64 printable characters", at, p.Name)
 	}
-	if len(p.Addresses) == 0 {
-		bad("%s.addresses is empty; list the IPs or prefixes that %s calls from", at, p.Name)
+	if len(p.Addresses) == 0 && p.Registration == "" {
+		bad("%s.addresses is empty; list the IPs or prefixes that %s calls from, or name its registration", at, p.Name)
 	}
 	for _, a := range p.Addresses {
 		if _, err := parsePrefix(a); err != nil {
@@ -309,20 +359,26 @@ func (p Peer) validate(at string, bad func(string, ...any)) {
 	default:
 		bad("%s.srtp is %q; write %q, %q or %q, or leave it out", at, p.SRTP, srtpOff, srtpOffered, srtpRequired)
 	}
-	if p.RTP != "" && p.RTP != "steady" {
-		bad("%s.rtp is %q; only steady is served yet, so leave it out", at, p.RTP)
+	if p.RTP != "" && p.RTP != rtpSteady && p.RTP != rtpSparse {
+		bad("%s.rtp is %q; write %q or %q, or leave it out", at, p.RTP, rtpSteady, rtpSparse)
 	}
-	if p.Inband != "" && p.Inband != "auto" {
-		bad("%s.inband is %q; only auto is served yet, so leave it out", at, p.Inband)
+	if _, err := parseCodecs(p.Codecs); err != nil {
+		bad("%s.codecs %v", at, err)
+	}
+	if _, known := inbands[p.Inband]; !known {
+		bad("%s.inband is %q; write auto, never or always, or leave it out", at, p.Inband)
 	}
 }
 
 // isStream says whether a network is one of connections.
 func isStream(network string) bool { return network == "tcp" || network == "tls" }
 
+// isSecure says whether a network shows its messages to nobody on the way.
+func isSecure(network string) bool { return network == "tls" }
+
 // Resolve takes the relative names of files from dir.
 func (o *Options) Resolve(dir string) {
-	names := []*string{&o.CAFile}
+	names := []*string{&o.CAFile, &o.Digest.UsersFile}
 	o.Listen = slices.Clone(o.Listen)
 	for i := range o.Listen {
 		names = append(names, &o.Listen[i].Certificate, &o.Listen[i].Key, &o.Listen[i].ClientCA)
@@ -332,35 +388,4 @@ func (o *Options) Resolve(dir string) {
 			*name = filepath.Join(dir, *name)
 		}
 	}
-}
-
-// parsePrefix reads an IP or a prefix; IPv4 in IPv6 form becomes IPv4.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if !strings.Contains(s, "/") {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	return p.Masked(), err
-}
-
-// parseAdvertise reads "IP" or "IP:port"; port 0 means the listener's own.
-func parseAdvertise(s string) (netip.Addr, int, error) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return a.Unmap(), 0, nil
-	}
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return netip.Addr{}, 0, err
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}, 0, err
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return a.Unmap(), int(n), err
 }

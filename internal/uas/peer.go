@@ -1,12 +1,19 @@
 package uas
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"star97/internal/codec"
+	"star97/internal/media"
 )
+
+// inbands are the values of a peer's inband.
+var inbands = map[string]media.Inband{"": media.InbandAuto, "auto": media.InbandAuto, "never": media.InbandNever, "always": media.InbandAlways}
 
 // peer is one listed system, ready for use.
 type peer struct {
@@ -18,8 +25,12 @@ type peer struct {
 	maxCalls   int64 // 0: no own limit
 	anyRTP     bool  // RTP of any host may be the caller's
 	srtp       string
+	inband     media.Inband
+	codecs     []codec.ID
+	sparse     bool // one packet a second while nothing is said
 	symmetric  string
 	prefixes   []netip.Prefix
+	registrar  registrar // of its registration
 	*tally
 }
 
@@ -27,6 +38,21 @@ type peer struct {
 type tally struct {
 	calls   atomic.Int64
 	streams atomic.Int64 // TCP connections, whoever opened them
+}
+
+// parseCodecs reads encoding names; none are all.
+func parseCodecs(names []string) (ids []codec.ID, err error) {
+	if len(names) == 0 {
+		return codecs, nil
+	}
+	for _, name := range names {
+		id, known := codec.ByName(name, 8000)
+		if !known || slices.Contains(ids, id) {
+			return nil, fmt.Errorf("has %q; write g722, pcmu and pcma, each at most once, or leave it out", name)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // enter counts a call in; false if the peer has its fill.
@@ -45,8 +71,9 @@ func (p *peer) leave() { p.calls.Add(-1) }
 
 // peers answers whose an address is. It is read-only after newPeers.
 type peers struct {
-	all   []*peer
-	table []listed // longest prefix first
+	all    []*peer
+	table  []listed // longest prefix first
+	placed registrars
 }
 
 type listed struct {
@@ -54,14 +81,17 @@ type listed struct {
 	peer   *peer
 }
 
-func newPeers(o Options) (*peers, error) {
-	t := &peers{}
+func newPeers(o Options, at registrars) (*peers, error) {
+	t := &peers{placed: at}
 	for _, c := range o.Peers {
 		id, err := parseIdentity(c.Identity)
 		if err != nil {
 			return nil, err
 		}
-		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, forwarding: c.Forwarding, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, srtp: c.SRTP, symmetric: c.Symmetric}
+		p := &peer{tally: new(tally), name: c.Name, transports: c.Transports, identity: id, forwarding: c.Forwarding, lead: o.Lead, maxCalls: int64(c.MaxCalls), anyRTP: c.RTPSource == rtpAny, srtp: c.SRTP, symmetric: c.Symmetric, inband: inbands[c.Inband], sparse: c.RTP == rtpSparse}
+		if p.codecs, err = parseCodecs(c.Codecs); err != nil {
+			return nil, err
+		}
 		if c.Lead != 0 {
 			p.lead = c.Lead
 		}
@@ -71,6 +101,12 @@ func newPeers(o Options) (*peers, error) {
 			if err != nil {
 				return nil, err
 			}
+			p.prefixes = append(p.prefixes, prefix)
+			t.table = append(t.table, listed{prefix, p})
+		}
+		p.registrar = at[c.Registration]
+		for _, a := range p.registrar.addrs {
+			prefix := netip.PrefixFrom(a, a.BitLen())
 			p.prefixes = append(p.prefixes, prefix)
 			t.table = append(t.table, listed{prefix, p})
 		}
@@ -98,6 +134,19 @@ func (t *peers) of(network string, from netip.Addr) *peer {
 
 func (p *peer) uses(network string) bool {
 	return len(p.transports) == 0 || slices.Contains(p.transports, strings.ToLower(network))
+}
+
+// names says whether an address stands alone in the peer's list, not as one of a prefix.
+func (p *peer) names(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.Contains(p.prefixes, netip.PrefixFrom(a, a.BitLen()))
+}
+
+// lists says whether the peer lists an address by itself, or by a prefix of at least so many
+// bits.
+func (p *peer) lists(a netip.Addr, bits int) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(p.prefixes, func(own netip.Prefix) bool { return own.Bits() >= bits && own.Contains(a) })
 }
 
 // sends says whether an address is one of the peer's.

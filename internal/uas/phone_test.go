@@ -34,22 +34,27 @@ func (m message) status() int {
 func (m message) get(name string) string { return m.header.Get(name) }
 
 func parseMessage(r *bufio.Reader) (message, error) {
-	tp := textproto.NewReader(r)
-	line, err := tp.ReadLine()
-	for err == nil && line == "" {
-		line, err = tp.ReadLine()
+	m := message{header: textproto.MIMEHeader{}}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return message{}, err
+		}
+		line = strings.TrimRight(line, "\r\n")
+		switch name, value, _ := strings.Cut(line, ":"); {
+		case line == "" && m.start == "": // a keep-alive
+		case line == "":
+			n, _ := strconv.Atoi(m.get("Content-Length"))
+			body := make([]byte, n)
+			_, err = io.ReadFull(r, body)
+			m.body = string(body)
+			return m, err
+		case m.start == "":
+			m.start = line
+		default:
+			m.header.Add(name, strings.TrimSpace(value))
+		}
 	}
-	if err != nil {
-		return message{}, err
-	}
-	h, err := tp.ReadMIMEHeader()
-	if err != nil {
-		return message{}, err
-	}
-	n, _ := strconv.Atoi(h.Get("Content-Length"))
-	body := make([]byte, n)
-	_, err = io.ReadFull(r, body)
-	return message{start: line, header: h, body: string(body)}, err
 }
 
 // phone is a telephone made of text: it sends what a test writes and hands over
@@ -73,9 +78,14 @@ func newPhone(t testing.TB, network, server string) *phone {
 	conn, err := net.Dial(network, server)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
+	return newPhoneOn(t, network, conn)
+}
+
+// newPhoneOn is a telephone on a connection that is up already.
+func newPhoneOn(t testing.TB, network string, conn net.Conn) *phone {
 	p := &phone{
 		t: t, network: network, conn: conn,
-		ruri: "sip:*97@" + server, callID: "call-" + randomToken()[:12], tag: "from-" + randomToken()[:8],
+		ruri: "sip:*97@" + conn.RemoteAddr().String(), callID: "call-" + randomToken()[:12], tag: "from-" + randomToken()[:8],
 	}
 	if network == "tcp" {
 		p.reader = bufio.NewReader(conn)
@@ -204,7 +214,10 @@ func (p *phone) dial() message {
 }
 
 // reply answers a request that came.
-func (p *phone) reply(m message, status string) {
+func (p *phone) reply(m message, status string) { p.answer(m, status, "", "") }
+
+// answer is a reply with header lines and a session description.
+func (p *phone) answer(m message, status, headers, description string) {
 	var b strings.Builder
 	b.WriteString("SIP/2.0 " + status + "\r\n")
 	for _, name := range []string{"Via", "From", "To", "Call-Id", "Cseq"} {
@@ -212,6 +225,9 @@ func (p *phone) reply(m message, status string) {
 			b.WriteString(name + ": " + v + "\r\n")
 		}
 	}
-	b.WriteString("Content-Length: 0\r\n\r\n")
+	if description != "" {
+		headers += "Content-Type: application/sdp\r\n"
+	}
+	fmt.Fprintf(&b, "%sContent-Length: %d\r\n\r\n%s", headers, len(description), description)
 	p.write(b.String())
 }

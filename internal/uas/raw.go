@@ -16,6 +16,7 @@ type rawRequest struct {
 	badLine              bool // a header line has no name
 	crowded              bool // a line has more parameters than are read
 	encrypted            bool // it came by TLS, as sips: asks for
+	opens                bool // it is an INVITE of a new call, and not too many
 
 	vias              []string
 	from, to, callID  string
@@ -28,6 +29,9 @@ type rawRequest struct {
 // paramsMax bounds the parameters of a line, those of all its values together: sipgo
 // compares each with all before it.
 const paramsMax = 500
+
+// usualLines is more than most messages have.
+const usualLines = 32
 
 // headerEnd is the index after the empty line that ends the header section, -1
 // if there is none.
@@ -65,7 +69,7 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 			r.badLine = true
 			continue
 		}
-		r.header(strings.ToLower(name), strings.TrimSpace(value))
+		r.header(name, strings.TrimSpace(value))
 	}
 	return r, isRequest
 }
@@ -75,28 +79,35 @@ func scanRequest(msg []byte) (rawRequest, bool) {
 // to one reader and not to another. No line that is returned contains either.
 func unfold(head []byte) (lines []string, ok bool) {
 	ok = true
-	var open strings.Builder // the line that may go on; each byte is copied once
+	text := string(head) // which the lines are parts of
+	if n := strings.Count(text, "\r\n"); n > 0 {
+		lines = make([]string, 0, min(n, usualLines))
+	}
+	var joined strings.Builder // the line before, if it goes on; each byte is copied once
 	end := func() {
-		if open.Len() > 0 {
-			lines = append(lines, open.String())
-			open.Reset()
+		if joined.Len() > 0 {
+			lines[len(lines)-1] = joined.String()
+			joined.Reset()
 		}
 	}
-	for raw := range bytes.SplitSeq(head, []byte("\r\n")) {
-		if len(raw) == 0 {
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if line == "" {
 			continue
 		}
-		if bytes.IndexByte(raw, '\r') >= 0 || bytes.IndexByte(raw, '\n') >= 0 {
+		if strings.ContainsAny(line, "\r\n") {
 			ok = false
-			raw = bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r"), []byte(" ")), []byte("\n"), []byte(" "))
+			line = strings.NewReplacer("\r", " ", "\n", " ").Replace(line)
 		}
-		if (raw[0] == ' ' || raw[0] == '\t') && len(lines) > 0 {
-			open.WriteByte(' ')
-			open.Write(bytes.TrimSpace(raw))
+		if (line[0] == ' ' || line[0] == '\t') && len(lines) > 1 {
+			if joined.Len() == 0 {
+				joined.WriteString(lines[len(lines)-1])
+			}
+			joined.WriteByte(' ')
+			joined.WriteString(strings.TrimSpace(line))
 			continue
 		}
 		end()
-		open.Write(raw)
+		lines = append(lines, line)
 	}
 	end()
 	return lines, ok
@@ -114,7 +125,15 @@ func (r *rawRequest) start(line string) {
 	r.startOK = isToken(r.method) && r.uri != "" && r.uri[0] != '<' && strings.HasPrefix(strings.ToUpper(r.version), "SIP/")
 }
 
+// header takes a header whose name is written in any case.
 func (r *rawRequest) header(name, value string) {
+	var lower [len("content-length")]byte // the longest that is looked for
+	if len(name) > len(lower) {
+		return
+	}
+	for i := range len(name) {
+		lower[i] = name[i] | ' ' // of a letter the small one; no other of a token becomes one
+	}
 	once := func(to *string, twice *bool) {
 		if *to != "" {
 			*twice = true
@@ -122,7 +141,7 @@ func (r *rawRequest) header(name, value string) {
 		}
 		*to = value
 	}
-	switch name {
+	switch string(lower[:len(name)]) {
 	case "via", "v":
 		r.vias = append(r.vias, value)
 	case "from", "f":
@@ -254,6 +273,13 @@ func (r *rawRequest) reply(status int, reason, tag string, from netip.AddrPort) 
 	}
 	b.WriteString("Content-Length: 0\r\n\r\n")
 	return b.Bytes()
+}
+
+// branch is that of the transaction; empty if there is none.
+func (r *rawRequest) branch() string {
+	top, _, _ := strings.Cut(r.vias[0], ",")
+	branch, _ := named(top, "branch")
+	return branch
 }
 
 // stampVia writes received into the first value of a Via header, in place of what it

@@ -7,13 +7,21 @@ const (
 	refusedStranger = "stranger" // no peer lists the address
 	refusedFlood    = "flood"    // above limits.rate: dropped without an answer
 	refusedDraining = "draining"
+	refusedUnwell   = "unwell"  // OPTIONS, while Deps.Healthy says no
+	refusedSTUN     = "stun"    // a STUN message: dropped without an answer
 	refusedNoPort   = "no-port" // no media for one more call
-	refusedOther    = "other"
+	refusedBehind   = "behind"  // more calls come than can be begun
+
+	refusedCredentials = "wrong-credentials"
+	refusedStale       = "stale-credentials" // right, but for their nonce
+
+	refusedOther = "other"
 )
 
 // refusedBy are the words of the statuses.
 var refusedBy = map[int]string{
 	sip.StatusBadRequest:                   "malformed",
+	sip.StatusUnauthorized:                 "challenged", // asked for credentials
 	sip.StatusForbidden:                    refusedStranger,
 	sip.StatusNotFound:                     "no-route",
 	sip.StatusMethodNotAllowed:             "method",
@@ -27,6 +35,7 @@ var refusedBy = map[int]string{
 	sip.StatusRequestPending:               "glare",
 	sip.StatusInternalServerError:          "internal",
 	sip.StatusServiceUnavailable:           "full",
+	422:                                    "interval",
 	489:                                    "event",
 	505:                                    "version",
 	513:                                    "too-large",
@@ -34,7 +43,7 @@ var refusedBy = map[int]string{
 
 // Refusals lists the words of metrics for requests that are not served.
 func Refusals() []string {
-	all := []string{refusedFlood, refusedDraining, refusedNoPort, refusedOther}
+	all := []string{refusedFlood, refusedDraining, refusedUnwell, refusedSTUN, refusedNoPort, refusedBehind, refusedCredentials, refusedStale, refusedOther}
 	for _, word := range refusedBy {
 		all = append(all, word)
 	}

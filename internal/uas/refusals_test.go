@@ -56,7 +56,7 @@ func TestRefusalsAreCountedByReason(t *testing.T) {
 		"extension": func(p *phone) { p.extra = "Require: gruu\r\n"; p.send("INVITE", offerText, "application/sdp") },
 		"no-dialog": func(p *phone) { p.send("BYE", "", "") },
 		"media": func(p *phone) {
-			p.send("INVITE", strings.ReplaceAll(offerText, "RTP/AVP 0 101", "RTP/AVP 9 101"), "application/sdp")
+			p.send("INVITE", strings.ReplaceAll(offerText, "RTP/AVP 0 101", "RTP/AVP 18 101"), "application/sdp")
 		},
 		"body":      func(p *phone) { p.send("INVITE", "x", "text/plain") },
 		"malformed": func(p *phone) { p.write(strings.Replace(p.build("OPTIONS", "", ""), "CSeq: 1 OPTIONS", "CSeq: x", 1)) },

@@ -25,10 +25,11 @@ type registry struct {
 	dialogs  map[dialogID]*dialog
 	seats    int // dialogs that count for Limits.Calls
 	seed     maphash.Seed
-	openings map[uint64]uint64  // INVITEs by keyOf, with a hash of the branch each came by, until it can no longer be repeated
+	openings map[uint64]trail   // INVITEs by keyOf, until they can no longer be repeated
 	most     int                // openings at a time
 	sources  map[string]int     // dialogs by the address that their last request came from
 	peers    map[*peer]int      // dialogs by the peer that they came from, as it was then
+	hosts    map[netip.Addr]int // dialogs by the host of their caller
 	waiting  map[netip.Addr]int // dialogs without an ACK, by the host of their caller
 	changed  chan struct{}      // closed and replaced whenever a dialog goes
 	shut     bool               // no dialog may be added any more
@@ -38,11 +39,12 @@ type registry struct {
 func newRegistry() *registry {
 	return &registry{
 		dialogs:  make(map[dialogID]*dialog),
-		openings: make(map[uint64]uint64),
+		openings: make(map[uint64]trail),
 		seed:     maphash.MakeSeed(),
 		most:     openingsMax,
 		sources:  make(map[string]int),
 		peers:    make(map[*peer]int),
+		hosts:    make(map[netip.Addr]int),
 		waiting:  make(map[netip.Addr]int),
 		changed:  make(chan struct{}),
 	}
@@ -66,22 +68,50 @@ const (
 // a seed of this process: nobody can find two that are alike.
 func (r *registry) keyOf(id inviteID) uint64 { return maphash.Comparable(r.seed, id) }
 
-// open remembers an INVITE and the branch that it came by.
-func (r *registry) open(key uint64, branch string) opened {
-	way := maphash.String(r.seed, branch)
+// trail is how an INVITE came: hashes, as its key is one.
+type trail struct {
+	way  uint64 // the branch that it came by
+	host uint64 // that it came from
+	peer uint64 // whose hosts are believed for being its own; 0: they have to prove who they are
+}
+
+// trailOf is that of an INVITE from a host of a peer, and of the CANCEL that its sender sends.
+func (r *registry) trailOf(req *sip.Request, p *peer) trail {
+	t := trail{way: maphash.String(r.seed, branchOf(req)), host: maphash.Comparable(r.seed, sourceOf(req).Addr())}
+	if p != nil && !p.identity.proves() {
+		t.peer = maphash.String(r.seed, p.name)
+	}
+	return t
+}
+
+// sent says whether who sent an INVITE may have sent what came so.
+func (t trail) sent(came trail) bool {
+	return t.way == came.way && (t.host == came.host || t.peer != 0 && t.peer == came.peer)
+}
+
+// open remembers an INVITE.
+func (r *registry) open(key uint64, came trail) opened {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first, known := r.openings[key]
 	switch {
-	case known && first == way:
+	case known && first.way == came.way:
 		return repeated
 	case known:
 		return merged
 	case len(r.openings) >= r.most:
 		return tooMany
 	}
-	r.openings[key] = way
+	r.openings[key] = came
 	return afresh
+}
+
+// knows says whether an INVITE is remembered whose sender may have sent what came so.
+func (r *registry) knows(key uint64, came trail) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first, known := r.openings[key]
+	return known && first.sent(came)
 }
 
 func (r *registry) seen(key uint64) bool {
@@ -122,6 +152,7 @@ func (r *registry) add(d *dialog, heir bool, l Limits) *refusal {
 	r.sit(d)
 	r.sources[d.source]++
 	r.peers[d.peer]++
+	r.hosts[hostOf(d.caller)]++
 	r.waiting[d.caller]++
 	d.waits = true
 	r.work.Add(dialogWork)
@@ -183,13 +214,30 @@ func (r *registry) answered(d *dialog) {
 		return
 	}
 	d.waits = false
-	if r.waiting[d.caller]--; r.waiting[d.caller] == 0 {
-		delete(r.waiting, d.caller)
+	less(r.waiting, d.caller)
+}
+
+// less counts one down, and keeps nothing of what is none.
+func less[K comparable](of map[K]int, key K) {
+	if of[key]--; of[key] == 0 {
+		delete(of, key)
 	}
 }
 
 // dialogWork is run and converse.
 const dialogWork = 2
+
+// begin counts a piece of work in that belongs to no dialog; false once the server is
+// closing.
+func (r *registry) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shut {
+		return false
+	}
+	r.work.Add(1)
+	return true
+}
 
 // close lets no dialog in any more.
 func (r *registry) close() {
@@ -204,10 +252,9 @@ func (r *registry) remove(d *dialog) (seated bool) {
 	defer r.mu.Unlock()
 	delete(r.dialogs, d.id)
 	seated = r.stand(d)
-	r.left(d.source)
-	if r.peers[d.peer]--; r.peers[d.peer] == 0 {
-		delete(r.peers, d.peer)
-	}
+	less(r.sources, d.source)
+	less(r.peers, d.peer)
+	less(r.hosts, hostOf(d.caller))
 	r.answered(d)
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -218,22 +265,22 @@ func (r *registry) remove(d *dialog) (seated bool) {
 func (r *registry) moved(d *dialog, source string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.left(d.source)
+	less(r.sources, d.source)
 	d.source = source
 	r.sources[source]++
-}
-
-// left takes a dialog off a source; the caller holds mu.
-func (r *registry) left(source string) {
-	if r.sources[source]--; r.sources[source] == 0 {
-		delete(r.sources, source)
-	}
 }
 
 func (r *registry) inUse(source string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sources[source] > 0
+}
+
+// calls says whether a call is up that came from a host.
+func (r *registry) calls(from netip.Addr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hosts[hostOf(from)] > 0
 }
 
 // served is the peer of a call that is up which an address belonged to when that call

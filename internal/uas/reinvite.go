@@ -1,17 +1,23 @@
 package uas
 
 import (
+	"time"
+
 	"github.com/emiago/sipgo/sip"
 )
 
 // invited makes the 2xx to an INVITE, with an answer to its offer, or with our
-// offer if it has none (RFC 3261 section 13.3.1). settle sets the stream to what
-// was answered.
+// offer if it has none (RFC 3261 section 13.3.1). settle sets the stream and the session
+// timer to what was answered.
 func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, settle func(), refused *refusal) {
+	timer, said, refused := d.timed(req)
+	if refused != nil {
+		return nil, nil, nil, refused
+	}
 	var body []byte
-	settle = func() {}
-	if theirs := offerOf(req); theirs != nil {
-		body, settle, refused = d.answerOffer(theirs)
+	agree := func() {}
+	if theirs := descriptionOf(req); theirs != nil {
+		body, agree, refused = d.answerOffer(theirs)
 	} else {
 		body, refused = d.makeOffer()
 		offer = body
@@ -19,14 +25,18 @@ func (d *dialog) invited(req *sip.Request) (res *sip.Response, offer []byte, set
 	if refused != nil {
 		return nil, nil, nil, refused
 	}
-	headers := []string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: " + supported, "Server: " + product}
+	headers := append([]string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: " + supported, "Server: " + product}, said...)
+	settle = func() {
+		d.expiry = timer.from(time.Now())
+		agree()
+	}
 	return withSDP(response(req, sip.StatusOK, "OK", headers...), body), offer, settle, nil
 }
 
 // offerOpen says that our offer still waits for its answer.
 func (d *dialog) offerOpen() bool {
-	a := d.accepted
-	return a != nil && !a.acked && a.offer != nil
+	a, r := d.accepted, d.ringing
+	return a != nil && !a.acked && a.offer != nil || r != nil && !r.taken && r.offer != nil || d.inviting()
 }
 
 // glare refuses what cannot be taken while our offer is open (RFC 3261 section
@@ -40,35 +50,53 @@ func glare() *refusal {
 // section 3.1.4). One that is cancelled leaves the call as it was (RFC 3261 section
 // 9.2).
 func (d *dialog) reinvite(l *letter) {
-	if d.offerOpen() {
+	switch {
+	case d.ringing != nil:
+		d.refuse(l, untimely())
+		return
+	case d.offerOpen():
 		d.refuse(l, glare())
 		return
 	}
-	before := d.talk
+	talk, expiry := d.talk, d.expiry
 	res, offer, settle, refused := d.invited(l.req)
 	if refused != nil {
 		d.refuse(l, refused)
 		return
 	}
+	cancelled := l.tx.Err() != nil
+	if !cancelled {
+		settle() // first: what is sent by the answer comes as soon as that is read
+	}
 	if err := d.accept(l, res, offer); err != nil {
-		d.talk = before
+		if !cancelled {
+			d.stream(talk.stream)
+		}
+		d.talk, d.expiry = talk, expiry
 		d.log.Debug("a re-INVITE ended before its answer", "error", err)
 		return
 	}
 	d.retarget(l.req)
-	settle()
 }
 
 // update renews target and stream without an ACK (RFC 3311).
 func (d *dialog) update(l *letter) {
+	timer, said, refused := d.timed(l.req)
+	if refused != nil {
+		d.refuse(l, refused)
+		return
+	}
 	var body []byte
 	settle := func() {}
-	if theirs := offerOf(l.req); theirs != nil {
-		if d.offerOpen() {
+	if theirs := descriptionOf(l.req); theirs != nil {
+		switch {
+		case d.offerOpen():
 			d.refuse(l, glare())
 			return
+		case d.ringing != nil:
+			d.refuse(l, untimely())
+			return
 		}
-		var refused *refusal
 		if body, settle, refused = d.answerOffer(theirs); refused != nil {
 			d.refuse(l, refused)
 			return
@@ -76,13 +104,18 @@ func (d *dialog) update(l *letter) {
 	}
 	d.retarget(l.req)
 	settle()
-	d.answer(l, withSDP(response(l.req, sip.StatusOK, "OK", "Contact: "+d.near.contact()), body))
+	d.expiry = timer.from(time.Now())
+	headers := append([]string{"Contact: " + d.near.contact(), "Allow: " + allowed, "Supported: " + supported}, said...)
+	d.answer(l, withSDP(response(l.req, sip.StatusOK, "OK", headers...), body))
 }
 
-// retarget takes the Contact of a target refresh request (section 12.2.2). The
-// route set stays.
-func (d *dialog) retarget(req *sip.Request) {
-	if c := req.Contact(); c != nil {
+// retarget takes the Contact of a target refresh request, or of the 2xx to one of ours
+// (sections 12.2.2 and 12.2.1.2), and which methods its sender serves. The route set stays.
+func (d *dialog) retarget(msg either) {
+	if c := msg.Contact(); c != nil && c.Address.Host != "" && !c.Address.Wildcard {
 		d.target = *c.Address.Clone()
+	}
+	if firstHeader(msg, "Allow") != "" {
+		d.updates = lists(msg, string(sip.UPDATE), "Allow")
 	}
 }

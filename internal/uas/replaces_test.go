@@ -32,7 +32,7 @@ func TestACallTakesThePlaceOfAnother(t *testing.T) {
 				q.ruri = "sip:star97@" + h.at(0)
 				q.extra = replaces(p, "") + "Require: replaces\r\n"
 				ok := func() message { q.send("INVITE", offerText, "application/sdp"); return q.expect(200) }()
-				require.Equal(t, "replaces", ok.get("Supported"))
+				require.Equal(t, supported, ok.get("Supported"))
 				q.learn(ok)
 				p.reply(p.expectRequest("BYE"), "200 OK")
 				require.Equal(t, call.Gone, old.hear(t).Kind, "the old call was hung up")

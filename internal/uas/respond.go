@@ -1,10 +1,12 @@
 package uas
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -16,25 +18,34 @@ import (
 // 487, or the 200, to its INVITE (section 9.2). An ACK gets none: only one that has
 // seen our tag may confirm a call.
 func (s *Server) stamp(msg sip.Message) {
-	s.trace(msg)
+	at := s.trace(msg)
 	req, ok := msg.(*sip.Request)
 	if !ok {
 		return
 	}
 	if via := req.Via(); via != nil {
+		for i, kv := range via.Params { // sipgo knows them in small letters only
+			if name := strings.ToLower(kv.K); name == "rport" || name == "received" || name == "branch" {
+				via.Params[i].K = name
+			}
+		}
 		host, _, err := net.SplitHostPort(req.Source())
 		if err == nil && (via.Params.Has("received") || !strings.EqualFold(strings.Trim(via.Host, "[]"), host)) {
 			via.Params.Add("received", host)
 		}
 	}
-	if to := req.To(); to != nil && !req.IsAck() && param(to.Params, "tag") == "" {
+	if req.IsAck() {
+		s.retain(req)
+		return
+	}
+	to := req.To()
+	untagged := to != nil && param(to.Params, "tag") == ""
+	if untagged {
 		to.Params.Add("tag", s.tagOf(req))
 	}
-}
-
-// stamped says whether the tag in To is ours for a request that came without one.
-func (s *Server) stamped(req *sip.Request) bool {
-	return param(req.To().Params, "tag") == s.tagOf(req)
+	if untagged || req.IsInvite() {
+		req.AppendHeader(came{cameHeader, at, untagged})
+	}
 }
 
 // tagOf is the To tag for a request that has none. It depends on what names its
@@ -93,7 +104,11 @@ func (s *Server) refuse(req *sip.Request, tx *sip.ServerTx, r *refusal) {
 // itself until it hears of us, so section 8.2.7 lets a server do without that state as
 // long as it has sent no 100. The tags of our answers are those that the section asks for.
 func (s *Server) dismiss(req *sip.Request, tx *sip.ServerTx, r *refusal) {
-	s.refuse(req, tx, r)
+	if r.silent {
+		s.deps.Metrics.Refused(r.counted())
+	} else {
+		s.refuse(req, tx, r)
+	}
 	tx.Terminate()
 }
 
@@ -108,12 +123,17 @@ func (s *Server) logRefusal(req *sip.Request, r *refusal) {
 	if r.status >= 400 {
 		s.deps.Metrics.Refused(r.counted())
 	}
+	ctx, from := context.Background(), sourceOf(req).Addr()
+	p := s.gate.peers.Load().of(req.Transport(), from)
+	if !s.log.Enabled(ctx, r.level) || !s.gate.tells(p, from, time.Now()) {
+		return
+	}
 	words := []any{"method", cleaned(string(req.Method), 16), "status", r.status, "reason", r.why(),
 		"source", req.Source(), "call_id", callIDOf(req)}
-	if p := s.gate.peers.Load().of(req.Transport(), sourceOf(req).Addr()); p != nil {
+	if p != nil {
 		words = append(words, "peer", p.name)
 	}
-	s.log.Info(what, words...)
+	s.log.Log(ctx, r.level, what, words...)
 }
 
 func callIDOf(req *sip.Request) string {

@@ -3,6 +3,7 @@ package uas
 import (
 	"context"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func TestTheLongestPrefixNamesThePeer(t *testing.T) {
 		{Name: "host", Addresses: []string{"10.1.2.3", "::ffff:10.1.2.4"}, Transports: []string{"tcp"}},
 	}
 	require.NoError(t, o.Validate())
-	table, err := newPeers(o)
+	table, err := newPeers(o, nil)
 	require.NoError(t, err)
 	name := func(network, addr string) string {
 		if p := table.of(network, mustAddr(addr)); p != nil {
@@ -163,9 +164,16 @@ func TestLimitsOfCalls(t *testing.T) {
 		h := newHouse(t, setting{rtp: 19900, pairs: 1})
 		p, q := h.udp(t), h.udp(t)
 		begun(t, h, p)
-		q.send("INVITE", offerText, "application/sdp")
-		require.NotEmpty(t, q.expect(503).get("Retry-After"))
-		require.Contains(t, h.log.String(), "no media for a call")
+		begin := time.Now()
+		for range 4 * linesBurst {
+			q.callID = "call-" + randomToken()
+			q.send("INVITE", offerText, "application/sdp")
+			require.NotEmpty(t, q.expect(503).get("Retry-After"))
+		}
+		h.reads(t, `star97_refusals_total{reason="no-port"}`, strconv.Itoa(4*linesBurst))
+		lines := strings.Count(h.log.String(), "no media for a call")
+		require.Positive(t, lines)
+		require.LessOrEqual(t, float64(lines), linesBurst+linesRate*time.Since(begin).Seconds()+1)
 		p.send("BYE", "", "")
 		p.expect(200)
 		h.over(t)

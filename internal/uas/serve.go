@@ -24,7 +24,7 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	peer := terms.peers.of(req.Transport(), sourceOf(req).Addr())
 	var d *dialog
 	if !req.IsInvite() { // an INVITE's transaction ends with its ACK, or by accept
-		defer tx.TerminateGracefully()
+		defer s.keep(tx, sourceOf(req).Addr())
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -40,24 +40,30 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	d = s.dialogs.find(dialogOf(req))
 	switch {
 	case req.IsAck():
+		release(req)
 		// One outside of a dialog acknowledges a refusal that sipgo no longer holds.
 		if d != nil {
 			d.deliver(req, tx, nil)
 		}
 		return
 	case req.IsCancel():
-		s.strayCancel(req, tx)
+		s.strayCancel(req, tx, peer)
 		return
+	}
+	if req.IsInvite() {
+		s.enter(req, tx, peer, d)
 	}
 	where := opening
 	switch {
 	case d != nil:
 		where = within
-	case !s.stamped(req):
+	case !cameOf(req).untagged:
 		where = lost
 	}
 	refused := frontDoor(req, where)
 	switch {
+	case d != nil && s.strange(req, d):
+		s.intrude(req, tx, d, refused)
 	case d != nil:
 		d.deliver(req, tx, refused)
 	case refused != nil:
@@ -67,26 +73,37 @@ func (s *Server) serve(req *sip.Request, tx *sip.ServerTx) {
 	case req.Method == sip.INVITE:
 		s.invite(req, tx, terms, peer)
 	case req.Method == sip.OPTIONS:
-		s.options(req, tx)
+		s.options(req, tx, terms, peer)
 	}
 }
 
-// strayCancel answers a CANCEL whose INVITE has its final answer: 200 if we know
-// the INVITE, without effect, else 481 (RFC 3261 section 9.2). Nothing is kept of it.
-func (s *Server) strayCancel(req *sip.Request, tx *sip.ServerTx) {
-	if s.dialogs.seen(s.dialogs.keyOf(inviteOf(req))) {
-		_ = s.send(tx, response(req, sip.StatusOK, "OK"))
-		tx.Terminate()
-		return
+// enter notes that an INVITE came to be served, of a new call or of d.
+func (s *Server) enter(req *sip.Request, tx *sip.ServerTx, from *peer, d *dialog) {
+	if d == nil {
+		s.admission.out()
+	} else if from == nil { // it was a peer when its call came
+		from = d.peer
 	}
-	s.dismiss(req, tx, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
+	if from != nil {
+		s.gate.pending.hold(req, tx, from)
+	}
 }
 
-// options tells what is served (section 11.2), or 503 while draining, so that a
-// PBX that asks regularly sends its calls elsewhere.
-func (s *Server) options(req *sip.Request, tx *sip.ServerTx) {
+// options tells what is served (section 11.2), or 503 while no calls should come, so that
+// a PBX or a proxy that asks regularly sends them elsewhere. Who has to prove who he is does so
+// first: a challenge is a sign of life as well, and tells a scanner less.
+func (s *Server) options(req *sip.Request, tx *sip.ServerTx, terms *terms, p *peer) {
 	if s.draining.Load() {
 		s.dismiss(req, tx, shuttingDown())
+		return
+	}
+	if _, refused := s.caller(req, p, terms); refused != nil {
+		s.dismiss(req, tx, refused)
+		return
+	}
+	if healthy := s.deps.Healthy; healthy != nil && !healthy() {
+		s.dismiss(req, tx, refuse(sip.StatusServiceUnavailable, "Service Unavailable", "Retry-After: 30").
+			because("the voicemail system or the ledger of tries is out of reach for longer than sip.options_after").as(refusedUnwell))
 		return
 	}
 	_ = s.send(tx, response(req, sip.StatusOK, "OK", abilities()...))

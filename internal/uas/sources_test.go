@@ -5,12 +5,13 @@ import (
 	"net/netip"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 func TestTheAddressesOfDatagramsAreForgotten(t *testing.T) {
-	h := newHouse(t, setting{server: func(s *Server) { s.sources.most = 4 }})
+	h := newHouse(t, setting{server: func(s *Server) { s.sources.most, s.sources.wait = 4, 0 }})
 	p := h.udp(t)
 	c := begun(t, h, p)
 	for range 20 {
@@ -39,7 +40,7 @@ func TestSipgoIsToldOneAddressOfAllDatagrams(t *testing.T) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer conn.Close()
-	c := &gatedPackets{PacketConn: conn, gate: newTestGate(t), asked: func() {}}
+	c := &gatedPackets{PacketConn: conn, gate: newTestGate(t), sources: newSources(1, 0), asked: func() {}}
 	for range 2 {
 		far, err := net.Dial("udp", conn.LocalAddr().String())
 		require.NoError(t, err)
@@ -57,7 +58,7 @@ func TestAnAddressThatIsInUseIsNotForgotten(t *testing.T) {
 	h := newHouse(t, setting{})
 	pool := h.transport.Pool("udp")
 	socket := pool.Get(h.at(0))
-	s := newSources(3)
+	s := newSources(3, 0)
 	for n := range 100 {
 		s.enter(pool, "often", socket)
 		s.enter(pool, strconv.Itoa(n), socket)
@@ -80,4 +81,40 @@ func TestTheSourceOfADatagramIsItsOwn(t *testing.T) {
 	own := netip.MustParseAddrPort(p.conn.LocalAddr().String())
 	soon(t, func() bool { return h.dialogs.inUse(own.String()) })
 	require.False(t, h.dialogs.inUse(h.at(0)))
+}
+
+// Whoever forges new addresses for each datagram cannot have those forgotten whose requests
+// wait for their transactions: for them sipgo would open sockets beside the gate.
+func TestNewAddressesAreLeftOutRatherThanOthersForgotten(t *testing.T) {
+	h := newHouse(t, setting{})
+	pool := h.transport.Pool("udp")
+	socket := pool.Get(h.at(0))
+	s, now := newSources(4, time.Hour), time.Now()
+	from := func(n int) netip.AddrPort { return netip.AddrPortFrom(mustAddr("192.0.2.1"), uint16(n)) }
+	enter := func(n int) bool {
+		if s.full(from(n), now) {
+			return false
+		}
+		s.enter(pool, nameOf(from(n)), socket)
+		return true
+	}
+	for n := range 8 {
+		require.True(t, enter(n) == (n < 4), n)
+	}
+	s.wait = 0
+	require.True(t, enter(4), "the next generation")
+	s.wait = time.Hour
+	for n := 5; n < 20; n++ {
+		require.Equal(t, n < 8, enter(n), n)
+	}
+	for n := range 4 {
+		require.True(t, enter(n), "it was here lately")
+	}
+	require.False(t, enter(30))
+	require.Len(t, s.now, 8)
+	require.Equal(t, 1+8, pool.Size())
+	for n := range 8 {
+		require.NotNil(t, pool.Get(nameOf(from(n))))
+	}
+	s.forget(pool)
 }

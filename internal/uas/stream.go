@@ -1,6 +1,7 @@
 package uas
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -25,12 +26,6 @@ type gatedListener struct {
 	secure *tls.Config // nil: plain TCP
 }
 
-// room is for TCP connections, whoever opens them.
-type room struct {
-	gate  *gate
-	taken chan struct{} // one token per connection up
-}
-
 // Accept returns the next connection of a listed peer, or of one with calls up still.
 func (l *gatedListener) Accept() (net.Conn, error) {
 	for {
@@ -53,17 +48,12 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 			network = "tls"
 		}
 		peer := cmp.Or(l.gate.peers.Load().of(network, address), l.gate.bygone(network, address))
-		if peer == nil {
-			_ = conn.Close()
-			continue
-		}
-		if !l.enter(peer) {
-			l.gate.log.Warn("TCP connection refused: "+noPlace, "peer", peer.name, "source", from)
+		if peer == nil || !l.take(peer, from.AddrPort()) {
 			_ = conn.Close()
 			continue
 		}
 		mark(conn, l.dscp)
-		stream := &gatedStream{Conn: conn, network: network, gate: l.gate, from: from.AddrPort(), leave: func() { l.leave(peer) }}
+		stream := newStream(conn, network, l.gate, func() { l.dismiss(peer, address) })
 		if l.secure != nil {
 			stream.shaking = tls.Server(conn, l.secure)
 			stream.Conn = stream.shaking
@@ -72,30 +62,22 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 	}
 }
 
-const noPlace = "sip.limits.connections, or this peer's share of them, are up"
-
-// enter takes a place for a connection. A peer among several leaves a quarter of
-// the places to the others.
-func (r *room) enter(p *peer) bool {
-	share := cap(r.taken)
-	if len(r.gate.peers.Load().all) > 1 {
-		share -= share / 4
+// take lets a connection of a peer in, within the rates and the places that there are.
+func (l *gatedListener) take(p *peer, from netip.AddrPort) bool {
+	host, why, now := from.Addr(), "", time.Now()
+	switch {
+	case l.secure != nil && !l.gate.shakes.admit(p, host, l.gate.calls, now):
+		l.gate.count.Refused(refusedFlood)
+		why = "more TLS connections come than sip.limits.rate has room for"
+	case !l.admit(p, host):
+		why = noPlace
+	default:
+		return true
 	}
-	if p.streams.Add(1) <= int64(share) {
-		select {
-		case r.taken <- struct{}{}:
-			return true
-		default:
-		}
+	if l.gate.tellsOnce(host, now) {
+		l.gate.log.Warn("connection refused: "+why, "peer", p.name, "source", from)
 	}
-	p.streams.Add(-1)
 	return false
-}
-
-// leave gives it back.
-func (r *room) leave(p *peer) {
-	p.streams.Add(-1)
-	<-r.taken
 }
 
 func mark(conn net.Conn, dscp int) {
@@ -114,9 +96,15 @@ type gatedStream struct {
 	network string // tcp or tls
 	gate    *gate
 	from    netip.AddrPort
-	leave   func()    // gives its place back
-	shaking *tls.Conn // the far end's hands, before the first Read; nil: not, or no more
+	leave   func()      // gives its place back
+	ours    bool        // we dialled it
+	nth     int         // of the connections to its far end
+	retired atomic.Bool // none of our own requests goes by it any more
+	shaking *tls.Conn   // the far end's hands, before the first Read; nil: not, or no more
+	owner   string      // a header line: see ownerHeader; empty: it has shown no certificate
 
+	opened time.Time
+	heard  bool      // a message was let in
 	buf    []byte    // received, not yet framed
 	looked int       // bytes of buf in which no header section ends
 	size   int       // of the message that buf begins with; 0: not known yet
@@ -124,6 +112,11 @@ type gatedStream struct {
 	whole  []byte    // admitted, not yet handed over
 	lent   []byte
 	closed sync.Once
+
+	owed     atomic.Int32  // requests handed over without a final answer yet
+	acks     atomic.Int32  // handed over and not served yet, but those that a transaction takes
+	answered chan struct{} // told when nothing is owed any more
+	gone     chan struct{} // closed with the connection
 
 	writers atomic.Int32
 	writing sync.Mutex
@@ -133,13 +126,30 @@ type gatedStream struct {
 const (
 	// partWait is how long a message may take from its first byte to its last.
 	partWait = 10 * time.Second
+	// firstWait is how long a connection may be up without a message that is let in.
+	firstWait = 32 * time.Second
 	// idleWait is how long a connection without a call is kept in silence.
 	idleWait = 5 * time.Minute
+	// restMax is the room for bytes that a connection keeps between messages.
+	restMax = 8192
+	// unreadMax are the bytes that the system keeps for a far end that does not read.
+	unreadMax = 128 << 10
 	// writersMax are the messages that may wait to be written.
 	writersMax = 256
 )
 
 var errFraming = errors.New("the stream has no message boundary to go on from")
+
+func newStream(conn net.Conn, network string, g *gate, leave func()) *gatedStream {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(unreadMax)
+	}
+	return &gatedStream{
+		Conn: conn, network: network, gate: g, leave: leave,
+		from: conn.RemoteAddr().(*net.TCPAddr).AddrPort(), opened: time.Now(),
+		answered: make(chan struct{}, 1), gone: make(chan struct{}),
+	}
+}
 
 func (c *gatedStream) Read(b []byte) (int, error) {
 	clear(c.lent)
@@ -155,6 +165,7 @@ func (c *gatedStream) Read(b []byte) (int, error) {
 		if err != nil {
 			clear(c.buf)
 			c.buf = nil
+			c.linger(err)
 			return 0, err
 		}
 	}
@@ -173,18 +184,23 @@ func (c *gatedStream) shake() error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.gate.partWait)
 	defer cancel()
 	err := c.shaking.HandshakeContext(ctx)
-	if err != nil {
+	if err == nil {
+		c.recognize(c.shaking.ConnectionState())
+	} else if c.gate.tellsOnce(c.from.Addr(), time.Now()) {
 		c.gate.log.Info("TLS handshake failed", "source", c.from, "error", err)
 	}
 	c.shaking = nil
 	return err
 }
 
-// fill reads once more. Between messages a connection may be silent as long as a
-// call came by it.
+// fill reads once more. Between messages a connection may be silent as long as
+// it is wanted.
 func (c *gatedStream) fill() error {
 	now := time.Now()
 	deadline := now.Add(c.gate.idleWait)
+	if first := c.opened.Add(c.gate.firstWait); !c.heard && !c.ours && first.Before(deadline) {
+		deadline = first
+	}
 	if len(c.buf) == 0 {
 		c.began = time.Time{}
 	} else {
@@ -204,10 +220,17 @@ func (c *gatedStream) fill() error {
 	if n > 0 {
 		return nil
 	}
-	if len(c.buf) == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.gate.inUse(c.RemoteAddr().String()) {
+	if len(c.buf) == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.wanted() {
+		c.heard = true // by whoever wants it
 		return nil
 	}
 	return err
+}
+
+// wanted says whether the connection is kept however long it is silent: for a call, or
+// for those that come by a registration.
+func (c *gatedStream) wanted() bool {
+	return c.ours && !c.retired.Load() && c.gate.peers.Load().placed.has(c.from.Addr()) || c.gate.inUse(c.RemoteAddr().String())
 }
 
 // grow makes room for n bytes more and leaves nothing in the room before: that may hold
@@ -273,7 +296,9 @@ func (c *gatedStream) take(n int) {
 		c.send(reply)
 	}
 	if pass != nil {
-		c.whole = append([]byte(nil), pass...)
+		c.whole = c.branded(pass)
+		c.heard = true
+		c.owe(pass)
 	}
 	clear(pass)
 	clear(msg)
@@ -286,6 +311,9 @@ func (c *gatedStream) drop(n int) {
 	rest := copy(c.buf, c.buf[n:])
 	clear(c.buf[rest:])
 	c.buf = c.buf[:rest]
+	if rest == 0 && cap(c.buf) > restMax {
+		c.buf = nil // it may be silent for long
+	}
 	c.looked, c.size = 0, 0
 }
 
@@ -299,8 +327,8 @@ func (c *gatedStream) keepAlive() bool {
 	if n == 0 {
 		return false
 	}
-	for range n / 4 {
-		c.send([]byte("\r\n"))
+	if pings := n / 4; pings > 0 {
+		c.send(bytes.Repeat([]byte("\r\n"), pings)) // in one write, which costs more than the ping
 	}
 	c.drop(n)
 	return true
@@ -313,15 +341,23 @@ func (c *gatedStream) giveUp(raw *rawRequest, status int, reason string) error {
 	return errFraming
 }
 
-func (c *gatedStream) send(b []byte) { _, _ = c.Write(b) }
+// send answers what sipgo never had.
+func (c *gatedStream) send(b []byte) { _, _ = c.write(b) }
 
-// Write writes one message whole, or closes the connection: after a part of one
+// Write writes one message of sipgo's, which may be an answer that is owed.
+func (c *gatedStream) Write(b []byte) (int, error) {
+	n, err := c.write(b)
+	c.settle(b)
+	return n, err
+}
+
+// write writes one message whole, or closes the connection: after a part of one
 // the far end could make nothing of the next. A far end that stops reading is
 // given up after writeTimeout, or when too much waits for it.
-func (c *gatedStream) Write(b []byte) (int, error) {
+func (c *gatedStream) write(b []byte) (int, error) {
 	defer c.writers.Add(-1)
 	if c.writers.Add(1) > writersMax {
-		return 0, errors.Join(errors.New("the far end does not read"), c.Close())
+		return 0, errors.Join(errors.New("the far end does not read"), c.reset())
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
@@ -331,13 +367,25 @@ func (c *gatedStream) Write(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Write(b)
 	if err != nil {
-		_ = c.Close()
+		_ = c.reset()
 	}
 	return n, err
 }
 
+// reset closes the connection and leaves nothing of it in the system, which would go on
+// offering the far end what it does not read.
+func (c *gatedStream) reset() error {
+	if tcp, ok := c.below().(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return c.Close()
+}
+
 // Close frees the connection's place once.
 func (c *gatedStream) Close() error {
-	c.closed.Do(c.leave)
+	c.closed.Do(func() {
+		c.leave()
+		close(c.gone)
+	})
 	return c.Conn.Close()
 }

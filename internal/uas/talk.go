@@ -24,24 +24,26 @@ type talk struct {
 	sent    []byte   // the last description sent
 	settled []byte   // the far end's last description that was agreed to
 	key     srtp.Key // ours, of the last description that was agreed to
+	stream  media.Stream
 }
 
-// codecs in our order of preference.
-var codecs = []codec.ID{codec.PCMU, codec.PCMA}
+// codecs in our order of preference: the caller hears twice the band in the first one.
+var codecs = []codec.ID{codec.G722, codec.PCMU, codec.PCMA}
 
 func (d *dialog) localSDP(version uint64) sdp.Local {
 	return sdp.Local{
 		Addr:   d.mediaAddr(),
 		Source: d.signaller(), Settled: d.talk.settled,
-		Codecs: codecs, SessionID: d.talk.session, Version: version,
+		Codecs: d.peer.codecs, SessionID: d.talk.session, Version: version,
 		Security: d.security(), Key: d.talk.key,
 	}
 }
 
-// security is how the audio of this call is protected: keys are taken over TLS alone.
+// security is how the audio of this call is protected: keys are taken over TLS alone, also
+// from a request within the call.
 func (d *dialog) security() sdp.Security {
 	switch {
-	case d.near.network != "tls":
+	case !isSecure(d.near.network), !isSecure(d.network):
 		return sdp.Plain
 	case d.peer.srtp == srtpRequired:
 		return sdp.Required
@@ -101,34 +103,46 @@ func (d *dialog) makeOffer() ([]byte, *refusal) {
 	return body, nil
 }
 
-// takeAnswer reads the answer to our offer out of an ACK; false ends the call.
-func (d *dialog) takeAnswer(req *sip.Request) bool {
-	answer := offerOf(req)
-	if answer == nil {
-		d.log.Info("the ACK brought no answer to our offer; the call is ended")
-		return false
+// takeAnswer takes the answer to our offer, nil if none came; false ends the call.
+func (d *dialog) takeAnswer(offer, answer []byte) bool {
+	refused := d.answered(offer, answer)
+	if refused != nil {
+		d.log.Info("the answer does not fit our offer; the call is ended", "reason", refused.why())
 	}
-	agreed, err := sdp.Accept(d.accepted.offer, answer, d.localSDP(d.talk.version))
+	return refused == nil
+}
+
+// answered takes the answer to our offer, or says why that cannot be.
+func (d *dialog) answered(offer, answer []byte) *refusal {
+	if answer == nil {
+		return refuse(sip.StatusBadRequest, "Missing Session Description").because("our offer got no answer")
+	}
+	agreed, err := sdp.Accept(offer, answer, d.localSDP(d.talk.version))
 	if err != nil {
-		d.log.Info("the answer in the ACK does not fit our offer; the call is ended", "reason", err)
-		return false
+		return refuseOffer(err)
 	}
 	d.agree(agreed, answer)
-	return true
+	return nil
 }
 
 func (d *dialog) agree(a sdp.Agreed, theirs []byte) {
 	d.talk.settled, d.talk.key = bytes.Clone(theirs), a.OurKey
-	d.session.Set(media.Stream{
+	d.stream(media.Stream{
 		Remote: a.Remote, RemoteRTCP: a.RemoteRTCP,
 		Codec: a.Codec, PT: a.PT, EventPT: a.EventPT, EventRate: a.EventRate, RedPT: a.RedPT,
-		PTime: a.PTime, Send: a.Send, Recv: a.Recv,
+		PTime: a.PTime, Send: a.Send, Recv: a.Recv, Inband: d.peer.inband, Sparse: d.peer.sparse,
 		Signaller: d.signaller(), AnyHost: d.peer.anyRTP,
 		OurKey: a.OurKey, TheirKey: a.TheirKey,
 	})
+}
+
+// stream sets what is sent and received.
+func (d *dialog) stream(s media.Stream) {
+	d.talk.stream = s
+	d.session.Set(s)
 	// A hint: where the queue is full of keys it is left out.
 	if d.ready && len(d.signals) < keysMax {
-		d.signals <- call.Signal{Kind: call.Renegotiated}
+		d.signals <- &call.Signal{Kind: call.Renegotiated}
 	}
 }
 
@@ -147,7 +161,7 @@ func refuseOffer(err error) *refusal {
 	code, text := "399", "Session description cannot be met"
 	switch {
 	case errors.Is(err, sdp.ErrNoCommonCodec):
-		code, text = "305", "Incompatible media format: PCMU or PCMA is needed"
+		code, text = "305", "Incompatible media format: G722, PCMU or PCMA is needed"
 	case errors.Is(err, sdp.ErrSecurity):
 		code, text = "304", "Media type not available: its security does not fit"
 	case errors.Is(err, sdp.ErrNoAudio):

@@ -59,7 +59,7 @@ func TestNobodyElseSendsUsToOurLoopback(t *testing.T) {
 	session, err := h.engine.Open(mustAddr("127.0.0.1"))
 	require.NoError(t, err)
 	defer session.Close()
-	d := &dialog{s: h.Server, session: session, peer: &peer{}, source: "192.0.2.1:5060"}
+	d := &dialog{s: h.Server, session: session, peer: &peer{codecs: codecs}, source: "192.0.2.1:5060"}
 	_, _, refused := d.answerOffer([]byte(offerText))
 	require.Equal(t, 488, refused.status)
 	require.Nil(t, d.talk.settled)
@@ -92,7 +92,7 @@ func TestOurOfferInADialogKeepsLinesAndPayloadTypes(t *testing.T) {
 
 	p.send("INVITE", "", "")
 	ours := p.expect(200).body
-	require.Contains(t, ours, " RTP/AVP 0 8 96\r\n")
+	require.Contains(t, ours, " RTP/AVP 0 9 8 96\r\n")
 	require.Contains(t, ours, "a=rtpmap:96 telephone-event/8000\r\n")
 	require.Contains(t, ours, "\r\nm=video 0 RTP/AVP 97\r\n")
 	require.Contains(t, ours, " 2 IN IP4 127.0.0.1\r\n", "the version grows")

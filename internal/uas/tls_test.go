@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -39,6 +40,12 @@ func newAuthority(t testing.TB) *authority {
 
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
 
+func (a *authority) text(name string) string {
+	text, err := os.ReadFile(a.file(name))
+	require.NoError(a.t, err)
+	return string(text)
+}
+
 // sign writes NAME.pem and NAME.key.
 func (a *authority) sign(c *x509.Certificate, name string) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
@@ -65,6 +72,11 @@ func (a *authority) sign(c *x509.Certificate, name string) (*x509.Certificate, *
 
 func (a *authority) host(name string) {
 	a.sign(&x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, name)
+}
+
+// named writes NAME.pem and NAME.key for a host of that name.
+func (a *authority) named(name string) {
+	a.sign(&x509.Certificate{DNSNames: []string{name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, name)
 }
 
 func (a *authority) pool() *x509.CertPool {
@@ -162,7 +174,7 @@ func (h *house) serial(t testing.TB, a *authority) int64 {
 
 func TestAChangedCertificateIsShown(t *testing.T) {
 	a := newAuthority(t)
-	h := secureHouse(t, a, nil, nil)
+	h := secureHouse(t, a, func(o *Options) { o.Limits.Rate, o.Limits.Burst = 1000000, 1000000 }, nil)
 	first := h.serial(t, a)
 	a.host("server")
 	soon(t, func() bool { return h.serial(t, a) == first+1 })
@@ -201,8 +213,7 @@ func TestABYEOpensTLSToWhoProvesIt(t *testing.T) {
 		defer ln.Close()
 		p := h.tlsPhone(t, &tls.Config{RootCAs: a.pool()})
 		p.contact = "<sip:4001@" + ln.Addr().String() + ";transport=tls>"
-		p.dial()
-		c := h.calls.next(t)
+		c := begun(t, h, p)
 		heard := make(chan string, 1)
 		go func() {
 			conn, err := ln.Accept()
@@ -279,6 +290,60 @@ func TestKeysOfSRTPAreTakenOverTLSAlone(t *testing.T) {
 			again := p.expect(200)
 			p.send("ACK", "", "")
 			require.Contains(t, again.body, stream.OurKey.Inline(), "our key stays")
+		})
+	}
+}
+
+// A file of a listener that cannot be used is told under the key that names it.
+func TestAListenersFileIsToldByItsOwnName(t *testing.T) {
+	a := newAuthority(t)
+	a.host("server")
+	a.host("other")
+	good := Listen{Network: "tls", Address: "127.0.0.1:0", Certificate: a.file("server.pem"), Key: a.file("server.key"), ClientCA: a.file("ca.pem")}
+	own, intact := a.text("server.pem"), a.text("ca.pem")
+	broken := strings.Replace(own, "M", "!", 1)
+	cut := own[:len(own)/2] + "\n"
+	hollow := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("none")}))
+	written := func(parts []string) string {
+		require.NoError(t, os.WriteFile(a.file("chain.pem"), []byte(strings.Join(parts, "")), 0o600))
+		return a.file("chain.pem")
+	}
+	chain := func(parts ...string) func(*Listen) { return func(l *Listen) { l.Certificate = written(parts) } }
+	authorities := func(parts ...string) func(*Listen) { return func(l *Listen) { l.ClientCA = written(parts) } }
+	for name, row := range map[string]struct {
+		spoil func(*Listen)
+		told  string // empty: nothing
+	}{
+		"as it is":                                            {func(*Listen) {}, ""},
+		"no such certificate":                                 {func(l *Listen) { l.Certificate = "none.pem" }, "listen[0].certificate: there is no file none.pem; check the name"},
+		"a certificate that is none":                          {func(l *Listen) { l.Certificate = l.Key }, "listen[0].certificate: " + a.file("server.key") + " holds no certificate in PEM; write star97's own"},
+		"no such key":                                         {func(l *Listen) { l.Key = "none.key" }, "listen[0].key: there is no file none.key; check the name"},
+		"a key of another":                                    {func(l *Listen) { l.Key = a.file("other.key") }, "listen[0].key: " + a.file("other.key") + " cannot be used with the certificate"},
+		"no such authorities":                                 {func(l *Listen) { l.ClientCA = "none.pem" }, "listen[0].client_ca: there is no file none.pem; check the name"},
+		"an authority that is none":                           {func(l *Listen) { l.ClientCA = l.Key }, "listen[0].client_ca: " + a.file("server.key") + " holds no certificate in PEM; write the authority's"},
+		"a damaged certificate":                               {chain(broken, intact), "listen[0].certificate: the certificate in line 1 of " + a.file("chain.pem") + " is damaged: its text was cut off or altered; write it there again"},
+		"one that is cut off":                                 {chain(cut, intact), "the certificate in line 1 of " + a.file("chain.pem") + " is damaged: its text was cut off or altered"},
+		"one that stands to the right":                        {chain("# ours\n  "+own, intact), "the certificate in line 2 of " + a.file("chain.pem") + " is damaged"},
+		"one that is no certificate within":                   {chain(hollow, intact), "the certificate in line 1 of " + a.file("chain.pem") + " is damaged: x509: "},
+		"a damaged one behind it":                             {chain(own, broken), fmt.Sprintf("the certificate in line %d of ", 1+strings.Count(own, "\n"))},
+		"a whole chain":                                       {chain("# -----BEGIN CERTIFICATE-----\n"+strings.ReplaceAll(own, "\n", "\r\n"), intact), ""},
+		"a chain that ends in what nobody reads":              {chain(own, hollow), ""},
+		"a damaged authority":                                 {authorities(intact, broken), "listen[0].client_ca: the certificate in line "},
+		"an authority that is no certificate within":          {authorities(hollow), "listen[0].client_ca: the certificate in line 1 of " + a.file("chain.pem") + " is damaged: x509: "},
+		"authorities that nobody reads any more among others": {authorities(hollow, intact), ""},
+		"a folder":                                            {func(l *Listen) { l.ClientCA = a.dir }, "let star97's user read the file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := DefaultOptions()
+			l := good
+			row.spoil(&l)
+			o.Listen = []Listen{l}
+			err := o.Validate()
+			if row.told == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, row.told)
 		})
 	}
 }

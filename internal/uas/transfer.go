@@ -1,7 +1,6 @@
 package uas
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -58,11 +57,8 @@ func (d *dialog) refer(t transfer) {
 		d.conclude(t, sip.StatusBadRequest)
 		return
 	}
-	req := d.request(sip.REFER)
 	own := d.near.contact()
-	for _, h := range [][2]string{{"Refer-To", "<" + t.target + ">"}, {"Referred-By", own}, {"Contact", own}} {
-		req.AppendHeader(sip.NewHeader(h[0], h[1]))
-	}
+	req := d.request(sip.REFER, [2]string{"Refer-To", "<" + t.target + ">"}, [2]string{"Referred-By", own}, [2]string{"Contact", own})
 	r := &referral{
 		transfer: t,
 		id:       strconv.FormatUint(uint64(d.localSeq), 10), first: len(d.referrals) == 0,
@@ -107,7 +103,7 @@ func (d *dialog) conclude(t transfer, status int) {
 	d.referral = nil
 	if d.phase == up && !d.elsewhere {
 		d.elsewhere = status >= 200 && status < 300
-		d.signals <- call.Signal{Kind: call.Referred, Number: t.number, Status: status}
+		d.signals <- &call.Signal{Kind: call.Referred, Number: t.number, Status: status}
 	}
 }
 
@@ -189,25 +185,12 @@ func fragStatus(body []byte) (int, error) {
 // transact sends a request of a dialog and waits for its final status. An error comes
 // with a status that stands for it (section 8.1.3.1); the end of the dialog is none.
 func (s *Server) transact(req *sip.Request, d *dialog) (int, error) {
-	ctx, cancel := context.WithTimeout(d.life, 64*s.opts.T1)
-	defer cancel()
-	tx, err := s.request(ctx, req, d.peer)
-	if err != nil {
+	switch res, err := s.exchange(req, d, nil); {
+	case res != nil:
+		return res.StatusCode, nil
+	case errors.Is(err, errNotSent):
 		return sip.StatusServiceUnavailable, err
-	}
-	defer tx.Terminate()
-	for {
-		select {
-		case res := <-tx.Responses():
-			if !res.IsProvisional() {
-				return res.StatusCode, nil
-			}
-		case <-tx.Done():
-			return sip.StatusRequestTimeout, tx.Err()
-		case <-d.life.Done():
-			return sip.StatusRequestTimeout, nil
-		case <-ctx.Done():
-			return sip.StatusRequestTimeout, ctx.Err()
-		}
+	default:
+		return sip.StatusRequestTimeout, err
 	}
 }

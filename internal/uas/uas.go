@@ -7,6 +7,10 @@
 // sockets: strangers, floods and malformed requests end there, answered without
 // state or not at all. The front door (frontdoor.go) refuses what is well formed
 // but not served. The dialog (dialog.go) takes the rest, one message at a time.
+//
+// WebSocket (RFC 7118) is not served. It would be one more reader beside gatedPackets and
+// gatedStream, which hands each frame's payload to gate.admit as a whole message; its names
+// ws and wss in isStream, isSecure and Options; and a server of sipgo's in bindStream.
 package uas
 
 import (
@@ -32,7 +36,7 @@ import (
 // Calls carries an answered call to its end. Run returns when leg's Signals are
 // closed, or earlier to end the call. It closes neither leg nor session.
 type Calls interface {
-	Run(ctx context.Context, leg call.Leg, session media.Session, arrival call.Arrival)
+	Run(ctx context.Context, leg call.Leg, session media.Session, arrival *call.Arrival)
 }
 
 // Plan decides what a call gets; *dialplan.Plan is one.
@@ -49,6 +53,9 @@ type Deps struct {
 	Log   *slog.Logger
 	// Metrics may be nil.
 	Metrics *metrics.Metrics
+	// Healthy says whether calls can be served; it returns at once. While it says no, OPTIONS
+	// gets 503, and calls are answered all the same. nil: always.
+	Healthy func() bool
 	// ListenPacket opens the sockets of UDP listeners, network is udp4 or udp6;
 	// nil: the system's.
 	ListenPacket func(ctx context.Context, network, address string) (PacketConn, error)
@@ -66,23 +73,32 @@ type Server struct {
 	gate  *gate
 	tags  tagger
 
-	exchanging sync.Mutex // one Exchange at a time; guards tallies
+	proofs *proofs
+
+	exchanging sync.Mutex // one Exchange or Place at a time; guards tallies and listed
 	tallies    map[string]*tally
+	listed     Options // whose peers are in use
 
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
-	local    []netip.Prefix // networks that reach us directly
-	dialogs  *registry
-	readers  sync.WaitGroup // of the listeners
-	sockets  sync.Map       // UDP listeners' *gatedPackets by their address
-	sources  *sources
-	serving  atomic.Int64   // requests being handled
-	dialling sync.WaitGroup // the readers of dialled and dialledTLS
+	local     []netip.Prefix // networks that reach us directly
+	dialogs   *registry
+	readers   sync.WaitGroup // of the listeners
+	sockets   sync.Map       // UDP listeners' *gatedPackets by their address
+	sources   *sources
+	kept      *shares // answered transactions
+	admission *admission
+	denials   *denials
+	serving   atomic.Int64   // requests being handled
+	dialling  sync.WaitGroup // the readers of dialled and dialledTLS
 	// connections holds a token per TCP connection up.
 	connections chan struct{}
+	hosts       *shares // connections that others opened, by their host
+	networks    *shares // and by its network
 	dialled     *dialled
 	dialledTLS  *dialled
+	unlisted    *peer // whom we dial although no peer has his address
 	referWait   time.Duration
 	untold      time.Duration // so long after an INVITE sipgo has sent no 100
 
@@ -103,35 +119,46 @@ func New(opts Options, deps Deps) (*Server, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	peers, err := newPeers(opts)
+	peers, err := newPeers(opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	proofs := newProofs(opts.Limits, time.Now())
+	authority, err := opts.authority(proofs.nonces, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		opts: opts, deps: deps, log: deps.Log,
+		opts: opts, listed: opts, deps: deps, log: deps.Log, proofs: proofs,
 		tags:    newTagger(),
 		local:   localNetworks(opts),
 		dialogs: newRegistry(),
 		ready:   make(chan struct{}),
 
-		sources:     newSources(sourcesMost),
+		sources:     newSources(sourcesMost, sourcesWait),
+		kept:        newShares(keptMost),
 		referWait:   referWait,
 		untold:      sip.Timer_1xx / 2, // it may have begun a little before us
+		unlisted:    &peer{name: "unlisted", tally: new(tally)},
 		connections: make(chan struct{}, opts.Limits.Connections),
 	}
 	s.tallies = map[string]*tally{}
 	peers.count(s.tallies)
-	s.terms.Store(&terms{peers, deps.Plan, deps.Calls})
+	s.terms.Store(&terms{peers, deps.Plan, deps.Calls, authority})
 	s.gate = newGate(opts, peers, s.tags, deps.Log)
-	s.gate.inUse, s.gate.served, s.gate.count = s.dialogs.inUse, s.dialogs.served, deps.Metrics
-	s.dialled = newDialled(room{s.gate, s.connections}, opts.DSCP, nil)
+	s.gate.inUse, s.gate.served, s.gate.calls, s.gate.count = s.dialogs.inUse, s.dialogs.served, s.dialogs.calls, deps.Metrics
+	s.admission = newAdmission(opts.Limits.Wait, deps.Log)
+	s.denials = newDenials(64*opts.T1, time.Now())
+	s.gate.overfull, s.gate.queued, s.gate.let = s.overfull, s.admission.queued, s.admission.let
+	s.hosts, s.networks = newShares(opts.Limits.Connections), newShares(opts.Limits.Connections)
+	s.dialled = s.newDialled("tcp", nil)
 	outgoing := &tls.Config{MinVersion: tls.VersionTLS12}
 	if opts.CAFile != "" {
-		if outgoing.RootCAs, err = authorities(opts.CAFile); err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
+		if outgoing.RootCAs, err = authorities("ca_file", opts.CAFile); err != nil {
+			return nil, err
 		}
 	}
-	s.dialledTLS = newDialled(room{s.gate, s.connections}, opts.DSCP, outgoing)
+	s.dialledTLS = s.newDialled("tls", outgoing)
 	s.calling, s.overtime = context.WithCancel(context.Background())
 	quiet := quietLogger(deps.Log)
 	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil,

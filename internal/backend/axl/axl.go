@@ -24,8 +24,8 @@ import (
 // Name is what Account.Backend says of this store's mailboxes.
 const Name = "axl"
 
-// Store is a mailbox.Store on one cluster. It is also a mailbox.Declarer, ByUser,
-// Resetter, Flagger, Unlocker, Lagging and Prober.
+// Store is a mailbox.Store on one cluster. It is also a mailbox.Declarer, Lister,
+// ByUser, Resetter, Flagger, Unlocker, Lagging and Prober.
 type Store struct {
 	api    *httpapi.Client
 	uds    *httpapi.Client // without login; nil where Find is another
@@ -38,6 +38,7 @@ type Store struct {
 var (
 	_ mailbox.Backend  = (*Store)(nil)
 	_ mailbox.Declarer = (*Store)(nil)
+	_ mailbox.Lister   = (*Store)(nil)
 	_ mailbox.ByUser   = (*Store)(nil)
 	_ mailbox.Resetter = (*Store)(nil)
 	_ mailbox.Flagger  = (*Store)(nil)
@@ -105,6 +106,7 @@ func (o Options) Declared() mailbox.Traits {
 			"how long a cache takes an old code (lag)",
 			"that a status of 0 marks inactive users (inactive)",
 			"the version query getCCMVersion, that a server answers 599 to a version it does not know, and directory numbers with a plus",
+			"that one answer holds the primary extensions of all users, from which they are listed",
 		},
 	}
 	if old(o.version()) {

@@ -68,7 +68,7 @@ func TestDefaultsAreWithinTheirRanges(t *testing.T) {
 func TestDeclared(t *testing.T) {
 	o := DefaultOptions()
 	tr := o.Declared()
-	require.Equal(t, []mailbox.Ability{mailbox.CanReset, mailbox.CanFlag, mailbox.CanUnlock}, tr.Can)
+	require.Equal(t, []mailbox.Ability{mailbox.CanList, mailbox.CanReset, mailbox.CanFlag, mailbox.CanUnlock}, tr.Can)
 	require.NotContains(t, tr.Unverified, "everything with AXL 7.1")
 	o.Version = "7.1"
 	require.Contains(t, o.Declared().Unverified, "everything with AXL 7.1")

@@ -140,14 +140,15 @@ func (s *Store) Close() error {
 // The limit is a guess at what is common.
 func (o Options) Declared() mailbox.Traits {
 	t := mailbox.Traits{
-		System: "BroadWorks",
-		Check:  mailbox.Native,
-		Proof:  mailbox.ByVerify,
-		Can:    mailbox.AbilitiesOf((*Store)(nil)),
-		Limit:  3,
-		Rules:  true,
-		Flags:  !o.NoStates,
-		AtRest: "not known; the interface shows codes to administrators",
+		System:   "BroadWorks",
+		Check:    mailbox.Native,
+		Proof:    mailbox.ByVerify,
+		Can:      mailbox.AbilitiesOf((*Store)(nil)),
+		Limit:    3,
+		Rules:    true,
+		Flags:    !o.NoStates,
+		FirstUse: !o.NoStates,
+		AtRest:   "not known; the interface shows codes to administrators",
 		Unverified: []string{
 			"the numbers and words of the errors that refuse a code, check one or end a session (errors)",
 			"in which form a telephone number is wanted where a code is checked (number_form)",

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/mailbox"
+	"star97/internal/pin"
 )
 
 func list(t *testing.T, s *suite) {
@@ -75,6 +76,39 @@ func reset(t *testing.T, s *suite) {
 		s.inForce(t, b, s.Second)
 		require.False(t, s.lookup(t, "4002", "")[0].Flags.NoCode)
 	}
+}
+
+// firstCode: the owner of a mailbox without a code chooses one, and nobody another one so.
+func firstCode(t *testing.T, s *suite) {
+	set := func(a mailbox.Account, code string) mailbox.Result {
+		at := s.at
+		at.Claim = mailbox.ByFirstUse
+		var r mailbox.Result
+		if _, ok := s.raw.(mailbox.Granter); ok {
+			r = s.raw.Change(s.ctx(t), a, pin.PIN{}, Code(t, code), at)
+		} else {
+			r = mailbox.Regrant(s.ctx(t), s.raw.(mailbox.Resettable), a, Code(t, code), at)
+		}
+		s.heard(r.Err)
+		return r
+	}
+	a, b := s.put(t, "4001", ""), s.put(t, "4002", s.First)
+	require.Equal(t, mailbox.TooShort, set(a, "").Reason, "an empty code is never set")
+	require.True(t, s.lookup(t, "4001", "")[0].Flags.NoCode)
+	require.Equal(t, mailbox.Proved(), set(a, s.Second))
+	s.inForce(t, s.lookup(t, "4001", "")[0], s.Second)
+	require.False(t, s.lookup(t, "4001", "")[0].Flags.NoCode)
+	b.Flags.NoCode = true // as somebody has seen it a moment ago
+	for _, had := range []mailbox.Account{a, b} {
+		r := set(had, s.Third)
+		require.Equal(t, mailbox.Refused, r.Outcome, "it has a code by now")
+		require.Equal(t, mailbox.WrongPIN, r.Reason)
+	}
+	s.inForce(t, s.lookup(t, "4001", "")[0], s.Second, s.Third)
+	s.inForce(t, s.lookup(t, "4002", "")[0], s.First, s.Third)
+	none := mailbox.Account{ID: "no-such-mailbox", Backend: a.Backend, Extension: "4099", Flags: mailbox.Flags{NoCode: true}}
+	require.Equal(t, mailbox.NotFound, set(none, s.Third).Reason)
+	require.Equal(t, mailbox.WrongPIN, set(mailbox.Account{}, s.Third).Reason)
 }
 
 // resetTrouble: an administrator is told the truth too. Where a Reset writes otherwise

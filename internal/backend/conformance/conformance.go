@@ -120,6 +120,7 @@ var cases = []suiteCase{
 	{name: "Certificates that prove nothing", run: certificates, needs: certified},
 	{name: "List", run: list, needs: ability[mailbox.Lister]},
 	{name: "Reset", run: reset, needs: ability[mailbox.Resetter]},
+	{name: "A first code", run: firstCode, needs: both(noCode, firstUse)},
 	{name: "Reset in trouble", run: resetTrouble, needs: both(ability[mailbox.Resetter], troubled(forChange)), parts: true},
 	{name: "Unlock", run: unlock, needs: ability[mailbox.Unlocker]},
 	{name: "SetFlags", run: setFlags, needs: ability[mailbox.Flagger]},

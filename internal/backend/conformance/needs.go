@@ -41,6 +41,10 @@ func twins(s *suite) string { return unless(s.Doubles, "an extension is one mail
 
 func noCode(s *suite) string { return unless(!s.NoCode, "every mailbox of the system has a code") }
 
+func firstUse(s *suite) string {
+	return unless(s.traits().FirstUse, "nobody's first code can be told from another, or set")
+}
+
 func certified(s *suite) string {
 	return unless(s.Behind != nil, "no fake with a certificate here")
 }

@@ -22,6 +22,7 @@ func traits(t *testing.T, s *suite) {
 		require.NotEmpty(t, strings.TrimSpace(u))
 	}
 	require.Equal(t, tr.Limit > 0, s.Forgive != nil, "a Limit and a way to forgive belong together")
+	require.False(t, tr.FirstUse && !tr.Flags, "FirstUse needs Lookup to tell that there is no code")
 	a := s.put(t, "4001", s.First)
 	found := s.lookup(t, "4001", "")[0]
 	require.Equal(t, tr.Rules, found.Rules != nil, "Rules")

@@ -59,6 +59,21 @@ type Options struct {
 	log *slog.Logger // told of each exchange at debug; nil: of nothing
 }
 
+// Readable tells why the private key or the known hosts cannot be used, where they can
+// be read.
+func (o Options) Readable() error {
+	if o.Key.Readable() == nil && !o.Key.Empty() {
+		if _, err := readKey(o); err != nil {
+			return fmt.Errorf("key: %w", err)
+		}
+	}
+	if o.KnownHosts == "" {
+		return nil
+	}
+	_, err := readKnown(o.KnownHosts)
+	return err
+}
+
 // Module is an account of a module that is reached through its router.
 type Module struct {
 	User     string        `yaml:"user"`     // name, where the module asks for one

@@ -37,6 +37,22 @@ type Key struct {
 	Secret secret.Source `yaml:"secret"` // where the key is: {file: NAME} or {env: NAME}; at least 16 bytes, which both sides use as they are
 }
 
+// Readable tells what is wrong with a key that can be read.
+func (k Key) Readable() error {
+	s, err := k.Secret.Read()
+	if err != nil { // Secret tells it
+		return nil
+	}
+	return enough(s)
+}
+
+func enough(key secret.Secret) error {
+	if len(key.Reveal()) < leastKey {
+		return fmt.Errorf("secret has fewer than %d bytes: make a longer one, as openssl rand -hex 32 does", leastKey)
+	}
+	return nil
+}
+
 // Keys are those that sign a request. With two of them the service can be given another
 // key while it runs: add the new one here, then there, and then remove the old one.
 type Keys []Key
@@ -89,8 +105,8 @@ func (k Keys) Signer() (Signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("keys[%d].secret: %w", i, err)
 		}
-		if len(s.Reveal()) < leastKey {
-			return nil, fmt.Errorf("keys[%d].secret has fewer than %d bytes: make a longer one, as openssl rand -hex 32 does", i, leastKey)
+		if err := enough(s); err != nil {
+			return nil, strictyaml.Under(fmt.Sprintf("keys[%d]", i), err)
 		}
 		all = append(all, signer{key.ID, s})
 	}

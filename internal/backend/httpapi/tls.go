@@ -104,6 +104,12 @@ func (o TLS) Config(host string) (*tls.Config, error) {
 	return c, nil
 }
 
+// Readable tells why the authorities that o names cannot be used.
+func (o TLS) Readable() error {
+	_, err := o.Config("")
+	return err
+}
+
 // pinned accepts the one certificate, whoever signed it and whenever it ends.
 func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {

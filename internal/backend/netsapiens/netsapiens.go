@@ -140,7 +140,7 @@ func (s *Store) Close() error {
 // Declared says what holds for every such system.
 func Declared() mailbox.Traits {
 	return mailbox.Traits{
-		System: "NetSapiens SNAPsolution", Check: mailbox.Compare, Proof: mailbox.ByReadBack, Flags: true,
+		System: "NetSapiens SNAPsolution", Check: mailbox.Compare, Proof: mailbox.ByReadBack, Flags: true, FirstUse: true,
 		Can:    []mailbox.Ability{mailbox.CanList, mailbox.CanReset},
 		AtRest: "clear text: its API hands codes out",
 		Unverified: []string{

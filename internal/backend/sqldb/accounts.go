@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"star97/internal/mailbox"
+	"star97/internal/sqlkit"
 )
 
 const (
@@ -25,17 +26,39 @@ SELECT m.id, m.domain, m.extension, m.name, m.language, m.mail, m.disabled, m.lo
 FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id
 `
 
+// lookupQuery says its limit in its text: where that is a parameter SQLite compiles the query
+// again for each value.
+var lookupQuery = fmt.Sprintf(selectAccounts+`
+WHERE m.domain = $1 AND m.id IN (
+    SELECT id FROM mailbox WHERE domain = $1 AND extension = $2
+    UNION SELECT mailbox_id FROM number WHERE number = $2)
+ORDER BY m.extension LIMIT %d`, maxAnswers)
+
 // Lookup finds the mailboxes whose extension or own number is q.Number.
 func (s *Store) Lookup(ctx context.Context, q mailbox.Query) ([]mailbox.Account, error) {
 	domain := strings.ToLower(q.Domain)
 	if !isNumber(q.Number) || !isDomain(domain) {
 		return nil, nil // no mailbox has such a one
 	}
-	return s.accounts(ctx, "lookup", selectAccounts+`
-WHERE m.domain = $1 AND m.id IN (
-    SELECT id FROM mailbox WHERE domain = $1 AND extension = $2
-    UNION SELECT mailbox_id FROM number WHERE number = $2)
-ORDER BY m.extension LIMIT $3`, domain, q.Number, maxAnswers)
+	return s.accounts(ctx, "lookup", func(db *sql.DB) (*sql.Rows, error) {
+		if s.lookup != nil {
+			return s.lookup.QueryContext(ctx, domain, q.Number)
+		}
+		return db.QueryContext(ctx, lookupQuery, domain, q.Number)
+	})
+}
+
+// compile has each reading connection keep Lookup's query compiled, which each call asks and
+// which takes longer to compile than to answer. The driver of PostgreSQL does so by
+// itself.
+func (s *Store) compile(ctx context.Context) error {
+	if s.db.Dialect() != sqlkit.SQLite {
+		return nil
+	}
+	return s.db.Read(ctx, func(db *sql.DB) (err error) {
+		s.lookup, err = db.PrepareContext(ctx, lookupQuery)
+		return err
+	})
 }
 
 // List returns one page in the order of domain and extension.
@@ -63,7 +86,9 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
   AND (m.extension LIKE $n ESCAPE '\' OR lower(m.name) LIKE lower($n) ESCAPE '\'
        OR EXISTS (SELECT 1 FROM number WHERE mailbox_id = m.id AND number LIKE $n ESCAPE '\'))`, "$n", fmt.Sprintf("$%d", len(args)))
 	}
-	return s.accounts(ctx, "list", selectAccounts+"WHERE "+where+" ORDER BY m.domain, m.extension LIMIT $3", args...)
+	return s.accounts(ctx, "list", func(db *sql.DB) (*sql.Rows, error) {
+		return db.QueryContext(ctx, selectAccounts+"WHERE "+where+" ORDER BY m.domain, m.extension LIMIT $3", args...)
+	})
 }
 
 // pattern is a LIKE pattern for text anywhere, of characters that a database can keep.
@@ -72,9 +97,9 @@ func pattern(text string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 }
 
-func (s *Store) accounts(ctx context.Context, op, query string, args ...any) (found []mailbox.Account, err error) {
+func (s *Store) accounts(ctx context.Context, op string, ask func(db *sql.DB) (*sql.Rows, error)) (found []mailbox.Account, err error) {
 	err = s.db.Read(ctx, func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, query, args...)
+		rows, err := ask(db)
 		if err != nil {
 			return err
 		}

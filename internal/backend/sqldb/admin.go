@@ -50,27 +50,28 @@ func (s *Store) Add(ctx context.Context, a mailbox.Account, code pin.PIN, _ mail
 	a.ID, a.Backend, a.Domain, a.Rules = rand.Text(), s.name, strings.ToLower(a.Domain), nil
 	a.Numbers, a.Set = tidy(a.Numbers), time.Time{}
 	a.Flags.NoCode, a.Flags.Expired, a.Flags.Expiring = code.Empty(), false, false
-	var fresh record
-	if !code.Empty() {
-		keys := s.ring.current(ctx)
-		if err := s.pool.Do(ctx, op, func() { fresh = keys.seal(a.ID, &code, s.cost) }); err != nil {
-			return mailbox.Account{}, err
-		}
-	}
 	at := now()
 	s.date(&a, at)
-	err := s.db.Write(ctx, func(tx *sql.Tx) error {
+	add := func(tx *sql.Tx) error {
 		if err := s.numbersAlone(ctx, tx); err != nil {
 			return err
 		}
 		if err := unshared(ctx, tx, op, a); err != nil {
 			return err
 		}
-		if err := insert(ctx, tx, a, at); err != nil || code.Empty() {
-			return err
-		}
-		return put(ctx, tx, a.ID, &fresh, at)
-	})
+		return insert(ctx, tx, a, at)
+	}
+	var err error
+	if code.Empty() {
+		err = s.db.Write(ctx, add)
+	} else {
+		err = s.sealed(ctx, op, a.ID, &code, func(tx *sql.Tx, fresh *record) error {
+			if err := add(tx); err != nil {
+				return err
+			}
+			return put(ctx, tx, a.ID, fresh, at)
+		})
+	}
 	if sqlkit.IsUnique(err) {
 		return mailbox.Account{}, mailbox.Fail(op, mailbox.Exists,
 			fmt.Errorf("mailbox %s is there already%s: change it, or remove it first", a.Extension, mailbox.InDomain(a.Domain)))

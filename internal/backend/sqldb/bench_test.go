@@ -32,3 +32,14 @@ func BenchmarkChange(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkLookup(b *testing.B) {
+	s := openStore(b, cheapOptions(b.TempDir()))
+	add(b, s, mailbox.Account{Extension: "4001"}, conformance.Code(b, "482915"))
+	b.ReportAllocs()
+	for b.Loop() {
+		if found, err := s.Lookup(b.Context(), mailbox.Query{Number: "4001"}); err != nil || len(found) != 1 {
+			b.Fatal(found, err)
+		}
+	}
+}

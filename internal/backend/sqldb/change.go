@@ -45,9 +45,14 @@ func (s *Store) renew(ctx context.Context, r renewal) mailbox.Result {
 	if r.next.Empty() {
 		return mailbox.Refuse(mailbox.Fail(r.op, mailbox.TooShort, nil))
 	}
-	for try := 1; ; try++ {
+	for lost, old := 1, 1; ; {
 		err := s.renewOnce(ctx, r)
-		if !errors.Is(err, errLost) || try == renewTries {
+		switch {
+		case errors.Is(err, errLost) && lost < renewTries:
+			lost++
+		case errors.Is(err, errOldKey) && old < sealTries:
+			old++
+		default:
 			return result(r.op, err)
 		}
 	}
@@ -58,7 +63,7 @@ func (s *Store) renewOnce(ctx context.Context, r renewal) error {
 	if err != nil {
 		return err
 	}
-	past, err := s.past(ctx, r.id)
+	past, err := s.past(ctx, r.id, int(s.refused.Load()))
 	if err != nil {
 		return err
 	}
@@ -92,6 +97,9 @@ func (s *Store) renewOnce(ctx context.Context, r renewal) error {
 		return mailbox.Fail(r.op, mailbox.InHistory, nil)
 	}
 	return s.noteDoubt(r.id, s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.stands(ctx, tx, r.op, &fresh); err != nil {
+			return err
+		}
 		if err := s.replace(ctx, tx, r, &c, &fresh); err != nil || s.journal == nil || r.at.Intent == "" {
 			return err
 		}
@@ -102,7 +110,7 @@ func (s *Store) renewOnce(ctx context.Context, r renewal) error {
 // again tells whether the new code, read either way, is the current one or a former one.
 // Once ctx has ended the answer means nothing.
 func (r *renewal) again(ctx context.Context, keys *pepper, c *stored, past []record) bool {
-	back := reversed(&r.next)
+	back := r.next.Reversed()
 	defer back.Wipe()
 	switch {
 	case r.known && (r.next.Equal(&r.current) || back.Equal(&r.current)):

@@ -55,15 +55,37 @@ FROM mailbox m LEFT JOIN code c ON c.mailbox_id = m.id WHERE m.id = $1`, id).
 		return c, nil
 	}
 	r.kid = kid.String
-	c.record, c.set = r, time.UnixMilli(set)
+	c.set = time.UnixMilli(set)
 	s.age.mark(&c.flags, c.set, time.Now())
+	if err := s.usable(ctx, &r); err != nil {
+		c.denied = mailbox.Fail(op, mailbox.Unavailable, &unusable{err})
+		return c, nil
+	}
+	c.record = r
+	return c, nil
+}
+
+// unusable is why nobody can tell whether a code of this one mailbox is right.
+type unusable struct{ error }
+
+func (s *Store) usable(ctx context.Context, r *record) error {
 	if err := r.valid(); err != nil {
-		return c, fail(op, err)
+		return err
 	}
 	if s.ring.current(ctx).keys[r.kid] == nil {
-		return c, fail(op, errors.New("the code was made with a pepper key that is not here: copy the pepper from where it was made, or restore it from a backup"))
+		return errors.New("the code was made with a pepper key that is not here: copy the pepper from where it was made, or restore it from a backup")
 	}
-	return c, nil
+	return nil
+}
+
+// told is why a code was not right, to a caller at a door: what is wrong with this mailbox
+// alone is a wrong code to a stranger, who must not learn that it exists.
+func told(op string, denied error, at mailbox.Attempt) error {
+	var why *unusable
+	if at.Door == mailbox.AnyDoor && errors.As(denied, &why) {
+		return mailbox.Fail(op, mailbox.WrongPIN, why)
+	}
+	return denied
 }
 
 // deniedBy says for which of its states a mailbox takes no code; nil: for none.
@@ -100,13 +122,16 @@ func (s *Store) Verify(ctx context.Context, a mailbox.Account, code pin.PIN, at 
 	case err != nil:
 		return err
 	case c.denied != nil:
-		return c.denied
+		return told(op, c.denied, at)
 	case !right:
 		return mailbox.Fail(op, mailbox.WrongPIN, nil)
 	}
 	if fresh.kid != "" {
 		// Whatever becomes of it: the code is right, and the next time is another try.
 		_ = s.db.Write(ctx, func(tx *sql.Tx) error {
+			if err := s.stands(ctx, tx, op, &fresh); err != nil {
+				return err
+			}
 			_, err := swap(ctx, tx, a.ID, &c.record, &fresh)
 			return err
 		})
@@ -130,12 +155,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 	if next.Empty() {
 		return mailbox.Refuse(mailbox.Fail(op, mailbox.TooShort, nil))
 	}
-	keys := s.ring.current(ctx)
-	var fresh record
-	if err := s.pool.Do(ctx, op, func() { fresh = keys.seal(a.ID, &next, s.cost) }); err != nil {
-		return mailbox.Refuse(err)
-	}
-	return result(op, s.noteDoubt(a.ID, s.db.Write(ctx, func(tx *sql.Tx) error {
+	return result(op, s.noteDoubt(a.ID, s.sealed(ctx, op, a.ID, &next, func(tx *sql.Tx, fresh *record) error {
 		done, err := tx.ExecContext(ctx, "UPDATE mailbox SET must_change = $1, updated_at = $2 WHERE id = $3", mustChange, now(), a.ID)
 		if err != nil {
 			return err
@@ -146,7 +166,7 @@ func (s *Store) Reset(ctx context.Context, a mailbox.Account, next pin.PIN, must
 		if err := s.keep(ctx, tx, a.ID); err != nil {
 			return err
 		}
-		return put(ctx, tx, a.ID, &fresh, now())
+		return put(ctx, tx, a.ID, fresh, now())
 	})))
 }
 

@@ -45,8 +45,8 @@ func (s *Store) noteDoubt(id string, err error) error {
 	return err
 }
 
-// errEnded takes back the lock of awaitDoubt, for which nothing has to be committed.
-var errEnded = errors.New("the doubtful transaction has ended")
+// errEnded takes back a lock for which nothing has to be committed.
+var errEnded = errors.New("the lock was had")
 
 // awaitDoubt waits until no transaction is under way that alters a doubtful mailbox: it
 // holds the row until its commit has ended, one way or the other.

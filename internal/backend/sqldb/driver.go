@@ -46,7 +46,7 @@ func (o Options) Declared() mailbox.Traits {
 			mailbox.CanList, mailbox.CanReset, mailbox.CanFlag, mailbox.CanAdd, mailbox.CanEdit, mailbox.CanRenumber,
 			mailbox.CanReassign,
 		},
-		Flags: true, AtRest: "argon2id over a peppered HMAC",
+		Flags: true, FirstUse: true, AtRest: "argon2id over a peppered HMAC",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 
+	"star97/internal/mailbox"
 	"star97/internal/pin"
 )
 
@@ -25,9 +26,8 @@ func (s *Store) Refuse(n int) {
 	s.kept.Store(mostKept)
 }
 
-// past reads the former codes of a mailbox that a new one must not be, the latest first.
-func (s *Store) past(ctx context.Context, id string) (all []record, err error) {
-	n := s.refused.Load()
+// past reads so many former codes of a mailbox, the latest first.
+func (s *Store) past(ctx context.Context, id string, n int) (all []record, err error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -66,14 +66,37 @@ func (p *pepper) used(ctx context.Context, past []record, id string, code, back 
 	return false
 }
 
-// reversed is a code read backwards.
-func reversed(code *pin.PIN) (back pin.PIN) {
-	code.Reveal(func(digits []byte) {
-		for i := range digits {
-			_ = back.Push(digits[len(digits)-1-i]) // what came out of one fits into another
+// Recall computes up to one hash for each code and each that the mailbox has or had.
+func (s *Store) Recall(ctx context.Context, a mailbox.Account, former int, codes ...pin.PIN) (had bool, err error) {
+	const op = "recall"
+	c, err := s.load(ctx, op, a.ID)
+	if err != nil {
+		return false, err
+	}
+	if mailbox.CodeOf(c.denied) == mailbox.NotFound {
+		return false, c.denied
+	}
+	all, err := s.past(ctx, a.ID, former)
+	if err != nil {
+		return false, fail(op, err)
+	}
+	if !c.flags.NoCode {
+		all = append(all, c.record)
+	}
+	keys := s.ring.current(ctx)
+	err = s.pool.Do(ctx, op, func() {
+		for i := range all {
+			for j := range codes {
+				if had = had || ctx.Err() == nil && keys.matches(&all[i], a.ID, &codes[j]); had {
+					return
+				}
+			}
 		}
 	})
-	return back
+	if err == nil && ctx.Err() != nil {
+		err = mailbox.Expired(ctx, op)
+	}
+	return had, err
 }
 
 // keep moves the code in force, if there is one, behind the former ones before it is

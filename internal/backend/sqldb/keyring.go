@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"star97/internal/mailbox"
+	"star97/internal/pin"
 	"star97/internal/sqlkit"
 )
 
@@ -34,6 +37,20 @@ func (o PepperSource) Validate() error {
 		return errors.New("command is blank: name a program, or leave it out")
 	}
 	return nil
+}
+
+// Readable tells why the keys of the environment cannot be used, or that there is no such
+// program; it runs none.
+func (o PepperSource) Readable() (err error) {
+	switch words := strings.Fields(o.Command); {
+	case o.Env != "":
+		_, err = o.read(context.Background())
+	case len(words) > 0:
+		if _, err = exec.LookPath(words[0]); err != nil {
+			err = fmt.Errorf("the command that is to print the pepper cannot be run: %w: check its name and mode", err)
+		}
+	}
+	return err
 }
 
 // commandWithin bounds the run of a PepperSource's command.
@@ -109,8 +126,8 @@ type keyring struct {
 	path  string // of the file; empty: it comes from elsewhere
 	fits  func(context.Context, *pepper) error
 	now   atomic.Pointer[pepper]
-	mu    sync.Mutex  // one reads the file at a time
-	tried os.FileInfo // a new file that cannot be used
+	mu    sync.Mutex                  // one reads the file at a time
+	tried atomic.Pointer[os.FileInfo] // a new file that cannot be used
 }
 
 // current is the pepper as it is now. A new file that cannot be used is left alone: what
@@ -127,7 +144,7 @@ func (k *keyring) current(ctx context.Context) *pepper {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p = k.now.Load()
-	if same(info, p.info) || k.tried != nil && same(info, k.tried) {
+	if same(info, p.info) || k.useless(info) {
 		return p
 	}
 	next, err := readPepper(k.path)
@@ -140,9 +157,73 @@ func (k *keyring) current(ctx context.Context) *pepper {
 		k.now.Store(next)
 		return next
 	case !errors.As(err, &database) && ctx.Err() == nil:
-		k.tried = info
+		k.tried.Store(&info)
 	}
 	return p
+}
+
+// useless tells whether a file is the new one that cannot be used.
+func (k *keyring) useless(info os.FileInfo) bool {
+	tried := k.tried.Load()
+	return tried != nil && same(info, *tried)
+}
+
+// isLast tells whether a key is the one for new codes, as far as can be told without
+// reading a file: while another one is there that current has not seen, no key is. It
+// takes no lock, so that it can be asked within a transaction.
+func (k *keyring) isLast(kid string) bool {
+	p := k.now.Load()
+	if k.path == "" || p.last != kid {
+		return p.last == kid
+	}
+	info, err := os.Stat(k.path)
+	return err != nil || same(info, p.info) || k.useless(info)
+}
+
+// errOldKey is the answer to storing a code whose key is not for new codes any more: it
+// may be gone before anybody sees that this code needs it.
+var errOldKey = errors.New("the pepper key was replaced while a code was made with it")
+
+// stands makes sure, within the transaction that stores a code, that its key is for new
+// codes still, and on a server that the nodes have it still, until tx has ended.
+func (s *Store) stands(ctx context.Context, tx *sql.Tx, op string, fresh *record) error {
+	old := mailbox.Fail(op, mailbox.Unavailable, errOldKey)
+	if !s.ring.isLast(fresh.kid) {
+		return old
+	}
+	if s.db.Dialect() == sqlkit.SQLite {
+		return nil
+	}
+	known, err := first(ctx, tx, "SELECT kid FROM pepper WHERE kid = $1 FOR KEY SHARE", fresh.kid)
+	if err == nil && known == "" {
+		return old
+	}
+	return err
+}
+
+// sealTries bounds how often a code is made anew whose key was replaced meanwhile: more
+// often than anybody replaces keys.
+const sealTries = 16
+
+// sealed makes the record of a code and has it stored in one transaction, with the key
+// that is for new codes at its end.
+func (s *Store) sealed(ctx context.Context, op, id string, code *pin.PIN, store func(*sql.Tx, *record) error) error {
+	for try := 1; ; try++ {
+		keys := s.ring.current(ctx)
+		var fresh record
+		if err := s.pool.Do(ctx, op, func() { fresh = keys.seal(id, code, s.cost) }); err != nil {
+			return err
+		}
+		err := s.db.Write(ctx, func(tx *sql.Tx) error {
+			if err := s.stands(ctx, tx, op, &fresh); err != nil {
+				return err
+			}
+			return store(tx, &fresh)
+		})
+		if !errors.Is(err, errOldKey) || try == sealTries {
+			return err
+		}
+	}
 }
 
 // same tells whether two looks at a file met the same content. It is replaced, never

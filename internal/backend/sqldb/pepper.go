@@ -43,6 +43,9 @@ type pepper struct {
 // fs.ErrNotExist if there is no file.
 func readPepper(path string) (*pepper, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("the pepper file %s cannot be opened: %w: give it to the user that star97 runs as, with chown", path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pepper file: %w", err)
 	}
@@ -145,7 +148,7 @@ func (p *pepper) using(kid string) *pepper {
 func makePepper(path string) (*pepper, error) {
 	first, _ := new(pepper).with(true)
 	if err := writePepper(path, first, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("the pepper file %s cannot be made: let star97's user write to its folder: %w", path, err)
+		return nil, cannotMake(path, err)
 	}
 	return readPepper(path)
 }

@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"star97/internal/sqlkit"
@@ -120,13 +120,41 @@ func (s *Store) alterPepper(ctx context.Context, alter func(*pepper) (*pepper, e
 		}
 	}
 	next.info = p.info
-	if err := writePepper(path, next, os.Rename); err != nil {
+	if err := writePepper(path, next, s.whenNobodyWrites(ctx)); err != nil {
 		return fmt.Errorf("the pepper file %s cannot be replaced, and is as it was: run this as the user that star97 runs as: %w", path, err)
 	}
-	if !slices.Equal(s.ring.current(ctx).ids, next.ids) {
-		return errors.New("the pepper file is replaced, but its new key is not used yet: the database could not be told; restart star97")
+	return s.takeOver(ctx, path)
+}
+
+// takeOver makes this process use the pepper file that is there: its own, or one that
+// another process has put in its place since.
+func (s *Store) takeOver(ctx context.Context, path string) error {
+	for range sealTries {
+		p := s.ring.current(ctx)
+		if info, err := os.Stat(path); err == nil && same(info, p.info) {
+			return nil
+		}
 	}
-	return nil
+	return errors.New("the pepper file is replaced, but its new key is not used yet: the database could not be told; restart star97")
+}
+
+// whenNobodyWrites is os.Rename, in a file's database between two transactions: what was
+// committed before may need any of the keys that were there, and no code that is stored
+// after it has an old one (see stands). Whoever then counts the codes of a key that no
+// new one uses has counted all that there will be. On a server no key is ever removed.
+func (s *Store) whenNobodyWrites(ctx context.Context) func(from, to string) error {
+	if s.db.Dialect() != sqlkit.SQLite {
+		return os.Rename
+	}
+	return func(from, to string) error {
+		err := s.db.Write(ctx, func(*sql.Tx) error {
+			return cmp.Or(os.Rename(from, to), errEnded) // nothing has to be committed
+		})
+		if errors.Is(err, errEnded) {
+			return nil
+		}
+		return err
+	}
 }
 
 // lockFile lets one process at a time replace a file. Whoever has waited for the lock may

@@ -30,11 +30,12 @@ var migrations embed.FS
 
 // Store is a mailbox.Store on one SQLite file, or on a database of a PostgreSQL server
 // that several nodes share. It is also a mailbox.Lister, Resetter, Granter, Admin,
-// Editor, Flagger, Renumberer and Reassigner.
+// Editor, Flagger, Renumberer, Reassigner and Recaller.
 type Store struct {
 	name    string // Account.Backend
 	traits  mailbox.Traits
 	db      *sqlkit.DB
+	lookup  *sql.Stmt // lookupQuery; nil: it is compiled each time
 	ring    keyring
 	pool    *hashpool.Pool
 	cost    Cost
@@ -72,6 +73,7 @@ var (
 	_ mailbox.Renumberer = (*Store)(nil)
 	_ mailbox.Granter    = (*Store)(nil)
 	_ mailbox.Reassigner = (*Store)(nil)
+	_ mailbox.Recaller   = (*Store)(nil)
 )
 
 // Open opens or makes the database and, at the first start, its pepper file.
@@ -113,6 +115,9 @@ func (s *Store) prepare(ctx context.Context, pepperFile string, from PepperSourc
 		return err
 	}
 	if err := s.db.Migrate(ctx, "mailbox", files); err != nil {
+		return err
+	}
+	if err := s.compile(ctx); err != nil {
 		return err
 	}
 	if err := s.openPepper(ctx, pepperFile, from); err != nil {

@@ -96,6 +96,11 @@ func TestADamagedRecordIsSaidNotComputed(t *testing.T) {
 		spoil(t, s, "UPDATE code SET "+change+" WHERE mailbox_id = ?", a.ID)
 		err := s.Verify(t.Context(), a, code, at)
 		require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(err), change)
+		stranger := at
+		stranger.Door = mailbox.AnyDoor
+		err = s.Verify(t.Context(), a, code, stranger)
+		require.Equal(t, mailbox.WrongPIN, mailbox.CodeOf(err), "a stranger does not learn that there is such a mailbox")
+		require.Error(t, errors.Unwrap(err), "the log does")
 		r := s.Change(t.Context(), a, code, conformance.Code(t, "739164"), at)
 		require.Equal(t, mailbox.Refused, r.Outcome, change)
 		require.Equal(t, mailbox.Unavailable, r.Reason, change)

@@ -84,7 +84,7 @@ func (c credential) refusal(op string, r rules) error {
 		return mailbox.Fail(op, mailbox.Locked, fmt.Errorf("wrong codes have locked the mailbox"))
 	case c.cantChange:
 		return mailbox.Fail(op, mailbox.CannotChange, nil)
-	case c.changed.known && c.changed.most < r.minAge:
+	case !c.mustChange && c.changed.known && c.changed.most < r.minAge: // what has to be changed is held to no age
 		return mailbox.Fail(op, mailbox.TooSoon, fmt.Errorf("the code must be %v old to be changed", r.minAge))
 	}
 	return nil

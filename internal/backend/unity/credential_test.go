@@ -64,6 +64,7 @@ func TestWhyAnOwnerCannotChange(t *testing.T) {
 		"too soon by a clock of no use":  {credential{changed: span{false, -time.Hour, -time.Minute}}, day, mailbox.OK},
 		"a rule without a minimum":       {credential{changed: span{true, 0, time.Minute}}, rules{}, mailbox.OK},
 		"must change is no hindrance":    {credential{mustChange: true}, day, mailbox.OK},
+		"a young code that must change":  {credential{mustChange: true, changed: span{true, 0, time.Minute}}, day, mailbox.OK},
 		"rules that could not be read":   {credential{changed: span{true, 0, 0}}, rules{}, mailbox.OK},
 		"locked and too soon: told once": {credential{locked: true, changed: span{true, 0, 0}}, day, mailbox.Locked},
 	} {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -261,7 +262,10 @@ func (s *Store) fresh(ctx context.Context, op, id string) (mailbox.Account, erro
 	return s.complete(ctx, op, u)
 }
 
-// userShape is what of a user's id has no meaning in the grammar of criteria.
-var userShape = regexp.MustCompile(`^[\pL\pN._@+-]{1,64}$`)
+// userShape is what of a user's id has no meaning in the grammar of criteria. How long it
+// may be is counted apart: as a repetition it took more than a megabyte.
+var userShape = regexp.MustCompile(`^[\pL\pN._@+-]+$`)
 
-func isUser(s string) bool { return userShape.MatchString(s) }
+const userMost = 64 // characters
+
+func isUser(s string) bool { return utf8.RuneCountInString(s) <= userMost && userShape.MatchString(s) }

@@ -39,6 +39,8 @@ type directory struct {
 	made   time.Time
 }
 
+var errClosed = errors.New("the backend is closed")
+
 func newDirectory() *directory {
 	d := &directory{}
 	d.life, d.stop = context.WithCancel(context.Background())
@@ -151,7 +153,7 @@ func (s *Store) List(ctx context.Context, p mailbox.Page) ([]mailbox.Account, er
 func (s *Store) readDirectory(op string) (map[string][]person, error) {
 	d := s.people
 	if !d.begin() {
-		return nil, mailbox.Fail(op, mailbox.Unavailable, errors.New("the backend is closed"))
+		return nil, mailbox.Fail(op, mailbox.Unavailable, errClosed)
 	}
 	defer d.runs.Done()
 	if by, age := d.get(); by != nil && age < s.o.PeopleFor {
@@ -162,6 +164,8 @@ func (s *Store) readDirectory(op string) (map[string][]person, error) {
 	by, err := s.everybody(ctx, op)
 	if err == nil {
 		d.set(by)
+	} else if d.life.Err() != nil {
+		err = mailbox.Fail(op, mailbox.Unavailable, errClosed)
 	}
 	return by, err
 }

@@ -72,7 +72,10 @@ func TestWhatIsDeclaredFollowsTheSettings(t *testing.T) {
 	o.Limit, o.Window, o.Paths.Policy = 5, time.Hour, "/policy"
 	require.Equal(t, 5, o.Declared().Limit)
 	require.Equal(t, time.Hour, o.Declared().Window)
-	require.Equal(t, o.Declared(), func() mailbox.Traits { o.Paths = Paths{}; return o.Declared() }(), "whatever the paths")
+	want := o.Declared()
+	require.True(t, want.FirstUse, "by a reset")
+	o.Paths, want.FirstUse = Paths{}, false
+	require.Equal(t, want, o.Declared(), "whatever the other paths")
 	o.NoVerify = true
 	require.Equal(t, mailbox.NoCheck, o.Declared().Check)
 }

@@ -75,14 +75,15 @@ func (s *Store) Close() error { return s.client.Close() }
 // Declared is what holds for a service until its answer to policy tells more.
 func (o Options) Declared() mailbox.Traits {
 	t := mailbox.Traits{
-		System: "a web service of one's own",
-		Check:  mailbox.Native,
-		Proof:  mailbox.ByAnswer,
-		Can:    mailbox.AbilitiesOf((*Store)(nil)),
-		Limit:  o.Limit,
-		Rules:  true,
-		Flags:  true,
-		AtRest: "the service's own matter",
+		System:   "a web service of one's own",
+		Check:    mailbox.Native,
+		Proof:    mailbox.ByAnswer,
+		Can:      mailbox.AbilitiesOf((*Store)(nil)),
+		Limit:    o.Limit,
+		Rules:    true,
+		Flags:    true,
+		FirstUse: o.Paths.Reset != "",
+		AtRest:   "the service's own matter",
 	}
 	if o.Limit > 0 {
 		t.Window = o.Window

@@ -154,6 +154,17 @@ func (p *play) judge(lost string) string {
 	return lost
 }
 
+// Watch begins to watch the time. What it returns ends that, and says how the machine has
+// lost time meanwhile; empty: it kept time. For a test of so many calls that one which the
+// machine has spoiled has to be made again by itself.
+func Watch() (end func() (lost string)) {
+	since := theatreHere.metronome.begin()
+	return func() string {
+		defer theatreHere.metronome.end()
+		return theatreHere.lost(since)
+	}
+}
+
 // Calm waits until this process has kept time for a second, at most so long: who begins
 // a call now takes time from those that are up. Within InTime only.
 func Calm(limit time.Duration) { theatreHere.metronome.calm(limit) }

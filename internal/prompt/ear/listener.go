@@ -27,9 +27,9 @@ type Sound struct {
 type Listener struct {
 	ear *Ear
 
-	hist  [2 * frameLen]int16 // the last samples, the newest at the end
-	fill  int                 // samples of the newest frame that are in
-	now   int64               // samples judged
+	hist  [memory * frameLen]int16 // the last samples, the newest at the end
+	fill  int                      // samples of the newest frame that are in
+	now   int64                    // samples judged
 	props []proposal
 	out   []Sound
 
@@ -63,12 +63,12 @@ func (e *Ear) Listen() *Listener {
 func (l *Listener) Feed(pcm []int16) []Sound {
 	l.out = l.out[:0]
 	for len(pcm) > 0 {
-		n := copy(l.hist[frameLen+l.fill:], pcm)
+		n := copy(l.hist[newest+l.fill:], pcm)
 		pcm = pcm[n:]
 		if l.fill += n; l.fill == frameLen {
 			l.now += frameLen
 			l.judge()
-			copy(l.hist[:frameLen], l.hist[frameLen:])
+			copy(l.hist[:newest], l.hist[frameLen:])
 			l.fill = 0
 		}
 	}
@@ -86,7 +86,7 @@ func (l *Listener) Candidates() []prompt.ID {
 
 // judge works on the newest frame.
 func (l *Listener) judge() {
-	heard := energy(l.hist[frameLen:])
+	heard := energy(l.hist[newest:])
 	for i := range l.props {
 		l.follow(&l.props[i], heard)
 	}
@@ -159,7 +159,8 @@ func (l *Listener) forget(upTo int64) {
 }
 
 // choose announces the sentence if one alone explains what is heard. Only a frame
-// that matches decides between candidates: in silence all are equally good.
+// that matches decides between candidates: in silence all are equally good. What noise
+// hides may be the sentence itself, while another one that begins alike is found.
 func (l *Listener) choose() {
 	best := l.best()
 	switch {
@@ -171,7 +172,7 @@ func (l *Listener) choose() {
 			l.part.from = best.born
 		}
 		l.part.to = l.now
-		if l.candidates(best.matched); len(l.common) == 1 {
+		if l.candidates(best); len(l.common) == 1 && (best.matched >= inNoise || best.confidence() >= clean) {
 			l.announce(best)
 		}
 	case len(l.common) > 0 && !slices.ContainsFunc(l.props, goingOn):
@@ -214,18 +215,23 @@ func (l *Listener) conclude() {
 	l.announce(left)
 }
 
-// candidates lists in common what may be sounding: what has settled or has matched
-// at least half of the longest.
-func (l *Listener) candidates(longest int) {
-	l.common = l.common[:0]
+// candidates lists in common what may be sounding: what has settled or has matched at
+// least half as long as the best one, and explains as much as it. Before it stands
+// alone, it meets its rivals.
+func (l *Listener) candidates(best *proposal) {
+	l.common = append(l.common[:0], l.name(best))
+	left, heard := l.weigh(best.master, best.start, best.born)
 	for i := range l.props {
 		p := &l.props[i]
-		if p.worse > 0 || p.matched < min(settle, (longest+1)/2) {
+		if p.worse > 0 || p.matched < min(settle, (best.matched+1)/2) || slices.Contains(l.common, l.name(p)) {
 			continue
 		}
-		if id := l.name(p); !slices.Contains(l.common, id) {
-			l.common = append(l.common, id)
+		if rest, _ := l.weigh(p.master, p.start, best.born); !outdoes(left, rest, heard, steadily, throughout) {
+			l.common = append(l.common, l.name(p))
 		}
+	}
+	if len(l.common) == 1 {
+		l.meetRivals(*best, left, heard)
 	}
 	slices.Sort(l.common)
 }

@@ -9,13 +9,17 @@ import (
 
 // The patience of a Listener, in frames.
 const (
-	settle     = 5  // that must match before a sentence can be named
+	settle     = 5  // that must match before a sentence can be named,
+	inNoise    = 12 // and where more is left unexplained than telephones leave
 	otherFor   = 3  // of other sound that end a sentence
 	silentFor  = 10 // of silence in a sentence that end it: more than a burst of lost packets
 	strangeFor = 25 // of sound that nobody explains
 	outdone    = 2  // that a rival explains better before a proposal is dropped
 	rethink    = 5  // that a rival explains better before the current sentence is dropped
+	memory     = 8  // that are kept
 )
+
+const newest = (memory - 1) * frameLen // where the newest frame begins in a Listener's memory
 
 const (
 	unsure   = 3                        // samples of a key whose sign is tried both ways
@@ -26,13 +30,16 @@ const (
 // What counts as a match. Energies are sums over a frame.
 const (
 	bornAt       = 0.9       // correlation over two frames at which a proposal is made
-	nameAt       = 0.9       // confidence at which a sentence is named
+	nameAt       = 0.9       // confidence at which a sentence is named,
+	clean        = 0.995     // and at which nothing but telephones changed it: two codecs leave 0.0003
 	matchAt      = 0.7       // correlation of a frame that matches
 	takeover     = 32 * loud // in a pause of the sentence, is other sound: -32 dBov
 	strangeSound = 8 * loud  // -38 dBov
 	silence      = loud / 2  // at most; -50 dBov
-	clearly      = 3         // times as much is left unexplained,
+	clearly      = 3         // times as much is left unexplained of a frame,
 	beyond       = 0.02      // and this share of the energy more,
+	steadily     = 2         // or so many times as much of all frames in memory,
+	throughout   = 0.005     // and this share more,
 	audibly      = 4 * loud  // and this much: outdone
 )
 
@@ -80,7 +87,7 @@ func (l *Listener) follow(p *proposal, heard float64) {
 	if p.past = at+frameLen >= int64(m.end); at >= int64(m.end) {
 		return
 	}
-	like, expected := l.correlate(p.master, p.start, frameLen)
+	like, expected := l.correlate(p.master, p.start, l.now, frameLen)
 	p.expected = expected
 	switch {
 	case expected < loud:
@@ -106,16 +113,16 @@ func (l *Listener) follow(p *proposal, heard float64) {
 	}
 }
 
-// correlate compares the newest n samples with a master that began at start: the
-// normalised correlation, and the master's energy there.
+// correlate compares the n samples in memory before end with a master that began at
+// start: the normalised correlation, and the master's energy there.
 //
 //go:norace
-func (l *Listener) correlate(master int, start int64, n int) (like, expected float64) {
+func (l *Listener) correlate(master int, start, end int64, n int) (like, expected float64) {
 	pcm := l.ear.masters[master].pcm
-	at := l.now - int64(n) - start
-	frame := l.hist[len(l.hist)-n:]
+	at := end - int64(n) - start
+	frame := l.before(end, n)
 	if at < 0 {
-		frame, at = frame[-at:], 0
+		frame, at = frame[min(-at, int64(n)):], 0
 	}
 	expect := pcm[min(at, int64(len(pcm))):]
 	k := min(len(frame), len(expect))
@@ -130,6 +137,12 @@ func (l *Listener) correlate(master int, start int64, n int) (like, expected flo
 	return normal(float64(xx), float64(yy), float64(xy)), float64(yy)
 }
 
+// before is the n samples in memory before end.
+func (l *Listener) before(end int64, n int) []int16 {
+	last := len(l.hist) - int(l.now-end)
+	return l.hist[last-n : last]
+}
+
 // normal is the correlation of two signals of energies xx and yy, 0 if one is silent
 // or if they are opposed.
 func normal(xx, yy, xy float64) float64 {
@@ -142,7 +155,6 @@ func normal(xx, yy, xy float64) float64 {
 // propose looks up the keys that end in the newest frame, and takes in what they
 // point to if it explains the newest samples.
 func (l *Listener) propose() {
-	newest := len(l.hist) - frameLen
 	scan(l.hist[:], newest-keyLen+1, len(l.hist)-keyLen, func(at int, key uint64) {
 		for _, variant := range variants(key, l.hist[at:at+keyLen]) {
 			for _, place := range l.ear.find(variant) {
@@ -195,7 +207,7 @@ func (l *Listener) take(master int, start int64) {
 			return
 		}
 	}
-	like, _ := l.correlate(master, start, len(l.hist))
+	like, _ := l.correlate(master, start, l.now, 2*frameLen)
 	if like < bornAt {
 		return
 	}
@@ -229,7 +241,7 @@ func (l *Listener) compare() {
 		p := &l.props[i]
 		switch {
 		case p.left < 0:
-		case p.left > clearly*best+beyond && (p.left-best)*p.expected > audibly:
+		case outdoes(best, p.left, p.expected, clearly, beyond):
 			p.worse++
 		default:
 			p.worse = 0
@@ -238,6 +250,65 @@ func (l *Listener) compare() {
 	l.props = slices.DeleteFunc(l.props, func(p proposal) bool {
 		return !l.isCurrent(&p) && (p.worse >= outdone || p.past && l.goesOn(&p))
 	})
+}
+
+// outdoes tells whether one sentence, which leaves a share of so much energy
+// unexplained, explains clearly more than another one: that leaves so many times as
+// much and a share more, and one can hear it.
+func outdoes(left, other, energy, times, share float64) bool {
+	return other > times*left+share && (other-left)*energy > audibly
+}
+
+// meetRivals adds to the candidates those that explain as much as the best one does
+// and were found too late to be among them, or not at all: noise hides the keys of one
+// sentence and not those of another that sounds the same for a while. The keys of the
+// best one's master have no noise. left and heard are what weigh says of the best one.
+func (l *Listener) meetRivals(best proposal, left, heard float64) {
+	m := &l.ear.masters[best.master]
+	at := int(l.now - best.start)
+	scan(m.pcm, max(1, at-len(l.hist)), min(at, m.end)-keyLen, func(at int, key uint64) {
+		for _, variant := range variants(key, m.pcm[at:at+keyLen]) {
+			for _, place := range l.ear.find(variant) {
+				p := best
+				p.master, p.start = int(place.master), best.start+int64(at)-int64(place.at)
+				p.past = l.now-p.start >= int64(l.ear.masters[p.master].end)
+				if l.name(&p) == l.name(&best) {
+					continue
+				}
+				if rest, _ := l.weigh(p.master, p.start, best.born); !outdoes(left, rest, heard, steadily, throughout) {
+					l.admit(p)
+				}
+			}
+		}
+	})
+}
+
+// weigh is the share of the energy in memory since a sample that a sentence leaves
+// unexplained, and that energy.
+func (l *Listener) weigh(master int, start, since int64) (left, heard float64) {
+	for end := l.now; end > since && end > l.now-int64(len(l.hist)); end -= frameLen {
+		like, _ := l.correlate(master, start, end, frameLen)
+		here := energy(l.before(end, frameLen))
+		left += here * (1 - like*like)
+		heard += here
+	}
+	return left / max(heard, 1), heard
+}
+
+// admit makes a rival a candidate.
+func (l *Listener) admit(p proposal) {
+	if id := l.name(&p); !slices.Contains(l.common, id) {
+		l.common = append(l.common, id)
+	}
+	for i := range l.props {
+		if q := &l.props[i]; q.master == p.master && q.start == p.start {
+			q.matched, q.upTo, q.worse = max(q.matched, settle), l.now, 0
+			return
+		}
+	}
+	if len(l.props) < maxProps {
+		l.props = append(l.props, p)
+	}
 }
 
 // goesOn tells whether another sentence, the same up to the end of p, has matched

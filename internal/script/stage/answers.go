@@ -86,8 +86,8 @@ func (a *Answers) Unused() error {
 	return nil
 }
 
-// Age makes every mailbox that is found look as old as the flags say: expired or
-// expiring.
+// Age makes the code of every mailbox that is found look as old as the flags say:
+// expired, expiring or too young.
 func (a *Answers) Age(flags mailbox.Flags) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,6 +101,7 @@ func (a *Answers) aged(all []mailbox.Account) []mailbox.Account {
 	for i := range all {
 		f := &all[i].Flags
 		f.Expired, f.Expiring = f.Expired || a.flags.Expired, f.Expiring || a.flags.Expiring
+		f.TooSoon = f.TooSoon || a.flags.TooSoon
 	}
 	return all
 }

@@ -74,6 +74,25 @@ func Lines(t testing.TB, text string) []script.Line {
 	return lines
 }
 
+// In returns the script as a call on a route of that language (BCP 47): the sentences
+// that it hears are that language's recordings.
+func In(lines []script.Line, tag string) []script.Line {
+	in := []script.Line{{Verb: "given", Args: []string{"language", tag}}}
+	for _, l := range lines {
+		if l.Verb == "hear" || l.Verb == "hear-not" {
+			ids := make([]string, len(l.Args))
+			for i, id := range l.Args {
+				if ids[i] = id; !strings.Contains(id, "/") {
+					ids[i] = tag + "/" + id
+				}
+			}
+			l.Args = ids
+		}
+		in = append(in, l)
+	}
+	return in
+}
+
 // folder is where the scenarios lie, from wherever in the module a test runs.
 func folder(t testing.TB) string {
 	t.Helper()
@@ -117,6 +136,8 @@ func Flags(words []string) (f mailbox.Flags, absent bool) {
 			f.Expired = true
 		case "expiring":
 			f.Expiring = true
+		case "too-soon":
+			f.TooSoon = true
 		case "locked":
 			f.Locked = true
 		case "cannot-change":

@@ -46,7 +46,7 @@ func TestEveryFlagSaysSomethingElse(t *testing.T) {
 	}
 	flags, absent := Flags(script.MailboxFlags)
 	require.Equal(t, mailbox.Flags{
-		MustChange: true, Expired: true, Expiring: true, CannotChange: true, Disabled: true, Locked: true, NoCode: true, Slow: true,
+		MustChange: true, Expired: true, Expiring: true, CannotChange: true, Disabled: true, Locked: true, NoCode: true, Slow: true, TooSoon: true,
 	}, flags)
 	require.True(t, absent)
 }
@@ -109,4 +109,13 @@ func TestAFolderIsFilledOnceAndCopied(t *testing.T) {
 	}
 	require.Equal(t, 1, filled)
 	require.ErrorIs(t, Folder(func(string) error { return os.ErrPermission })(t.TempDir()), os.ErrPermission)
+}
+
+func TestACallInAnotherLanguage(t *testing.T) {
+	lines := Lines(t, "press 2\nhear welcome fr-FR/option-language-7\nhear-not goodbye")
+	require.Equal(t, []script.Line{
+		{Number: 0, Verb: "given", Args: []string{"language", "es-ES"}}, {Number: 1, Verb: "press", Args: []string{"2"}},
+		{Number: 2, Verb: "hear", Args: []string{"es-ES/welcome", "fr-FR/option-language-7"}}, {Number: 3, Verb: "hear-not", Args: []string{"es-ES/goodbye"}},
+	}, In(lines, "es-ES"))
+	require.Equal(t, []string{"welcome", "fr-FR/option-language-7"}, lines[1].Args, "the script itself stays")
 }

@@ -11,7 +11,10 @@ import (
 	"star97/internal/pin"
 )
 
-// statement is the only one that this server knows.
+// The statements that this server knows: the user of a number, and the numbers of all.
+const everyone = "select eu.userid, n.dnorpattern from enduser eu join endusernumplanmap m on m.fkenduser = eu.pkid" +
+	" join numplan n on n.pkid = m.fknumplan where m.tkdnusage = 1"
+
 var statement = regexp.MustCompile(`^select eu\.userid, eu\.pkid from enduser eu join endusernumplanmap m on m\.fkenduser = eu\.pkid` +
 	` join numplan n on n\.pkid = m\.fknumplan where n\.dnorpattern = '((?:\\\+)?[0-9]+)' and m\.tkdnusage = 1$`)
 
@@ -21,6 +24,8 @@ func (s *Server) executeSQLQuery(q request) (returned, *fault) {
 	switch {
 	case s.NoSQL:
 		return returned{}, &fault{code: 599, words: "the user is not allowed to send SQL"}
+	case sql == everyone:
+		return s.numbers(), nil
 	case m == nil:
 		return returned{}, &fault{code: 201, words: "A syntax error has occurred."}
 	}
@@ -34,6 +39,19 @@ func (s *Server) executeSQLQuery(q request) (returned, *fault) {
 		}
 	}
 	return back, nil
+}
+
+// numbers are all primary extensions, in no order.
+func (s *Server) numbers() (back returned) {
+	for _, p := range slices.Backward(s.people) {
+		if p.Extension != "" {
+			row := returned{}
+			row.add("userid", "%s", p.ID)
+			row.add("dnorpattern", "%s", p.Extension)
+			back.in = append(back.in, field{"row", row})
+		}
+	}
+	return back
 }
 
 // named is the user of a request whose first element is uuid or userid.

@@ -107,13 +107,6 @@ func (f *Server) Base() string { return f.URL + "/ns-api" }
 // Orders are the troubles that it shall make.
 func (f *Server) Orders() *trouble.Orders { return &f.orders }
 
-// Set alters the settings of a running server.
-func (f *Server) Set(change func(*Settings)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(&f.settings)
-}
-
 // AddKey makes an API key known: nss_ and nsr_ for all domains, nsd_ for rights.Domain.
 func (f *Server) AddKey(key string, rights Rights) {
 	f.mu.Lock()

@@ -110,13 +110,6 @@ func NewWith(t testing.TB, c *trouble.Cert) *Server {
 // Base is the address for the adapter's api.url.
 func (f *Server) Base() string { return f.URL + "/v1" }
 
-// Set alters a running server.
-func (f *Server) Set(alter func(*Server)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	alter(f)
-}
-
 // Orders are the troubles that it shall make.
 func (f *Server) Orders() *trouble.Orders { return &f.orders }
 
@@ -139,13 +132,6 @@ func (f *Server) PutAt(a mailbox.Account, location string, code pin.PIN) mailbox
 	a.Language, a.Mail = "en-US", a.User
 	f.people = append(f.people, &record{Account: a, location: location, code: trouble.Kept[pin.PIN]{Last: code}, history: []pin.PIN{code}})
 	return a
-}
-
-// Remove deletes a person.
-func (f *Server) Remove(id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.people = slices.DeleteFunc(f.people, func(r *record) bool { return r.ID == id })
 }
 
 // Has tells whether code is the one that it has for an Account.ID.

@@ -1,0 +1,57 @@
+package uas
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"star97/internal/call"
+	"star97/internal/mailbox"
+)
+
+// A number that is withheld opens its own door all the same, and goes no further.
+func TestAWithheldNumberIsUsedAndToldToNobody(t *testing.T) {
+	for rule, row := range map[string]struct {
+		header   string
+		withheld bool
+	}{
+		"nothing asked":          {"", false},
+		"id":                     {"Privacy: id\r\n", true},
+		"id that has to be kept": {"Privacy: id;critical\r\n", true},
+		"user":                   {"Privacy: USER\r\n", true},
+		"header":                 {"Privacy: session ; header\r\n", true},
+		"in a second line":       {"Privacy: session\r\nPrivacy: id\r\n", true},
+		"with commas":            {"Privacy: critical, id\r\n", true},
+		"none":                   {"Privacy: none\r\n", false},
+		"the session alone":      {"Privacy: session\r\n", false},
+		"the way of the call":    {"Privacy: history\r\n", false},
+	} {
+		t.Run(rule, func(t *testing.T) {
+			h := newHouse(t, setting{options: func(o *Options) { o.Peers[0].Identity = "pai" }})
+			p := h.udp(t)
+			p.extra = row.header + "P-Asserted-Identity: <sip:4077@example.org>\r\nDiversion: <sip:4088@example.org>\r\n"
+			p.dial()
+			c := h.calls.next(t)
+			require.Equal(t, call.Confirmed, c.hear(t).Kind)
+			require.Equal(t, mailbox.OwnDoor, c.arrival.Door)
+			require.Equal(t, "4077", c.arrival.Number)
+			require.Equal(t, "4077", c.arrival.Caller)
+			require.Equal(t, row.withheld, c.arrival.Withheld)
+			c.leg.Refer("sip:9000@example.org", 1)
+			refer := p.expectRequest("REFER")
+			p.reply(refer, "202 Accepted")
+			c.leg.Hangup()
+			bye := p.expectRequest("BYE")
+			p.reply(bye, "200 OK")
+			for _, m := range []message{refer, bye} {
+				for name, values := range m.header {
+					for _, value := range values {
+						require.NotContains(t, value, "4077", name)
+						require.NotContains(t, value, "4088", name)
+					}
+				}
+			}
+			require.Contains(t, refer.get("Referred-By"), "sip:star97@")
+		})
+	}
+}
