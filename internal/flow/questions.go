@@ -78,8 +78,9 @@ func (m *machine) pace(d time.Duration) time.Duration {
 }
 
 // breath is the pause that ends what a caller typed in one go: the rest of keys
-// meant for another situation is no entry, least of all a try at a code.
-const breath = time.Second
+// meant for another situation is no entry, least of all a try at a code. The shortest
+// refusal sounds for a second; who types again at its last word is not in that breath.
+const breath = 800 * time.Millisecond
 
 // dropAhead empties the queue, and what is still typed in the same breath: keys
 // count again when the sentence that follows was begun, and a breath passed
