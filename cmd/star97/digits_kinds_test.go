@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -167,4 +169,14 @@ func framed(t *testing.T, kind layers.EthernetType, network gopacket.NetworkLaye
 	eth := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: kind}
 	require.NoError(t, gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, eth, network.(gopacket.SerializableLayer), transport, gopacket.Payload(body)))
 	return buf.Bytes()
+}
+
+func TestMaskedTonesAreAlike(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "call.wav")
+	told := map[string]string{}
+	for _, key := range []byte("0123456789*#ABCD") {
+		require.NoError(t, os.WriteFile(file, prompt.WriteWAV(8000, toneCall(string(key))), 0o600))
+		told[digitsOf(t, file)+digitsOf(t, "--json", file)] += string(key)
+	}
+	require.Len(t, told, 1)
 }
