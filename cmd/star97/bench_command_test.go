@@ -106,7 +106,7 @@ func TestCountersThatGrew(t *testing.T) {
 		"star97_calls_total{end=\"hung-up\",door=\"own\"} 6\nstar97_calls_total{end=\"cut\",door=\"own\"} 1\ngo_gc_total 9\nother_total 1.5e3\nsame_total 3\n",
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, pages[min(asked, 2)])
+		_, _ = io.WriteString(w, "# TYPE other_total counter\n"+pages[min(asked, 2)])
 		asked++
 	}))
 	defer server.Close()
@@ -118,6 +118,9 @@ func TestCountersThatGrew(t *testing.T) {
 	server.Config.Handler = http.NotFoundHandler()
 	_, err = page.grown(t.Context(), 2)
 	require.ErrorContains(t, err, "404")
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>all is well 1") })
+	_, err = readCounters(t.Context(), server.URL)
+	require.ErrorContains(t, err, "no Prometheus page; correct --metrics")
 }
 
 // Callers play a script against the real service; what they and it saw is told, and no code.

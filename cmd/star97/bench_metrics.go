@@ -80,14 +80,20 @@ func countersAt(ctx context.Context, url string) (map[string]float64, error) {
 	if res.StatusCode != http.StatusOK {
 		return fail(fmt.Errorf("%s answers %s", url, res.Status))
 	}
-	return counters(io.LimitReader(res.Body, maxMetrics)), nil
+	all, typed := counters(io.LimitReader(res.Body, maxMetrics))
+	if !typed {
+		return fail(fmt.Errorf("%s is no Prometheus page", url))
+	}
+	return all, nil
 }
 
-// counters reads the lines of counters: those whose name ends with _total.
-func counters(page io.Reader) map[string]float64 {
-	all := map[string]float64{}
+// counters reads the lines of counters: those whose name ends with _total. typed: the page
+// tells the type of something, as Prometheus pages do.
+func counters(page io.Reader) (all map[string]float64, typed bool) {
+	all = map[string]float64{}
 	lines := bufio.NewScanner(page)
 	for lines.Scan() {
+		typed = typed || strings.HasPrefix(lines.Text(), "# TYPE ")
 		at := strings.LastIndexByte(lines.Text(), ' ')
 		if at < 0 {
 			continue
@@ -99,5 +105,5 @@ func counters(page io.Reader) map[string]float64 {
 			all[series] = value
 		}
 	}
-	return all
+	return all, typed
 }

@@ -289,7 +289,7 @@ func (d *deck) read(s *loadStream) {
 		n := d.batch.receive(s.rtp)
 		for i := range n {
 			raw, at := d.batch.message(i)
-			if d.over || d.batch.from(i) != s.agreed.Remote || len(raw) < 12 || raw[0]>>6 != 2 || raw[1]&0x7F != s.agreed.PT {
+			if d.over || d.batch.from(i) != s.agreed.Remote || len(raw) < 12 || raw[0]>>6 != 2 {
 				continue
 			}
 			if raw = s.guard.Open(raw); raw == nil {
@@ -299,6 +299,10 @@ func (d *deck) read(s *loadStream) {
 			payload := raw[12:] // no CSRC or extension is agreed on
 			p := arrival{at: at, seq: binary.BigEndian.Uint16(raw[2:]), ts: binary.BigEndian.Uint32(raw[4:]), ssrc: binary.BigEndian.Uint32(raw[8:]),
 				marker: raw[1]&0x80 != 0, sound: -1}
+			if raw[1]&0x7F != s.agreed.PT {
+				s.got.aside(&d.total, at, p.seq, p.ssrc)
+				continue
+			}
 			if s.format != nil {
 				p.loud, p.sound = audible(s.format, d.audible[s.agreed.Codec], payload)
 			}

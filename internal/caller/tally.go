@@ -57,6 +57,7 @@ type reception struct {
 	lost, late, twice uint64
 	gapped            bool  // there was a long gap in the measurement
 	ended             bool  // nothing more is due
+	pausing           bool  // the last packet held no audio: a time without packets may follow
 	transit           int64 // of the last packet, from a zero of its own
 	jitter            time.Duration
 
@@ -109,8 +110,28 @@ func (r *reception) packet(t *tally, p arrival, ptime time.Duration) {
 	}
 	r.transit = p.at - sentAt(p.ts)
 	r.highest, r.last, r.afterMarker, r.loud, r.ts, r.ssrc = n, p.at, p.marker, p.loud, p.ts, p.ssrc
+	r.pausing = false
 	r.marks = r.marks || p.marker
 	r.answer(t, p, p.marker || !r.marks && !joined)
+}
+
+// aside counts a packet of another payload type: it takes a sequence number of the audio's,
+// and as comfort noise (RFC 3389) it stands for a silence of which nothing else may come.
+func (r *reception) aside(t *tally, at int64, seq uint16, ssrc uint32) {
+	if !r.begun || ssrc != r.ssrc {
+		return
+	}
+	n := r.highest + int64(int16(seq-uint16(r.highest)))
+	if n <= r.highest {
+		if n > max(r.highest-windowSize, r.lowest) && !r.seen.has(n) {
+			r.seen.set(n)
+			r.missed(t, -1)
+		}
+		return
+	}
+	r.missed(t, n-r.highest-1)
+	r.seen.came(r.highest+1, n)
+	r.highest, r.last, r.pausing = n, at, true
 }
 
 // window remembers which of the last sequence numbers came: n is bit n%windowSize.
@@ -129,7 +150,7 @@ func (w *window) came(first, highest int64) {
 func (w *window) set(n int64)      { w[n%windowSize/64] |= 1 << (n % 64) }
 func (w *window) has(n int64) bool { return w[n%windowSize/64]>>(n%64)&1 == 1 }
 
-// missed counts packets that have not come yet.
+// missed counts packets that have not come yet; less than none: some of them came.
 func (r *reception) missed(t *tally, n int64) {
 	r.lost += uint64(n)
 	t.lost += uint64(n)
@@ -149,8 +170,7 @@ func (r *reception) behind(t *tally, n int64) {
 		r.missed(t, r.lowest-n-1)
 		r.lowest = n
 	} else {
-		r.lost--
-		t.lost--
+		r.missed(t, -1)
 	}
 	r.seen.set(n)
 }
@@ -159,6 +179,9 @@ func (r *reception) behind(t *tally, n int64) {
 // its second packet goes to the sender's next slot: neither is pacing, unless it is as late
 // as one that follows frames which a late sender left out.
 func (r *reception) gap(t *tally, p arrival, next bool, ptime time.Duration) {
+	if r.pausing {
+		return
+	}
 	gap := time.Duration(p.at - r.last)
 	r.gapped = t.gap(gap, ptime) || r.gapped
 	if next && (gap > ptime+gapSlack || !p.marker && !r.afterMarker) {
@@ -169,7 +192,7 @@ func (r *reception) gap(t *tally, p arrival, next bool, ptime time.Duration) {
 // end judges the time from the last packet to a moment after which none is due: a far end
 // that stops sending for good leaves a gap that no packet ends. Only the first end counts.
 func (r *reception) end(t *tally, at int64, ptime time.Duration) {
-	if !r.begun || r.ended {
+	if !r.begun || r.ended || r.pausing {
 		return
 	}
 	r.ended = true
