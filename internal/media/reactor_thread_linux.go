@@ -43,7 +43,7 @@ const (
 //
 // Once a slot it passes through Go's scheduler. Where a goroutine does not for 10 ms, the
 // monitor of the runtime takes its processor away (retake in runtime/proc.go), and after
-// each such success wakes every 20 us for a while: a fifth of all processor time at 200
+// each such success wakes every 20 us for a while: a tenth of all processor time at 200
 // calls. On a busy machine this way leads behind all that is ready to run; see courtesy.
 type thread struct {
 	now    func() time.Duration
