@@ -289,7 +289,7 @@ func (d *deck) read(s *loadStream) {
 		n := d.batch.receive(s.rtp)
 		for i := range n {
 			raw, at := d.batch.message(i)
-			if d.over || d.batch.from(i) != s.agreed.Remote || len(raw) < 12 || raw[0]>>6 != 2 {
+			if d.over || d.batch.from(i) != s.agreed.Remote || len(raw) < 12 || raw[0]>>6 != 2 || isControl(raw) {
 				continue
 			}
 			if raw = s.guard.Open(raw); raw == nil {
@@ -299,8 +299,8 @@ func (d *deck) read(s *loadStream) {
 			payload := raw[12:] // no CSRC or extension is agreed on
 			p := arrival{at: at, seq: binary.BigEndian.Uint16(raw[2:]), ts: binary.BigEndian.Uint32(raw[4:]), ssrc: binary.BigEndian.Uint32(raw[8:]),
 				marker: raw[1]&0x80 != 0, sound: -1}
-			if raw[1]&0x7F != s.agreed.PT {
-				s.got.aside(&d.total, at, p.seq, p.ssrc)
+			if pt := raw[1] & 0x7F; pt != s.agreed.PT {
+				s.got.aside(&d.total, at, p.seq, p.ssrc, pt == comfortNoise)
 				continue
 			}
 			if s.format != nil {
@@ -313,3 +313,9 @@ func (d *deck) read(s *loadStream) {
 		}
 	}
 }
+
+// comfortNoise is the payload type of RFC 3389 section 4 at 8000 Hz.
+const comfortNoise = 13
+
+// isControl tells RTCP on a port of RTP (RFC 5761 section 4).
+func isControl(raw []byte) bool { return raw[1] >= 192 && raw[1] <= 223 }

@@ -57,7 +57,7 @@ type reception struct {
 	lost, late, twice uint64
 	gapped            bool  // there was a long gap in the measurement
 	ended             bool  // nothing more is due
-	pausing           bool  // the last packet held no audio: a time without packets may follow
+	pausing           bool  // the last packet was comfort noise: a time without packets may follow
 	transit           int64 // of the last packet, from a zero of its own
 	jitter            time.Duration
 
@@ -116,8 +116,8 @@ func (r *reception) packet(t *tally, p arrival, ptime time.Duration) {
 }
 
 // aside counts a packet of another payload type: it takes a sequence number of the audio's,
-// and as comfort noise (RFC 3389) it stands for a silence of which nothing else may come.
-func (r *reception) aside(t *tally, at int64, seq uint16, ssrc uint32) {
+// and comfort noise stands for a silence of which nothing else may come.
+func (r *reception) aside(t *tally, at int64, seq uint16, ssrc uint32, noise bool) {
 	if !r.begun || ssrc != r.ssrc {
 		return
 	}
@@ -131,7 +131,7 @@ func (r *reception) aside(t *tally, at int64, seq uint16, ssrc uint32) {
 	}
 	r.missed(t, n-r.highest-1)
 	r.seen.came(r.highest+1, n)
-	r.highest, r.last, r.pausing = n, at, true
+	r.highest, r.last, r.pausing = n, at, noise
 }
 
 // window remembers which of the last sequence numbers came: n is bit n%windowSize.

@@ -132,7 +132,7 @@ func TestACallWithAGapIsNotComplete(t *testing.T) {
 	}
 }
 
-// Comfort noise and events take sequence numbers of the audio's; after them nothing need come
+// Comfort noise and events take sequence numbers of the audio's; after noise nothing need come
 // for a while.
 func TestPacketsOfAnotherTypeAreNotLost(t *testing.T) {
 	var total tally
@@ -140,22 +140,25 @@ func TestPacketsOfAnotherTypeAreNotLost(t *testing.T) {
 	audio := func(at int64, seq uint16, marker bool) {
 		r.packet(&total, arrival{at: at * ms, seq: seq, ssrc: 7, marker: marker}, 20*time.Millisecond)
 	}
-	r.aside(&total, 0, 65532, 7) // of a stream that has not begun
+	r.aside(&total, 0, 65532, 7, true) // of a stream that has not begun
 	audio(20, 65534, true)
 	audio(40, 65535, false)
-	r.aside(&total, 60*ms, 0, 7)
-	r.aside(&total, 61*ms, 100, 8) // another's
+	r.aside(&total, 60*ms, 0, 7, true)
+	r.aside(&total, 61*ms, 100, 8, true) // another's
 	audio(400, 1, true)
 	audio(420, 2, false)
 	audio(440, 4, false)
-	r.aside(&total, 441*ms, 3, 7) // late
-	r.aside(&total, 442*ms, 3, 7) // and again
-	r.aside(&total, 460*ms, 5, 7)
+	r.aside(&total, 441*ms, 3, 7, false) // late
+	r.aside(&total, 442*ms, 3, 7, false) // and again
+	r.aside(&total, 460*ms, 5, 7, true)
 	r.end(&total, 900*ms, 20*time.Millisecond)
 	r.close(&total, 10*ms)
 	require.EqualValues(t, []uint64{5, 0, 0, 0}, []uint64{total.packets, total.lost, total.late, total.twice})
 	require.Equal(t, [2]int{1, 0}, [2]int{total.complete, total.gapped})
 	require.Zero(t, total.over40)
+	r.aside(&total, 920*ms, 6, 7, false)
+	r.end(&total, 1000*ms, 20*time.Millisecond)
+	require.EqualValues(t, 1, total.over40) // after an event something is due
 }
 
 func TestPacingIsOfTheMeasurement(t *testing.T) {
