@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,7 +29,7 @@ func TestASitesOwnBlocklistIsRead(t *testing.T) {
 	_, found = Load(name)
 	require.Len(t, found, 1)
 	require.Contains(t, found[0].Error(), "ours.txt: line 3")
-	require.NotContains(t, found[0].Error(), "6048")
+	require.NotContains(t, strings.ReplaceAll(found[0].Error(), dir, ""), "6048", "but for the name of the folder")
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte("604817\n"), 0o600))
 	c, found := Load(name)
