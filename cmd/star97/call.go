@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"star97/internal/caller"
 	"star97/internal/codec"
 	"star97/internal/dialplan"
+	"star97/internal/pemfile"
 	"star97/internal/prompt"
 	"star97/internal/prompt/ear"
 	"star97/internal/script"
@@ -200,15 +200,9 @@ func (f *callFlags) secure() error {
 	if f.authorities == "" {
 		return nil
 	}
-	text, err := os.ReadFile(f.authorities)
-	if err != nil {
-		return fmt.Errorf("--ca-file: %w", err)
-	}
-	f.TLS = &tls.Config{RootCAs: x509.NewCertPool()}
-	if !f.TLS.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("--ca-file %s holds no certificate in PEM", f.authorities)
-	}
-	return nil
+	pool, err := pemfile.Authorities("--ca-file", f.authorities)
+	f.TLS = &tls.Config{RootCAs: pool}
+	return err
 }
 
 // player reads script and codes before anything is dialled.

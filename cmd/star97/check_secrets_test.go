@@ -47,7 +47,7 @@ func TestCheckReadsEverySecretThatIsNamed(t *testing.T) {
 		{mail, "env: STAR97_TEST_UNSET", 1, "notify.mail.password: the environment variable STAR97_TEST_UNSET"},
 		{http, "file: good", 0, ""},
 		{http, "file: short", 3, "store.webhook.keys[0]: secret has fewer than 16 bytes"},
-		{tls, ", tls: {ca_file: none}", 1, "store.webhook.api.tls: tls.ca_file cannot be read"},
+		{tls, ", tls: {ca_file: none}", 1, "store.webhook.api.tls: tls.ca_file: there is no file"},
 		{next, "file: good", 0, ""},
 		{next, "file: open", 4, "stores.next.webhook.keys[0].secret: the secret's file"},
 		{sql, "env: STAR97_TEST_UNSET", 3, "store.sqlite.pepper: the environment variable STAR97_TEST_UNSET"},
@@ -56,8 +56,8 @@ func TestCheckReadsEverySecretThatIsNamed(t *testing.T) {
 		{pg, ", password: {file: none}", 1, "store.postgres.server.password: the secret's file"},
 		{pg, ", tls: {ca_file: good}", 1, "holds no certificate"},
 		{log, "", 0, ""},
-		{log, ", cert_file: good, key_file: good", 1, "audit.syslog: star97's own certificate"},
-		{log, ", tls: {ca_file: none}", 1, "audit.syslog.tls: tls.ca_file cannot be read"},
+		{log, ", cert_file: good, key_file: good", 1, "audit.syslog: cert_file: " + filepath.Join(dir, "good") + " holds no certificate in PEM"},
+		{log, ", tls: {ca_file: none}", 1, "audit.syslog.tls: tls.ca_file: there is no file"},
 		{tls + "stores: {next: {unity: {password: {file: none}}}}\n", "", 0, ""}, // another driver is used there
 	} {
 		config := filepath.Join(dir, fmt.Sprintf("%d.yaml", i))

@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"star97/internal/pemfile"
 )
 
 // claims is the number of connections that are held for as long as a DB is open.
@@ -109,20 +110,8 @@ func (o PostgresOptions) tls(host string) (*tls.Config, error) {
 	return c, err
 }
 
-// authorities are those to trust; nil: the system's.
 func (o PostgresTLS) authorities() (*x509.CertPool, error) {
-	if o.CAFile == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(o.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls.ca_file %s cannot be read: %w; let star97's user read it", o.CAFile, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("tls.ca_file %s holds no certificate: write the authority's there, in PEM", o.CAFile)
-	}
-	return pool, nil
+	return pemfile.Authorities("tls.ca_file", o.CAFile)
 }
 
 // Readable tells why the authorities that o names cannot be used.

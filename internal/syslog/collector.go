@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"star97/internal/pemfile"
 )
 
 const (
@@ -87,11 +89,7 @@ func (o Options) Readable() error {
 }
 
 func (o Options) own() (tls.Certificate, error) {
-	own, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
-	if err != nil {
-		err = fmt.Errorf("star97's own certificate: %w", err)
-	}
-	return own, err
+	return pemfile.KeyPair(pemfile.File{Option: "cert_file", Name: o.CertFile}, pemfile.File{Option: "key_file", Name: o.KeyFile})
 }
 
 // onlyHere refuses other machines, whatever a name means.

@@ -222,7 +222,7 @@ func TestWhoTheCollectorIs(t *testing.T) {
 		"an old version":               {&tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}, func(o *Options) { o.TLS.CAFile = ca }, "protocol version"},
 		"no certificate of ours":       {&tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}, func(o *Options) { o.TLS.CAFile = ca }, "certificate required"},
 		"our certificate":              {&tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}, func(o *Options) { o.TLS.CAFile, o.CertFile, o.KeyFile = ca, clientCert, clientKey }, ""},
-		"a certificate that is no one": {&tls.Config{}, func(o *Options) { o.TLS.CAFile, o.CertFile, o.KeyFile = ca, clientKey, clientCert }, "star97's own certificate"},
+		"a certificate that is no one": {&tls.Config{}, func(o *Options) { o.TLS.CAFile, o.CertFile, o.KeyFile = ca, clientKey, clientCert }, "cert_file: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

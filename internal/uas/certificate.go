@@ -1,17 +1,13 @@
 package uas
 
 import (
-	"bytes"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"star97/internal/pemfile"
 )
 
 // certificate is what a TLS listener shows and whom it believes, read again when its
@@ -85,7 +81,7 @@ func (c *certificate) times() (all [3]time.Time) {
 
 // read reads the files. Errors begin with the key that names the file and say what to do.
 func (c *certificate) read() (*tls.Config, error) {
-	pair, err := keyPair(c.listen.Certificate, c.listen.Key)
+	pair, err := pemfile.KeyPair(pemfile.File{Option: "certificate", Name: c.listen.Certificate}, pemfile.File{Option: "key", Name: c.listen.Key})
 	if err != nil {
 		return nil, err
 	}
@@ -93,105 +89,9 @@ func (c *certificate) read() (*tls.Config, error) {
 	if c.listen.ClientCA == "" {
 		return config, nil
 	}
-	if config.ClientCAs, err = authorities("client_ca", c.listen.ClientCA); err != nil {
+	if config.ClientCAs, err = pemfile.Authorities("client_ca", c.listen.ClientCA); err != nil {
 		return nil, err
 	}
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	return config, nil
-}
-
-func keyPair(certificate, key string) (none tls.Certificate, err error) {
-	shown, err := readPEM("certificate", certificate)
-	if err != nil {
-		return none, err
-	}
-	chain, err := blocksOf("certificate", certificate, shown)
-	if err != nil {
-		return none, err
-	}
-	if len(chain) == 0 {
-		return none, fmt.Errorf("certificate: %s holds no certificate in PEM; write star97's own there first, then those that lead to its authority", certificate)
-	}
-	if _, err := x509.ParseCertificate(chain[0].der); err != nil {
-		return none, damaged("certificate", certificate, chain[0].line, err)
-	}
-	private, err := readPEM("key", key)
-	if err != nil {
-		return none, err
-	}
-	defer clear(private)
-	pair, err := tls.X509KeyPair(shown, private)
-	if err != nil {
-		return none, fmt.Errorf("key: %s cannot be used with the certificate %s: %w; write the certificate's own private key there, in PEM and without a passphrase", key, certificate, err)
-	}
-	return pair, nil
-}
-
-// authorities reads a file of CA certificates in PEM, which option names.
-func authorities(option, name string) (*x509.CertPool, error) {
-	text, err := readPEM(option, name)
-	if err != nil {
-		return nil, err
-	}
-	all, err := blocksOf(option, name, text)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	switch {
-	case pool.AppendCertsFromPEM(text): // of many, some may be of a kind that nobody reads any more
-		return pool, nil
-	case len(all) == 0:
-		return nil, fmt.Errorf("%s: %s holds no certificate in PEM; write the authority's there", option, name)
-	}
-	_, err = x509.ParseCertificate(all[0].der)
-	return nil, damaged(option, name, all[0].line, err)
-}
-
-// block is a certificate in PEM.
-type block struct {
-	line int // of the file, that it begins in
-	der  []byte
-}
-
-const beginCertificate = "-----BEGIN CERTIFICATE-----"
-
-// blocksOf finds the certificates of a file in PEM, which option names. One whose text is
-// damaged is an error: crypto/tls and crypto/x509 pass over it, and take the next one for it.
-func blocksOf(option, name string, text []byte) (all []block, err error) {
-	var begins []int // offsets of the lines
-	at, line := 0, 0
-	for part := range bytes.SplitAfterSeq(text, []byte("\n")) {
-		line++
-		if bytes.HasPrefix(bytes.TrimLeft(part, " \t\ufeff"), []byte(beginCertificate)) {
-			all = append(all, block{line: line})
-			begins = append(begins, at)
-		}
-		at += len(part)
-	}
-	begins = append(begins, len(text))
-	for i := range all {
-		found, _ := pem.Decode(text[begins[i]:begins[i+1]])
-		if found == nil {
-			return nil, damaged(option, name, all[i].line, errors.New("its text was cut off or altered"))
-		}
-		all[i].der = found.Bytes
-	}
-	return all, nil
-}
-
-// damaged tells of a certificate that cannot be read.
-func damaged(option, name string, line int, why error) error {
-	return fmt.Errorf("%s: the certificate in line %d of %s is damaged: %w; write it there again as its authority gave it, from -----BEGIN to -----END", option, line, name, why)
-}
-
-func readPEM(option, name string) ([]byte, error) {
-	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: there is no file %s; check the name, which is taken from the configuration's folder", option, name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w; let star97's user read the file", option, err)
-	}
-	return text, nil
 }

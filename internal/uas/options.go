@@ -10,6 +10,7 @@ import (
 
 	"star97/internal/dialplan"
 	"star97/internal/digest"
+	"star97/internal/pemfile"
 )
 
 // Options of the SIP side. Start from DefaultOptions.
@@ -198,10 +199,8 @@ func (o Options) Validate() error {
 	for i, l := range o.Listen {
 		l.validate(fmt.Sprintf("listen[%d]", i), bad)
 	}
-	if o.CAFile != "" {
-		if _, err := authorities("ca_file", o.CAFile); err != nil {
-			bad("%w", err)
-		}
+	if _, err := pemfile.Authorities("ca_file", o.CAFile); err != nil {
+		bad("%w", err)
 	}
 	for i, n := range o.LocalNetworks {
 		if _, err := parsePrefix(n); err != nil {

@@ -31,6 +31,7 @@ import (
 	"star97/internal/dialplan"
 	"star97/internal/media"
 	"star97/internal/metrics"
+	"star97/internal/pemfile"
 )
 
 // Calls carries an answered call to its end. Run returns when leg's Signals are
@@ -153,10 +154,8 @@ func New(opts Options, deps Deps) (*Server, error) {
 	s.hosts, s.networks = newShares(opts.Limits.Connections), newShares(opts.Limits.Connections)
 	s.dialled = s.newDialled("tcp", nil)
 	outgoing := &tls.Config{MinVersion: tls.VersionTLS12}
-	if opts.CAFile != "" {
-		if outgoing.RootCAs, err = authorities("ca_file", opts.CAFile); err != nil {
-			return nil, err
-		}
+	if outgoing.RootCAs, err = pemfile.Authorities("ca_file", opts.CAFile); err != nil {
+		return nil, err
 	}
 	s.dialledTLS = s.newDialled("tls", outgoing)
 	s.calling, s.overtime = context.WithCancel(context.Background())

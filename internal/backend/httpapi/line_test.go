@@ -48,5 +48,5 @@ func TestALineProvesItsServer(t *testing.T) {
 	_, err := TLS{}.Line("nowhere")
 	require.ErrorContains(t, err, "write host:port")
 	_, err = TLS{CAFile: "/nowhere/ca.pem"}.Line("127.0.0.1:1")
-	require.ErrorContains(t, err, "tls.ca_file cannot be read")
+	require.ErrorContains(t, err, "tls.ca_file: there is no file")
 }

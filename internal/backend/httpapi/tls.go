@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,10 +12,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"time"
+
+	"star97/internal/pemfile"
 )
 
 const (
@@ -83,15 +83,9 @@ func (o TLS) Config(host string) (*tls.Config, error) {
 		// post-quantum key does.
 		c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
-	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca_file cannot be read: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca_file %s holds no certificate: write the authority's in PEM form into it", o.CAFile)
-		}
+	var err error
+	if c.RootCAs, err = pemfile.Authorities("tls.ca_file", o.CAFile); err != nil {
+		return nil, err
 	}
 	if o.Fingerprint != "" {
 		want, err := fingerprint(o.Fingerprint)

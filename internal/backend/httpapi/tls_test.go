@@ -245,7 +245,7 @@ func TestAFileOfAuthoritiesHoldsOne(t *testing.T) {
 	o := patient()
 	o.URL, o.TLS.CAFile = "https://vm.example", filepath.Join(t.TempDir(), "absent.pem")
 	_, err := New(o, nil)
-	require.ErrorContains(t, err, "tls.ca_file cannot be read")
+	require.ErrorContains(t, err, "tls.ca_file: there is no file")
 	require.NoError(t, os.WriteFile(o.TLS.CAFile, []byte("no PEM"), 0o600))
 	_, err = New(o, nil)
 	require.ErrorContains(t, err, "holds no certificate")
