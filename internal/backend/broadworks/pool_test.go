@@ -341,5 +341,5 @@ func TestASecretThatCannotBeReadIsToldAtTheStart(t *testing.T) {
 	o = optionsFor(t, f, fake.Settings{})
 	o.Transport, o.Line.TLS.CAFile = OverTLS, "/nowhere/ca.pem"
 	_, err = o.Open(t.Context())
-	require.ErrorContains(t, err, "line.tls.ca_file cannot be read")
+	require.ErrorContains(t, err, "line.tls.ca_file: there is no file")
 }
