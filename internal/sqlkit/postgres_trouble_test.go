@@ -95,7 +95,7 @@ func TestAUserWithoutRights(t *testing.T) {
 }
 
 func TestCertificatesOfTheServer(t *testing.T) {
-	s := sqlkittest.Postgres(t)
+	s := sqlkittest.Start(t) // its own: it goes on to TLS and stays there
 	o := patient(s.Database(t))
 	o.TLS.Mode = "verify-full"
 	_, err := sqlkit.OpenPostgres(t.Context(), o)
