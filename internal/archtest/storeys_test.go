@@ -21,7 +21,7 @@ const storeys = `
 3  ledger notify onetime syslog backend/*
 2  flow media lockout audit hashpool backend/adapter backend/conformance backend/httpapi prompt/ear script/stage
 1  sdp dialplan digest prompt mailbox sqlkit/sqlkittest
-0  pin dtmf dtmf/tonetest codec srtp metrics secret pemfile sqlkit backup strictyaml script prompts dialplans backend/conformance/trouble
+0  pin dtmf dtmf/tonetest codec srtp metrics plainfile secret pemfile sqlkit backup strictyaml script prompts dialplans backend/conformance/trouble
 `
 
 // topOfTests is the lowest storey that no test imports: tests of a room may look
@@ -33,6 +33,8 @@ var sidewards = excused{
 	"config -> probe":      "config gathers the options of every room, and a probe needs nothing of it",
 	"dialplan -> mailbox":  "a route names its door, and a door is mailbox.Door for everybody",
 	"sqlkit -> secret":     "a database server asks for a password",
+	"secret -> plainfile":  "a secret is read as every file that a configuration names",
+	"pemfile -> plainfile": "so is a certificate",
 	"sqlkit -> pemfile":    "a database server's certificate comes from an authority that a file holds",
 	"sqlkit -> strictyaml": "what is wrong with a password's source is told under its key",
 	"script -> strictyaml": "what is wrong with a script is told as what is wrong with a file",

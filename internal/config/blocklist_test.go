@@ -22,7 +22,7 @@ func TestASitesOwnBlocklistIsRead(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "ours.txt"), 0o700))
 	_, found = Load(name)
 	require.Len(t, found, 1)
-	require.Contains(t, found[0].Error(), "ours.txt cannot be read: is a directory; check its name and mode.")
+	require.Contains(t, found[0].Error(), "ours.txt cannot be read: it is a folder, a pipe or a device and no file; check its name and mode.")
 	require.NoError(t, os.Remove(filepath.Join(dir, "ours.txt")))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte("# of the club\n604817\n6048x7\n"), 0o600))

@@ -27,6 +27,7 @@ import (
 	"star97/internal/notify"
 	"star97/internal/onetime"
 	"star97/internal/pin"
+	"star97/internal/plainfile"
 	"star97/internal/probe"
 	"star97/internal/prompt"
 	"star97/internal/register"
@@ -109,7 +110,7 @@ func (p *Policy) readBlocklist() error {
 	if p.BlocklistFile == "" {
 		return nil
 	}
-	f, err := os.Open(p.BlocklistFile)
+	f, err := plainfile.Open(p.BlocklistFile)
 	if err == nil {
 		defer f.Close()
 		p.Listed, err = pin.ReadList(f)

@@ -11,8 +11,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
+
+	"star97/internal/plainfile"
 )
 
 // File is a file in PEM. Errors about it begin with the option that names it, and say
@@ -110,10 +112,15 @@ func (f File) damaged(line int, why error) error {
 }
 
 func (f File) read() ([]byte, error) {
-	text, err := os.ReadFile(f.Name)
-	if errors.Is(err, fs.ErrNotExist) {
+	file, err := plainfile.Open(f.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, f.wrong("there is no file %s; check the name", f.Name)
+	case err != nil:
+		return nil, f.wrong("%w; let star97's user read the file", err)
 	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
 	if err != nil {
 		return nil, f.wrong("%w; let star97's user read the file", err)
 	}

@@ -8,33 +8,45 @@ import (
 const (
 	// generatedLen is how long a chosen code is where the policy leaves the choice.
 	generatedLen = 6
-	// maxDraws bounds Generate: a policy that refuses all of these has next to no codes.
+	// maxDraws bounds Generate: a policy that refuses all of these has next to no codes of a length.
 	maxDraws = 10000
 )
 
 // Generate draws a code that passes the policy, every such code of its length
-// equally likely. The length is 6, or the nearest one that the policy allows.
+// equally likely. The length is 6, else the next longer one of which the policy lets codes
+// pass, else the next shorter one.
 // Random bytes come from r, crypto/rand.Reader outside of tests. Errors: ErrNoCode, or r's.
 func Generate(p Policy, c Context, r io.Reader) (PIN, error) {
-	n := max(generatedLen, p.MinLen)
-	if p.MaxLen > 0 {
-		n = min(n, p.MaxLen)
-	}
-	if n > MaxDigits {
-		return PIN{}, ErrNoCode
-	}
 	d := draw{from: r}
 	defer d.wipe()
-	for range maxDraws {
-		code, err := d.code(n)
-		if err != nil {
-			return PIN{}, fmt.Errorf("no random numbers for a new code: %w", err)
-		}
-		if p.Check(code, c) == Pass {
-			return code, nil
+	for _, n := range lengths(p) {
+		for range maxDraws {
+			code, err := d.code(n)
+			if err != nil {
+				return PIN{}, fmt.Errorf("no random numbers for a new code: %w", err)
+			}
+			if p.Check(code, c) == Pass {
+				return code, nil
+			}
 		}
 	}
 	return PIN{}, ErrNoCode
+}
+
+// lengths are those that the policy's limits leave for a code: from generatedLen up, then
+// the shorter ones down.
+func lengths(p Policy) (all []int) {
+	least, most := max(p.MinLen, p.MinDistinct, 1), MaxDigits
+	if p.MaxLen > 0 {
+		most = min(most, p.MaxLen)
+	}
+	for n := max(generatedLen, least); n <= most; n++ {
+		all = append(all, n)
+	}
+	for n := min(generatedLen-1, most); n >= least; n-- {
+		all = append(all, n)
+	}
+	return all
 }
 
 // draw turns random bytes into digits.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	mrand "math/rand/v2"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -44,6 +46,38 @@ func TestGenerateTakesTheNearestLegalLength(t *testing.T) {
 		code, err := Generate(p, Context{}, rand.Reader)
 		require.NoError(t, err)
 		require.Equal(t, want, code.Len())
+	}
+}
+
+// Where no code of a length passes, one of the next length does.
+func TestGenerateGoesToTheNextLength(t *testing.T) {
+	var every strings.Builder
+	for n := range 1_000_000 {
+		fmt.Fprintf(&every, "%06d\n", n)
+	}
+	list, err := ReadList(strings.NewReader(every.String()))
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		policy Policy
+		want   int // 0: there is none
+	}{
+		"as many different digits":      {Policy{MinDistinct: 7, MaxLen: 10}, 7},
+		"all ten digits":                {Policy{MinDistinct: 10}, 10},
+		"six digits are listed":         {Policy{Listed: list, MinLen: 4, MaxLen: 10}, 7},
+		"six are the most":              {Policy{Listed: list, MinLen: 4, MaxLen: 6}, 5},
+		"six alone":                     {Policy{Listed: list, MinLen: 6, MaxLen: 6}, 0},
+		"the least is more than a code": {Policy{MinLen: MaxDigits + 1}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, err := Generate(row.policy, Context{}, rand.Reader)
+			if row.want == 0 {
+				require.ErrorIs(t, err, ErrNoCode)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, row.want, code.Len())
+			require.Equal(t, Pass, row.policy.Check(code, Context{}))
+		})
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"star97/internal/plainfile"
 )
 
 // longest bounds a secret, in bytes.
@@ -72,11 +73,13 @@ func (s Source) Readable() error {
 }
 
 func fromFile(name string) (Secret, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for its writer
-	if errors.Is(err, fs.ErrNotExist) {
+	f, err := plainfile.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return Secret{}, fmt.Errorf("the secret's file %s is missing: write the secret into it, with mode 0600", name)
-	}
-	if err != nil {
+	case errors.Is(err, plainfile.ErrOther):
+		return Secret{}, fmt.Errorf("%s is no file: name the file that holds the secret", name)
+	case err != nil:
 		return Secret{}, fmt.Errorf("the secret's file %s cannot be opened: %w; let star97's user read it", name, err)
 	}
 	defer f.Close()
@@ -84,8 +87,6 @@ func fromFile(name string) (Secret, error) {
 	switch {
 	case err != nil:
 		return Secret{}, fmt.Errorf("the secret's file %s cannot be looked at: %w", name, err)
-	case !info.Mode().IsRegular():
-		return Secret{}, fmt.Errorf("%s is no file: name the file that holds the secret", name)
 	case info.Mode().Perm()&0o077 != 0:
 		return Secret{}, fmt.Errorf("the secret's file %s is open to other users (mode %04o): run chmod 600 on it", name, info.Mode().Perm())
 	case info.Size() > longest:
