@@ -164,6 +164,20 @@ func (c auditor) harm(deed string) {
 	require.NoError(c.t, db.Close())
 }
 
+// A trail that somebody emptied looks like a new one, and is called neither whole nor broken.
+func TestAnEmptyTrailIsCalledEmpty(t *testing.T) {
+	t.Parallel()
+	c := newAuditor(t)
+	head, _ := c.audit(0, "", "head")
+	for _, deed := range []string{"DELETE FROM audit; UPDATE audit_head SET seq = 0, hash = zeroblob(32)", "DELETE FROM audit_head"} {
+		c.harm(deed)
+		out, _ := c.audit(0, "", "verify")
+		require.Contains(t, out, "The audit trail is empty: nothing was recorded yet, or all of it was removed")
+		_, errs := c.audit(1, "", "verify", "--head", strings.Fields(head)[0])
+		require.Contains(t, errs, "the audit trail is broken")
+	}
+}
+
 func TestAuditVerifyNamesTheFirstBadRecord(t *testing.T) {
 	t.Parallel()
 	c := newAuditor(t)

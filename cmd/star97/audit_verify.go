@@ -95,6 +95,8 @@ func (v verdict) print(w io.Writer, asJSON bool) (err error) {
 		return printJSON(w, v)
 	case v.Whole && v.Heads > 0:
 		_, err = fmt.Fprintf(w, "The audit trail is whole and contains every head that was kept (%d): %d records checked, the last one is %s\n", v.Heads, v.Records, v.Head)
+	case v.Whole && v.Head.Seq == 0:
+		_, err = fmt.Fprintln(w, "The audit trail is empty: nothing was recorded yet, or all of it was removed (a head kept with --head tells which)")
 	case v.Whole:
 		_, err = fmt.Fprintf(w, "The audit trail is whole: %d records checked, the last one is %s\n", v.Records, v.Head)
 	}

@@ -34,7 +34,7 @@ taken for anything. The time line goes to standard output, one line or, with
 
 A script has one step a line:
   hear ID...        wait until these sentences were heard to their end, such as
-                    welcome or menu; an unknown name is answered with the known ones
+                    welcome or enter-code; an unknown name is answered with the known ones
   hear-not ID...    none of these was heard so far
   press KEYS        0-9 * # A-D; {old} {new} {other} {wrong} {ext} {one-time} of the
                     codes file; {chosen}: the code that the service chose and spelled
@@ -124,10 +124,14 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	ctx, stop := context.WithTimeout(cmd.Context(), f.timeout)
 	defer stop()
 	line := &caller.Timeline{W: cmd.OutOrStdout(), JSON: f.json, Words: f.words}
+	recording, err := f.recording()
+	if err != nil {
+		return exitError{int(caller.Failed), err}
+	}
 	call, err := caller.Dial(ctx, f.Options)
 	if err == nil {
 		err = play(ctx, &caller.Player{Call: call, Timeline: line})
-		err = errors.Join(err, f.leave(cmd.Context(), call))
+		err = errors.Join(err, f.leave(cmd.Context(), call, recording))
 		tellQuality(line, call)
 	}
 	outcome := caller.OutcomeOf(err)
@@ -135,7 +139,7 @@ func (f *callFlags) run(cmd *cobra.Command) error {
 	case outcome == caller.OutOfTime && cmd.Context().Err() != nil:
 		outcome, err = caller.Failed, errors.New("interrupted")
 	case outcome == caller.OutOfTime:
-		err = fmt.Errorf("the call took longer than --timeout %v: %w", f.timeout, err)
+		err = fmt.Errorf("the call took longer than --timeout %v; give it more, or see in the time line what it waited for", f.timeout)
 	}
 	if err != nil {
 		return exitError{int(outcome), err}
@@ -259,16 +263,31 @@ func (f *callFlags) player(cmd *cobra.Command) (func(context.Context, *caller.Pl
 	}, nil
 }
 
+// recording opens the file of --record before the call, which may be one that cannot be
+// made again; nil: none is wanted. What it holds stays until there is something new.
+func (f *callFlags) recording() (*os.File, error) {
+	if f.record == "" {
+		return nil, nil
+	}
+	file, err := os.OpenFile(f.record, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--record: %w; name a file that can be written", err)
+	}
+	return file, nil
+}
+
 // leave ends the call, if the script did not, and keeps the recording.
-func (f *callFlags) leave(ctx context.Context, call *caller.Call) error {
+func (f *callFlags) leave(ctx context.Context, call *caller.Call, recording *os.File) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer stop()
 	_ = call.Hangup(ctx) // the outcome is known; a lost BYE does not change it
 	call.Close()
-	if f.record == "" {
+	if recording == nil {
 		return nil
 	}
-	if err := os.WriteFile(f.record, prompt.WriteWAV(prompt.Rate, call.Media().Recording()), 0o600); err != nil {
+	_ = recording.Truncate(0) // a pipe has no length
+	_, err := recording.Write(prompt.WriteWAV(prompt.Rate, call.Media().Recording()))
+	if err = errors.Join(err, recording.Close()); err != nil {
 		return fmt.Errorf("writing the recording: %w", err)
 	}
 	return nil

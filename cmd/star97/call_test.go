@@ -79,6 +79,7 @@ func TestCallThatCannotBegin(t *testing.T) {
 		"language unknown":     {"", []string{nobody, "--script", good, "--language", "tlh"}, 2, `there is no language "tlh"`},
 		"two ways of keys":     {"", []string{nobody, "--script", good, "--info", "--digits", "inband"}, 2, "if any flags in the group [digits info] are set none of the others can be"},
 		"a codec twice":        {"", []string{nobody, "--script", good, "--codec", "pcmu,PCMU"}, 2, `--codec has "PCMU"; write one or more`},
+		"a recording nowhere":  {"", []string{nobody, "--script", good, "--record", filepath.Join(dir, "none", "x.wav")}, 1, "--record: open "},
 		"timeout of nothing":   {"", []string{nobody, "--script", good, "--timeout", "0s"}, 2, "--timeout must be"},
 		"nobody there":         {"", []string{nobody, "--script", good, "--codes", codes}, 4, "nothing listens"},
 		"codes that all read":  {"", []string{nobody, "--script", good, "--codes", codes}, 4, "chmod 600"},

@@ -61,9 +61,19 @@ func newLogger(w io.Writer, l config.Log) (*slog.Logger, *slog.LevelVar) {
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
+		o.ReplaceAttr = durationsAsText
 		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
 	return slog.New(slog.NewTextHandler(w, o)), level
+}
+
+// durationsAsText writes a duration as the configuration does, and as the text log: as a
+// number it would have no unit.
+func durationsAsText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func printJSON(w io.Writer, v any) error {
