@@ -30,8 +30,10 @@ func digitsCommand() *cobra.Command {
 			"and hears every kind of key as the calls of the service do: RTP telephone events, SIP\n" +
 			"INFO and in-band tones, of which one press counts once. In a capture the streams are\n" +
 			"found by themselves; audio is heard in PCMU, PCMA and G.722, SIP is read where it is not\n" +
-			"encrypted and a message is one packet. What is encrypted, cut short or of a type that\n" +
-			"nothing explains is not heard, and is told below the keys (with --json on stderr).\n\n" +
+			"encrypted and a message is one packet. Where SIP has an offer and its answer a key counts\n" +
+			"only by what they agreed, an INFO that was refused does not; else types are guessed. What\n" +
+			"is encrypted, lost, damaged, cut short or of a type that nothing explains is not heard,\n" +
+			"and is told below the keys (with --json on stderr).\n\n" +
 			"Which keys they were is shown with --show only: they can be an access code. Without it\n" +
 			"times of tones are rounded to 50 ms, as finer ones differ from key to key.",
 		Example: "  star97 digits call.pcap\n" +
@@ -72,6 +74,7 @@ type keyTold struct {
 	source           dtmf.Source
 	start, end, emit time.Duration
 	refused          string // why it was not counted
+	apart            bool   // of a type that was not agreed
 }
 
 // keysHeard is what was heard in one file.
@@ -171,6 +174,8 @@ type hearing struct {
 	from  string
 	merge dtmf.Merge
 	out   []dtmf.Report
+
+	refusal string // why nothing of it counts, "" if it does
 }
 
 // toneHearer is a detector, or one behind a stream of packets.
@@ -184,6 +189,9 @@ func (h *hearing) hear(tone toneHearer, pcm []int16, now time.Duration) {
 	before := tone.Stats()
 	h.accept(tone.Decode(pcm, now, h.out[:0]), 0)
 	after := tone.Stats()
+	if h.refusal != "" {
+		return
+	}
 	for _, fault := range []struct {
 		more bool
 		why  string
@@ -210,27 +218,38 @@ func (h *hearing) accept(reports []dtmf.Report, length time.Duration) {
 			h.to.told = append(h.to.told, keyTold{from: h.from, source: rep.Source, start: rep.At, end: rep.At, emit: rep.At,
 				refused: "a key whose packets came behind those of a later one"})
 		case dtmf.Down:
-			h.press(rep, length)
+			refused := h.refusal
+			if refused == "" {
+				refused = h.weigh(rep)
+			}
+			h.tell(rep, length, refused)
 		}
 	}
 	clear(reports)
 }
 
-func (h *hearing) press(rep dtmf.Report, length time.Duration) {
+// weigh says why a press does not count, "" if it does.
+func (h *hearing) weigh(rep dtmf.Report) string {
 	before := h.merge.Stats()
 	_, counted := h.merge.Accept(rep)
-	k := keyTold{key: rep.Digit.String(), from: h.from, source: rep.Source, emit: rep.At, start: max(0, rep.At-rep.Held), end: rep.At + length}
+	after := h.merge.Stats()
+	switch {
+	case counted:
+		return ""
+	case after.LeakSuppressed > before.LeakSuppressed:
+		return "the same press by another way"
+	case after.Muted > before.Muted:
+		return "a tone, but the telephone sends its keys by " + h.merge.Source().String()
+	}
+	return "not a key of its own"
+}
+
+// tell notes a press.
+func (h *hearing) tell(rep dtmf.Report, length time.Duration, refused string) {
+	k := keyTold{key: rep.Digit.String(), from: h.from, source: rep.Source, emit: rep.At, start: max(0, rep.At-rep.Held), end: rep.At + length,
+		refused: refused, apart: h.refusal != ""}
 	if h.to.show {
 		k.key = string(rep.Digit.Char())
-	}
-	if after := h.merge.Stats(); !counted {
-		k.refused = "not a key of its own"
-		switch {
-		case after.LeakSuppressed > before.LeakSuppressed:
-			k.refused = "the same press by another way"
-		case after.Muted > before.Muted:
-			k.refused = "a tone, but the telephone sends its keys by " + h.merge.Source().String()
-		}
 	}
 	h.to.told = append(h.to.told, k)
 }
@@ -238,7 +257,7 @@ func (h *hearing) press(rep dtmf.Report, length time.Duration) {
 // lift notes the end of the latest press of a source.
 func (h *hearing) lift(rep dtmf.Report) {
 	for i := len(h.to.told) - 1; i >= 0; i-- {
-		if k := &h.to.told[i]; k.from == h.from && k.source == rep.Source && k.key != "" {
+		if k := &h.to.told[i]; k.from == h.from && k.source == rep.Source && k.key != "" && k.apart == (h.refusal != "") {
 			k.end = max(rep.At-rep.Held, k.start)
 			return
 		}

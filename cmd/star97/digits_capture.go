@@ -2,37 +2,37 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 	"github.com/pion/rtp"
-
-	"star97/internal/codec"
-	"star97/internal/dtmf"
 )
 
 const (
 	maxStreams = 1000 // of RTP in a capture
-	// sureOfRTP is how many packets in a row make a stream: less is something else.
+	// maxTransactions bounds those of SIP of which the end is noted.
+	maxTransactions = 100_000
+	// sureOfRTP is how many packets in a row make a stream that no SDP names: less is something else.
 	sureOfRTP = 4
 	// mostLost bounds the packets missing in a row.
 	mostLost = 100
 	// comfortNoise is the payload type of RFC 3389 at 8000 Hz.
 	comfortNoise = 13
+	// firstDynamic is the first payload type whose meaning SDP alone tells (RFC 3551 section 3).
+	firstDynamic = 96
+	maxUnheard   = 1000 // types of which it is told that they were not heard
 )
 
 // packetSource is a capture of either format.
 type packetSource interface {
 	ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
+	ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error)
 	LinkType() layers.LinkType
 }
 
@@ -43,6 +43,7 @@ func (r *keysHeard) readCapture(data []byte) error {
 		return err
 	}
 	c := newCapture(r)
+	c.finals = finalResponses(data)
 	defer c.finish()
 	var first time.Time
 	for {
@@ -68,6 +69,29 @@ func (r *keysHeard) readCapture(data []byte) error {
 			c.strange[link]++
 		}
 	}
+}
+
+// finalResponses reads beforehand how each transaction ends: what was refused changes
+// nothing and is no key. Where a proxy tried several ways one that succeeds counts.
+func finalResponses(data []byte) map[string]int {
+	finals := map[string]int{}
+	source, err := openCapture(data)
+	for err == nil && len(finals) < maxTransactions {
+		var frame []byte
+		var info gopacket.CaptureInfo
+		if frame, info, err = source.ZeroCopyReadPacketData(); err != nil || !bytes.Contains(frame, []byte(responseStart)) {
+			continue
+		}
+		_, _, body, _ := ends(gopacket.NewPacket(frame, linkOf(source, info), gopacket.DecodeOptions{Lazy: true, NoCopy: true}))
+		if !bytes.HasPrefix(body, []byte(responseStart)) {
+			continue
+		}
+		m := parseSIP(body)
+		if status, id := m.status(), m.transaction(); status >= 200 && (finals[id] == 0 || status < 300) {
+			finals[id] = status
+		}
+	}
+	return finals
 }
 
 func openCapture(data []byte) (packetSource, error) {
@@ -109,7 +133,12 @@ type capture struct {
 	ends    map[netip.AddrPort]*terms // by where SDP wants the media
 	agreed  map[uint8]payload         // of the audio of any SDP
 	sides   map[side]*terms
-	infos   map[string]bool // Call-ID and CSeq of each INFO
+	infos   map[string]bool  // the transaction of each INFO
+	finals  map[string]int   // how the transactions of the capture end
+	keyless map[string]error // INFO that should have a key and has none, by transaction, and why
+
+	exchanges map[exchangeID]*exchange
+
 	senders map[netip.AddrPort]*hearing
 	reached map[netip.AddrPort]*hearing // who sends RTP to an address
 	latest  map[netip.Addr]*hearing     // whose RTP came last from a host
@@ -119,29 +148,21 @@ type capture struct {
 	cut     int                     // frames of which the capture has a part
 }
 
-// unheard is a payload type that says nothing to us, with its name in SDP.
+// unheard is a payload type that says nothing to us, with its name, and the types of the
+// stream's SDP if it is none of them.
 type unheard struct {
 	pt   uint8
 	name string
+	said string
 }
 
 func newCapture(to *keysHeard) *capture {
-	return &capture{to: to, streams: map[streamID]*stream{}, ends: map[netip.AddrPort]*terms{}, agreed: map[uint8]payload{}, sides: map[side]*terms{},
-		infos: map[string]bool{}, senders: map[netip.AddrPort]*hearing{}, reached: map[netip.AddrPort]*hearing{}, latest: map[netip.Addr]*hearing{},
-		unheard: map[unheard]int{}, strange: map[layers.LinkType]int{}}
-}
-
-// stream is one direction of a call's RTP.
-type stream struct {
-	hearing *hearing
-	early   []rtp.Packet // until it is sure that this is RTP
-	came    []time.Duration
-	secret  bool // SRTP, says SDP
-	doubted bool // packets of the type of events are none, and no SDP is known
-	events  dtmf.EventDecoder
-	tone    dtmf.ToneStream
-	format  *codec.Format // of decoder
-	decoder codec.Decoder
+	return &capture{
+		to: to, streams: map[streamID]*stream{}, ends: map[netip.AddrPort]*terms{}, agreed: map[uint8]payload{}, sides: map[side]*terms{},
+		infos: map[string]bool{}, keyless: map[string]error{}, exchanges: map[exchangeID]*exchange{},
+		senders: map[netip.AddrPort]*hearing{}, reached: map[netip.AddrPort]*hearing{}, latest: map[netip.Addr]*hearing{},
+		unheard: map[unheard]int{}, strange: map[layers.LinkType]int{},
+	}
 }
 
 func (c *capture) packet(p gopacket.Packet, now time.Duration) {
@@ -150,7 +171,7 @@ func (c *capture) packet(p gopacket.Packet, now time.Duration) {
 	switch {
 	case len(body) == 0:
 	case isSIP(body):
-		c.sip(body, from, c.now)
+		c.sip(body, streamID{from, to}, c.now)
 	case udp:
 		c.media(body, streamID{from, to}, c.now)
 	}
@@ -194,7 +215,7 @@ func (c *capture) media(body []byte, id streamID, now time.Duration) {
 		if len(c.streams) >= maxStreams {
 			return
 		}
-		s = new(stream)
+		s = &stream{id: id}
 		c.streams[id], c.order = s, append(c.order, s)
 	}
 	if s.hearing != nil {
@@ -205,117 +226,19 @@ func (c *capture) media(body []byte, id streamID, now time.Duration) {
 		s.early, s.came = nil, nil
 	}
 	s.early, s.came = append(s.early, *p.Clone()), append(s.came, now)
-	if len(s.early) < sureOfRTP {
-		return
+	if len(s.early) >= sureOfRTP || c.named(id) {
+		c.begin(s)
 	}
-	s.hearing = c.sender(id.from)
+}
+
+// named tells whether an SDP has an end of a stream: what comes there is RTP.
+func (c *capture) named(id streamID) bool { return c.ends[id.to] != nil || c.ends[id.from] != nil }
+
+// begin takes a stream from its first packet.
+func (c *capture) begin(s *stream) {
+	s.hearing = c.sender(s.id.from)
 	for i := range s.early {
-		c.play(s, id, &s.early[i], s.came[i])
+		c.play(s, s.id, &s.early[i], s.came[i])
 	}
 	s.early, s.came = nil, nil
-}
-
-// play hands a packet of a stream to its decoders.
-func (c *capture) play(s *stream, id streamID, p *rtp.Packet, now time.Duration) {
-	h := s.hearing
-	c.latest[id.from.Addr()], c.reached[id.to] = h, h
-	h.accept(s.events.Expire(now, h.out[:0]), 0)
-	h.accept(s.tone.Expire(now, h.out[:0]), 0)
-	if s.secret = c.secret(id); s.secret {
-		return
-	}
-	kind := c.meaning(id, p.PayloadType)
-	packet := dtmf.Packet{SSRC: p.SSRC, Seq: p.SequenceNumber, TS: p.Timestamp, Marker: p.Marker, Payload: p.Payload}
-	format, isAudio := codec.ByID(kind.audio)
-	switch {
-	case kind.event:
-		c.event(s, packet, kind, now)
-	case isAudio:
-		c.audio(s, packet, format, now)
-	case p.PayloadType == comfortNoise:
-		s.tone.Other(packet)
-	default:
-		c.unheard[unheard{p.PayloadType, kind.name}]++
-	}
-}
-
-// event takes a packet of the type of telephone events.
-func (c *capture) event(s *stream, packet dtmf.Packet, kind payload, now time.Duration) {
-	h := s.hearing
-	s.doubted = s.doubted || kind.guessed && !kind.packed && !isEvents(packet.Payload)
-	if s.doubted {
-		return
-	}
-	s.events.Set(kind.rate, 20*time.Millisecond)
-	s.tone.Other(packet)
-	if kind.packed {
-		h.accept(s.events.DecodeRED(packet, kind.inside, 0, now, h.out[:0]), 0)
-	} else {
-		h.accept(s.events.Decode(packet, now, h.out[:0]), 0)
-	}
-}
-
-// isEvents tells whether a payload is one of keys and flashes; one that is encrypted is not.
-func isEvents(data []byte) bool {
-	for ; len(data) >= 4; data = data[4:] {
-		if binary.BigEndian.Uint32(data)>>24 > 16 {
-			return false
-		}
-	}
-	return len(data) == 0
-}
-
-// audio takes a packet of audio, in which tones may be.
-func (c *capture) audio(s *stream, packet dtmf.Packet, format *codec.Format, now time.Duration) {
-	h := s.hearing
-	if s.format != format {
-		s.format, s.decoder = format, format.NewNarrow()
-	}
-	s.tone.Set(codec.NarrowRate, format.ClockRate, format.Settles)
-	pcm := make([]int16, len(packet.Payload)*codec.NarrowRate/1000/format.BytesPerMs)
-	reports, heard := s.tone.Next(packet, len(pcm), now, h.out[:0])
-	h.accept(reports, 0)
-	if heard {
-		h.hear(&s.tone, pcm[:s.decoder.Decode(pcm, packet.Payload)], now)
-	}
-}
-
-// finish ends the keys that are still down, and tells what was found.
-func (c *capture) finish() {
-	const later = time.Minute
-	found, secret, doubted := 0, 0, 0
-	for _, s := range c.order {
-		if s.hearing == nil {
-			continue
-		}
-		found++
-		s.hearing.accept(s.events.Expire(c.now+later, nil), 0)
-		s.hearing.accept(s.tone.Expire(c.now+later, nil), 0)
-		if s.secret {
-			secret++
-		}
-		if s.doubted {
-			doubted++
-		}
-	}
-	c.to.remark("%d RTP streams, %d keys by SIP INFO", found, len(c.infos))
-	if secret > 0 {
-		c.to.remark("%d of the streams are encrypted (SRTP, says their SDP): no key of them can be read", secret)
-	}
-	if doubted > 0 {
-		c.to.remark("%d of the streams have packets of the type of telephone events that are none: encrypted (SRTP), or another type; capture the call's SIP too", doubted)
-	}
-	for _, u := range slices.SortedFunc(maps.Keys(c.unheard), func(a, b unheard) int { return bytes.Compare([]byte{a.pt}, []byte{b.pt}) }) {
-		if u.name == "" {
-			c.to.remark("%d packets of payload type %d not understood: no SDP in the capture says what it is", c.unheard[u], u.pt)
-		} else {
-			c.to.remark("%d packets of payload type %d not heard: %s is neither telephone-event nor PCMU, PCMA or G722", c.unheard[u], u.pt, u.name)
-		}
-	}
-	for _, link := range slices.Sorted(maps.Keys(c.strange)) {
-		c.to.remark("%d frames not understood, of link type %d (%s): capture with tcpdump -i any, or on Ethernet", c.strange[link], int(link), link)
-	}
-	if c.cut > 0 {
-		c.to.remark("%d packets were cut short when they were captured: capture whole ones (tcpdump -s 0)", c.cut)
-	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,6 +15,14 @@ import (
 
 	"star97/internal/codec"
 	"star97/internal/dtmf"
+)
+
+const (
+	responseStart = "SIP/2.0 "
+	eventName     = "telephone-event" // RFC 4733 section 7.1.1
+	maxLines      = 8                 // of media in an SDP
+	maxFormats    = 64                // of such a line
+	longestName   = 32                // of a codec that is shown
 )
 
 // payload is what a payload type stands for.
@@ -29,8 +39,13 @@ type payload struct {
 // terms are what an SDP says of the media that its side wants.
 type terms struct {
 	at     netip.AddrPort
+	audio  bool
 	types  map[uint8]payload
-	secret bool // SRTP (RFC 3711)
+	said   string // the types, in words
+	secret bool   // SRTP (RFC 3711)
+
+	gets, sends *pact // nil until an answer agrees to it
+	last        *pact // what was agreed last for the address
 }
 
 // side is one of the two that a call is between. A proxy keeps both names.
@@ -46,7 +61,7 @@ type sipMessage struct {
 
 func isSIP(body []byte) bool {
 	line, _, _ := bytes.Cut(body, []byte("\r\n"))
-	return bytes.HasPrefix(line, []byte("SIP/2.0 ")) || bytes.HasSuffix(line, []byte(" SIP/2.0"))
+	return bytes.HasPrefix(line, []byte(responseStart)) || bytes.HasSuffix(line, []byte(" SIP/2.0"))
 }
 
 func parseSIP(data []byte) (m sipMessage) {
@@ -78,26 +93,60 @@ func tagOf(field string) string {
 	return ""
 }
 
+// status is the code of a response, 0 of a request.
+func (m *sipMessage) status() int {
+	code, _, _ := strings.Cut(strings.TrimPrefix(m.start, responseStart), " ")
+	if n, err := strconv.ParseUint(code, 10, 10); err == nil && strings.HasPrefix(m.start, responseStart) {
+		return int(n)
+	}
+	return 0
+}
+
+// sender is the side that a message comes from.
+func (m *sipMessage) sender() side {
+	if m.status() > 0 {
+		return side{m.call, m.to}
+	}
+	return side{m.call, m.from}
+}
+
+// receiver is the tag of who gets a message.
+func (m *sipMessage) receiver() string {
+	if m.status() > 0 {
+		return m.from
+	}
+	return m.to
+}
+
+// transaction is what a request and its responses have in common on each hop.
+func (m *sipMessage) transaction() string {
+	return m.call + " " + m.from + " " + strings.Join(strings.Fields(m.seq), " ")
+}
+
 // sip reads the key of an INFO, and what SDP says of payload types.
-func (c *capture) sip(data []byte, from netip.AddrPort, now time.Duration) {
+func (c *capture) sip(data []byte, id streamID, now time.Duration) {
 	m := parseSIP(data)
 	if strings.HasPrefix(strings.ToLower(m.contentType), "application/sdp") {
-		sender := m.from
-		if strings.HasPrefix(m.start, "SIP/2.0 ") {
-			sender = m.to
-		}
-		c.sdp(m.body, side{m.call, sender})
+		c.negotiate(&m, id, now)
 	}
 	if !strings.HasPrefix(m.start, "INFO ") {
 		return
 	}
 	digit, length, err := dtmf.ParseInfo(m.contentType, m.body)
-	id := m.call + " " + m.from + " " + m.seq
-	if err != nil || c.infos[id] { // another INFO, or sent again
+	request := m.transaction()
+	if err != nil && !errors.Is(err, dtmf.ErrInfoType) && len(c.keyless) < maxTransactions {
+		c.keyless[request] = err
+	}
+	if err != nil || c.infos[request] { // another INFO, or sent again
 		return
 	}
-	c.infos[id] = true
-	c.presser(&m, from).accept([]dtmf.Report{{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: digit, At: now}}, length)
+	c.infos[request] = true
+	h, report := c.presser(&m, id.from), dtmf.Report{Kind: dtmf.Down, Source: dtmf.FromInfo, Digit: digit, At: now}
+	if final := c.finals[request]; final >= 300 {
+		h.tell(report, length, fmt.Sprintf("answered %d", final))
+		return
+	}
+	h.accept([]dtmf.Report{report}, length)
 }
 
 // presser is whose key an INFO tells of: who sends the RTP of its side of the call. Without
@@ -119,24 +168,22 @@ func (c *capture) presser(m *sipMessage, from netip.AddrPort) *hearing {
 	return c.sender(from)
 }
 
-// sdp notes which payload types are expected where. A side that says something else than
+// apply notes which payload types are expected where. A side that says something else than
 // before renegotiates, and its keys may come by another way from then on.
-func (c *capture) sdp(body []byte, who side) {
-	var d sdp.SessionDescription
-	if d.Unmarshal(body) != nil {
-		return
-	}
+func (c *capture) apply(lines []*terms, who side) {
 	var audio *terms
-	for _, m := range d.MediaDescriptions {
-		t := readTerms(&d, m)
+	for _, t := range lines {
 		if t == nil || len(c.ends) >= maxStreams {
 			continue
 		}
-		if before := c.ends[t.at]; before != nil && before == audio {
-			t.secret = t.secret && before.secret // the same port twice: one of both is answered
+		if before := c.ends[t.at]; before != nil {
+			if before == audio {
+				t.secret = t.secret && before.secret // the same port twice: one of both is answered
+			}
+			t.last = before.last
 		}
 		c.ends[t.at] = t
-		if m.MediaName.Media != "audio" || audio != nil && audio.at != t.at {
+		if !t.audio || audio != nil && audio.at != t.at {
 			continue
 		}
 		audio = t
@@ -159,8 +206,22 @@ func (c *capture) sdp(body []byte, who side) {
 	c.sides[who] = audio
 }
 
+// readLines reads the lines of an SDP; nil stands for one that wants no media.
+func readLines(body []byte) []*terms {
+	var d sdp.SessionDescription
+	if d.Unmarshal(body) != nil {
+		return nil
+	}
+	codecs := d.GetCodecMap()
+	lines := make([]*terms, 0, min(len(d.MediaDescriptions), maxLines))
+	for _, m := range d.MediaDescriptions[:cap(lines)] {
+		lines = append(lines, readTerms(&d, m, codecs))
+	}
+	return lines
+}
+
 // readTerms reads a part of an SDP, nil if it wants no media.
-func readTerms(d *sdp.SessionDescription, m *sdp.MediaDescription) *terms {
+func readTerms(d *sdp.SessionDescription, m *sdp.MediaDescription, codecs map[uint8]sdp.Codec) *terms {
 	line := m.ConnectionInformation
 	if line == nil {
 		line = d.ConnectionInformation
@@ -172,24 +233,42 @@ func readTerms(d *sdp.SessionDescription, m *sdp.MediaDescription) *terms {
 	if err != nil {
 		return nil
 	}
-	t := &terms{at: netip.AddrPortFrom(host, uint16(m.MediaName.Port.Value)), types: map[uint8]payload{}}
+	t := &terms{at: netip.AddrPortFrom(host, uint16(m.MediaName.Port.Value)), audio: m.MediaName.Media == "audio", types: map[uint8]payload{}}
 	_, t.secret = m.Attribute("crypto")
 	for _, proto := range m.MediaName.Protos {
 		t.secret = t.secret || strings.HasPrefix(proto, "SAVP")
 	}
-	for _, format := range m.MediaName.Formats {
+	for _, format := range m.MediaName.Formats[:min(len(m.MediaName.Formats), maxFormats)] {
 		n, err := strconv.ParseUint(format, 10, 7)
 		if err != nil {
 			continue
 		}
-		if found, err := d.GetCodecForPayloadType(uint8(n)); err == nil {
-			id, _ := codec.ByName(found.Name, int(found.ClockRate))
-			t.types[uint8(n)] = payload{name: found.Name, event: strings.EqualFold(found.Name, "telephone-event"),
-				packed: strings.EqualFold(found.Name, "red"), audio: id, rate: int(found.ClockRate)}
+		name, rate := staticType(uint8(n))
+		if found, ok := codecs[uint8(n)]; ok {
+			name, rate = found.Name, int(found.ClockRate)
 		}
+		if name == "" {
+			continue
+		}
+		id, _ := codec.ByName(name, rate)
+		t.types[uint8(n)] = payload{name: encodingName(name), event: strings.EqualFold(name, eventName),
+			packed: strings.EqualFold(name, "red"), audio: id, rate: rate}
 	}
 	redundant(t.types)
+	t.said = all(t.types)
 	return t
+}
+
+// encodingName is a name of an SDP as it can be shown: what is no token of RFC 4566
+// section 9 is left out of it.
+func encodingName(name string) string {
+	shown := strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, name)
+	return shown[:min(len(shown), longestName)]
 }
 
 // same tells whether nothing was altered.
@@ -217,10 +296,10 @@ func (c *capture) secret(id streamID) bool {
 	return (to != nil || from != nil) && (to == nil || to.secret) && (from == nil || from.secret)
 }
 
-// meaning is what a payload type stands for in a stream: by the SDP of who gets it, or of who
-// sends it; else as static types have it; behind NAT, whose addresses no SDP has, as any SDP
-// of the capture has it; else as most telephones.
-func (c *capture) meaning(id streamID, pt uint8) payload {
+// guess is what a payload type stands for in a stream of which nothing is agreed: by the
+// SDP of who gets it, or of who sends it; else as static types have it; behind NAT, whose
+// addresses no SDP has, as any SDP of the capture has it; else as most telephones.
+func (c *capture) guess(id streamID, pt uint8) payload {
 	for _, at := range []netip.AddrPort{id.to, id.from} {
 		if t := c.ends[at]; t != nil {
 			if p, ok := t.types[pt]; ok {
@@ -229,11 +308,12 @@ func (c *capture) meaning(id streamID, pt uint8) payload {
 		}
 	}
 	if audio, ok := codec.ByPayloadType(pt); ok {
-		return payload{audio: audio, rate: 8000}
+		return payload{name: audio.String(), audio: audio, rate: 8000}
 	}
 	p, ok := c.agreed[pt]
 	if !ok || c.ends[id.to] != nil {
 		p = payload{event: pt == 101, rate: 8000}
+		p.name, _ = staticType(pt)
 	}
 	p.guessed = true
 	return p
