@@ -28,22 +28,23 @@ Modes:
           it takes many times the processor time of the other modes
 
 The first call goes ahead alone; when nobody answers it, there is no second one.
-What comes by UDP has the kernel's time of arrival; a SIP message on a connection (TCP,
-TLS) has that of its reading. A key is timed from the moment it goes down: to the
-last packet of the sentence that it stops, to the first packet of the next one, and
-to the first sample in that which can be heard. With --digits inband keys are tones;
-their packet leaves as late as a telephone's does, 0 to 20 ms after the key-down.
+What comes by UDP has the kernel's time of arrival; a refusal, and a SIP message on a
+connection (TCP, TLS), has that of its reading. A key is timed from the moment it goes
+down: to the last packet of the sentence that it stops, to the first packet of the next
+one, and to the first sample in that which can be heard. With --digits inband keys are
+tones; their packet leaves as late as a telephone's does, 0 to 20 ms after the key-down.
 In a script the times hold what the service does meanwhile, such as to check a code.
 
 Once a second standard error tells how far the run is; with --json only if it is a
 terminal. Ctrl-C hangs up all calls and reports what was measured until then; a
 second one ends at once.
 
-A call is complete when no packet was lost, late or double and there was no gap in the
-measurement: packets further apart than the packet time and 20 ms, or none any more. A
-far end that leaves frames out has no number missing, but a gap; so has one that sends
-nothing between its sentences. The gaps of the set-up stand beside. The rate achieved is
-that at which INVITEs left.
+A call is complete when the far end did not end it before its measurement was over, no
+packet was lost, late or double and there was no gap in the measurement: packets further
+apart than the packet time and 20 ms, or none any more while the call lasts. A far end
+that leaves frames out has no number missing, but a gap; so has one that sends nothing
+between its sentences. The gaps of the set-up stand beside. The rate achieved is that
+at which INVITEs left: in mode rate their number over the time asked for.
 
 The generator tells how late it was itself (p99), and how much processor time the host
 of this machine gave to others. Where that falsifies figures the report is "no verdict"
@@ -53,8 +54,8 @@ and says why:
     or TLS, whose answers it may have read as late
   its beat over 20 ms late: mode listen and rate; its packets left in heaps, which is
     another load
-  its INVITEs, or its reading of answers, over 20 ms late: mode rate; that was not the
-    rate
+  its INVITEs, or its reading of answers, over 20 ms late, or calls not placed as --calls
+    were all in use: mode rate; that was not the rate
   gaps, but none longer than 20 ms and the latest beat: whose they were; not mode rate
   calls in which a key could not be pressed, packets of scripts it had no time to hear
 Less than that, and in other modes, it is a warning: a late beat alters nothing of what
@@ -113,7 +114,7 @@ func benchCommand() *cobra.Command {
 	flags.StringVar(&f.users, "users", "", "file with a line \"FROM CODE NEW\" for each caller, readable by you alone: CODE signs in, and is {old}\nin a script, NEW is {new}, FROM {ext}; both codes may be absent")
 	flags.StringVar(&f.Keys, "keys", "", "keys: pressed in turn (default 9)")
 	flags.DurationVar(&f.Every, "every", 0, "keys: mean time between keys (default 2s)")
-	flags.DurationVar(&f.Settle, "settle", 0, "between signing in and the measurement (default 3s)")
+	flags.DurationVar(&f.Settle, "settle", 0, "listen, keys: between signing in and the measurement (default 3s)")
 	flags.StringVar(&f.call.road, "digits", "events", "how keys are sent: events (RFC 4733) or inband (tones); script: info, both and all, too")
 	flags.StringVar(&f.call.script, "script", "", "script: file with the steps, - for standard input, or change (star97 call --help)")
 	flags.StringVar(&f.call.codes, "codes", "", "script: file with lines like \"old: DIGITS\" for what the users' file leaves open")
@@ -127,7 +128,7 @@ func benchCommand() *cobra.Command {
 	flags.StringVar(&f.LoadOptions.Listen, "listen", "", "local address")
 	flags.IntVar(&f.PID, "pid", 0, "process whose CPU and memory are reported")
 	flags.StringVar(&f.metrics, "metrics", "", "URL of the service's Prometheus page: what it counted meanwhile is reported")
-	flags.Uint64Var(&f.Seed, "seed", 1, "of the random moments")
+	flags.Uint64Var(&f.Seed, "seed", 1, "keys: of the random moments")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -150,6 +151,12 @@ func (f *benchFlags) prepare(cmd *cobra.Command) (err error) {
 	default:
 		f.Mode = caller.LoadMode(f.mode)
 	}
+	if err := f.refuseUnused(cmd); err != nil {
+		return err
+	}
+	if err := f.checkMetrics(); err != nil {
+		return err
+	}
 	if f.silent {
 		f.Talk = caller.Nothing
 	}
@@ -160,8 +167,6 @@ func (f *benchFlags) prepare(cmd *cobra.Command) (err error) {
 	c.URI = f.URI
 	if f.Mode == caller.ScriptMode {
 		err = f.prepareScript(cmd)
-	} else if c.script != "" {
-		return fmt.Errorf("--script is for --mode script, not %s", f.mode)
 	} else if err = c.audio(); err == nil {
 		err = c.secure()
 	}
@@ -175,6 +180,27 @@ func (f *benchFlags) prepare(cmd *cobra.Command) (err error) {
 		}
 	}
 	return f.LoadOptions.Validate()
+}
+
+// refuseUnused complains of a flag that changes nothing in the mode that was chosen: who
+// gives it means another.
+func (f *benchFlags) refuseUnused(cmd *cobra.Command) error {
+	for _, of := range []struct {
+		modes []string
+		flags []string
+	}{
+		{[]string{"rate"}, []string{"hold"}},
+		{[]string{"keys"}, []string{"keys", "every", "seed"}},
+		{[]string{"listen", "keys"}, []string{"settle"}},
+		{[]string{"script"}, []string{"script", "codes", "rounds", "timeout", "language"}},
+	} {
+		for _, name := range of.flags {
+			if cmd.Flags().Changed(name) && !slices.Contains(of.modes, string(f.Mode)) {
+				return fmt.Errorf("--%s is for --mode %s, not %s; leave it out, or choose that mode", name, strings.Join(of.modes, " or "), f.Mode)
+			}
+		}
+	}
+	return nil
 }
 
 func (f *benchFlags) prepareScript(cmd *cobra.Command) error {

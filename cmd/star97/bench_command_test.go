@@ -5,18 +5,22 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"star97/internal/caller"
 )
 
 func TestUsersAreRead(t *testing.T) {
@@ -69,24 +73,32 @@ func TestBenchThatCannotBegin(t *testing.T) {
 		code int
 		says string
 	}{
-		"no URI":                   {[]string{}, 2, "accepts 1 arg"},
-		"URI of another kind":      {[]string{"http://example.org"}, 2, "is no SIP URI"},
-		"unknown mode":             {[]string{nobody, "--mode", "sing"}, 2, "use script, listen, keys or rate"},
-		"a script in another mode": {[]string{nobody, "--mode", "keys", "--script", script}, 2, "--script is for --mode script, not keys"},
-		"no script":                {[]string{nobody, "--mode", "script"}, 2, "needs --script"},
-		"a script with an error":   {[]string{nobody, "--script", write("bad", "sing\n")}, 2, `There is no verb "sing"`},
-		"a code nobody named":      {[]string{nobody, "--script", script}, 2, "nobody said what {old} is"},
-		"a code one has not":       {[]string{nobody, "--script", script, "--users", some}, 2, "nobody said what {old} is"},
-		"keys by INFO":             {[]string{nobody, "--digits", "info"}, 2, "keys go by events or inband, not by info"},
-		"too many calls":           {[]string{nobody, "--calls", "5001"}, 2, "calls is 5001; it must be 1 to 5000"},
-		"no calls":                 {[]string{nobody, "--calls", "0"}, 2, "--calls is 0: leave it out"},
-		"no hold":                  {[]string{nobody, "--hold", "0s"}, 2, "--hold is 0: leave it out"},
-		"a rate that is none":      {[]string{nobody, "--rate", "NaN"}, 2, "rate is NaN; it must be 0.1 to 5000"},
-		"too long":                 {[]string{nobody, "--duration", "25h"}, 2, "duration in seconds is 90000"},
-		"no such process":          {[]string{nobody, "--pid", "999999999"}, 2, "there is no process 999999999"},
-		"no counters":              {[]string{nobody, "--metrics", "http://127.0.0.1:1/metrics"}, 1, "counters cannot be read"},
-		"nobody there":             {[]string{nobody}, 4, "nothing listens at " + gone.LocalAddr().String() + "; start the service, or correct"},
-		"nobody plays":             {[]string{nobody, "--script", script, "--users", write("all", "4001 5550199\n")}, 4, "nothing listens"},
+		"no URI":                    {[]string{}, 2, "accepts 1 arg"},
+		"URI of another kind":       {[]string{"http://example.org"}, 2, "is no SIP URI"},
+		"unknown mode":              {[]string{nobody, "--mode", "sing"}, 2, "use script, listen, keys or rate"},
+		"a script in another mode":  {[]string{nobody, "--mode", "keys", "--script", script}, 2, "--script is for --mode script, not keys"},
+		"rounds of no script":       {[]string{nobody, "--rounds", "2"}, 2, "--rounds is for --mode script, not listen; leave it out"},
+		"codes of no script":        {[]string{nobody, "--mode", "keys", "--codes", some}, 2, "--codes is for --mode script, not keys"},
+		"a hold of calls that stay": {[]string{nobody, "--mode", "listen", "--hold", "1s"}, 2, "--hold is for --mode rate, not listen"},
+		"keys while listening":      {[]string{nobody, "--keys", "1"}, 2, "--keys is for --mode keys, not listen"},
+		"keys at a rate":            {[]string{nobody, "--mode", "rate", "--every", "1s"}, 2, "--every is for --mode keys, not rate"},
+		"a rate that does not wait": {[]string{nobody, "--mode", "rate", "--settle", "1s"}, 2, "--settle is for --mode listen or keys, not rate"},
+		"no URL of counters":        {[]string{nobody, "--metrics", "127.0.0.1:9797"}, 2, "--metrics \"127.0.0.1:9797\" is no URL; write it like"},
+		"no host of counters":       {[]string{nobody, "--metrics", "http:///metrics"}, 2, "is no URL; write it like"},
+		"no script":                 {[]string{nobody, "--mode", "script"}, 2, "needs --script"},
+		"a script with an error":    {[]string{nobody, "--script", write("bad", "sing\n")}, 2, `There is no verb "sing"`},
+		"a code nobody named":       {[]string{nobody, "--script", script}, 2, "nobody said what {old} is"},
+		"a code one has not":        {[]string{nobody, "--script", script, "--users", some}, 2, "nobody said what {old} is"},
+		"keys by INFO":              {[]string{nobody, "--digits", "info"}, 2, "keys go by events or inband, not by info"},
+		"too many calls":            {[]string{nobody, "--calls", "5001"}, 2, "calls is 5001; it must be 1 to 5000"},
+		"no calls":                  {[]string{nobody, "--calls", "0"}, 2, "--calls is 0: leave it out"},
+		"no hold":                   {[]string{nobody, "--hold", "0s"}, 2, "--hold is 0: leave it out"},
+		"a rate that is none":       {[]string{nobody, "--rate", "NaN"}, 2, "rate is NaN; it must be 0.1 to 5000"},
+		"too long":                  {[]string{nobody, "--duration", "25h"}, 2, "duration in seconds is 90000"},
+		"no such process":           {[]string{nobody, "--pid", "999999999"}, 2, "there is no process 999999999"},
+		"no counters":               {[]string{nobody, "--metrics", "http://127.0.0.1:1/metrics"}, 1, "counters cannot be read"},
+		"nobody there":              {[]string{nobody}, 4, "nothing listens at " + gone.LocalAddr().String() + "; start the service, or correct"},
+		"nobody plays":              {[]string{nobody, "--script", script, "--users", write("all", "4001 5550199\n")}, 4, "nothing listens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, said, code := execute(t, benchCommand(), "", row.args...)
@@ -94,6 +106,28 @@ func TestBenchThatCannotBegin(t *testing.T) {
 			require.Contains(t, said, row.says)
 			require.Empty(t, out)
 			require.NotContains(t, said, "5550199")
+		})
+	}
+}
+
+// What helps against a refusal depends on its status: that of most calls, if there are several.
+func TestARefusedBenchTellsWhatHelps(t *testing.T) {
+	for name, road := range map[string]struct {
+		failures map[string]int
+		says     string
+	}{
+		"a password":      {map[string]int{"401 Unauthorized": 1}, "the far end asks for a password"},
+		"one of a proxy":  {map[string]int{"407 Proxy Authentication Required": 4, "503 Busy": 1}, "the far end asks for a password"},
+		"load":            {map[string]int{"401 Unauthorized": 1, "503 Service Unavailable": 5}, "it is busy or refuses load: ask for fewer"},
+		"another refusal": {map[string]int{"404 Not Found": 3, "503 Busy": 3}, "check the number, and whether this machine may call it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := new(benchFlags).outcome(&caller.LoadReport{Refusal: caller.Percentiles{N: 1}, Failures: road.failures})
+			var exit exitError
+			require.ErrorAs(t, err, &exit)
+			require.Equal(t, int(caller.CallRefused), exit.code)
+			require.ErrorContains(t, err, road.says)
+			require.ErrorContains(t, err, slices.Sorted(maps.Keys(road.failures))[0])
 		})
 	}
 }

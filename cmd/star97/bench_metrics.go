@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,15 @@ const (
 type countersPage struct {
 	url    string
 	before map[string]float64
+}
+
+// checkMetrics complains of a --metrics that can be no page.
+func (f *benchFlags) checkMetrics() error {
+	page, err := url.Parse(f.metrics)
+	if f.metrics == "" || err == nil && (page.Scheme == "http" || page.Scheme == "https") && page.Host != "" {
+		return nil
+	}
+	return fmt.Errorf("--metrics %q is no URL; write it like http://127.0.0.1:9797/metrics", f.metrics)
 }
 
 func readCounters(ctx context.Context, url string) (*countersPage, error) {

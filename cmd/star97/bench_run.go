@@ -88,12 +88,25 @@ func (f *benchFlags) outcome(r *caller.LoadReport) error {
 	case r.Interrupted:
 		return failed("interrupted; the report is of the time until then")
 	case r.Answered == 0 && r.Refusal.N > 0:
-		return exitError{int(caller.CallRefused), fmt.Errorf("every call was refused: %s; check the number, and whether this machine may call it",
-			strings.Join(slices.Sorted(maps.Keys(r.Failures)), ", "))}
+		return exitError{int(caller.CallRefused), fmt.Errorf("every call was refused: %s; %s",
+			strings.Join(slices.Sorted(maps.Keys(r.Failures)), ", "), remedy(r.Failures))}
 	case r.Answered == 0:
 		return exitError{int(caller.Unreachable), fmt.Errorf("no call was answered: %s", strings.Join(slices.Sorted(maps.Keys(r.Failures)), ", "))}
 	}
 	return nil
+}
+
+// remedy is what helps against the most frequent of the refusals.
+func remedy(failures map[string]int) string {
+	reasons := slices.Sorted(maps.Keys(failures))
+	slices.SortStableFunc(reasons, func(a, b string) int { return failures[b] - failures[a] })
+	switch status, _, _ := strings.Cut(reasons[0], " "); status {
+	case "401", "407":
+		return "the far end asks for a password, which callers of a bench do not have; let this machine call it without one"
+	case "503":
+		return "it is busy or refuses load: ask for fewer, with --rate and --calls"
+	}
+	return "check the number, and whether this machine may call it"
 }
 
 // progressTo is what shows how far a run is, and what tidies up after it: a terminal has

@@ -10,8 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-var errTooMany = errors.New("more calls under way than --calls allows")
-
 func (l *load) user(n int) User {
 	if len(l.o.Users) == 0 {
 		return User{From: strconv.Itoa(1000 + n)}
@@ -35,7 +33,7 @@ func (l *load) first(ctx context.Context) (*loaded, error) {
 	return c, nil
 }
 
-// nobodyThere tells whether an error of the first call ends the run.
+// nobodyThere tells whether a request of ours had no answer. That of the first call ends the run.
 func nobodyThere(err error) bool {
 	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNoAnswer)
 }
@@ -61,15 +59,16 @@ func (l *load) dial(ctx context.Context, n int, due time.Time) (*loaded, error) 
 
 // connect makes a call and counts how that went, and how late it left where it had its time.
 func (l *load) connect(ctx context.Context, o Options, due time.Time) (*Call, error) {
-	began := time.Now()
 	if !due.IsZero() {
 		o.invited = func(at time.Time) { l.invited(at, due) }
 	}
-	call, err := Dial(ctx, o)
+	began := time.Now()
+	call, waited, err := place(ctx, o)
+	l.asked(began, err)
 	if err != nil {
 		if ctx.Err() == nil { // else we gave up ourselves
 			l.failed(err)
-			l.refused(err, time.Since(began))
+			l.refused(err, waited)
 		}
 		return nil, err
 	}
@@ -83,6 +82,37 @@ func (l *load) connect(ctx context.Context, o Options, due time.Time) (*Call, er
 		l.readLate.Record(t.Read.Sub(t.Answered))
 	}
 	return call, nil
+}
+
+// place is Dial that tells how long the INVITE of a call waited that came to nothing: until
+// its answer was read, for the end of a stream waits for our own beat.
+func place(ctx context.Context, o Options) (c *Call, waited time.Duration, err error) {
+	if err = o.Validate(); err != nil {
+		return nil, 0, err
+	}
+	if c, err = newCall(ctx, o.withDefaults()); err != nil {
+		return nil, 0, err
+	}
+	if err = c.invite(ctx); err != nil {
+		waited = time.Since(c.Times().Invite)
+		c.Close()
+		return nil, waited, err
+	}
+	return c, 0, nil
+}
+
+// asked notes what became of a request that left at a moment, to tell at the end whether the
+// far end still answers. One that was lost before a later one was answered says nothing.
+func (l *load) asked(at time.Time, err error) {
+	var refused *Refused
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err == nil || errors.As(err, &refused):
+		l.heard, l.silent = time.Now(), 0
+	case nobodyThere(err) && at.After(l.heard):
+		l.silent++
+	}
 }
 
 // dated tells whether the kernel dates the far end's answers. Those on a connection have
@@ -144,19 +174,36 @@ func (l *load) hangUpAll(ctx context.Context) {
 	_ = leaving.Wait() // leave has no error: what it finds is in the report
 }
 
-// leave ends one call and takes its figures. It says BYE even when ctx has ended.
+// endedEarly counts a call that the far end ended before its measurement was over: what it
+// received until then makes no complete call.
+func (l *load) endedEarly(c *loaded) {
+	l.mu.Lock()
+	l.r.EndedEarly++
+	l.mu.Unlock()
+	l.deck.post(func() { c.stream.got.cut = true })
+}
+
+// leave ends one call and takes its figures.
 func (l *load) leave(ctx context.Context, c *loaded) {
 	if c.End() == NotEnded {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), byeTime)
-		if err := c.Hangup(ctx); err != nil {
+		if err := l.hangUp(ctx, c.Call); err != nil {
 			l.mu.Lock()
 			l.r.ByeFailed++
 			l.mu.Unlock()
 		}
-		stop()
 	}
 	c.Close()
 	l.gone(c.Call)
+}
+
+// hangUp says BYE, even when ctx has ended.
+func (l *load) hangUp(ctx context.Context, c *Call) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), byeTime)
+	defer stop()
+	began := time.Now()
+	err := c.Hangup(ctx)
+	l.asked(began, err)
+	return err
 }
 
 // gone counts a call that is over.

@@ -46,6 +46,7 @@ func TestLoadDoubtsWhatItsOwnDelayFalsifies(t *testing.T) {
 		"the host took much":                    {LoadReport{Usage: Usage{Seconds: 8, Stolen: 0.21}}, []LoadMode{Listen, RateMode, KeysMode, ScriptMode}, false, "200ms at most", ""},
 		"the host took as much in a long while": {LoadReport{Usage: Usage{Seconds: 86400, Stolen: 430}}, []LoadMode{Listen}, false, "", ""},
 		"and more of it":                        {LoadReport{Usage: Usage{Seconds: 86400, Stolen: 433}}, []LoadMode{Listen}, false, "7m12s at most", ""},
+		"calls that were not placed":            {LoadReport{NotPlaced: 270, Calls: 10}, []LoadMode{RateMode}, false, "270 not placed: --calls 10 were all in use", ""},
 		"no keys":                               {LoadReport{Keyless: 2}, []LoadMode{KeysMode}, false, "--digits inband", ""},
 		"a script's notes were full":            {LoadReport{Unnoted: 2}, []LoadMode{ScriptMode}, false, "", "2 packets are in no figure"},
 	} {
@@ -84,6 +85,57 @@ func TestLoadTellsHowLateItsINVITEsLeft(t *testing.T) {
 	between := l.invites.last.Sub(l.invites.first)
 	require.InDelta(t, 1/between.Seconds(), l.invites.rate(), 0.06)
 	require.Zero(t, invites{n: 1}.rate())
+}
+
+// The rate achieved is that of the time asked for, whenever in it the INVITEs left.
+func TestTheRateIsOfTheTimeAskedFor(t *testing.T) {
+	begin := time.Now()
+	for name, road := range map[string]struct {
+		last, asked time.Duration
+		want        float64
+	}{
+		"all in the first half":    {1500 * time.Millisecond, 3 * time.Second, 15},
+		"later than the last beat": {5 * time.Second, 3 * time.Second, 9},
+		"no time was asked for":    {2200 * time.Millisecond, 0, 20},
+	} {
+		require.Equal(t, road.want, invites{first: begin, last: begin.Add(road.last), n: 45, asked: road.asked}.rate(), name)
+	}
+}
+
+// Calls for which there was no room were never placed: the far end did not fail them, and
+// it was not given the rate.
+func TestLoadTellsOfCallsItDidNotPlace(t *testing.T) {
+	far := newChoir(t, 0)
+	var told []Progress
+	r, err := Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: RateMode, Rate: 20, Calls: 2, Hold: 5 * time.Second, Duration: 2 * time.Second,
+		Progress: func(p Progress) { told = append(told, p) }})
+	require.NoError(t, err)
+	require.Equal(t, [3]int{2, 38, 0}, [3]int{r.Attempted, r.NotPlaced, r.Failed}, "%v", r.Failures)
+	require.Equal(t, 2, far.count(sip.INVITE))
+	require.Equal(t, 1.0, r.Achieved)
+	require.Contains(t, strings.Join(r.NoVerdict, ""), "38 not placed: --calls 2 were all in use")
+	require.Contains(t, told[len(told)-1].String(), "2 answered, 0 failed, 38 not placed")
+	var out strings.Builder
+	require.NoError(t, r.Table(&out))
+	require.Contains(t, out.String(), "2 answered, 0 failed, 0 ended early, 38 not placed\n")
+}
+
+// What our own beat takes after a refusal is not the far end's time.
+func TestARefusalIsNotTimedByOurBeat(t *testing.T) {
+	far := newPeer(t, UDP, "127.0.0.1")
+	far.when(sip.INVITE, func(req *sip.Request) { far.reply(req, 486, "", "") })
+	l := &load{o: LoadOptions{URI: far.uri(), Mode: RateMode}.withDefaults(), r: &LoadReport{Failures: map[string]int{}}}
+	require.NoError(t, l.open(within(t, patience)))
+	defer l.line.Close()
+	defer l.deck.start()()
+	free := make(chan struct{})
+	l.deck.post(func() { <-free })
+	const stands = 2 * time.Second
+	time.AfterFunc(stands, func() { close(free) })
+	_, err := l.dial(within(t, patience), 0, time.Time{})
+	require.Equal(t, CallRefused, OutcomeOf(err))
+	require.EqualValues(t, 1, l.refusal.n)
+	require.Less(t, l.refusal.At(1), stands/2)
 }
 
 // A call that never came to be leaves no socket behind.
@@ -127,6 +179,77 @@ func TestLoadFindsAFarEndThatStopsSending(t *testing.T) {
 			require.Equal(t, r.Answered, r.Gapped)
 			require.GreaterOrEqual(t, r.GapsOver40, uint64(r.Answered))
 			require.Greater(t, r.LongestGap, 500.0)
+		})
+	}
+}
+
+// Calls that the far end hangs up in mid-measurement have ended early, and are not complete.
+func TestLoadFindsAFarEndThatHangsUp(t *testing.T) {
+	for _, o := range []LoadOptions{{Mode: Listen, Calls: 4}, {Mode: RateMode, Rate: 4, Hold: 1500 * time.Millisecond},
+		{Mode: ScriptMode, Calls: 4, Play: func(ctx context.Context, p *Player, _ User) error {
+			if !p.Call.pause(ctx, 1500*time.Millisecond) {
+				return ErrEnded
+			}
+			return p.Call.Hangup(ctx)
+		}}} {
+		t.Run(string(o.Mode), func(t *testing.T) {
+			t.Parallel()
+			far := newChoir(t, 0)
+			answer, begin := far.on[sip.INVITE], far.on[sip.ACK]
+			invites := 0                        // of the reading goroutine, as is leaves
+			leaves := map[string]*sip.Request{} // INVITEs of the calls that it hangs up
+			far.when(sip.INVITE, func(req *sip.Request) {
+				if invites++; invites%2 == 0 {
+					leaves[req.CallID().Value()] = req
+				}
+				answer(req)
+			})
+			far.when(sip.ACK, func(req *sip.Request) {
+				begin(req)
+				if invite := leaves[req.CallID().Value()]; invite != nil {
+					time.AfterFunc(300*time.Millisecond, func() { far.ask(invite, "BYE", 2, "") })
+				}
+			})
+			o.URI, o.Duration = far.uri(), 1500*time.Millisecond
+			r, err := Load(within(t, 2*patience), o)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, r.Answered, 4)
+			require.Zero(t, r.NoRTP)
+			require.Equal(t, r.Answered/2, r.EndedEarly)
+			require.Equal(t, r.Answered-r.EndedEarly, r.Complete+r.Gapped, "a busy machine makes gaps")
+		})
+	}
+}
+
+// A far end that answers nothing any more is told of; one that left a BYE out and answered a
+// later one is not.
+func TestLoadTellsThatTheFarEndStoppedAnswering(t *testing.T) {
+	for name, road := range map[string]struct {
+		o       LoadOptions
+		deaf    int // BYEs that are not answered
+		stopped bool
+	}{
+		"listening":      {LoadOptions{Mode: Listen, Calls: 2}, 2, true},
+		"a rate":         {LoadOptions{Mode: RateMode, Rate: 2}, 2, true},
+		"a script":       {LoadOptions{Mode: ScriptMode, Calls: 2, Play: func(context.Context, *Player, User) error { return nil }}, 2, true},
+		"one BYE of two": {LoadOptions{Mode: Listen, Calls: 2}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			far := newChoir(t, 0)
+			answer := far.on[sip.BYE]
+			deaf := map[string]bool{} // of the reading goroutine: calls whose BYE is not answered
+			far.when(sip.BYE, func(req *sip.Request) {
+				if id := req.CallID().Value(); deaf[id] || len(deaf) < road.deaf {
+					deaf[id] = true
+					return
+				}
+				answer(req)
+			})
+			road.o.URI, road.o.Duration = far.uri(), time.Second
+			r, err := Load(within(t, 2*patience), road.o)
+			require.NoError(t, err)
+			require.Equal(t, road.stopped, strings.Contains(strings.Join(r.Warnings, ""), "the far end stopped answering: the last "), "%v", r.Warnings)
 		})
 	}
 }

@@ -31,8 +31,10 @@ type load struct {
 	dialLate Histogram
 	invites  invites
 	calls    []*loaded
-	seconds  float64 // call-seconds of ended calls in the measured window
-	up       int     // calls
+	seconds  float64   // call-seconds of ended calls in the measured window
+	up       int       // calls
+	heard    time.Time // when a request of ours was last answered
+	silent   int       // requests since then that were not
 	stage    string
 	until    time.Time // when the stage is over; zero: that is not known
 	played   tally     // script mode: what the calls so far received
@@ -149,7 +151,7 @@ func (l *load) together(ctx context.Context) error {
 	for _, c := range l.calls {
 		until := time.Now()
 		if t := c.Times().Ended; !t.IsZero() {
-			l.r.EndedEarly++
+			l.endedEarly(c)
 			until = t
 		}
 		l.seconds += max(until.Sub(begin).Seconds(), 0)
@@ -199,11 +201,12 @@ func (l *load) join(c *loaded) {
 	l.signIn(c)
 }
 
-// invites are the moments of the first and of the last INVITE that had its time, and how
-// many there were.
+// invites are the moments of the first and of the last INVITE that had its time, how many
+// there were, and in mode rate the time that was asked for.
 type invites struct {
 	first, last time.Time
 	n           int
+	asked       time.Duration
 }
 
 // invited notes when an INVITE left that was due at a moment. Time in our own queue, for a
@@ -221,8 +224,12 @@ func (l *load) invited(at, due time.Time) {
 	}
 }
 
-// rate is how many left a second; 0: too few to tell.
+// rate is how many left a second: in mode rate of the time that was asked for, or of the
+// longer one that they took; 0: too few to tell.
 func (i invites) rate() float64 {
+	if i.asked > 0 {
+		return round(float64(i.n)/max(i.asked, i.last.Sub(i.first)).Seconds(), 1)
+	}
 	if d := i.last.Sub(i.first); i.n > 1 && d > 0 {
 		return round(float64(i.n-1)/d.Seconds(), 1)
 	}
@@ -270,7 +277,7 @@ func (l *load) settle(ctx context.Context) {
 }
 
 // steady sets calls up at the rate and ends each after its hold, for the duration. The
-// first one is answered or refused before the rate begins.
+// first one is answered or refused before the rate begins, and stands for its first INVITE.
 func (l *load) steady(ctx context.Context) error {
 	l.enter("waiting for the first answer", l.o.Answer)
 	first, err := l.first(ctx)
@@ -283,14 +290,17 @@ func (l *load) steady(ctx context.Context) error {
 	usage := startUsage(l.o.PID)
 	begin := time.Now()
 	l.deck.measure(true)
+	l.invites = invites{first: begin, last: begin, n: 1}
 	for n := 0; ; n++ {
-		due := begin.Add(time.Duration(float64(n) / l.o.Rate * float64(time.Second)))
-		if due.Sub(begin) >= l.o.Duration || !sleepUntil(ctx, due) {
+		past := time.Duration(float64(n) / l.o.Rate * float64(time.Second))
+		due := begin.Add(past)
+		if past >= l.o.Duration || !sleepUntil(ctx, due) {
+			l.invites.asked = min(past, l.o.Duration)
 			break
 		}
-		l.attempt()
 		// One call: started here at its time; stops when it has ended or failed.
 		if !running.TryGo(func() error {
+			l.attempt()
 			c := first
 			if n > 0 {
 				c, _ = l.dial(ctx, n, due) // which counts its error
@@ -298,7 +308,7 @@ func (l *load) steady(ctx context.Context) error {
 			l.visit(ctx, c)
 			return nil
 		}) {
-			l.failed(errTooMany)
+			l.notPlaced()
 		}
 	}
 	l.enter("hanging up", 0)
@@ -313,12 +323,11 @@ func (l *load) visit(ctx context.Context, c *loaded) {
 		return
 	}
 	begin := time.Now()
-	early := !c.pause(ctx, l.o.Hold) && c.End() == TheyHung
+	if !c.pause(ctx, l.o.Hold) && c.End() != NotEnded {
+		l.endedEarly(c)
+	}
 	l.leave(ctx, c)
 	l.mu.Lock()
-	if early {
-		l.r.EndedEarly++
-	}
 	l.seconds += time.Since(begin).Seconds()
 	l.mu.Unlock()
 }
@@ -326,6 +335,14 @@ func (l *load) visit(ctx context.Context, c *loaded) {
 func (l *load) attempt() {
 	l.mu.Lock()
 	l.r.Attempted++
+	l.mu.Unlock()
+}
+
+// notPlaced counts a call whose time came while as many as are allowed were under way. It
+// is no failure of the far end: that saw no INVITE.
+func (l *load) notPlaced() {
+	l.mu.Lock()
+	l.r.NotPlaced++
 	l.mu.Unlock()
 }
 

@@ -111,7 +111,7 @@ func TestLoadSignsInAndTellsNoCode(t *testing.T) {
 	far := newChoir(t, 0)
 	code, err := pin.Parse(secretCode)
 	require.NoError(t, err)
-	r, err := Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: Listen, Calls: 1, Duration: time.Second, Settle: time.Millisecond,
+	r, err := Load(within(t, 2*patience), LoadOptions{URI: far.uri(), Mode: Listen, Calls: 1, Duration: 4 * time.Second, Settle: time.Millisecond,
 		Users: []User{{From: "4001", Code: code}}})
 	require.NoError(t, err)
 	far.heardKeys(secretCode + "#")

@@ -11,6 +11,7 @@ type Progress struct {
 	Stage                        string        // what it does now
 	Left                         time.Duration // of the stage, or of waiting in it; 0: that is not known
 	Answered, Failed, Up         int           // calls; Up: now
+	NotPlaced                    int           // calls whose time came while all that are allowed were under way
 	Packets, Lost                uint64
 	Answer, Next, Pacing, Behind float64 // p99 in ms: INVITE -> 200, key-down -> next talkspurt, abs(gap - packet time), the generator's beat; 0: none yet
 }
@@ -22,6 +23,9 @@ func (p Progress) String() string {
 		s += fmt.Sprintf(", %.0f s left", p.Left.Round(time.Second).Seconds())
 	}
 	s += fmt.Sprintf(": %d up, %d answered, %d failed", p.Up, p.Answered, p.Failed)
+	if p.NotPlaced > 0 {
+		s += fmt.Sprintf(", %d not placed", p.NotPlaced)
+	}
 	if p.Packets > 0 {
 		s += fmt.Sprintf("; %d packets, %d lost", p.Packets, p.Lost)
 	}

@@ -63,7 +63,7 @@ func (l *load) progress() Progress {
 	if !l.until.IsZero() {
 		p.Left = max(time.Until(l.until), 0)
 	}
-	p.Answered, p.Failed, p.Up = l.r.Answered, l.r.Failed, l.up
+	p.Answered, p.Failed, p.Up, p.NotPlaced = l.r.Answered, l.r.Failed, l.up, l.r.NotPlaced
 	p.Answer = milliseconds(l.answer.At(0.99))
 	return p
 }

@@ -20,6 +20,9 @@ func (l *load) report() {
 		r.Keys, r.NoNext = 0, 0
 	}
 	r.judge(l.dated())
+	if l.silent > 0 && !l.heard.IsZero() {
+		r.warn("the far end stopped answering: the last %d of our requests had no answer; see whether it still runs", l.silent)
+	}
 }
 
 // take reads a tally.
@@ -82,8 +85,11 @@ func (r *LoadReport) judgeBeat(dated bool) {
 	}
 }
 
-// judgeCalls says what it means that calls began late, or that answers were read late.
+// judgeCalls says what it means that calls began late or never, or that answers were read late.
 func (r *LoadReport) judgeCalls() {
+	if r.NotPlaced > 0 {
+		r.doubt("%d not placed: --calls %d were all in use, which is not the rate that was asked for; raise --calls, or shorten --hold", r.NotPlaced, r.Calls)
+	}
 	if r.ReadLate.P99 <= lateStart && r.DialLate.P99 <= lateStart {
 		return
 	}

@@ -84,16 +84,18 @@ func (l *load) perform(ctx context.Context, c *Call, u User) {
 	err := l.o.Play(playing, &Player{Call: c}, u)
 	stop()
 	if c.End() == NotEnded {
-		leaving, stop := context.WithTimeout(context.WithoutCancel(ctx), byeTime)
-		_ = c.Hangup(leaving) // the outcome is known; a lost BYE does not change it
-		stop()
+		_ = l.hangUp(ctx, c) // the outcome is known; a lost BYE does not change it
 	}
 	c.Close()
 	l.gone(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seconds += time.Since(begin).Seconds()
-	l.received(c)
+	early := OutcomeOf(err) == EndedEarly && c.End() != WeHungUp
+	if early {
+		l.r.EndedEarly++
+	}
+	l.received(c, early)
 	if l.r.Scripts == nil {
 		l.r.Scripts = map[string]int{}
 	}
@@ -118,11 +120,11 @@ func (l *load) perform(ctx context.Context, c *Call, u User) {
 const completed = "completed"
 
 // received counts what a telephone received, from its notes; a press of several keys is
-// timed from the last one. The caller holds mu.
-func (l *load) received(c *Call) {
+// timed from the last one. early: the far end ended it. The caller holds mu.
+func (l *load) received(c *Call, early bool) {
 	t, agreed, media := &l.played, c.Agreed(), c.Media()
 	downs := c.lastKeys()
-	var r reception
+	r := reception{cut: early}
 	for _, p := range media.Packets() {
 		if p.Strange || p.PT != agreed.PT {
 			continue

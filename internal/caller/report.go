@@ -15,14 +15,15 @@ type LoadReport struct {
 	Mode      LoadMode `json:"mode"`
 	Calls     int      `json:"calls"`         // at a time
 	Rate      float64  `json:"rate"`          // calls set up a second, as asked
-	Achieved  float64  `json:"achieved_rate"` // INVITEs that left a second, of those that had their time; 0: too few
+	Achieved  float64  `json:"achieved_rate"` // INVITEs that left a second, of those that had their time, rate mode: of the time asked for; 0: too few
 	Attempted int      `json:"attempted"`
+	NotPlaced int      `json:"not_placed,omitempty"` // rate mode: calls whose time came while all that are allowed were under way
 
 	Answered     int            `json:"answered"`
 	Failed       int            `json:"failed"`
 	Failures     map[string]int `json:"failures,omitempty"` // by reason
 	NoRetry      int            `json:"no_retry_after"`     // refusals without Retry-After
-	EndedEarly   int            `json:"ended_early"`        // by the far end, before the measurement was over
+	EndedEarly   int            `json:"ended_early"`        // by the far end, before the measurement or the script was over: not complete
 	ByeFailed    int            `json:"bye_failed"`
 	Repeated2xx  int            `json:"repeated_2xx"`   // by the far end
 	RepeatedByUs int            `json:"repeated_by_us"` // our requests that had no answer within 500 ms
@@ -44,7 +45,7 @@ type LoadReport struct {
 	Unopened   uint64  `json:"unopened"`             // did not prove to be the far end's by SRTP; they are lost, too
 	BeforeAck  int     `json:"before_ack"`           // calls that got RTP before they sent the ACK
 	NoRTP      int     `json:"no_rtp"`               // calls without any packet
-	Complete   int     `json:"complete"`             // calls without a lost, late or double packet and without a gap in the measurement
+	Complete   int     `json:"complete"`             // calls that lasted, without a lost, late or double packet and without a gap in the measurement
 	Gapped     int     `json:"gapped"`               // calls that would be complete but for a gap
 	Keyless    int     `json:"keyless"`              // calls in which a key could not be pressed
 	LongestGap float64 `json:"longest_gap_ms"`       // in the measurement
@@ -107,8 +108,12 @@ func (r *LoadReport) Table(w io.Writer) error {
 	for _, warning := range r.Warnings {
 		fmt.Fprintln(&b, "warning: "+warning)
 	}
-	fmt.Fprintf(&b, "mode %s, %d calls at a time, %g a second (%g achieved): %d answered, %d failed, %d ended early\n",
+	fmt.Fprintf(&b, "mode %s, %d calls at a time, %g a second (%g achieved): %d answered, %d failed, %d ended early",
 		r.Mode, r.Calls, r.Rate, r.Achieved, r.Answered, r.Failed, r.EndedEarly)
+	if r.NotPlaced > 0 {
+		fmt.Fprintf(&b, ", %d not placed", r.NotPlaced)
+	}
+	fmt.Fprintln(&b)
 	counted(&b, "failed", r.Failures)
 	counted(&b, "script", r.Scripts)
 	fmt.Fprintf(&b, "repeated: %d of their 2xx, %d of our requests; BYE without answer: %d\n", r.Repeated2xx, r.RepeatedByUs, r.ByeFailed)

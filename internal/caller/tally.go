@@ -56,6 +56,7 @@ type reception struct {
 	got               uint64
 	lost, late, twice uint64
 	gapped            bool  // there was a long gap in the measurement
+	cut               bool  // the far end ended the call before its measurement was over
 	ended             bool  // nothing more is due
 	pausing           bool  // the last packet was comfort noise: a time without packets may follow
 	transit           int64 // of the last packet, from a zero of its own
@@ -275,7 +276,7 @@ func (r *reception) close(t *tally, acked int64) {
 		t.first.Record(time.Duration(r.first - acked))
 	}
 	switch {
-	case r.lost != 0 || r.late != 0 || r.twice != 0:
+	case r.cut || r.lost != 0 || r.late != 0 || r.twice != 0:
 	case r.gapped:
 		t.gapped++
 	default:
