@@ -268,7 +268,7 @@ const filled = 0.8
 // isHeld judges the report of a rate. One that is no verdict does not show that a rate is
 // held; that it is not held it shows where nobody else was using the machine.
 func isHeld(r *caller.LoadReport, cores int) (held, doubtful bool) {
-	kept := r.Failed == 0 && r.Repeated2xx+r.RepeatedByUs == 0 && r.Answer.P99 < heldWithin && r.Answered > 0
+	kept := r.Failed+r.NotPlaced == 0 && r.Repeated2xx+r.RepeatedByUs == 0 && r.Answer.P99 < heldWithin && r.Answered > 0
 	if len(r.NoVerdict) == 0 {
 		return kept, false
 	}

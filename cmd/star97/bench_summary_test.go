@@ -191,7 +191,10 @@ func TestAHeldRateIsAVerdict(t *testing.T) {
 		"late, disturbed by others": {func(r *caller.LoadReport) {
 			r.Answer.P99, r.NoVerdict, r.Usage.Own = 20, []string{"late"}, 1.3
 		}, false, true},
-		"one failed":   {func(r *caller.LoadReport) { r.Failed = 1 }, false, false},
+		"one failed": {func(r *caller.LoadReport) { r.Failed = 1 }, false, false},
+		"one not placed": {func(r *caller.LoadReport) {
+			r.NotPlaced, r.NoVerdict = 1, []string{"not placed"}
+		}, false, false},
 		"one repeated": {func(r *caller.LoadReport) { r.RepeatedByUs = 1 }, false, false},
 	} {
 		r := good

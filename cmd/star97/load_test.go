@@ -123,7 +123,7 @@ func listenFigures(r *caller.LoadReport) []figure {
 
 func setUpFigures(r *caller.LoadReport) []figure {
 	return append(halves("INVITE -> 200", r.Answer, heldWithin),
-		atMost(0, told("failed, or a message repeated", float64(r.Failed+r.Repeated2xx+r.RepeatedByUs), "")),
+		atMost(0, told("failed, not placed, or a message repeated", float64(r.Failed+r.NotPlaced+r.Repeated2xx+r.RepeatedByUs), "")),
 		told("INVITEs that left", r.Achieved, "/s"), told("an INVITE left late p99", r.DialLate.P99, "ms"),
 		told("CPU per call", r.Usage.CPU/float64(max(r.Answered, 1))*1e6, "us"), told("memory", float64(r.Usage.Memory)/1e6, "MB"))
 }

@@ -83,7 +83,7 @@ func (v *service) sustainable(t *testing.T) (rate float64, held *caller.LoadRepo
 		r := v.calling(t, next, stepLasts)
 		fmt.Printf("  %5.0f calls/s: %5d answered, %4d failed, %3d repeated; 200 OK p50 %6.2f, p99 %7.2f ms; first audio p99 %7.2f ms\n",
 			next, r.Answered, r.Failed, r.Repeated2xx+r.RepeatedByUs, r.Answer.P50, r.Answer.P99, r.FirstRTP.P99)
-		if r.Failed > 0 || r.Repeated2xx+r.RepeatedByUs > 0 || r.Answer.P99 > inTime {
+		if r.Failed+r.NotPlaced > 0 || r.Repeated2xx+r.RepeatedByUs > 0 || r.Answer.P99 > inTime {
 			if failed++; failed == 2 { // one may be the machine's
 				break
 			}
