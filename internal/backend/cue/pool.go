@@ -224,20 +224,21 @@ func (p *pool) explain(err error) error {
 
 // give takes a connection back, and ends one that is out of step.
 func (p *pool) give(h *shell) {
+	defer func() { <-p.places }()
+	if h.dead {
+		h.close()
+		return
+	}
 	p.mu.Lock()
-	keep := !p.ended && !h.dead && p.longest > 0
+	keep := !p.ended && p.longest > 0
 	if keep {
 		h.used = true
-		p.idle = append(p.idle, h)
+		p.idle = append(p.idle, h) // from here on it may be another's
 	}
 	p.mu.Unlock()
-	switch {
-	case h.dead:
-		h.close()
-	case !keep:
+	if !keep {
 		h.leave()
 	}
-	<-p.places
 }
 
 // flush ends all that are idle: where one has died they may all have.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"star97/internal/backend/conformance"
@@ -40,6 +41,32 @@ func TestConnectionsAreFewAndUsedAgain(t *testing.T) {
 	require.Equal(t, 30, f.Orders().Seen(fake.OpVersion))
 	require.NoError(t, s.Close())
 	require.Eventually(t, func() bool { return f.Open() == 0 }, 30*time.Second, look)
+}
+
+// Whoever has given a connection back does not look at it again: the next one may have it.
+func TestAConnectionIsOnesAlone(t *testing.T) {
+	t.Parallel()
+	f := fake.New(t, fake.Settings{})
+	o := settings(t, f)
+	o.Sessions = 4
+	s := openStore(t, o)
+	ctx := patient(t)
+	var all sync.WaitGroup
+	for range 2 * o.Sessions {
+		// One caller: started here; stops after its rounds.
+		all.Go(func() {
+			for range 500 {
+				h, err := s.pool.take(ctx, "test")
+				if !assert.NoError(t, err) {
+					return
+				}
+				h.dead = false // as run does: the race detector sees who still reads it
+				s.pool.give(h)
+			}
+		})
+	}
+	all.Wait()
+	require.LessOrEqual(t, f.Logins(), o.Sessions)
 }
 
 func TestWhoFindsNoFreeConnectionIsTold(t *testing.T) {
