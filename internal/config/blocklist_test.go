@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,4 +41,28 @@ func TestASitesOwnBlocklistIsRead(t *testing.T) {
 	text, err := c.YAML()
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "604817")
+}
+
+func TestRulesThatLeaveNoCodeAreWarnedOf(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "star97.yaml")
+	require.NoError(t, os.WriteFile(name, []byte("policy:\n  preset: carrier-4-8\n  min_length: 4\n  max_length: 4\n  blocklist_file: ours.txt\n"), 0o600))
+	for _, row := range []struct {
+		listed int
+		warned bool
+	}{{10000, true}, {5000, false}} {
+		var list strings.Builder
+		for i := range row.listed {
+			fmt.Fprintf(&list, "%04d\n", i)
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "ours.txt"), []byte(list.String()), 0o600))
+		c, found := Load(name)
+		require.Empty(t, found)
+		if !row.warned {
+			require.Empty(t, c.Warnings())
+			continue
+		}
+		require.Len(t, c.Warnings(), 1)
+		require.Equal(t, name+":2: policy leaves callers nothing to choose: "+pin.ErrNoCode.Error()+".", c.Warnings()[0].Error())
+	}
 }

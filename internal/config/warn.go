@@ -1,12 +1,15 @@
 package config
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"star97/internal/dialplan"
 	"star97/internal/digest"
+	"star97/internal/pin"
 	"star97/internal/strictyaml"
 	"star97/internal/uas"
 )
@@ -24,7 +27,7 @@ func (c *Config) Warnings() []strictyaml.Problem {
 			all = append(all, from.Problem(w.Path, w.Text, ""))
 		}
 	}
-	tell(c.from.config, slices.Concat(c.idleStores(), c.slowProbes(), c.fewPorts(), c.believesMany(), c.provesNobody()))
+	tell(c.from.config, slices.Concat(c.idleStores(), c.slowProbes(), c.fewPorts(), c.believesMany(), c.provesNobody(), c.refusesAll()))
 	tell(c.from.plan, c.forwardsNobody())
 	tell(c.from.config, c.nobodyElse())
 	tell(c.from.plan, append(c.goesRound(), c.Plan.Warnings()...))
@@ -93,6 +96,18 @@ func (c *Config) provesNobody() []dialplan.Warning {
 	}
 	return []dialplan.Warning{warning(fmt.Sprintf("$.sip.peers[%d]", at), "sip.peers[%d] (%s) has identity digest, but %s has no user of the realm %s, so nobody can call through it: add one with star97 sip-user add.",
 		at, c.SIP.Peers[at].Name, c.SIP.Digest.UsersFile, c.SIP.Digest.Realm)}
+}
+
+// refusesAll is the sentence on rules that leave no code, or next to none.
+func (c *Config) refusesAll() []dialplan.Warning {
+	if c.Policy.validate() != nil { // told as a mistake
+		return nil
+	}
+	_, err := pin.Generate(c.Policy.Policy, pin.Context{}, rand.Reader)
+	if !errors.Is(err, pin.ErrNoCode) {
+		return nil
+	}
+	return []dialplan.Warning{warning("$.policy", "policy leaves callers nothing to choose: %v.", err)}
 }
 
 // forwardsNobody are the routes that ask forwarded calls whose mailbox they are for, where
