@@ -39,7 +39,9 @@ A script has one step a line:
   press KEYS        0-9 * # A-D; {old} {new} {other} {wrong} {ext} {one-time} of the
                     codes file; {chosen}: the code that the service chose and spelled
   wait DURATION     do nothing; silence DURATION: and nothing may be said meanwhile
-  hangup            end: wait for the far end to hang up ("end WORD")
+  hangup            hang up
+  end WORD          wait for the far end to hang up; WORD, such as goodbye, is for the
+                    reader: no telephone is told why
 
 --script change is built in: it signs in with {old} (and {ext}, where the
 extension is asked for), sets {new} and waits for the confirmation.
