@@ -28,8 +28,8 @@ Modes:
           it takes many times the processor time of the other modes
 
 The first call goes ahead alone; when nobody answers it, there is no second one.
-What comes by UDP has the kernel's time of arrival; a refusal, and a SIP message on a
-connection (TCP, TLS), has that of its reading. A key is timed from the moment it goes
+What comes by UDP has the kernel's time of arrival; a SIP message on a connection (TCP,
+TLS) has that of its reading. A key is timed from the moment it goes
 down: to the last packet of the sentence that it stops, to the first packet of the next
 one, and to the first sample in that which can be heard. With --digits inband keys are
 tones; their packet leaves as late as a telephone's does, 0 to 20 ms after the key-down.

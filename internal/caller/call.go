@@ -28,6 +28,7 @@ const (
 type Times struct {
 	Invite   time.Time // first sent
 	Answered time.Time // the 2xx arrived, by the kernel's clock where it tells
+	Refused  time.Time // the newest other final answer to the first INVITE arrived, dated as Answered
 	Read     time.Time // the 2xx was read: later than Answered by our own delay
 	Acked    time.Time // our ACK was sent
 	Ended    time.Time

@@ -79,6 +79,20 @@ func TestRefusalEndsTheCallWithItsStatus(t *testing.T) {
 	}
 }
 
+// Whoever reads late has the time of arrival all the same, and a challenge is no last word.
+func TestAnswersAreDatedAsTheyArrived(t *testing.T) {
+	var times Times
+	came := time.Now().Add(-time.Minute)
+	for i, status := range []int{180, 401, 183, 486} {
+		times.note(sip.NewResponse(status, ""), came.Add(time.Duration(i)*time.Second))
+	}
+	require.Equal(t, came.Add(3*time.Second), times.Refused)
+	require.Zero(t, times.Answered)
+	times.note(sip.NewResponse(200, ""), came)
+	require.Equal(t, came, times.Answered)
+	require.WithinDuration(t, time.Now(), times.Read, patience)
+}
+
 func TestNobodyThere(t *testing.T) {
 	far, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

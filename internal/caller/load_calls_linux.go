@@ -84,8 +84,7 @@ func (l *load) connect(ctx context.Context, o Options, due time.Time) (*Call, er
 	return call, nil
 }
 
-// place is Dial that tells how long the INVITE of a call waited that came to nothing: until
-// its answer was read, for the end of a stream waits for our own beat.
+// place is Dial that tells how long the INVITE of a call waited that was refused.
 func place(ctx context.Context, o Options) (c *Call, waited time.Duration, err error) {
 	if err = o.Validate(); err != nil {
 		return nil, 0, err
@@ -94,7 +93,7 @@ func place(ctx context.Context, o Options) (c *Call, waited time.Duration, err e
 		return nil, 0, err
 	}
 	if err = c.invite(ctx); err != nil {
-		waited = time.Since(c.Times().Invite)
+		waited = c.Times().Refused.Sub(c.Times().Invite)
 		c.Close()
 		return nil, waited, err
 	}

@@ -99,8 +99,8 @@ func (c *Call) responded(res *sip.Response, at time.Time) {
 	c.mu.Lock()
 	replies := c.transactions[branchOf(res)]
 	ack, to := c.acks[res.CSeq().SeqNo], c.to
-	if res.IsSuccess() && res.CSeq().MethodName == sip.INVITE && c.times.Answered.IsZero() {
-		c.times.Answered, c.times.Read = at, time.Now()
+	if res.CSeq().MethodName == sip.INVITE && c.times.Answered.IsZero() {
+		c.times.note(res, at)
 	}
 	if res.CSeq().MethodName == sip.INVITE && !res.IsProvisional() && (replies == nil || ack != nil) {
 		if res.IsSuccess() {
@@ -116,6 +116,16 @@ func (c *Call) responded(res *sip.Response, at time.Time) {
 	select {
 	case replies <- res:
 	default:
+	}
+}
+
+// note keeps when a final answer to the first INVITE arrived.
+func (t *Times) note(res *sip.Response, at time.Time) {
+	switch {
+	case res.IsSuccess():
+		t.Answered, t.Read = at, time.Now()
+	case !res.IsProvisional():
+		t.Refused = at
 	}
 }
 
