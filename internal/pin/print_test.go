@@ -96,15 +96,27 @@ func TestReflectionShowsNeitherDigitsNorLength(t *testing.T) {
 				p := parse(t, s)
 				return fmt.Sprintf(verb, hiding{code: p, next: &p, all: []PIN{p}})
 			}
-			got := print(long)
 			for form, pattern := range forms {
-				require.NotRegexp(t, pattern, got, form)
+				require.False(t, alwaysShows(pattern, func() string { return print(long) }), form)
 			}
 			if verb == "%d" {
-				require.Len(t, numbers.FindAllString(print(short), -1), len(numbers.FindAllString(got, -1)))
+				require.Len(t, numbers.FindAllString(print(short), -1), len(numbers.FindAllString(print(long), -1)))
 			}
 		})
 	}
+}
+
+// alwaysShows tells whether a pattern is in what is printed under each of some keys: under one
+// it may be there by chance.
+func alwaysShows(pattern *regexp.Regexp, print func() string) bool {
+	defer func(k [keySize]byte) { key = k }(key)
+	for range 8 {
+		key = newKey()
+		if !pattern.MatchString(print()) {
+			return false
+		}
+	}
+	return true
 }
 
 func differing(a, b PIN) (n int) {
