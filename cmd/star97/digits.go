@@ -30,10 +30,10 @@ func digitsCommand() *cobra.Command {
 			"and hears every kind of key as the calls of the service do: RTP telephone events, SIP\n" +
 			"INFO and in-band tones, of which one press counts once. In a capture the streams are\n" +
 			"found by themselves; audio is heard in PCMU, PCMA and G.722, SIP is read where it is not\n" +
-			"encrypted and a message is one packet. Where SIP has an offer and its answer a key counts\n" +
-			"only by what they agreed, an INFO that was refused does not; else types are guessed. What\n" +
-			"is encrypted, lost, damaged, cut short or of a type that nothing explains is not heard,\n" +
-			"and is told below the keys (with --json on stderr).\n\n" +
+			"encrypted. IP fragments and TCP segments are put together. Where SIP has an offer and its\n" +
+			"answer a key counts only by what they agreed, an INFO that was refused does not; else\n" +
+			"types are guessed. What is encrypted, lost, damaged, cut short or of a type that nothing\n" +
+			"explains is not heard, and is told below the keys (with --json on stderr).\n\n" +
 			"Which keys they were is shown with --show only: they can be an access code. Without it\n" +
 			"times of tones are rounded to 50 ms, as finer ones differ from key to key.",
 		Example: "  star97 digits call.pcap\n" +

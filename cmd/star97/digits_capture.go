@@ -44,7 +44,11 @@ func (r *keysHeard) readCapture(data []byte) error {
 	}
 	c := newCapture(r)
 	c.finals = finalResponses(data)
-	defer c.finish()
+	parts := newUnpacker(c.packet)
+	defer func() {
+		parts.end()
+		c.finish(parts)
+	}()
 	var first time.Time
 	for {
 		frame, info, err := source.ReadPacketData()
@@ -63,9 +67,8 @@ func (r *keysHeard) readCapture(data []byte) error {
 			c.cut++
 		}
 		link := linkOf(source, info)
-		p := gopacket.NewPacket(frame, link, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
-		c.packet(p, max(0, info.Timestamp.Sub(first)))
-		if p.TransportLayer() == nil && p.ErrorLayer() != nil {
+		c.now = max(c.now, info.Timestamp.Sub(first))
+		if !parts.frame(frame, link, info) {
 			c.strange[link]++
 		}
 	}
@@ -75,22 +78,24 @@ func (r *keysHeard) readCapture(data []byte) error {
 // nothing and is no key. Where a proxy tried several ways one that succeeds counts.
 func finalResponses(data []byte) map[string]int {
 	finals := map[string]int{}
-	source, err := openCapture(data)
-	for err == nil && len(finals) < maxTransactions {
-		var frame []byte
-		var info gopacket.CaptureInfo
-		if frame, info, err = source.ZeroCopyReadPacketData(); err != nil || !bytes.Contains(frame, []byte(responseStart)) {
-			continue
-		}
-		_, _, body, _ := ends(gopacket.NewPacket(frame, linkOf(source, info), gopacket.DecodeOptions{Lazy: true, NoCopy: true}))
-		if !bytes.HasPrefix(body, []byte(responseStart)) {
-			continue
+	parts := newUnpacker(func(body []byte, _ streamID, _ bool) {
+		if len(finals) >= maxTransactions || !bytes.HasPrefix(body, []byte(responseStart)) {
+			return
 		}
 		m := parseSIP(body)
 		if status, id := m.status(), m.transaction(); status >= 200 && (finals[id] == 0 || status < 300) {
 			finals[id] = status
 		}
+	})
+	source, err := openCapture(data)
+	for err == nil {
+		var frame []byte
+		var info gopacket.CaptureInfo
+		if frame, info, err = source.ZeroCopyReadPacketData(); err == nil {
+			parts.frame(frame, linkOf(source, info), info)
+		}
 	}
+	parts.end()
 	return finals
 }
 
@@ -165,33 +170,15 @@ func newCapture(to *keysHeard) *capture {
 	}
 }
 
-func (c *capture) packet(p gopacket.Packet, now time.Duration) {
-	c.now = max(c.now, now)
-	from, to, body, udp := ends(p)
+// packet takes a datagram, or a SIP message of a connection.
+func (c *capture) packet(body []byte, id streamID, udp bool) {
 	switch {
 	case len(body) == 0:
 	case isSIP(body):
-		c.sip(body, streamID{from, to}, c.now)
+		c.sip(body, id, c.now)
 	case udp:
-		c.media(body, streamID{from, to}, c.now)
+		c.media(body, id, c.now)
 	}
-}
-
-// ends are the addresses of a UDP datagram or TCP segment, and what it carries.
-func ends(p gopacket.Packet) (from, to netip.AddrPort, body []byte, udp bool) {
-	network, transport := p.NetworkLayer(), p.TransportLayer()
-	if network == nil || transport == nil {
-		return from, to, nil, false
-	}
-	src, _ := netip.AddrFromSlice(network.NetworkFlow().Src().Raw())
-	dst, _ := netip.AddrFromSlice(network.NetworkFlow().Dst().Raw())
-	switch l := transport.(type) {
-	case *layers.UDP:
-		return netip.AddrPortFrom(src, uint16(l.SrcPort)), netip.AddrPortFrom(dst, uint16(l.DstPort)), l.Payload, true
-	case *layers.TCP:
-		return netip.AddrPortFrom(src, uint16(l.SrcPort)), netip.AddrPortFrom(dst, uint16(l.DstPort)), l.Payload, false
-	}
-	return from, to, nil, false
 }
 
 // sender is who sends from an address.

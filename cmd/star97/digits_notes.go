@@ -12,7 +12,7 @@ import (
 )
 
 // finish ends the keys that are still down, and tells what was found.
-func (c *capture) finish() {
+func (c *capture) finish(parts *unpacker) {
 	const later = time.Minute
 	found, secret, doubted := 0, 0, 0
 	var events dtmf.Stats
@@ -46,6 +46,7 @@ func (c *capture) finish() {
 	c.tellLost()
 	c.tellUnheard()
 	c.tellFrames()
+	c.tellParts(parts)
 }
 
 // tellEvents tells of telephone events in which there is no key.
@@ -102,6 +103,16 @@ func (c *capture) tellFrames() {
 	}
 	if c.cut > 0 {
 		c.to.remark("%d packets were cut short when they were captured: capture whole ones (tcpdump -s 0)", c.cut)
+	}
+}
+
+// tellParts tells of what could not be put together.
+func (c *capture) tellParts(parts *unpacker) {
+	if n := len(parts.open); n > 0 {
+		c.to.remark("%d datagrams came in fragments of which some are missing: the SIP of a call or a key may have been in them", n)
+	}
+	if n := parts.segments.missing; n > 0 {
+		c.to.remark("%d gaps in TCP connections that carry SIP: the SDP of a call or a key may have been in them", n)
 	}
 }
 

@@ -56,6 +56,7 @@ type sipMessage struct {
 	start, contentType string
 	call, seq          string
 	from, to           string // tags
+	length             string // of the body, as it is said
 	body               []byte
 }
 
@@ -77,7 +78,7 @@ func parseSIP(data []byte) (m sipMessage) {
 		return ""
 	}
 	return sipMessage{start: lines[0], contentType: field("Content-Type", "c"), call: field("Call-ID", "i"), seq: field("CSeq", ""),
-		from: tagOf(field("From", "f")), to: tagOf(field("To", "t")), body: body}
+		from: tagOf(field("From", "f")), to: tagOf(field("To", "t")), length: field("Content-Length", "l"), body: body}
 }
 
 // tagOf is the tag of a From or To.

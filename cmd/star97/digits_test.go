@@ -123,14 +123,22 @@ func (tr *trace) udp(t *testing.T, at time.Duration, from, to string, body []byt
 	require.NoError(t, err)
 	dst, err := net.ResolveUDPAddr("udp", to)
 	require.NoError(t, err)
-	eth := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: layers.EthernetTypeIPv4}
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: src.IP, DstIP: dst.IP}
 	udp := &layers.UDP{SrcPort: layers.UDPPort(src.Port), DstPort: layers.UDPPort(dst.Port)}
 	require.NoError(t, udp.SetNetworkLayerForChecksum(ip))
-	buf := gopacket.NewSerializeBuffer()
-	require.NoError(t, gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, eth, ip, udp, gopacket.Payload(body)))
-	data := buf.Bytes()
+	tr.frame(t, at, layers.EthernetTypeIPv4, ip, udp, gopacket.Payload(body))
+}
+
+func (tr *trace) frame(t *testing.T, at time.Duration, kind layers.EthernetType, inside ...gopacket.SerializableLayer) {
+	eth := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: make([]byte, 6), EthernetType: kind}
+	data := serialized(t, append([]gopacket.SerializableLayer{eth}, inside...)...)
 	require.NoError(t, tr.w.WritePacket(gopacket.CaptureInfo{Timestamp: tr.start.Add(at), CaptureLength: len(data), Length: len(data)}, data))
+}
+
+func serialized(t *testing.T, all ...gopacket.SerializableLayer) []byte {
+	buf := gopacket.NewSerializeBuffer()
+	require.NoError(t, gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...))
+	return buf.Bytes()
 }
 
 func (tr *trace) rtp(t *testing.T, at time.Duration, from string, p rtp.Packet) {
