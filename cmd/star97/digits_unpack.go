@@ -41,10 +41,11 @@ func (u *unpacker) frame(frame []byte, link gopacket.Decoder, info gopacket.Capt
 	if p == nil {
 		return true
 	}
-	network := p.NetworkLayer()
-	switch l := p.TransportLayer().(type) {
-	case nil:
-		return p.ErrorLayer() == nil
+	network, transport := p.NetworkLayer(), p.TransportLayer()
+	if network == nil || transport == nil {
+		return transport != nil || p.ErrorLayer() == nil
+	}
+	switch l := transport.(type) {
 	case *layers.UDP:
 		u.take(l.Payload, idOf(network.NetworkFlow(), uint16(l.SrcPort), uint16(l.DstPort)), true)
 	case *layers.TCP:
