@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"syscall"
 
 	"modernc.org/sqlite"
@@ -18,6 +19,7 @@ var (
 	ErrFull     = errors.New("disk full")
 	ErrIO       = errors.New("disk error")
 	ErrGone     = errors.New("removed or replaced")
+	ErrAltered  = errors.New("altered by another program")
 )
 
 // ErrCommit marks an error that came when the commit had been asked for.
@@ -50,6 +52,7 @@ var sentences = map[error]string{
 	ErrReadOnly: "the database %s cannot be opened for writing: let star97's user write to the file and to its folder, and mount the file system writable",
 	ErrFull:     "the database %s cannot grow, the disk is full: free some space on its file system",
 	ErrGone:     "the database %s was removed or replaced while star97 had it open: put the right file there and restart star97",
+	ErrAltered:  "the database %s lacks a table or column that star97 has made, so another program altered it: stop star97 and restore it from a backup",
 	ErrIO:       "the database %s could not be read or written: look for disk errors in the system log, then restore it from a backup if it is damaged",
 }
 
@@ -69,6 +72,9 @@ var kinds = map[int]error{
 // primaryCode masks the primary result code out of an extended one.
 const primaryCode = 0xff
 
+// lacking is how SQLite, which has no code for it, says that a table or column is not there.
+var lacking = regexp.MustCompile(`no such (table|column): | has no column named `)
+
 // explain wraps a database's error that has a sentence; others pass as they are.
 func (d *DB) explain(err error) error {
 	if d.server != nil {
@@ -84,6 +90,9 @@ func (d *DB) explain(err error) error {
 	}
 	if kind, ok := kinds[se.Code()&primaryCode]; ok {
 		return &Error{Kind: kind, Path: d.opt.Path, Cause: err}
+	}
+	if lacking.MatchString(se.Error()) {
+		return &Error{Kind: ErrAltered, Path: d.opt.Path, Cause: err}
 	}
 	return fmt.Errorf("database %s: %w", d.opt.Path, err)
 }

@@ -70,6 +70,20 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// What another program took away is told as that, not in the words of SQL.
+func TestAnAlteredDatabase(t *testing.T) {
+	for name, harm := range map[string]string{"a table": "DROP TABLE note", "a column": "ALTER TABLE note RENAME COLUMN text TO words"} {
+		t.Run(name, func(t *testing.T) {
+			d := openNotes(t)
+			_, err := d.write.Exec(harm)
+			require.NoError(t, err)
+			err = write(d, t.Context(), "x")
+			require.ErrorIs(t, err, ErrAltered)
+			require.ErrorContains(t, err, "the database "+d.Path()+" lacks a table or column that star97 has made, so another program altered it: stop star97")
+		})
+	}
+}
+
 func TestALockedDatabase(t *testing.T) {
 	d := openNotes(t)
 	other := openAt(t, d.Path())
@@ -238,6 +252,6 @@ func TestErrorsOfTheCallerPassUnchanged(t *testing.T) {
 	d := openNotes(t)
 	require.Same(t, context.Canceled, d.Read(t.Context(), func(*sql.DB) error { return context.Canceled }))
 	require.NoError(t, d.explain(nil))
-	err := d.Read(t.Context(), func(db *sql.DB) error { _, err := db.Exec("SELECT nonsense"); return err })
+	err := d.Read(t.Context(), func(db *sql.DB) error { _, err := db.Exec("nonsense"); return err })
 	require.ErrorContains(t, err, "database "+d.Path()+": ")
 }

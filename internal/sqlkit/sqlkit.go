@@ -79,7 +79,7 @@ func (d *DB) Dialect() Dialect {
 
 // Open opens or makes the file, readable by its owner only. Errors are sentences
 // with the path and a remedy; errors.Is tells ErrLocked, ErrDamaged, ErrReadOnly,
-// ErrFull, ErrIO and ErrGone apart.
+// ErrFull, ErrIO, ErrGone and ErrAltered apart.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
