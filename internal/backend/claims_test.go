@@ -181,6 +181,7 @@ func TestOnlyWhoCanTellRecallsACode(t *testing.T) {
 
 	shows := shown.New(t, shown.Settings{})
 	o := netsapiens.DefaultOptions()
+	o.API.Timeout = 30 * time.Second // a busy machine is no trouble
 	o.API.URL, o.API.TLS.CAFile, o.Domain, o.Key = shows.Base(), shows.CAFile, shown.Domain, conformance.Secret(t, shown.Key)
 	open, err := o.Open(t.Context())
 	require.NoError(t, err)

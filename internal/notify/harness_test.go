@@ -287,7 +287,7 @@ func (r *receiver) told() []string {
 func (r *receiver) options() Webhook {
 	o := DefaultOptions().Webhook
 	o.API.URL, o.API.TLS.CAFile = r.URL+"/star97/notices", r.CAFile
-	o.API.Retries, o.API.BreakAfter = 0, 100
+	o.API.Retries, o.API.BreakAfter, o.API.Timeout = 0, 100, 30*time.Second // busy machines are no trouble
 	o.Keys = httpapi.Keys{{ID: "k1", Secret: secret.Source{File: r.keyFile}}}
 	return o
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,6 +27,7 @@ func again(t *testing.T, test string, env ...string) error {
 func killedAfterDelivery(t *testing.T, file string) {
 	o := DefaultOptions()
 	o.Webhook.API.URL, o.Webhook.API.TLS.CAFile = os.Getenv("STAR97_NOTIFY_URL")+"/star97/notices", os.Getenv("STAR97_NOTIFY_CA")
+	o.Webhook.API.Timeout = 30 * time.Second // a busy machine is no trouble
 	o.Webhook.Keys = httpapi.Keys{{ID: "k1", Secret: secret.Source{File: os.Getenv("STAR97_NOTIFY_KEY")}}}
 	r := rigOn(t, database(t, file), o)
 	tell := r.channels[0].tell

@@ -3,6 +3,7 @@ package onetime
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,6 +65,7 @@ func TestOneTimeCodesCheckWhatASystemCannot(t *testing.T) {
 	o := backend.DefaultOptions()
 	o.Driver, o.Verify.By = "webhook", "otp"
 	o.Webhook.API.URL, o.Webhook.API.TLS.CAFile, o.Webhook.NoVerify = f.URL, f.CAFile, true
+	o.Webhook.API.Timeout = 30 * time.Second // a busy machine is no trouble
 	o.Webhook.Keys = []webhook.Key{{ID: webhookfake.KeyID, Secret: secret.Source{File: f.KeyFile}}}
 	r := routerOn(t, o)
 	old, next := codeOf(t, "482915"), codeOf(t, "739164")

@@ -68,7 +68,7 @@ func open(o Options) (*Store, error) {
 	}
 	s.people.Keep, s.rules.Keep = o.RulesFor, o.RulesFor
 	p := &pool{
-		o: o, password: password, timeout: o.Line.Timeout, wait: o.Line.Timeout, places: make(chan struct{}, o.Sessions),
+		o: o, password: password, timeout: o.Line.Timeout, wait: o.Line.Timeout, farewell: farewell, places: make(chan struct{}, o.Sessions),
 		rest: rest{after: o.Line.BreakAfter, pause: o.Line.BreakPause},
 	}
 	s.pool = p

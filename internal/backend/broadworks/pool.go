@@ -31,6 +31,7 @@ type pool struct {
 	connect  func(ctx context.Context) (carrier, error)
 	timeout  time.Duration // of a request
 	wait     time.Duration // for a dialogue
+	farewell time.Duration // for a logout
 	places   chan struct{}
 	waiting  atomic.Int32
 	rest     rest
@@ -283,7 +284,7 @@ func (p *pool) shut() {
 	idle := p.idle
 	p.idle, p.closed = nil, true
 	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), p.farewell)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, d := range idle {

@@ -111,7 +111,7 @@ func TestAFurtherRefusalRestsLonger(t *testing.T) {
 	require.NoError(t, r.check("lookup"), "not in a row")
 	r.failed(errEnded)
 	require.Equal(t, mailbox.Unavailable, mailbox.CodeOf(r.check("lookup")))
-	require.ErrorContains(t, r.check("lookup"), "the system is left alone for 1m0s: the server ended the connection")
+	require.Regexp(t, `the system is left alone for (1m0s|59\.\d+s): the server ended the connection`, r.check("lookup").Error())
 	r = rest{}
 	for range 100 {
 		r.failed(errEnded)
@@ -256,6 +256,7 @@ func TestCloseSignsOut(t *testing.T) {
 		f.Put(mailbox.Account{Extension: "2041"}, hers)
 		require.Len(t, lookup(t, s, "2041"), 1)
 		require.Equal(t, 1, f.Sessions())
+		s.pool.farewell = 30 * time.Second // a busy machine is no trouble
 		require.NoError(t, s.Close())
 		require.Zero(t, f.Sessions())
 		require.Equal(t, 1, f.Orders().Seen(fake.OpLogout))

@@ -132,7 +132,7 @@ func openSSH(t *testing.T, sshd, lines string) Options {
 		o := DefaultOptions()
 		o.Address, o.HostKey, o.User = addr, ssh.FingerprintSHA256(pinned), me.Username
 		o.Key = secret.Source{File: filepath.Join(dir, "client")}
-		o.Timeout, o.MissPause = 10*time.Second, 0
+		o.Timeout, o.Connect, o.MissPause = 30*time.Second, time.Minute, 0
 		return o
 	}
 	require.Fail(t, "sshd does not start", said.String())

@@ -97,7 +97,9 @@ func TestWhoFindsNoFreeConnectionIsTold(t *testing.T) {
 func TestASlowSignInServesTheNextCaller(t *testing.T) {
 	t.Parallel()
 	f := fake.New(t, fake.Settings{})
-	s := openStore(t, settings(t, f))
+	o := settings(t, f)
+	o.Sessions = 1 // the next caller waits for this connection and makes none of his own
+	s := openStore(t, o)
 	f.Orders().Give(fake.OpLogin, trouble.Order{Kind: trouble.Slow, Delay: 300 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

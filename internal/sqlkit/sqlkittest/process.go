@@ -50,7 +50,14 @@ func start(bin string, settings []string) (*Server, error) {
 	}
 	s := &Server{Socket: dir, Login: filepath.Join(dir, "login"), settings: settings}
 	s.process = &process{bin: bin, dir: dir, who: who}
-	if err := errors.Join(s.initialise(), s.run()); err != nil {
+	if err = s.initialise(); err == nil {
+		err = s.run()
+		for try := 0; err != nil && try < 4; try++ { // another program may have been quicker to take the port
+			s.Port = 0
+			err = s.run()
+		}
+	}
+	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}

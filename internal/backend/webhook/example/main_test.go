@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,6 +28,7 @@ func open(t *testing.T, key string) (*service, string, mailbox.Backend) {
 	file := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(file, []byte(key), 0o600))
 	o := webhook.DefaultOptions()
+	o.API.Timeout = 30 * time.Second // a busy machine is no trouble
 	o.API.URL, o.Keys = server.URL, []webhook.Key{{ID: "k1", Secret: secret.Source{File: file}}}
 	b, err := o.Open(t.Context())
 	require.NoError(t, err)
@@ -84,6 +86,7 @@ func TestTheExampleCarriesAnIDOutOnce(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Setenv("EXAMPLE_KEY", key)
 	o := webhook.DefaultOptions()
+	o.API.Timeout = 30 * time.Second // a busy machine is no trouble
 	o.API.URL, o.Keys = server.URL, []webhook.Key{{ID: "k1", Secret: secret.Source{Env: "EXAMPLE_KEY"}}}
 	b, err := o.Open(t.Context())
 	require.NoError(t, err)
