@@ -175,7 +175,7 @@ func takenSIPPort(t *testing.T) got {
 	require.NoError(t, err)
 	defer taken.Close()
 	f := newFolder(t)
-	config := f.write("star97.yaml", "drain: 1s\nsip:\n  listen: [{network: udp, address: \""+taken.LocalAddr().String()+"\"}]\n")
+	config := f.write("star97.yaml", "drain: 1s\nsip:\n  listen: [{network: udp, address: \""+taken.LocalAddr().String()+"\"}]\nhttp: {listen: \"\"}\n")
 	_, said, code := star97(t, "", "serve", "--config", config, "--data", f.data(""))
 	said = strings.ReplaceAll(said, taken.LocalAddr().String(), "127.0.0.1:5060")
 	return got{f.shown(said), code, "nothing was started"}

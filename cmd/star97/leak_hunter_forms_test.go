@@ -174,8 +174,7 @@ func TestTheHunterFindsEveryPlantedForm(t *testing.T) {
 			}
 			h := newHunter(codes...)
 			for _, code := range codes[:3] {
-				noise := noise(2 << 10)
-				require.Empty(t, h.hunt("noise", noise))
+				noise := innocent(t, h, 2<<10)
 				planted := append(append(noise, '\n'), plant(code)...)
 				planted = append(append(planted, '\n'), noise...)
 				require.NotEmpty(t, h.hunt("planted", planted))
@@ -191,7 +190,22 @@ func TestTheHunterRaisesNoFalseAlarm(t *testing.T) {
 	for i := range codes {
 		codes[i] = randomCode(10)
 	}
-	require.Empty(t, newHunter(codes...).hunt("noise", noise(256<<10)))
+	innocent(t, newHunter(codes...), 256<<10)
+}
+
+// innocent is noise in which no code is found. Digits by lot hold one now and then; what is
+// wrong with the hunter shows each time.
+func innocent(t *testing.T, h *hunter, size int) []byte {
+	t.Helper()
+	var found []find
+	for range 3 {
+		n := noise(size)
+		if found = h.hunt("noise", n); len(found) == 0 {
+			return n
+		}
+	}
+	require.FailNow(t, "a false alarm, three times in a row", "%v", found)
+	return nil
 }
 
 // noise is a log and a database full of other digits.

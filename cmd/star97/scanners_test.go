@@ -169,6 +169,10 @@ func echoed(ask, status string) string {
 func requireAlike(t testing.TB, v *service, methods []string, answered bool) {
 	t.Helper()
 	lots := regexp.MustCompile(`;tag=[0-9a-f]{20}|nonce="[^"]+"`)
+	within := soundPatience
+	if !answered {
+		within = silentFor
+	}
 	for _, method := range methods {
 		var answers []string
 		for _, user := range []string{extension, "4999", "admin"} {
@@ -178,7 +182,7 @@ func requireAlike(t testing.TB, v *service, methods []string, answered bool) {
 				"From: <sip:%[2]s@%[3]s>;tag=9\r\nTo: <sip:%[2]s@%[3]s>\r\nCall-ID: %[2]s-%[1]s\r\nCSeq: 1 %[1]s\r\nContact: <sip:%[2]s@%[4]s>\r\nContent-Length: 0\r\n\r\n",
 				method, user, v.UDP, conn.LocalAddr())
 			require.NoError(t, err)
-			require.NoError(t, conn.SetReadDeadline(time.Now().Add(answerWithin)))
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(within)))
 			var b bytes.Buffer
 			buf := make([]byte, 4096)
 			n, err := conn.Read(buf)
@@ -187,7 +191,9 @@ func requireAlike(t testing.TB, v *service, methods []string, answered bool) {
 					b.WriteString(lots.ReplaceAllString(s.Text(), "") + "\n")
 				}
 			}
-			own := strings.NewReplacer(user, "USER", conn.LocalAddr().String(), "FROM", strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port), "PORT")
+			// Addresses first: a port may hold the digits of a user.
+			own := strings.NewReplacer(v.UDP.String(), "SERVICE", conn.LocalAddr().String(), "FROM",
+				fmt.Sprintf("rport=%d", conn.LocalAddr().(*net.UDPAddr).Port), "PORT", user, "USER")
 			answers = append(answers, own.Replace(b.String()))
 			conn.Close()
 		}
@@ -197,5 +203,5 @@ func requireAlike(t testing.TB, v *service, methods []string, answered bool) {
 	}
 }
 
-// answerWithin is long for an answer and short for none.
-const answerWithin = time.Second
+// silentFor is how long nothing has to come where there is no answer.
+const silentFor = time.Second
