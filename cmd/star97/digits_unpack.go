@@ -37,9 +37,11 @@ func newUnpacker(take func(body []byte, id streamID, udp bool)) *unpacker {
 
 // frame takes one frame, which it does not keep; false: it has no meaning here.
 func (u *unpacker) frame(frame []byte, link gopacket.Decoder, info gopacket.CaptureInfo) bool {
-	p := u.whole(decoded(frame, link), info.Timestamp)
-	if p == nil {
-		return true
+	p := decoded(frame, link)
+	if isFragment(p) {
+		if p = u.whole(decoded(bytes.Clone(frame), link), info.Timestamp); p == nil { // it is kept
+			return true
+		}
 	}
 	network, transport := p.NetworkLayer(), p.TransportLayer()
 	if network == nil || transport == nil {
@@ -67,39 +69,36 @@ func idOf(network gopacket.Flow, from, to uint16) streamID {
 	return streamID{netip.AddrPortFrom(src, from), netip.AddrPortFrom(dst, to)}
 }
 
-// whole is p itself, or the datagram of which it is the last fragment; nil while others are
-// missing.
+func isFragment(p gopacket.Packet) bool {
+	switch ip := p.NetworkLayer().(type) {
+	case *layers.IPv4:
+		return ip.Flags&layers.IPv4MoreFragments != 0 || ip.FragOffset != 0
+	case *layers.IPv6:
+		return p.Layer(layers.LayerTypeIPv6Fragment) != nil
+	}
+	return false
+}
+
+// whole is the datagram of which p is the last fragment; nil while others are missing.
 func (u *unpacker) whole(p gopacket.Packet, at time.Time) gopacket.Packet {
 	switch ip := p.NetworkLayer().(type) {
 	case *layers.IPv4:
-		if ip.Flags&layers.IPv4MoreFragments == 0 && ip.FragOffset == 0 {
-			return p
-		}
 		id := datagramID{ip.NetworkFlow(), uint32(ip.Id)}
 		u.open[id] = true
-		part := *ip
-		part.Payload = bytes.Clone(ip.Payload) // it is kept
-		if all, err := u.v4.DefragIPv4WithTimestamp(&part, at); err == nil && all != nil {
+		if all, err := u.v4.DefragIPv4WithTimestamp(ip, at); err == nil && all != nil {
 			delete(u.open, id)
 			return rebuilt(all, all.Payload)
 		}
-		return nil
 	case *layers.IPv6:
-		part, ok := p.Layer(layers.LayerTypeIPv6Fragment).(*layers.IPv6Fragment)
-		if !ok {
-			return p
-		}
+		part := p.Layer(layers.LayerTypeIPv6Fragment).(*layers.IPv6Fragment)
 		id := datagramID{ip.NetworkFlow(), part.Identification}
 		u.open[id] = true
-		kept := *part
-		kept.Payload = bytes.Clone(part.Payload)
-		if all := u.v6.DefragIPv6(ip, &kept); all != nil {
+		if all := u.v6.DefragIPv6(ip, part); all != nil {
 			delete(u.open, id)
 			return rebuilt(all, all.Payload)
 		}
-		return nil
 	}
-	return p
+	return nil
 }
 
 // header is that of IP.

@@ -58,14 +58,25 @@ func (s *Server) mention(req *sip.Request, d *dialog) (int, error) {
 
 // write sends a request to a peer outside of any transaction.
 func (s *Server) write(ctx context.Context, req *sip.Request, p *peer) error {
-	if err := s.connect(ctx, req, p); err != nil {
+	conn, err := s.way(ctx, req, p)
+	if err != nil {
 		return err
 	}
-	conn, err := s.transport.ClientRequestConnection(ctx, req)
-	if err == nil {
-		err = conn.WriteMsg(req)
-		_, _ = conn.TryClose() // gives back the reference that the look-up took
+	return put(conn, req)
+}
+
+// way is the connection by which a request goes to a peer, for put. It completes the
+// request, which nothing alters from then on.
+func (s *Server) way(ctx context.Context, req *sip.Request, p *peer) (sip.Connection, error) {
+	if err := s.connect(ctx, req, p); err != nil {
+		return nil, err
 	}
+	return s.transport.ClientRequestConnection(ctx, req)
+}
+
+func put(conn sip.Connection, req *sip.Request) error {
+	err := conn.WriteMsg(req)
+	_, _ = conn.TryClose() // gives back the reference that the look-up took
 	return err
 }
 

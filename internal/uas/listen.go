@@ -70,15 +70,20 @@ func (s *Server) listen(ctx context.Context) error {
 			return errors.Join(ErrClosed, l.close())
 		}
 		s.bound = append(s.bound, l)
-		s.mu.Unlock()
 		// Started by Serve; stops when the socket is closed; owns reading it.
 		s.readers.Go(func() {
 			_ = serve()
 			l.gone.Store(true)
 		})
+		s.mu.Unlock()
 		if l.known != nil {
 			<-l.known
 		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
 	}
 	// Started by Serve; stops with dialled; owns taking its connections.
 	s.dialling.Go(func() { _ = s.transport.ServeTCP(s.dialled) })

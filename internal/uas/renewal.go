@@ -91,9 +91,13 @@ func (s *Server) exchange(req *sip.Request, d *dialog, r *renewal) (*sip.Respons
 // ack acknowledges the 2xx to our re-INVITE, before anything else of the call goes out.
 func (d *dialog) ack(r *renewal) {
 	ack := d.requestAs(sip.ACK, r.req.CSeq().SeqNo)
-	r.ack.Store(ack)
 	write := func() {
-		if err := d.s.write(d.life, ack, d.peer); err != nil {
+		conn, err := d.s.way(d.life, ack, d.peer)
+		r.ack.Store(ack) // complete; the 2xx may come again from the moment it is sent
+		if err == nil {
+			err = put(conn, ack)
+		}
+		if err != nil {
 			d.log.Debug("an ACK did not go out", "error", err)
 		}
 	}

@@ -115,6 +115,21 @@ func TestASessionIsRefreshedByAReINVITEThatChangesNothing(t *testing.T) {
 	p.expectRequest("BYE")
 }
 
+// A 2xx may come again while its ACK is on its way.
+func TestA2xxThatComesAgainAtOnce(t *testing.T) {
+	for range 20 {
+		h := newHouse(t, setting{})
+		p := h.udp(t)
+		d := aging(t, h, p, "", old())
+		invite := p.expectRequest("INVITE")
+		for range 40 {
+			p.answer(invite, "200 OK", "Contact: "+p.contact+"\r\n", offerText)
+		}
+		p.expectRequest("ACK")
+		d.abandon()
+	}
+}
+
 func TestAReINVITEOfOursWhoseAnswerDoesNotFitEndsTheCall(t *testing.T) {
 	for rule, answer := range map[string]string{
 		"none": "", "another codec": strings.ReplaceAll(offerText, "RTP/AVP 0 101", "RTP/AVP 18"),

@@ -209,6 +209,21 @@ func TestAPortThatIsTakenIsNamedAtTheStart(t *testing.T) {
 	require.ErrorContains(t, err, "choose another in sip.listen")
 }
 
+// Close may come while Serve still opens its sockets; both return, and nothing stays behind.
+func TestACloseBesideTheStart(t *testing.T) {
+	h := newHouse(t, setting{})
+	for range 50 {
+		o := testOptions()
+		o.Listen = []Listen{{Network: "udp", Address: "127.0.0.1:0"}, {Network: "tcp", Address: "127.0.0.1:0"}}
+		s, err := New(o, h.deps)
+		require.NoError(t, err)
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(context.Background()) }()
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-served, ErrClosed)
+	}
+}
+
 func TestPeersOutsideAreToldTheAdvertisedAddress(t *testing.T) {
 	for _, row := range []struct {
 		rule      string
