@@ -62,9 +62,9 @@ func TestBenchThatCannotBegin(t *testing.T) {
 		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 		return name
 	}
-	gone, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	gone, err := net.Dial("udp", "127.0.0.1:9") // keeps the port, and is not there for others
 	require.NoError(t, err)
-	require.NoError(t, gone.Close())
+	t.Cleanup(func() { _ = gone.Close() })
 	nobody := "sip:*97@" + gone.LocalAddr().String()
 	some := write("some", "4001 5550199\n4002\n")
 	script := write("script", "press {old}#\n")

@@ -49,9 +49,9 @@ func TestCallThatCannotBegin(t *testing.T) {
 		require.NoError(t, os.WriteFile(name, []byte(text), mode))
 		return name
 	}
-	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	gone, err := net.Dial("udp", "127.0.0.1:9") // keeps the port, and is not there for others
 	require.NoError(t, err)
-	gone.Close()
+	t.Cleanup(func() { _ = gone.Close() })
 	nobody := "sip:*97@" + gone.LocalAddr().String()
 	good := write("good", "hear welcome\n", 0o600)
 	codes := write("codes", "old: 5550199\n", 0o644)

@@ -199,8 +199,12 @@ func TestLoadFindsAFarEndThatHangsUp(t *testing.T) {
 			invites := 0                        // of the reading goroutine, as is leaves
 			leaves := map[string]*sip.Request{} // INVITEs of the calls that it hangs up
 			far.when(sip.INVITE, func(req *sip.Request) {
-				if invites++; invites%2 == 0 {
-					leaves[req.CallID().Value()] = req
+				id := req.CallID().Value()
+				if _, again := leaves[id]; !again {
+					if leaves[id] = nil; invites%2 == 1 {
+						leaves[id] = req
+					}
+					invites++
 				}
 				answer(req)
 			})

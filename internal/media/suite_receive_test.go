@@ -45,7 +45,12 @@ func testKeys(t *testing.T, w world) {
 	p.pressAs(p.rtp, 3, eventPT, 6)
 	wantKey(t, s, dtmf.Down, 3) // the first packet is enough
 	st := s.Stats()
-	require.Equal(t, uint64(16*2), st.Keys.DupEnd)
+	if w.exact {
+		require.Equal(t, uint64(16*2), st.Keys.DupEnd)
+	} else { // read late, a key is over by our own clock, and its first end is one too many as well
+		require.GreaterOrEqual(t, st.Keys.DupEnd, uint64(16*2))
+		require.LessOrEqual(t, st.Keys.DupEnd, uint64(16*3))
+	}
 	require.Zero(t, st.Dropped)
 	require.Zero(t, st.LostIn)
 }

@@ -2,6 +2,7 @@ package uas
 
 import (
 	"crypto/tls"
+	"hash/maphash"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ func TestNewTLSConnectionsHaveARate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.shakes = newShakes(DefaultOptions().Limits)
+			apart(g.shakes.each, "127.1.0.0", "127.200.0.1", "192.0.2.1")
 			let := map[string]float64{}
 			asked := map[string]float64{}
 			ask := func(who string, from netip.Addr, now time.Time) {
@@ -65,7 +67,8 @@ func TestNewTLSConnectionsHaveARate(t *testing.T) {
 // make another connection.
 func TestAFloodOfTLSConnectionsCostsFewHandshakes(t *testing.T) {
 	a := newAuthority(t)
-	h := secureHouse(t, a, func(o *Options) { o.Limits.Rate, o.Limits.Burst = 32, 32*20 }, nil)
+	h := secureHouse(t, a, func(o *Options) { o.Limits.Rate, o.Limits.Burst = 32, 32*20 },
+		func(s *Server) { apart(s.gate.shakes.each, "127.0.0.1", "127.0.0.9") })
 	p := h.tlsPhone(t, &tls.Config{RootCAs: a.pool()})
 	c := begun(t, h, p)
 	config := &tls.Config{RootCAs: a.pool(), ServerName: "127.0.0.1"}
@@ -92,4 +95,18 @@ func TestAFloodOfTLSConnectionsCostsFewHandshakes(t *testing.T) {
 	require.Positive(t, lines)
 	require.LessOrEqual(t, float64(lines), linesBurst+linesRate*time.Since(begin).Seconds()+1)
 	h.reads(t, `star97_refusals_total{reason="flood"}`, strconv.Itoa(300-made))
+}
+
+// apart gives addresses a slot each: which ones share one differs from start to start.
+func apart(b *buckets, all ...string) *buckets {
+	for {
+		slots := map[uint64]bool{}
+		for _, a := range all {
+			slots[b.keyOf(mustAddr(a))%uint64(b.size)] = true
+		}
+		if len(slots) == len(all) {
+			return b
+		}
+		b.seed = maphash.MakeSeed()
+	}
 }

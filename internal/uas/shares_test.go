@@ -60,7 +60,7 @@ func TestALongMessageCountsForSeveral(t *testing.T) {
 }
 
 func TestALinkOfIPv6HasOneRate(t *testing.T) {
-	b, now, passed := newBuckets(10, 20), time.Now(), 0
+	b, now, passed := apart(newBuckets(10, 20), "2001:db8::1", "2001:db8:0:1::1"), time.Now(), 0
 	for i := range 1000 {
 		if b.take(mustAddr(fmt.Sprintf("2001:db8::%x", i)), 1, now) {
 			passed++

@@ -38,6 +38,7 @@ func farEnd(t *testing.T, hangUp bool) string {
 		<-done
 	})
 	uri := "sip:*97@" + conn.LocalAddr().String()
+	goodbye := theGoodbye(t) // which takes a while
 	go func() {
 		defer close(done)
 		buf := make([]byte, 65536)
@@ -59,7 +60,7 @@ func farEnd(t *testing.T, hangUp bool) string {
 			}
 			_, _ = conn.WriteToUDPAddrPort([]byte(answer.String()), from)
 			if req.Method == sip.INVITE {
-				sayGoodbye(t, conn, string(req.Body()))
+				sayGoodbye(t, conn, string(req.Body()), goodbye)
 				if hangUp {
 					_, _ = conn.WriteToUDPAddrPort([]byte(bye(req, uri)), from)
 				}
@@ -82,16 +83,16 @@ func bye(invite *sip.Request, uri string) string {
 		invite.Contact().Address.String(), strings.TrimPrefix(uri, "sip:*97@"), invite.To().Value(), invite.From().Value(), invite.CallID().Value())
 }
 
-// sayGoodbye plays the sentence faster than it was spoken.
-func sayGoodbye(t *testing.T, conn *net.UDPConn, offer string) {
+func theGoodbye(t *testing.T) []byte {
 	catalogue, _ := prompt.Load(prompts.FS)
 	audio, ok := catalogue.Audio("en-US", prompt.Goodbye, prompt.Words{})
-	if !ok {
-		t.Error("there is no goodbye")
-		return
-	}
+	require.True(t, ok)
+	return slices.Concat(audio.Payload(codec.PCMU), bytes.Repeat([]byte{0xFF}, 40*160))
+}
+
+// sayGoodbye plays the sentence faster than it was spoken.
+func sayGoodbye(t *testing.T, conn *net.UDPConn, offer string, payload []byte) {
 	to := netip.MustParseAddrPort("127.0.0.1:" + audioPort.FindStringSubmatch(offer)[1])
-	payload := slices.Concat(audio.Payload(codec.PCMU), bytes.Repeat([]byte{0xFF}, 40*160))
 	for i := 0; i+160 <= len(payload); i += 160 {
 		raw, err := (&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(i / 160), Timestamp: uint32(i)}, Payload: payload[i : i+160]}).Marshal()
 		if err != nil {
