@@ -29,11 +29,11 @@ Modes:
 
 The first call goes ahead alone; when nobody answers it, there is no second one.
 What comes by UDP has the kernel's time of arrival; a SIP message on a connection (TCP,
-TLS) has that of its reading. A key is timed from the moment it goes
-down: to the last packet of the sentence that it stops, to the first packet of the next
-one, and to the first sample in that which can be heard. With --digits inband keys are
-tones; their packet leaves as late as a telephone's does, 0 to 20 ms after the key-down.
-In a script the times hold what the service does meanwhile, such as to check a code.
+TLS) has that of its reading. A key is timed from the moment it goes down: to the last
+packet of the sentence that it stops, to the first packet of the next one, and to the
+first sample in that which can be heard. With --digits inband keys are tones; their packet
+leaves as late as a telephone's does, 0 to 20 ms after the key-down. In a script the times
+hold what the service does meanwhile, such as to check a code.
 
 Once a second standard error tells how far the run is; with --json only if it is a
 terminal. Ctrl-C hangs up all calls and reports what was measured until then; a
