@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -208,9 +207,6 @@ func (j *judge) rules() (pin.Policy, error) {
 	return p, nil
 }
 
-// maxCodeLine bounds a line that holds a code, in bytes.
-const maxCodeLine = 128
-
 // currentCode reads a file of one line.
 func currentCode(cmd *cobra.Command, name string) (pin.PIN, error) {
 	f, err := os.Open(name)
@@ -242,48 +238,22 @@ func eachCode(cmd *cobra.Command, use func(line int, code pin.PIN, broken pin.Ru
 	if _, is := terminal(cmd.InOrStdin()); is {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Type one code a line (it shows), then Ctrl-D.")
 	}
-	lines := bufio.NewScanner(cmd.InOrStdin())
-	buffer := make([]byte, maxCodeLine)
-	defer clear(buffer)
-	lines.Buffer(buffer, maxCodeLine)
-	n := 0
-	for lines.Scan() {
-		if n++; n > maxCodes {
-			return fmt.Errorf("line %d: these are more than %d codes; give them in parts", n, maxCodes)
-		}
-		code, err := pin.Parse(trimmed(lines.Bytes()))
-		broken := pin.Pass
+	lines := newGivenCodes(cmd.InOrStdin())
+	defer lines.wipe()
+	for {
+		code, broken, err := lines.next()
 		switch {
-		case errors.Is(err, pin.ErrTooLong) && isNumber(trimmed(lines.Bytes())):
-			broken = pin.TooLong
+		case errors.Is(err, io.EOF):
+			return nil
 		case err != nil:
-			broken = notDigits
+			return err
+		case lines.n > maxCodes:
+			return fmt.Errorf("line %d: these are more than %d codes; give them in parts", lines.n, maxCodes)
 		}
-		err = use(n, code, broken)
+		err = use(lines.n, code, broken)
 		code.Wipe()
 		if err != nil {
 			return err
 		}
 	}
-	switch err := lines.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("line %d has more than %d bytes; write one code a line", n+1, maxCodeLine)
-	case err != nil:
-		return fmt.Errorf("standard input cannot be read: %w", err)
-	case n == 0:
-		return errors.New("no code was given; write one a line to standard input")
-	}
-	return nil
-}
-
-func isNumber(line []byte) bool {
-	return !slices.ContainsFunc(line, func(c byte) bool { return c < '0' || c > '9' })
-}
-
-// trimmed is a line without its end.
-func trimmed(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
-		line = line[:len(line)-1]
-	}
-	return line
 }

@@ -104,7 +104,7 @@ func TestCodeCommandsThatCannotBegin(t *testing.T) {
 		"no current code":       {"482915\n", []string{"--current-file", path("none")}, "the current code cannot be read"},
 		"letters as current":    {"482915\n", []string{"--current-file", path("letters.txt")}, "letters.txt: a code consists of the digits 0 to 9 only; write the code alone on its first line"},
 		"an empty current":      {"482915\n", []string{"--current-file", path("empty.txt")}, "empty.txt: it is empty"},
-		"a line without an end": {"482915\n" + strings.Repeat("739164", 100), nil, "line 2 has more than 128 bytes"},
+		"a line without an end": {"482915\n" + strings.Repeat("739164", 1<<18), nil, "line 2 has more than 1 MiB; write one code a line"},
 		"a code as an argument": {"", []string{"482915"}, "unknown command"},
 		"an unknown flag":       {"482915\n", []string{"--colour"}, "unknown flag"},
 	} {
@@ -116,6 +116,30 @@ func TestCodeCommandsThatCannotBegin(t *testing.T) {
 				require.NotContains(t, strings.ReplaceAll(said, `unknown command "482915"`, ""), "482915")
 				require.NotContains(t, out, "739164")
 			}
+		})
+	}
+}
+
+// A line that is too long is one that is no code, and not the end.
+func TestCodeCheckGoesOnBehindAnyLine(t *testing.T) {
+	digits := strings.Repeat("7391640582", 20)
+	for name, row := range map[string]struct {
+		in   string
+		want []string
+	}{
+		"a mark of an editor":     {"\ufeff482915\r\n482915\r\n", []string{"1 accepted", "2 accepted"}},
+		"too many digits":         {digits + "\n482915\n", []string{"1 too-long", "2 accepted"}},
+		"just as many":            {digits[:128] + "\r\n482915\n", []string{"1 too-long", "2 accepted"}},
+		"one less":                {digits[:127] + "\n482915\n", []string{"1 too-long", "2 accepted"}},
+		"letters at last":         {digits + "x\n482915\n", []string{"1 not-digits", "2 accepted"}},
+		"letters first":           {"x" + digits + "\n482915\n", []string{"1 not-digits", "2 accepted"}},
+		"the last one":            {"482915\n" + digits, []string{"1 accepted", "2 too-long"}},
+		"the last one, as many":   {"482915\n" + digits[:128], []string{"1 accepted", "2 too-long"}},
+		"a mark behind the first": {"482915\n\ufeff482915\n", []string{"1 accepted", "2 not-digits"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, said, _ := executeCode(t, row.in, "check")
+			require.Equal(t, row.want, strings.Split(strings.TrimSpace(out), "\n"), said)
 		})
 	}
 }

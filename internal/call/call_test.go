@@ -327,6 +327,17 @@ func TestOwnDoorHearsHowLongTheLockLasts(t *testing.T) {
 	})
 }
 
+func TestOwnDoorHearsWhoOpensALockWithoutAnEnd(t *testing.T) {
+	in(t, mailbox.OwnDoor, func(r *rig) {
+		r.store.verify = func(context.Context) error {
+			return mailbox.Fail("verify", mailbox.Locked, &lockout.Closed{Why: "the hard stop"})
+		}
+		r.answer()
+		r.press("482915#")
+		r.says(prompt.Locked, prompt.HelpDesk, prompt.Goodbye)
+	})
+}
+
 func TestRefusalIsRecorded(t *testing.T) {
 	in(t, mailbox.OwnDoor, func(r *rig) {
 		r.answer()

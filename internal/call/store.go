@@ -35,8 +35,11 @@ func levelOf(c mailbox.Code) slog.Level {
 // nobody knows.
 func untilRetry(err error) time.Duration {
 	var closed *lockout.Closed
-	if !errors.As(err, &closed) || closed.Until.IsZero() {
+	switch {
+	case !errors.As(err, &closed):
 		return 0
+	case closed.Until.IsZero():
+		return flow.Never
 	}
 	return max(time.Until(closed.Until), 0)
 }

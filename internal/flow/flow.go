@@ -8,6 +8,7 @@
 package flow
 
 import (
+	"math"
 	"time"
 
 	"star97/internal/dtmf"
@@ -48,8 +49,11 @@ type Event struct {
 	Result  mailbox.Result   // ChangeDone
 	OK      bool             // Transferred: the caller is connected elsewhere
 	Choice  pin.PIN          // Chosen: what State.Choose returned; empty: the rules leave no code
-	Retry   time.Duration    // Found, Verified, ChangeDone with Locked or Throttled: when the next try is possible; 0: not known
+	Retry   time.Duration    // Found, Verified, ChangeDone with Locked or Throttled: when the next try is possible; 0: not known; Never
 }
+
+// Never is the Retry of a mailbox that only an administrator opens.
+const Never time.Duration = math.MaxInt64
 
 // EffectKind is what the shell has to do.
 type EffectKind uint8

@@ -59,13 +59,13 @@ func (m *machine) beforeHelp() uint8 {
 }
 
 // lockedOut tells an owner that wrong codes have locked the mailbox, and where there is
-// help, of that: a one-time code opens it again. It counts as wrong codes enough for the
-// offer.
+// help, of that: a one-time code opens it again, unless an administrator has to. It counts
+// as wrong codes enough for the offer.
 func (m *machine) lockedOut(retry time.Duration) StateID {
 	if m.at == Verifying && m.claim == mailbox.ByCode {
 		m.wrong = max(m.wrong+1, m.beforeHelp())
 	}
-	if m.at != Verifying || m.claim != mailbox.ByCode || !m.offersHelp() || int(m.wrong) >= m.layout.limits.WrongCodes {
+	if retry == Never || m.at != Verifying || m.claim != mailbox.ByCode || !m.offersHelp() || int(m.wrong) >= m.layout.limits.WrongCodes {
 		return m.leaveUntil(EndLocked, prompt.Locked, retry)
 	}
 	m.current.Wipe()

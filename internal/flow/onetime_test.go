@@ -156,6 +156,8 @@ func TestALockedOutOwnerIsOfferedHelp(t *testing.T) {
 	c.says(prompt.Locked, prompt.RetryTenMinutes, prompt.ForgottenOffer, prompt.EnterCode).spoken().press("1#").at(OneTimeCode)
 	c = helped(t, layout(t), plainBox).press("739152#").store(Event{Kind: Verified, Code: mailbox.Locked}).spoken()
 	c.press("739152#").store(Event{Kind: Verified, Code: mailbox.Locked}).says(prompt.Locked, prompt.Goodbye)
+	c = helped(t, layout(t), plainBox).press("739152#").store(Event{Kind: Verified, Code: mailbox.Locked, Retry: Never})
+	c.says(prompt.Locked, prompt.HelpDesk, prompt.Goodbye)
 	c = helped(t, layout(t), fixedBox).press("739152#").store(Event{Kind: Verified, Code: mailbox.Locked})
 	c.says(prompt.Locked, prompt.Goodbye)
 	c = helped(t, layout(t), plainBox).wrongCode().wrongCode().press("1#").spoken().press("12345678#")

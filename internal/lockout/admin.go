@@ -32,7 +32,9 @@ func (g *Guard) State(ctx context.Context, a mailbox.Account) (State, error) {
 		now := g.now()
 		s.Own = g.doorState(&c[atDoor], false, now).or(own.closed(c, mailbox.OwnDoor, now))
 		s.Any = g.doorState(&c[atOtherDoor], true, now).or(own.closed(c, mailbox.AnyDoor, now))
-		s.Stopped = c[atBoth].Wrong() >= g.opts.HardStop
+		if s.Stopped = c[atBoth].Wrong() >= g.opts.HardStop; s.Stopped {
+			s.Own.ForGood, s.Any.ForGood = true, true
+		}
 		return false
 	})
 	if err != nil {

@@ -103,6 +103,7 @@ func TestAPatientStranger(t *testing.T) {
 		s, err := h.State(t.Context(), anna)
 		require.NoError(t, err)
 		if s.Stopped {
+			require.True(t, s.Own.ForGood && s.Any.ForGood)
 			break
 		}
 		h.wrongTimes(1, anna, mailbox.AnyDoor)
