@@ -115,10 +115,14 @@ func restoredView(r app.Restored) map[string]any {
 		}
 		stores[name] = n
 	}
-	return map[string]any{
+	view := map[string]any{
 		"made": r.Made, "version": r.Version, "mailboxes": stores, "audit_records": r.Trail.Seq, "audit_head": r.Trail.Hash,
-		"moved_aside": r.Aside, "missing": r.Missing,
+		"audit_whole": r.Broken == nil, "moved_aside": r.Aside, "missing": r.Missing,
 	}
+	if r.Broken != nil {
+		view["audit_problem"] = r.Broken.Error()
+	}
+	return view
 }
 
 func printRestored(w io.Writer, r app.Restored) error {
@@ -126,7 +130,11 @@ func printRestored(w io.Writer, r app.Restored) error {
 	for _, boxes := range r.Mailboxes {
 		n += boxes
 	}
-	fmt.Fprintf(w, "The backup of %s is restored: mailboxes: %d; audit trail: %d records, whole, head %s.\n", r.Made.Format(time.RFC3339), n, r.Trail.Seq, r.Trail.Hash)
+	state := "whole"
+	if r.Broken != nil {
+		state = "broken (" + r.Broken.Error() + ")"
+	}
+	fmt.Fprintf(w, "The backup of %s is restored: mailboxes: %d; audit trail: %d records, %s, head %s.\n", r.Made.Format(time.RFC3339), n, r.Trail.Seq, state, r.Trail.Hash)
 	for _, name := range r.Aside {
 		fmt.Fprintf(w, "Moved aside: %s\n", name)
 	}

@@ -297,8 +297,12 @@ func TestABackupThatDoesNotFitIsRefused(t *testing.T) {
 		_, err = Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test"})
 		require.ErrorContains(t, err, says)
 		require.NoFileExists(t, filepath.Join(fresh, "star97.db"))
-		_, err = Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test", BrokenTrail: true})
+		r, err := Restore(t.Context(), c, Restoring{File: file, Data: fresh, By: "test", BrokenTrail: true})
 		require.Equal(t, broken, err == nil, "%v", err)
+		if broken {
+			require.ErrorContains(t, r.Broken, "record 2")
+			require.EqualValues(t, 2, r.Trail.Seq, "the head, not the last good record")
+		}
 	}
 }
 

@@ -40,10 +40,9 @@ type Restoring struct {
 type Restored struct {
 	backup.Manifest
 	Mailboxes map[string]int // by store
-	Trail     audit.Head     // of the audit trail in the backup, which is whole; zero if it is not in it
+	Trail     audit.Head     // of the audit trail in the backup; zero if it is not in it
+	Broken    error          // what is wrong with that trail; nil: it is whole
 	Aside     []string       // where what was there is now
-
-	broken error // of the audit trail in the backup; nil: it is whole
 }
 
 // Restore puts a backup in the place of what a configuration's stores keep in files.
@@ -100,8 +99,8 @@ func (r *Restored) restore(ctx context.Context, c config.Config, o Restoring) er
 	if err := r.prove(ctx, c, places); err != nil {
 		return fmt.Errorf("the backup %s cannot be used: %w", o.File, err)
 	}
-	if r.broken != nil && !o.BrokenTrail {
-		return fmt.Errorf("the audit trail in the backup %s is not whole: %w; say --broken-trail to use it all the same", o.File, r.broken)
+	if r.Broken != nil && !o.BrokenTrail {
+		return fmt.Errorf("the audit trail in the backup %s is not whole: %w; say --broken-trail to use it all the same", o.File, r.Broken)
 	}
 	if err := writable(places); err != nil {
 		return err
@@ -252,8 +251,8 @@ func (r *Restored) proveTrail(ctx context.Context, c config.Config, db *sqlkit.D
 	}
 	r.Trail, err = l.Verify(ctx)
 	if at := new(audit.Break); errors.As(err, &at) {
-		r.broken = err
-		err = nil
+		r.Broken = err
+		r.Trail, err = l.Head(ctx)
 	}
 	return errors.Join(err, l.Close())
 }

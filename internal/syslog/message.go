@@ -98,11 +98,19 @@ func (w writer) message(r audit.Record) (string, error) {
 // escape marks what would end a value (RFC 5424 section 6.3.3).
 var escape = strings.NewReplacer(`"`, `\"`, `\`, `\\`, `]`, `\]`)
 
+// claimOf is how a caller was known; nobody but callers makes a claim.
+func claimOf(r *audit.Record) string {
+	if r.Door == 0 {
+		return ""
+	}
+	return r.Claim.String()
+}
+
 // fields are what rules of a collector ask for.
 func fields(r *audit.Record) [][2]string {
 	all := [][2]string{
 		{"seq", strconv.FormatUint(r.Seq, 10)}, {"node", r.Node}, {"action", r.Action.String()}, {"stage", r.Stage.String()},
-		{"outcome", r.Outcome.String()}, {"result", r.Result.String()}, {"rule", r.Rule}, {"claim", r.Claim.String()}, {"door", r.Door.String()},
+		{"outcome", r.Outcome.String()}, {"result", r.Result.String()}, {"rule", r.Rule}, {"claim", claimOf(r)}, {"door", r.Door.String()},
 		{"backend", r.Backend}, {"domain", r.Domain}, {"mailbox", r.Mailbox}, {"extension", r.Extension}, {"target", r.Target},
 		{"peer", r.Peer}, {"transport", r.Transport}, {"source", r.Source}, {"callId", r.CallID},
 		{"actor", r.Actor}, {"reason", r.Reason}, {"policy", r.Policy}, {"intent", r.Intent}, {"hash", r.Hash.String()},

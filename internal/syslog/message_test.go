@@ -41,6 +41,14 @@ func TestAMessageSaysWhatTheRecordSays(t *testing.T) {
 	}
 }
 
+// Nobody but a caller makes a claim.
+func TestWhatAnAdministratorDidHasNoClaim(t *testing.T) {
+	r := audit.Record{Action: audit.Reset, Actor: "root"}
+	text, err := writer{facility: 10, enterprise: 32473, version: "1"}.message(r.Seal(audit.Head{}))
+	require.NoError(t, err)
+	require.NotContains(t, (*parsed(t, text).StructuredData)["star97@32473"], "claim")
+}
+
 // A name without a number would be one that only IANA gives (RFC 5424 section 7).
 func TestWithoutANumberOfOnesOwnThereIsNoNameForTheFields(t *testing.T) {
 	text, err := writer{facility: 13, version: "1"}.message(record().Seal(audit.Head{}))
@@ -101,6 +109,10 @@ func TestOptions(t *testing.T) {
 		"TCP elsewhere":       {func(o *Options) { o.Address, o.Network = "192.0.2.1:514", overTCP }, "tcp is not encrypted; use network tls, or say plain: true"},
 		"TCP elsewhere, said": {func(o *Options) { o.Address, o.Network, o.Plain = "192.0.2.1:514", overTCP, true }, ""},
 		"no port":             {func(o *Options) { o.Address = "logs.example.com" }, "write the collector as host:port"},
+		"a port in words":     {func(o *Options) { o.Address = "logs.example.com:https" }, "write the collector as host:port"},
+		"no such port":        {func(o *Options) { o.Address = "logs.example.com:99999" }, "write the collector as host:port"},
+		"port 0":              {func(o *Options) { o.Address = "logs.example.com:0" }, "write the collector as host:port"},
+		"a host with a blank": {func(o *Options) { o.Address = "logs example.com:6514" }, "write the collector as host:port"},
 		"network":             {func(o *Options) { o.Network = "sctp" }, `network is "sctp"; use tls, tcp or udp`},
 		"facility":            {func(o *Options) { o.Facility = "kern" }, `facility is "kern"`},
 		"half a certificate":  {func(o *Options) { o.CertFile = "x" }, "cert_file and key_file belong together"},

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"star97/internal/backend/httpapi"
@@ -72,9 +73,10 @@ func (o Options) Validate() error {
 	}
 	if o.On() {
 		host, port, err := net.SplitHostPort(o.Address)
-		if err != nil || host == "" || port == "" {
+		number, notNumber := strconv.ParseUint(port, 10, 16)
+		if err != nil || host == "" || strings.ContainsAny(host, " \t") || notNumber != nil || number == 0 {
 			say("address is %q; write the collector as host:port, as logs.example.com:6514", o.Address)
-		} else if o.Network != overTLS && !o.Plain && !here(host) {
+		} else if slices.Contains([]string{overTCP, overUDP}, o.Network) && !o.Plain && !here(host) {
 			say("address is %s, and %s is not encrypted; use network tls, or say plain: true", o.Address, o.Network)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -85,6 +86,11 @@ func (o Options) Validate() error {
 	return errors.Join(all...)
 }
 
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
 // address reads Options.URL.
 func address(text string) (*url.URL, error) {
 	if text == "" {
@@ -98,6 +104,8 @@ func address(text string) (*url.URL, error) {
 		return nil, errors.New("url holds a user or a password: keep them in their own options")
 	case u.Host == "" || u.Hostname() == "" || u.Opaque != "":
 		return nil, errors.New("url has no host: write https://host[:port][/prefix]")
+	case u.Port() != "" && !isPort(u.Port()), strings.HasSuffix(u.Host, ":"):
+		return nil, errors.New("url has a port that is none: write 1 to 65535, or leave it out")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("url has a query or a fragment: write https://host[:port][/prefix]")
 	case u.Scheme != "https" && u.Scheme != "http":
