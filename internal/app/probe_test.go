@@ -20,7 +20,7 @@ import (
 	"star97/internal/config"
 	"star97/internal/mailbox"
 	"star97/internal/probe"
-	"star97/internal/prompt"
+	"star97/internal/script"
 	"star97/internal/script/stage"
 	"star97/internal/secret"
 )
@@ -59,23 +59,14 @@ func TestAProbeChecksTheCodesOfAStoreThatCannot(t *testing.T) {
 		far.add("4002", codes["old"], mailbox.Flags{})
 		far.add("4003", codes["old"], mailbox.Flags{MustChange: true})
 		o := pilot(t, far)
-		learn(t, o)
-		p, err := probe.Open("pilot", o)
-		require.NoError(t, err)
-		for _, one := range []struct {
-			extension, digits string
-			says              mailbox.Code
-		}{
-			{"4002", codes["old"], mailbox.OK},
-			{"4002", codes["wrong"], mailbox.WrongPIN},
-			{"4003", codes["old"], mailbox.OutcomeUnknown}, // is told to choose a new code: nothing learned
-		} {
-			free := occupy()
-			err := p.Verify(t.Context(), mailbox.Account{ID: "x", Extension: one.extension}, code(t, one.digits), mailbox.Attempt{})
-			free()
-			require.Equal(t, one.says, mailbox.CodeOf(err), "%v", err)
+		var unsure error
+		for range 3 { // a busy machine may spoil what is learned or heard
+			learn(t, o)
+			if unsure = checks(t, o); unsure == nil {
+				break
+			}
 		}
-		require.NoError(t, p.Close())
+		require.NoError(t, unsure)
 
 		system := fake.New(t)
 		id := system.Put(fake.Mailbox{Extension: "4001", Alias: "aexample"}, code(t, codes["old"]))
@@ -87,19 +78,55 @@ func TestAProbeChecksTheCodesOfAStoreThatCannot(t *testing.T) {
 			c.Store.Unity.User, c.Store.Unity.Password = fake.User, secret.Source{File: system.LoginFile}
 			c.Store.Verify = backend.Verify{By: "probe", Name: "pilot"}
 		})
-		call := dial(t, near.phone("*97", "4001"))
-		call.Press(codes["wrong"] + "#")
-		call.Hear(prompt.WrongCode)
-		call.Hangup()
-		require.True(t, system.Has(id, code(t, codes["old"])))
-
-		second, err := caller.Dial(t.Context(), near.phone("*97", "4001"))
+		lines, err := script.Parse("wrong", []byte("press {wrong}#\nhear wrong-code\nhangup\n"))
 		require.NoError(t, err)
-		t.Cleanup(second.Close)
-		player := &caller.Player{Call: second, Patience: callertest.Patience, Value: stage.Value("4001")}
-		require.NoError(t, player.Change(t.Context()))
+		surely(t, near, func(p *caller.Player) error { return p.Run(t.Context(), lines) })
+		require.True(t, system.Has(id, code(t, codes["old"])))
+		surely(t, near, func(p *caller.Player) error { return p.Change(t.Context()) })
 		require.True(t, system.Has(id, code(t, codes["new"])))
 	})
+}
+
+// checks asks a probe of codes. The error is that of a verdict that was not sure.
+func checks(t testing.TB, o probe.Options) error {
+	p, err := probe.Open("pilot", o)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, p.Close()) }()
+	for _, one := range []struct {
+		extension, digits string
+		says              mailbox.Code
+	}{
+		{"4002", codes["old"], mailbox.OK},
+		{"4002", codes["wrong"], mailbox.WrongPIN},
+		{"4003", codes["old"], mailbox.OutcomeUnknown}, // is told to choose a new code: nothing learned
+	} {
+		free := occupy()
+		err := p.Verify(t.Context(), mailbox.Account{ID: "x", Extension: one.extension}, code(t, one.digits), mailbox.Attempt{})
+		free()
+		if got := mailbox.CodeOf(err); got != one.says {
+			require.Equal(t, mailbox.OutcomeUnknown, got, "%v", err)
+			return err
+		}
+	}
+	return nil
+}
+
+// surely plays a call, and again where the probe behind it was not sure.
+func surely(t testing.TB, near *house, play func(*caller.Player) error) {
+	var err error
+	for range 3 {
+		free := occupy()
+		t.Cleanup(free)
+		call, failed := caller.Dial(t.Context(), near.phone("*97", "4001"))
+		require.NoError(t, failed)
+		t.Cleanup(call.Close)
+		err = play(&caller.Player{Call: call, Patience: callertest.Patience, Value: stage.Value("4001")})
+		free()
+		if err == nil {
+			return
+		}
+	}
+	require.NoError(t, err)
 }
 
 // What the far end does that is no answer is never taken for one: a sentence of the way
