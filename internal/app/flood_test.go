@@ -68,8 +68,21 @@ func TestAFloodDoesNotStarveGoodCallers(t *testing.T) {
 	}
 }
 
-// verifyGood has good callers verify their code, one after the other.
+// verifyGood has good callers verify their code. Who waits behind the flood does so each
+// time; who waits for a slow disk, while the flood is judged, does not.
 func (f *flood) verifyGood(s *siege, door mailbox.Door, from string) {
+	var passed int64
+	for range 3 {
+		if passed = f.passedBy(s, door, from); passed < floodedQueue/2 {
+			return
+		}
+	}
+	require.Less(s.t, passed, int64(floodedQueue/2))
+}
+
+// passedBy has good callers verify their code, one after the other, and tells how many
+// guesses were judged while one waited, the median.
+func (f *flood) passedBy(s *siege, door mailbox.Door, from string) int64 {
 	goods := 8
 	if inLongRun() {
 		goods = 200
@@ -90,10 +103,10 @@ func (f *flood) verifyGood(s *siege, door mailbox.Door, from string) {
 	p99 := took[int(math.Ceil(0.99*float64(goods)))-1]
 	s.t.Logf("%d good callers at the %v door: median %v, p99 %v; %d guesses judged meanwhile (median)", goods, door,
 		took[goods/2].Round(time.Millisecond), p99.Round(time.Millisecond), passed[goods/2])
-	require.Less(s.t, passed[goods/2], int64(floodedQueue/2))
 	if inLongRun() {
 		require.LessOrEqual(s.t, p99, time.Second)
 	}
+	return passed[goods/2]
 }
 
 // begin starts the flood, at no mailbox that exists, and returns when most of the queue is
